@@ -1,0 +1,1 @@
+"""Plugins of kind benchmark: one module each, found by its file name."""

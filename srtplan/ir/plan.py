@@ -1,0 +1,185 @@
+"""The Plan: everything that will run, total. ``to_json`` in ``plan/serialise.py`` writes its stable form.
+
+A step is one launch (one srun). Steps start stage by stage; ``tier`` is the order of stopping (0 stops first); a
+critical step may not end before the job does; the terminal step's end ends the job.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from srtplan.ir.data import EMPTY, Map
+from srtplan.ir.recipe import Mode, Source
+from srtplan.ir.shell import Word, Words
+from srtplan.ir.topology import Endpoint, Nodes, Process
+
+Stage = Literal["infra", "worker", "frontend", "benchmark"]
+STAGES: tuple[Stage, ...] = ("infra", "worker", "frontend", "benchmark")
+ProbeType = Literal["tcp", "http", "dynamo_health", "sglang_workers"]
+TIER = {"benchmark": 0, "nginx": 1, "frontend": 2, "worker": 3, "infra": 4}
+
+
+@frozen(kw_only=True)
+class EnvVar:
+    """A variable of a step; ``launch`` puts it into srun's own environment, for the container runtime to see."""
+
+    name: str
+    value: Word
+    launch: bool = False
+
+
+@frozen(kw_only=True)
+class Mount:
+    """``origin`` says who asked for it: model, logs, bundle, run, configs, profile, recipe, ..."""
+
+    source: Word
+    target: Word
+    origin: str
+    flags: str = ""
+
+
+@frozen(kw_only=True)
+class Container:
+    """An image and how it is entered; ``remap_root`` for images that insist on being root."""
+
+    image: str
+    runtime: str
+    remap_root: bool = False
+
+
+@frozen(kw_only=True)
+class SrunOption:
+    """``--name=value``, or the bare flag when value is None."""
+
+    name: str
+    value: Word | None = None
+
+
+@frozen(kw_only=True)
+class Run:
+    """One command of a step that runs several in turn (a benchmark's ladder); ``result`` must exist afterwards.
+
+    ``client`` names the format of the result, for the library's check that tokens came out.
+    """
+
+    name: str
+    argv: Words
+    result: Word | None = None
+    client: str = ""
+
+
+@frozen(kw_only=True)
+class Step:
+    """One launch. ``preamble`` are calls of library functions before the command; ``argv`` or ``runs`` is set."""
+
+    name: str
+    stage: Stage
+    kind: str
+    nodes: tuple[int, ...]
+    ntasks: int
+    argv: Words = ()
+    runs: tuple[Run, ...] = ()
+    srun: tuple[SrunOption, ...] = ()
+    container: Container | None = None
+    mounts: tuple[Mount, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    env_from: tuple[str, ...] = ()
+    preamble: tuple[Words, ...] = ()
+    log: str = ""
+    after: tuple[str, ...] = ()
+    critical: bool = True
+    terminal: bool = False
+    tier: int = 0
+    stop_signal: str = "TERM"
+    mode: Mode | None = None
+    endpoint: int | None = None
+    rank: int | None = None
+    note: str = ""
+
+
+@frozen(kw_only=True)
+class Probe:
+    """Readiness of a step. ``expect`` are counts by ``prefill`` and ``decode``; ``stage`` is when it is awaited."""
+
+    step: str
+    type: ProbeType
+    node: int
+    port: int
+    stage: Literal["infra", "health"]
+    path: str = ""
+    expect: tuple[tuple[str, int], ...] = ()
+    interval_s: int = 1
+    timeout_s: int = 60
+
+
+@frozen(kw_only=True)
+class Health:
+    """The health gate as a whole: how many instances, and the budget in seconds."""
+
+    url: Word
+    prefill: int
+    decode: int
+    interval_s: int
+    timeout_s: int
+
+
+@frozen(kw_only=True)
+class PlanFile:
+    """A rendered input of the job. ``parts`` of its text are words, so that references stay typed.
+
+    ``run_time`` files hold references; job.sh writes them into LOG_DIR once the addresses are known.
+    """
+
+    path: str
+    content: Word
+    run_time: bool = False
+
+
+@frozen(kw_only=True)
+class PreflightCheck:
+    """What every node in ``nodes`` must show before anything is started.
+
+    ``kind`` is dir, file, port or gpus; ``subject`` the path, port or count; ``why`` names the step or field.
+    """
+
+    kind: Literal["dir", "file", "port", "gpus"]
+    subject: str
+    nodes: tuple[int, ...]
+    why: str
+
+
+@frozen(kw_only=True)
+class BenchmarkPlan:
+    """Type and resolved parameters, for people and for comparison."""
+
+    type: str
+    node: int
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@frozen(kw_only=True)
+class Plan:
+    """One job, decided."""
+
+    name: str
+    recipe: Source
+    served_model_name: str
+    engine: str
+    frontend: str
+    sbatch: tuple[str, ...]
+    nodes: Nodes
+    endpoints: tuple[Endpoint, ...]
+    processes: tuple[Process, ...]
+    steps: tuple[Step, ...]
+    probes: tuple[Probe, ...]
+    health: Health
+    files: tuple[PlanFile, ...]
+    benchmark: BenchmarkPlan
+    preflight: tuple[PreflightCheck, ...]
+    url: Word
+    output_base: str | None = None
+    network_interface: str | None = None
+    stop_timeout_s: int = 25
+    extra: Map = EMPTY

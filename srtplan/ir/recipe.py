@@ -1,0 +1,261 @@
+"""The Recipe: what the user asked for, complete, whatever layout it was written in.
+
+Both layouts of srtctl (v1 and ``schema: 2``) become these types; defaults of recipe and cluster profile are applied
+before they are made. ``at`` fields hold the path of a section in the document, so that a later stage can point
+at the line it complains about.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import field, frozen
+
+from srtplan.diagnostics import Path
+from srtplan.ir.data import EMPTY, Map
+
+Mode = Literal["prefill", "decode", "agg"]
+MODES: tuple[Mode, ...] = ("prefill", "decode", "agg")
+Pairs = tuple[tuple[str, str], ...]
+
+
+@frozen(kw_only=True)
+class Source:
+    """Where a recipe came from: path relative to the invocation, sha256 of its bytes, variant or None."""
+
+    path: str
+    sha256: str
+    variant: str | None = None
+
+
+@frozen(kw_only=True)
+class Model:
+    """``path`` is a directory on the cluster or ``hf:<org>/<name>``; ``container`` an image file or reference."""
+
+    path: str
+    container: str
+    precision: str
+    stage_dir: str | None = None
+
+    @property
+    def hub_id(self) -> str | None:
+        """The Hugging Face id of an ``hf:`` model."""
+        return self.path[3:] if self.path.startswith("hf:") else None
+
+
+@frozen(kw_only=True)
+class Role:
+    """The workers of one mode. ``gpus`` is per worker; ``nodes`` is 0 where decode shares the prefill nodes."""
+
+    mode: Mode
+    nodes: int
+    workers: int
+    gpus: int
+    args: Map = EMPTY
+    args_at: Path = ()
+    env: Pairs = ()
+    env_at: Path = ()
+    kv_events: Map | None = None
+    extra_args: tuple[str, ...] = ()
+    srun_options: Pairs = ()
+    container: str | None = None
+    critical: bool = True
+    at: Path = ()
+
+
+@frozen(kw_only=True)
+class Resources:
+    """``gpu_type`` is free text; ``roles`` has prefill and decode, or agg, only those with workers."""
+
+    gpu_type: str
+    gpus_per_node: int
+    roles: tuple[Role, ...]
+    spread_workers: bool = False
+    het_jobs: bool = False
+
+    @property
+    def disaggregated(self) -> bool:
+        """Prefill and decode are apart."""
+        return any(r.mode != "agg" for r in self.roles)
+
+    def role(self, mode: Mode) -> Role | None:
+        """The role of a mode, if the recipe has it."""
+        return next((r for r in self.roles if r.mode == mode), None)
+
+
+@frozen(kw_only=True)
+class Slurm:
+    """``None`` leaves the choice to Slurm's own default."""
+
+    account: str | None = None
+    partition: str | None = None
+    time_limit: str = "01:00:00"
+
+
+@frozen(kw_only=True)
+class Engine:
+    """``options`` is an instance of the plugin's own options class."""
+
+    type: str
+    options: object
+    at: Path = ("backend",)
+
+
+@frozen(kw_only=True)
+class Frontend:
+    """The common part of a frontend; ``options`` holds what only its plugin knows."""
+
+    type: str
+    multiple: bool = True
+    additional: int = 9
+    nginx_container: str = "nginx:1.27.4"
+    nginx_raise_ulimit: bool = False
+    nginx_session_affinity: bool = False
+    nginx_session_affinity_header: str = "X-Dynamo-Session-ID"
+    nginx_keepalive_timeout: str = "600s"
+    placement: Literal["head", "first_decode"] = "head"
+    dedicated_node: bool = False
+    args: Map = EMPTY
+    env: Pairs = ()
+    options: object = None
+    at: Path = ("frontend",)
+
+
+@frozen(kw_only=True)
+class Dynamo:
+    """How Dynamo gets into the container, and its planes. At most one of the sources is set."""
+
+    install: bool = True
+    version: str | None = "0.8.0"
+    hash: str | None = None
+    top_of_tree: bool = False
+    wheel: str | None = None
+    cargo_patches: tuple[str, ...] = ()
+    request_plane: Literal["nats", "tcp", "http"] = "tcp"
+    event_plane: Literal["nats", "zmq"] | None = None
+
+
+@frozen(kw_only=True)
+class Benchmark:
+    """The common part of a benchmark; ``options`` is an instance of the plugin's own options class."""
+
+    type: str
+    options: object
+    client_placement: Literal["head", "last_decode"] = "head"
+    client_dedicated_node: bool = False
+    colocate_with_frontend: bool = True
+    at: Path = ("benchmark",)
+
+
+@frozen(kw_only=True)
+class HealthCheck:
+    """The budget for readiness is ``max_attempts * interval_seconds``."""
+
+    max_attempts: int = 180
+    interval_seconds: int = 10
+
+
+@frozen(kw_only=True)
+class Infra:
+    """NATS and etcd."""
+
+    dedicated_node: bool = False
+    nats_max_payload_mb: int | None = None
+
+
+@frozen(kw_only=True)
+class Window:
+    """Steps between which a profiler records."""
+
+    start_step: int | None = None
+    stop_step: int | None = None
+
+
+@frozen(kw_only=True)
+class Profiling:
+    """``type`` is none, torch, nsys or nsys-time; a window per mode."""
+
+    type: str = "none"
+    windows: tuple[tuple[Mode, Window], ...] = ()
+    delay_secs: int | None = None
+    duration_secs: int | None = None
+    benchmark_duration_secs: int = 300
+    extra_nsys_args: tuple[str, ...] = ()
+    at: Path = ("profiling",)
+
+
+@frozen(kw_only=True)
+class MountRequest:
+    """A mount that the recipe or profile asks for, with where it was asked (``origin``) and its flags (``ro``)."""
+
+    source: str
+    target: str
+    origin: str
+    flags: str = ""
+    at: Path = ()
+
+
+@frozen(kw_only=True)
+class Ports:
+    """First port of every kind (see ``docs/recipe.md``); strides are between two workers of a node."""
+
+    http: int = 30000
+    http_stride: int = 1
+    bootstrap: int = 31000
+    kv_events: int = 5550
+    nixl: int = 6550
+    system: int = 8081
+    dist_init: int = 29500
+    nccl: int = 17500
+    dp_rpc: int = 13345
+    vllm: int = 20000
+    vllm_stride: int = 50
+    frontend: int = 8000
+    frontend_internal: int = 8080
+    nats: int = 4222
+    etcd: int = 2379
+    etcd_peer: int = 2380
+    mooncake_master: int = 8700
+    mooncake_metadata: int = 8701
+    mooncake_metrics: int = 8702
+    ephemeral_floor: int = 32768
+
+
+@frozen(kw_only=True)
+class Site:
+    """What the cluster profile says about the site, beyond defaults for the recipe."""
+
+    cluster: str | None = None
+    runtime: str = "pyxis"
+    network_interface: str | None = None
+    gpus_per_node_directive: bool = True
+    segment_directive: bool = True
+    exclusive_directive: bool = False
+    srtctl_root: str | None = None
+    output_dir: str | None = None
+    bash_preamble: str = ""
+    ports: Ports = field(factory=Ports)
+
+
+@frozen(kw_only=True)
+class Recipe:
+    """One job."""
+
+    name: str
+    source: Source
+    model: Model
+    resources: Resources
+    slurm: Slurm
+    engine: Engine
+    frontend: Frontend
+    dynamo: Dynamo
+    benchmark: Benchmark
+    site: Site
+    health_check: HealthCheck = HealthCheck()
+    infra: Infra = Infra()
+    profiling: Profiling = Profiling()
+    environment: Pairs = ()
+    mounts: tuple[MountRequest, ...] = ()
+    srun_options: Pairs = ()
+    sbatch_directives: Pairs = ()
+    setup_script: str | None = None

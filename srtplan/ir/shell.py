@@ -1,0 +1,90 @@
+"""Shell words that are typed: fixed text, or a value that is known only on the cluster.
+
+``word("http://", ip(3), ":8000")`` is a word with a reference to the address of the fourth node. Rendering quotes
+it for bash (``"http://${IP[3]}:8000"``) or writes it in the Plan's notation (``http://${IP[3]}:8000``); a literal
+``$`` before ``{`` is doubled there. Text is never searched for references.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+RefName = Literal["NODE", "IP", "JOB_ID", "RUN_DIR", "LOG_DIR", "BUNDLE_DIR"]
+
+
+@frozen
+class Lit:
+    """Text, taken as it is."""
+
+    text: str
+
+
+@frozen
+class Ref:
+    """A value of the run: ``NODE`` and ``IP`` have the index of a node in the allocation."""
+
+    name: RefName
+    index: int | None = None
+
+
+@frozen
+class Cat:
+    """Several parts, joined without a space: one word."""
+
+    parts: tuple[Lit | Ref, ...]
+
+
+Word = Lit | Ref | Cat
+Words = tuple[Word, ...]
+
+JOB_ID = Ref("JOB_ID")
+RUN_DIR = Ref("RUN_DIR")
+LOG_DIR = Ref("LOG_DIR")
+BUNDLE_DIR = Ref("BUNDLE_DIR")
+
+
+def node(index: int) -> Ref:
+    """The host name of node ``index`` of the allocation."""
+    return Ref("NODE", index)
+
+
+def ip(index: int) -> Ref:
+    """The address of node ``index`` of the allocation."""
+    return Ref("IP", index)
+
+
+def word(*parts: str | int | Word) -> Word:
+    """One word of several parts; neighbouring text is joined, so equal words compare equal."""
+    flat: list[Lit | Ref] = []
+    for part in parts:
+        pieces = part.parts if isinstance(part, Cat) else (part,)
+        for piece in pieces:
+            item = piece if isinstance(piece, Lit | Ref) else Lit(str(piece))
+            if isinstance(item, Lit) and flat and isinstance(flat[-1], Lit):
+                flat[-1] = Lit(flat[-1].text + item.text)
+            elif item != Lit("") or not parts[1:]:
+                flat.append(item)
+    if not flat:
+        return Lit("")
+    return flat[0] if len(flat) == 1 else Cat(tuple(flat))
+
+
+def words(*items: str | int | Word) -> Words:
+    """An argv: every item a word of its own."""
+    return tuple(word(item) for item in items)
+
+
+def notation(value: Word) -> str:
+    """The word in the Plan's notation, ``http://${IP[3]}:8000``."""
+    if isinstance(value, Cat):
+        return "".join(notation(p) for p in value.parts)
+    if isinstance(value, Lit):
+        return value.text.replace("${", "$${")
+    return f"${{{value.name}}}" if value.index is None else f"${{{value.name}[{value.index}]}}"
+
+
+def parts(value: Word) -> tuple[Lit | Ref, ...]:
+    """The parts of any word."""
+    return value.parts if isinstance(value, Cat) else (value,)

@@ -1,0 +1,79 @@
+"""Where things run: endpoints (logical workers), their processes, and the roles of the nodes.
+
+Nodes are indices into the allocation, GPUs are indices on a node. An endpoint that spans nodes has the same GPU
+indices on each of them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from srtplan.ir.recipe import Mode
+
+PortKind = Literal[
+    "http", "system", "bootstrap", "kv_events", "nixl", "dist_init", "nccl", "dp_rpc", "vllm", "frontend"
+]
+
+
+@frozen(kw_only=True)
+class Endpoint:
+    """A worker as the router sees it: one model replica, on one node or several whole nodes."""
+
+    mode: Mode
+    index: int
+    nodes: tuple[int, ...]
+    gpus: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """``prefill_0``."""
+        return f"{self.mode}_{self.index}"
+
+
+@frozen(kw_only=True)
+class Process:
+    """The part of an endpoint on one node; ``ports`` are its own."""
+
+    mode: Mode
+    endpoint: int
+    rank: int
+    node: int
+    gpus: tuple[int, ...]
+    leader: bool
+    ports: tuple[tuple[str, int], ...] = ()
+
+    def port(self, kind: str) -> int:
+        """A port of this process; KeyError if the plan has none of that kind."""
+        return dict(self.ports)[kind]
+
+
+@frozen(kw_only=True)
+class Nodes:
+    """Roles of the allocated nodes; ``workers`` are those that endpoints are placed on."""
+
+    total: int
+    infra: int
+    head: int
+    bench: int
+    workers: tuple[int, ...]
+
+
+@frozen(kw_only=True)
+class Topology:
+    """The placement of one job."""
+
+    nodes: Nodes
+    endpoints: tuple[Endpoint, ...]
+    processes: tuple[Process, ...]
+
+    def of(self, endpoint: Endpoint) -> tuple[Process, ...]:
+        """The processes of an endpoint, by rank."""
+        return tuple(
+            p for p in self.processes if p.mode == endpoint.mode and p.endpoint == endpoint.index
+        )
+
+    def leaders(self, mode: Mode) -> tuple[Process, ...]:
+        """The first process of every endpoint of a mode."""
+        return tuple(p for p in self.processes if p.mode == mode and p.leader)

@@ -1,0 +1,319 @@
+"""What an engine, frontend, benchmark, service and container runtime must offer, and how they are found.
+
+A plugin is one module below ``srtplan/engines`` (``frontends``, ``benchmarks``, ``services``, ``runtimes``) with a
+module-level object ``PLUGIN``, or an entry point ``srtplan.plugins`` of another distribution, named
+``<kind>:<name>`` and leading to such an object. Its file name with ``_`` for ``-`` is its name.
+
+A plugin gets a context with everything that is decided already (recipe, placement, ports, addresses as typed
+references) and answers with typed words; it never quotes, never sees a host name, never reads a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+from attrs import frozen
+
+from srtplan.diagnostics import Finding
+from srtplan.ir.plan import Container, EnvVar, Mount, PlanFile, ProbeType, Run, SrunOption
+from srtplan.ir.recipe import Mode, Recipe, Role
+from srtplan.ir.shell import Word, Words
+from srtplan.ir.topology import Endpoint, Process, Topology
+
+Kind = Literal["engine", "frontend", "benchmark", "service", "runtime"]
+FOLDERS: dict[Kind, str] = {
+    "engine": "engines",
+    "frontend": "frontends",
+    "benchmark": "benchmarks",
+    "service": "services",
+    "runtime": "runtimes",
+}
+
+Interface = Literal["dynamo", "sglang_http", "trtllm_http", "vllm_http"]
+"""How a worker is reached: through Dynamo's discovery, or at its own HTTP port."""
+
+
+@frozen(kw_only=True)
+class Command:
+    """What one step runs, as a plugin answers it; the plan stage adds nodes, mounts and the rest."""
+
+    argv: Words = ()
+    runs: tuple[Run, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    srun: tuple[SrunOption, ...] = ()
+    files: tuple[PlanFile, ...] = ()
+    preamble: tuple[Words, ...] = ()
+    note: str = ""
+
+
+@frozen(kw_only=True)
+class JobContext:
+    """What every plugin may know. Paths are those that a step of the job sees inside its container."""
+
+    recipe: Recipe
+    topology: Topology
+    served_model_name: str
+    model: str
+    logs: Word
+    interface: Interface
+    frontends: tuple[tuple[int, int], ...]
+    """(node, port) of every frontend behind the public port."""
+    public_node: int
+    public_port: int
+
+
+@frozen(kw_only=True)
+class WorkerContext:
+    """One launch of an engine: a process, or a whole endpoint where the engine asks for that."""
+
+    job: JobContext
+    role: Role
+    endpoint: Endpoint
+    process: Process
+    """The process of this step; the leader where the step is the whole endpoint."""
+    peers: tuple[Process, ...]
+    """All processes of the endpoint, by rank; ``peers[0]`` is the leader."""
+
+
+@frozen(kw_only=True)
+class FrontendContext:
+    """One frontend process."""
+
+    job: JobContext
+    index: int
+    node: int
+    port: int
+
+
+@frozen(kw_only=True)
+class ServiceContext:
+    """One service process on ``node``."""
+
+    job: JobContext
+    node: int
+
+
+@frozen(kw_only=True)
+class BenchmarkContext:
+    """The benchmark client on ``node``; ``url`` is the public endpoint."""
+
+    job: JobContext
+    node: int
+    url: Word
+    client: str
+    """The load generator of the engine: sglang, vllm, trtllm or aiperf."""
+
+
+@frozen(kw_only=True)
+class BenchmarkCommand:
+    """``command`` is None for a job that serves until it is stopped."""
+
+    command: Command | None
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+class Engine(Protocol):
+    """One inference engine."""
+
+    name: str
+    options: type[object]
+    interfaces: frozenset[Interface]
+    client: str
+    launch: Literal["process", "endpoint"]
+    """One srun per process, or one over all nodes of an endpoint (MPI)."""
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Faults that only this engine can see; paths start at ``role.args_at`` or ``recipe.engine.at``."""
+        ...
+
+    def per_gpu(self, recipe: Recipe, role: Role) -> bool:
+        """One process per GPU instead of one per node."""
+        ...
+
+    def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
+        """GPUs that a worker's own parallelism options add up to, and how (``"TP 4 x PP 2"``); None if unsaid."""
+        ...
+
+    def served_name(self, recipe: Recipe) -> str | None:
+        """The model name that the recipe gives the engine."""
+        ...
+
+    def instances(self, recipe: Recipe, role: Role) -> int:
+        """How many instances the workers of a role register."""
+        ...
+
+    def command(self, ctx: WorkerContext) -> Command:
+        """What one worker step runs."""
+        ...
+
+
+class Frontend(Protocol):
+    """A router in front of the workers."""
+
+    name: str
+    options: type[object]
+    interface: Interface
+    probe: ProbeType
+    health_path: str
+    step_name: str
+    installs_dynamo: bool
+
+    def services(self, recipe: Recipe) -> tuple[str, ...]:
+        """Names of the services that must run, in start order."""
+        ...
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Faults that only this frontend can see."""
+        ...
+
+    def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:
+        """Variables through which workers find the frontend."""
+        ...
+
+    def command(self, ctx: FrontendContext) -> Command:
+        """What one frontend step runs."""
+        ...
+
+
+class Benchmark(Protocol):
+    """A load generator, an evaluation, or nothing."""
+
+    name: str
+    options: type[object]
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Missing and contradicting fields, before anything is queued."""
+        ...
+
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """What the terminal step runs."""
+        ...
+
+
+class Service(Protocol):
+    """A process beside the workers: NATS, etcd, ..."""
+
+    name: str
+
+    def ports(self, recipe: Recipe) -> tuple[int, ...]:
+        """Ports it listens on; the first is the one to wait for."""
+        ...
+
+    def command(self, ctx: ServiceContext) -> Command:
+        """What the service step runs."""
+        ...
+
+
+class Runtime(Protocol):
+    """How a step gets into its image."""
+
+    name: str
+    maps_paths: bool
+    """Mount targets exist inside (/model, /logs); otherwise steps see the host's paths."""
+
+    def srun(self, container: Container, mounts: tuple[Mount, ...]) -> tuple[SrunOption, ...]:
+        """Options for srun."""
+        ...
+
+
+class UnknownPluginError(LookupError):
+    """No plugin of that kind has that name; ``known`` are those that exist."""
+
+    def __init__(self, kind: Kind, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown {kind} '{name}'")
+        self.known = known
+
+
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
+    """All plugins of a kind, by name; nothing is imported."""
+    package = import_module(f"srtplan.{FOLDERS[kind]}")
+    own = {f.stem.replace("_", "-") for p in package.__path__ for f in Path(p).glob("[!_]*.py")}
+    own = {_NAMES.get((kind, n), n) for n in own}
+    return tuple(sorted(own | {e.name.partition(":")[2] for e in _external(kind)}))
+
+
+_NAMES: dict[tuple[Kind, str], str] = {("frontend", "trtllm-serve"): "trtllm_serve"}
+"""Names that are written with ``_`` in recipes."""
+
+
+@cache
+def get(kind: Kind, name: str) -> object:
+    """The plugin object; raises UnknownPluginError."""
+    if name not in names(kind):
+        raise UnknownPluginError(kind, name, names(kind))
+    for entry in _external(kind):
+        if entry.name == f"{kind}:{name}":
+            return entry.load()
+    return import_module(f"srtplan.{FOLDERS[kind]}.{name.replace('-', '_')}").PLUGIN
+
+
+def engine(name: str) -> Engine:
+    """An engine by name."""
+    return cast("Engine", get("engine", name))
+
+
+def frontend(name: str) -> Frontend:
+    """A frontend by name."""
+    return cast("Frontend", get("frontend", name))
+
+
+def benchmark(name: str) -> Benchmark:
+    """A benchmark by name."""
+    return cast("Benchmark", get("benchmark", name))
+
+
+def service(name: str) -> Service:
+    """A service by name."""
+    return cast("Service", get("service", name))
+
+
+def runtime(name: str) -> Runtime:
+    """A container runtime by name."""
+    return cast("Runtime", get("runtime", name))
+
+
+def _external(kind: Kind) -> list[EntryPointLike]:
+    found = entry_points(group="srtplan.plugins")
+    return [cast("EntryPointLike", e) for e in found if e.name.startswith(f"{kind}:")]
+
+
+class EntryPointLike(Protocol):
+    """The part of importlib.metadata.EntryPoint that is used."""
+
+    name: str
+
+    def load(self) -> object:
+        """The object it leads to."""
+        ...
+
+
+__all__ = [
+    "Benchmark",
+    "BenchmarkCommand",
+    "BenchmarkContext",
+    "Command",
+    "Engine",
+    "Frontend",
+    "FrontendContext",
+    "Interface",
+    "JobContext",
+    "Mode",
+    "Runtime",
+    "Service",
+    "ServiceContext",
+    "UnknownPluginError",
+    "WorkerContext",
+    "benchmark",
+    "engine",
+    "frontend",
+    "get",
+    "names",
+    "runtime",
+    "service",
+]

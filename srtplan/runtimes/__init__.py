@@ -1,0 +1,1 @@
+"""Plugins of kind runtime: one module each, found by its file name."""

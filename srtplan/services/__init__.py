@@ -1,0 +1,1 @@
+"""Plugins of kind service: one module each, found by its file name."""
