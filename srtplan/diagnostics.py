@@ -63,11 +63,19 @@ class Problem:
         return "\n".join(lines)
 
 
+def _order(p: Problem) -> tuple[str, int, int, str, str]:
+    return (p.file, p.line, p.column, p.rule, p.message)
+
+
+def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(set(problems), key=_order))
+
+
 @frozen
 class Report:
     """All problems of one input, in source order."""
 
-    problems: tuple[Problem, ...] = field(default=(), converter=lambda p: tuple(sorted(set(p), key=_order)))
+    problems: tuple[Problem, ...] = field(default=(), converter=_sorted)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -100,6 +108,3 @@ class InternalError(Exception):
         self.violations = tuple(violations)
         super().__init__("\n".join(self.violations))
 
-
-def _order(p: Problem) -> tuple[str, int, int, str, str]:
-    return (p.file, p.line, p.column, p.rule, p.message)

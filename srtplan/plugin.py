@@ -48,6 +48,8 @@ class Command:
     srun: tuple[SrunOption, ...] = ()
     files: tuple[PlanFile, ...] = ()
     preamble: tuple[Words, ...] = ()
+    listens: tuple[int, ...] = ()
+    """Ports that the step opens on its node: the preflight looks whether they are free."""
     note: str = ""
 
 
@@ -126,6 +128,8 @@ class Engine(Protocol):
     client: str
     launch: Literal["process", "endpoint"]
     """One srun per process, or one over all nodes of an endpoint (MPI)."""
+    ports: tuple[str, ...]
+    """Kinds of ports that its processes need beyond those of every engine (system, http, kv_events, nixl, bootstrap)."""
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Faults that only this engine can see; paths start at ``role.args_at`` or ``recipe.engine.at``."""
@@ -137,6 +141,10 @@ class Engine(Protocol):
 
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """GPUs that a worker's own parallelism options add up to, and how (``"TP 4 x PP 2"``); None if unsaid."""
+        ...
+
+    def port_base(self, role: Role, kind: str) -> int | None:
+        """The first port of a kind, where the recipe's own options say it."""
         ...
 
     def served_name(self, recipe: Recipe) -> str | None:

@@ -141,10 +141,10 @@ class PlanFile:
 class PreflightCheck:
     """What every node in ``nodes`` must show before anything is started.
 
-    ``kind`` is dir, file, port or gpus; ``subject`` the path, port or count; ``why`` names the step or field.
+    ``kind`` is dir, file, path (either), port or gpus; ``subject`` the path, port or count; ``why`` names the step or field.
     """
 
-    kind: Literal["dir", "file", "port", "gpus"]
+    kind: Literal["dir", "file", "path", "port", "gpus"]
     subject: str
     nodes: tuple[int, ...]
     why: str

@@ -1,0 +1,133 @@
+"""Dynamo's mocker: a simulated engine without GPUs, for smoke tests of everything around the engine.
+
+Out: ``python3 -m dynamo.mocker --model-path Qwen/Qwen3-0.6B --engine-type vllm --speedup-ratio 100.0 ...``. It registers
+under the model's path, so that is the served name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from attrs import field, frozen
+
+from srtplan import flags
+from srtplan.diagnostics import Finding
+from srtplan.ir.data import Data, Map
+from srtplan.ir.recipe import Recipe, Role
+from srtplan.ir.shell import words
+from srtplan.plugin import Command, Interface, WorkerContext, runtime
+
+DECIDED = {
+    "disaggregation-mode": "it follows from the role",
+    "is-prefill-worker": "it follows from the role",
+    "is-decode-worker": "it follows from the role",
+    "model-path": "set model.path",
+    "model-name": "the frontend finds the tokenizer by model.path",
+}
+
+
+@frozen(kw_only=True)
+class Options:
+    """Options of the engine as a whole, named as the mocker's own flags; ratios are times faster than real."""
+
+    engine_type: Literal["vllm", "sglang", "trtllm"] = "vllm"
+    speedup_ratio: float = 100.0
+    decode_speedup_ratio: float = 1.0
+    num_gpu_blocks_override: int | None = 16384
+    max_num_seqs: int | None = 256
+    max_num_batched_tokens: int | None = 8192
+    block_size: int | None = None
+    data_parallel_size: int = 1
+    num_workers: int = 1
+    startup_time: float | None = None
+    kv_transfer_bandwidth: float | None = None
+    kv_cache_dtype: str | None = None
+    enable_prefix_caching: bool = True
+    enable_chunked_prefill: bool = True
+    preemption_mode: str | None = None
+
+
+@frozen
+class Mocker:
+    """The engine plugin."""
+
+    name: str = "mocker"
+    options: type[object] = Options
+    interfaces: frozenset[Interface] = field(default=frozenset(("dynamo",)))
+    client: str = "aiperf"
+    launch: Literal["process", "endpoint"] = "process"
+    ports: tuple[str, ...] = ()
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Flags that stand twice or are decided elsewhere; event publishing has its own flags here."""
+        for role in recipe.resources.roles:
+            yield from flags.twice(role.args, role.args_at)
+            yield from flags.decided(role.args, role.args_at, DECIDED)
+            if role.kv_events is not None:
+                yield Finding(
+                    rule="SP505",
+                    path=(*recipe.engine.at, "kv_events_config"),
+                    on_key=True,
+                    message="the mocker publishes KV events by itself",
+                    help="remove kv_events_config",
+                )
+
+    def per_gpu(self, recipe: Recipe, role: Role) -> bool:
+        """Never."""
+        del recipe, role
+        return False
+
+    def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
+        """It uses none, so nothing can contradict."""
+        del recipe, role
+        return None
+
+    def port_base(self, role: Role, kind: str) -> int | None:
+        """It has no port options."""
+        del role, kind
+
+    def served_name(self, recipe: Recipe) -> str | None:
+        """The path or hub id of the model, whole."""
+        inside = runtime(recipe.site.runtime).maps_paths
+        return recipe.model.hub_id or ("/model" if inside else recipe.model.path)
+
+    def instances(self, recipe: Recipe, role: Role) -> int:
+        """``num_workers`` of each process."""
+        options = recipe.engine.options
+        assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+        return role.workers * options.num_workers
+
+    def command(self, ctx: WorkerContext) -> Command:
+        """The mocker's argv; an option that has the mocker's own default is left out."""
+        options = ctx.job.recipe.engine.options
+        assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+        pairs: dict[str, Data] = {
+            "engine-type": options.engine_type,
+            "speedup-ratio": options.speedup_ratio,
+            "data-parallel-size": options.data_parallel_size,
+            "num-gpu-blocks-override": options.num_gpu_blocks_override,
+            "max-num-seqs": options.max_num_seqs,
+            "max-num-batched-tokens": options.max_num_batched_tokens,
+            "block-size": options.block_size,
+            "startup-time": options.startup_time,
+            "kv-transfer-bandwidth": options.kv_transfer_bandwidth,
+            "kv-cache-dtype": options.kv_cache_dtype,
+            "preemption-mode": options.preemption_mode,
+            "decode-speedup-ratio": None if options.decode_speedup_ratio == 1 else options.decode_speedup_ratio,
+            "num-workers": None if options.num_workers == 1 else options.num_workers,
+            "no-enable-prefix-caching": not options.enable_prefix_caching,
+            "no-enable-chunked-prefill": not options.enable_chunked_prefill,
+            "disaggregation-mode": None if ctx.role.mode == "agg" else ctx.role.mode,
+        }
+        pairs |= {flags.dashed(k): v for k, v in ctx.role.args.pairs}
+        argv = words("python3", "-m", "dynamo.mocker", "--model-path", ctx.job.model)
+        rest = flags.render(Map(tuple(pairs.items())), ordered=False)
+        return Command(
+            argv=(*argv, *rest, *words(*ctx.role.extra_args)),
+            listens=(ctx.process.port("system"),),
+            note=f"Dynamo mocker, {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+        )
+
+
+PLUGIN = Mocker()

@@ -1,0 +1,183 @@
+"""SGLang: one process per node of a worker, started as ``dynamo.sglang`` or behind a router as ``sglang.launch_server``.
+
+In: a worker's place and ports, and the recipe's flags for its mode. Out, for a decode worker over two nodes, rank 0::
+
+    python3 -m dynamo.sglang --model-path /model --served-model-name ds-r1 --host 0.0.0.0 --port 30000 --nccl-port 17500
+      --disaggregation-mode decode --dist-init-addr ${IP[1]}:29500 --nnodes 2 --node-rank 0 ...
+
+A flag of the recipe replaces the automatic one of the same name; none appears twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Literal
+
+from attrs import field, frozen
+
+from srtplan import flags
+from srtplan.diagnostics import Finding
+from srtplan.ir.data import Map, thaw
+from srtplan.ir.recipe import Recipe, Role
+from srtplan.ir.shell import LOG_DIR, Lit, Word, ip, word, words
+from srtplan.plugin import Command, Interface, WorkerContext
+
+DECIDED = {
+    "port": "every worker gets its own port; see `ports:` in the cluster profile",
+    "nccl-port": "every process gets its own port; see `ports:` in the cluster profile",
+    "dist-init-addr": "it is the address of the worker's first node",
+    "nnodes": "it follows from the GPUs of the worker",
+    "node-rank": "it follows from the placement",
+}
+MODE_FLAG = "disaggregation-mode"
+BOOTSTRAP = "disaggregation-bootstrap-port"
+TP = ("tensor-parallel-size", "tp-size", "tp")
+PP = ("pipeline-parallel-size", "pp-size", "pp")
+
+
+@frozen(kw_only=True)
+class Options:
+    """Options of the engine as a whole: none beyond those of its roles."""
+
+
+@frozen
+class SGLang:
+    """The engine plugin."""
+
+    name: str = "sglang"
+    options: type[object] = Options
+    interfaces: frozenset[Interface] = field(default=frozenset(("dynamo", "sglang_http")))
+    client: str = "sglang"
+    launch: Literal["process", "endpoint"] = "process"
+    ports: tuple[str, ...] = ("nccl",)
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Flags that are decided elsewhere, stand twice, or contradict the mode."""
+        for role in recipe.resources.roles:
+            yield from flags.twice(role.args, role.args_at)
+            yield from flags.decided(role.args, role.args_at, DECIDED)
+            yield from _mode_contradiction(role)
+            yield from _model_path(role)
+
+    def per_gpu(self, recipe: Recipe, role: Role) -> bool:
+        """Never: SGLang runs its ranks of a node in one process tree."""
+        del recipe, role
+        return False
+
+    def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
+        """TP x PP; data and expert parallelism are inside the tensor-parallel group."""
+        del recipe
+        tp, pp = flags.lookup(role.args, *TP), flags.lookup(role.args, *PP)
+        if not isinstance(tp, int) and not isinstance(pp, int):
+            return None
+        t, p = tp if isinstance(tp, int) else 1, pp if isinstance(pp, int) else 1
+        return t * p, f"TP {t}" + (f" x PP {p}" if p != 1 else "")
+
+    def port_base(self, role: Role, kind: str) -> int | None:
+        """``disaggregation-bootstrap-port`` of the recipe: several workers of a node count up from it."""
+        value = flags.lookup(role.args, BOOTSTRAP) if kind == "bootstrap" else None
+        return value if isinstance(value, int) else None
+
+    def served_name(self, recipe: Recipe) -> str | None:
+        """The first of prefill, aggregated and decode that names it."""
+        for mode in ("prefill", "agg", "decode"):
+            role = recipe.resources.role(mode)
+            name = flags.lookup(role.args, "served-model-name") if role else None
+            if name is not None:
+                return str(name)
+        return None
+
+    def instances(self, recipe: Recipe, role: Role) -> int:
+        """One per worker."""
+        del recipe
+        return role.workers
+
+    def command(self, ctx: WorkerContext) -> Command:
+        """The server's argv; see the module's docstring."""
+        job, role, process = ctx.job, ctx.role, ctx.process
+        direct = job.interface == "sglang_http"
+        auto: list[tuple[str, Word]] = [
+            ("model-path", word(job.model)),
+            ("served-model-name", word(job.served_model_name)),
+            ("host", word("0.0.0.0")),  # noqa: S104 -- workers are reached from other nodes
+            ("port", word(process.port("http"))),
+            ("nccl-port", word(process.port("nccl"))),
+        ]
+        if ctx.endpoint.mode != "agg":
+            auto.append((MODE_FLAG, word(ctx.endpoint.mode)))
+        if ctx.endpoint.mode == "prefill":
+            auto.append((BOOTSTRAP, word(process.port("bootstrap"))))
+        if len(ctx.peers) > 1:
+            leader = ctx.peers[0]
+            auto += [
+                ("dist-init-addr", word(ip(leader.node), ":", leader.port("dist_init"))),
+                ("nnodes", word(len(ctx.peers))),
+                ("node-rank", word(process.rank)),
+            ]
+        if not direct:
+            dump = word(LOG_DIR, f"/{_process_name(ctx)}_config.json")
+            auto.append(("dump-config-to", dump))
+        if role.kv_events is not None:
+            auto.append(("kv-events-config", _kv_events(role.kv_events, process.port("kv_events"))))
+        if not direct:
+            auto.append(("request-plane", word(job.recipe.dynamo.request_plane)))
+        own = {"model-path", "served-model-name", BOOTSTRAP, *DECIDED}
+        mine = {flags.dashed(k) for k, _ in role.args.pairs} - own
+        module = "sglang.launch_server" if direct else "dynamo.sglang"
+        argv: list[Word] = [*words("python3", "-m", module)]
+        for flag, value in auto:
+            if flag not in mine:
+                argv += [Lit(f"--{flag}"), value]
+        rest = flags.render(role.args, skip=own)
+        return Command(
+            argv=(*argv, *rest, *words(*role.extra_args)),
+            listens=_listens(ctx, direct=direct),
+            note=f"SGLang {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+        )
+
+
+def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:
+    kinds = [*(["http"] if direct else ["system"]), "nccl"]
+    kinds += ["bootstrap"] if ctx.endpoint.mode == "prefill" and ctx.process.leader else []
+    kinds += ["dist_init"] if len(ctx.peers) > 1 and ctx.process.leader else []
+    kinds += ["kv_events"] if ctx.role.kv_events is not None else []
+    return tuple(ctx.process.port(k) for k in kinds)
+
+
+def _process_name(ctx: WorkerContext) -> str:
+    return ctx.endpoint.name + (f"_r{ctx.process.rank}" if len(ctx.peers) > 1 else "")
+
+
+def _kv_events(config: Map, port: int) -> Lit:
+    merged = {"publisher": "zmq", "topic": "kv-events"} | dict(config.pairs)
+    shown = {k: thaw(v) for k, v in merged.items()}
+    return Lit(json.dumps(shown | {"endpoint": f"tcp://*:{port}"}))
+
+
+def _mode_contradiction(role: Role) -> Iterable[Finding]:
+    value = flags.lookup(role.args, MODE_FLAG)
+    expected = {"prefill": "prefill", "decode": "decode", "agg": "null"}[role.mode]
+    if value is not None and str(value) != expected:
+        key = next(k for k, _ in role.args.pairs if flags.dashed(k) == MODE_FLAG)
+        yield Finding(
+            rule="SP503",
+            path=(*role.args_at, key),
+            message=f"'{key}: {value}' contradicts the role: these are {role.mode} workers",
+            help="remove the flag; the plan sets it",
+        )
+
+
+def _model_path(role: Role) -> Iterable[Finding]:
+    value = flags.lookup(role.args, "model-path")
+    if value is not None and str(value).rstrip("/") != "/model":
+        key = next(k for k, _ in role.args.pairs if flags.dashed(k) == "model-path")
+        yield Finding(
+            rule="SP504",
+            path=(*role.args_at, key),
+            message=f"'{key}: {value}' would load another model than model.path",
+            help="set model.path instead; it is mounted at /model",
+        )
+
+
+PLUGIN = SGLang()

@@ -1,0 +1,81 @@
+"""Options of a recipe as command-line flags.
+
+In: the ``args`` mapping of a role, ``{"tensor_parallel_size": 8, "trust-remote-code": True, "x": None}``.
+Out: words, ``--tensor-parallel-size 8 --trust-remote-code``.
+
+``true`` is a bare flag, ``false`` and ``null`` are nothing, a list is one word per item, a mapping is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable
+
+from srtplan.diagnostics import Finding, Path
+from srtplan.ir.data import Data, Map, thaw
+from srtplan.ir.shell import Words, words
+
+
+def dashed(key: str) -> str:
+    """The flag's name as engines spell it: ``tensor_parallel_size`` is ``tensor-parallel-size``."""
+    return key.replace("_", "-")
+
+
+def text(value: Data) -> str:
+    """A scalar as an argument; a mapping or list as JSON."""
+    if isinstance(value, Map | tuple):
+        return json.dumps(thaw(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def render(
+    args: Map, *, skip: Collection[str] = (), name: Callable[[str], str] = dashed, ordered: bool = True
+) -> Words:
+    """The flags of a mapping, sorted by key unless ``ordered`` is False; ``skip`` holds dashed names."""
+    flat: list[str] = []
+    pairs = sorted(args.pairs) if ordered else args.pairs
+    for key, value in pairs:
+        if name(key) in skip or value is None or value is False:
+            continue
+        flat.append(f"--{name(key)}")
+        if isinstance(value, tuple):
+            flat += [text(item) for item in value]
+        elif value is not True:
+            flat.append(text(value))
+    return words(*flat)
+
+
+def lookup(args: Map, *names: str) -> Data:
+    """The value of the first of ``names`` (dashed) that the mapping has in either spelling; None if it has none."""
+    by_name = {dashed(k): v for k, v in args.pairs}
+    return next((by_name[n] for n in names if n in by_name), None)
+
+
+def twice(args: Map, at: Path) -> Iterable[Finding]:
+    """A flag that stands in both spellings with different values."""
+    seen: dict[str, tuple[str, Data]] = {}
+    for key, value in args.pairs:
+        other = seen.setdefault(dashed(key), (key, value))
+        if other[0] != key and other[1] != value:
+            yield Finding(
+                rule="SP501",
+                path=(*at, key),
+                on_key=True,
+                message=f"'{key}' and '{other[0]}' are the same flag with different values",
+                help=f"keep one of them; the engine would take only the last '--{dashed(key)}'",
+            )
+
+
+def decided(args: Map, at: Path, flags: dict[str, str]) -> Iterable[Finding]:
+    """Flags that the Plan decides; ``flags`` maps a dashed name to where the value comes from."""
+    for key, _ in args.pairs:
+        if dashed(key) in flags:
+            yield Finding(
+                rule="SP502",
+                path=(*at, key),
+                on_key=True,
+                message=f"'{key}' is decided by the plan",
+                help=f"remove it; {flags[dashed(key)]}",
+            )

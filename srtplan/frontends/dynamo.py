@@ -1,0 +1,76 @@
+"""The Dynamo frontend: an OpenAI-compatible HTTP server that finds workers through etcd.
+
+NATS carries KV events and, where ``dynamo.request_plane`` is ``nats``, the requests; it runs unless neither plane uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from srtplan import flags
+from srtplan.diagnostics import Finding
+from srtplan.ir.plan import EnvVar, ProbeType, SrunOption
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import Lit, node, word, words
+from srtplan.plugin import Command, FrontendContext, Interface, JobContext
+
+
+@frozen(kw_only=True)
+class Options:
+    """Nothing beyond the common fields."""
+
+
+@frozen
+class DynamoFrontend:
+    """The frontend plugin."""
+
+    name: str = "dynamo"
+    options: type[object] = Options
+    interface: Interface = "dynamo"
+    probe: ProbeType = "dynamo_health"
+    health_path: str = "/health"
+    step_name: str = "frontend"
+    installs_dynamo: bool = True
+
+    def services(self, recipe: Recipe) -> tuple[str, ...]:
+        """etcd always; NATS unless requests go by TCP or HTTP and events by ZMQ."""
+        planes = recipe.dynamo
+        needs_nats = planes.request_plane == "nats" or planes.event_plane != "zmq"
+        return ("nats", "etcd") if needs_nats else ("etcd",)
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """The port is the plan's."""
+        yield from flags.decided(
+            recipe.frontend.args,
+            (*recipe.frontend.at, "args"),
+            {"http-port": "see `ports:` in the cluster profile", "http-host": "it listens on every interface"},
+        )
+
+    def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:
+        """Where discovery and messages are, by host name."""
+        recipe, infra = job.recipe, job.topology.nodes.infra
+        ports = recipe.site.ports
+        env = [EnvVar(name="ETCD_ENDPOINTS", value=word("http://", node(infra), ":", ports.etcd))]
+        if "nats" in self.services(recipe):
+            env.append(EnvVar(name="NATS_SERVER", value=word("nats://", node(infra), ":", ports.nats)))
+        env.append(EnvVar(name="DYN_REQUEST_PLANE", value=Lit(recipe.dynamo.request_plane)))
+        if recipe.dynamo.event_plane:
+            env.append(EnvVar(name="DYN_EVENT_PLANE", value=Lit(recipe.dynamo.event_plane)))
+        return tuple(env)
+
+    def command(self, ctx: FrontendContext) -> Command:
+        """``python3 -m dynamo.frontend --http-port=PORT`` and the recipe's args, in the recipe's order."""
+        recipe = ctx.job.recipe
+        args = flags.render(recipe.frontend.args, name=str, ordered=False)
+        return Command(
+            argv=(*words("python3", "-m", "dynamo.frontend", f"--http-port={ctx.port}"), *args),
+            env=(*self.worker_env(ctx.job), EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1"))),
+            srun=(SrunOption(name="mpi", value=Lit("pmix")),),
+            listens=(ctx.port,),
+            note=f"Dynamo frontend {ctx.index}",
+        )
+
+
+PLUGIN = DynamoFrontend()

@@ -1,0 +1,62 @@
+"""The stages in order: the table of contents of srtplan.
+
+    jobs = pipeline.load("recipe.yaml")          text to recipes (one per variant)
+    planned = pipeline.plan(jobs)                recipes to plans
+    bundle = pipeline.bundle(planned[0].plan)    plan to files
+    pipeline.write(bundle, Path("bundle"))       files to disk
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from srtplan.bundle.render import render
+from srtplan.bundle.write import write as write_bundle
+from srtplan.config.load import Job, load, recipes_below
+from srtplan.diagnostics import InputError, Report
+from srtplan.ir.bundle import Bundle
+from srtplan.ir.plan import Plan
+from srtplan.plan.assemble import PlanError
+from srtplan.plan.assemble import plan as assemble
+
+
+@frozen
+class Planned:
+    """One job, planned; ``report`` has its warnings."""
+
+    plan: Plan
+    report: Report
+
+
+def jobs(argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()) -> tuple[Job, ...]:
+    """All jobs of ``file.yaml[:selector]``. Raises InputError."""
+    return load(argument, cluster=cluster, sets=sets).jobs
+
+
+def plan(made: Iterable[Job]) -> tuple[Planned, ...]:
+    """The plans of all jobs. Raises InputError with the problems of every job."""
+    done: list[Planned] = []
+    bad = Report()
+    for job in made:
+        try:
+            result, found = assemble(job.recipe)
+        except PlanError as e:
+            bad += Report(job.locate(f) for f in e.findings) + job.warnings
+            continue
+        done.append(Planned(result, job.warnings + Report(job.locate(f) for f in found)))
+    if bad.errors:
+        raise InputError(bad)
+    return tuple(done)
+
+
+def compile_recipe(argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()) -> tuple[Planned, ...]:
+    """Text to plans in one call. Raises InputError."""
+    return plan(jobs(argument, cluster=cluster, sets=sets))
+
+
+bundle = render
+write = write_bundle
+__all__ = ["Bundle", "Planned", "bundle", "compile_recipe", "jobs", "plan", "recipes_below", "write"]

@@ -1,0 +1,1 @@
+"""Recipe to Plan: placement, ports, mounts, environment, steps, probes, and the check of the result."""

@@ -1,0 +1,133 @@
+"""The Plan of a recipe: placement, ports, launches, probes and directives put together.
+
+In: a Recipe without faults of its own. Out: a verified Plan, or PlanError with findings at paths of the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from srtplan import plugin
+from srtplan.diagnostics import Finding, InternalError
+from srtplan.ir.plan import BenchmarkPlan, Plan
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import LOG_DIR, Lit, Word
+from srtplan.ir.topology import Endpoint, Nodes, Topology
+from srtplan.plan import checks, nodes, preflight, probes, processes, sbatch, steps
+from srtplan.plan.allocate import AllocationError, Group, allocate
+from srtplan.plan.frontends import FrontendLayout, layout
+from srtplan.plan.ports import Allocator, PortsExhaustedError
+from srtplan.plan.verify import verify
+from srtplan.plugin import JobContext
+
+
+class PlanError(Exception):
+    """The recipe cannot be planned; ``findings`` say why, warnings among them."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("; ".join(f.message for f in self.findings))
+
+
+def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
+    """The Plan and its warnings. Raises PlanError for the user's faults, InternalError for ours."""
+    found = checks.check(recipe)
+    try:
+        topology, where = _topology(recipe)
+    except (AllocationError, PortsExhaustedError) as e:
+        raise PlanError((*found, _misfit(recipe, e))) from e
+    if any(f.severity == "error" for f in found):
+        raise PlanError(found)
+    result = _assemble(recipe, topology, where)
+    if violations := verify(result):
+        raise InternalError(violations)
+    return result, found
+
+
+def _topology(recipe: Recipe) -> tuple[Topology, FrontendLayout]:
+    engine = plugin.engine(recipe.engine.type)
+    resources = recipe.resources
+    roles = nodes.assign(recipe, nodes.wanted(recipe))
+    endpoints = allocate(
+        [Group(r.mode, r.workers, r.gpus) for r in resources.roles],
+        gpus_per_node=resources.gpus_per_node,
+        nodes=roles.workers,
+        spread=resources.spread_workers,
+    )
+    roles = _bench(recipe, roles, endpoints)
+    where = layout(recipe, roles, endpoints)
+    ports = Allocator.over(recipe.site.ports, _fixed(recipe, roles, where))
+    made = processes.expand(recipe, engine, endpoints, ports)
+    return Topology(nodes=roles, endpoints=endpoints, processes=made), where
+
+
+def _bench(recipe: Recipe, roles: Nodes, endpoints: tuple[Endpoint, ...]) -> Nodes:
+    """The client on the last decode node, where the recipe asks for that."""
+    last = [e for e in endpoints if e.mode != "prefill"][-1:]
+    if recipe.benchmark.client_placement != "last_decode" or not last:
+        return roles
+    return Nodes(
+        total=roles.total, infra=roles.infra, head=roles.head, bench=last[0].nodes[-1], workers=roles.workers
+    )
+
+
+def _fixed(recipe: Recipe, roles: Nodes, where: FrontendLayout) -> list[tuple[int, int]]:
+    """(node, port) of everything that has one fixed port."""
+    services = plugin.frontend(recipe.frontend.type).services(recipe)
+    infra = [(roles.infra, p) for s in services for p in plugin.service(s).ports(recipe)]
+    return [*infra, *where.frontends, (where.public_node, where.public_port)]
+
+
+def _misfit(recipe: Recipe, e: AllocationError | PortsExhaustedError) -> Finding:
+    if isinstance(e, PortsExhaustedError):
+        return Finding(rule="SP411", path=("resources",), on_key=True, message=str(e), help="widen `ports:` in the profile")
+    role = recipe.resources.role(e.mode) if e.mode else None
+    at = role.at if role else ("resources",)
+    return Finding(rule="SP410", path=at, on_key=True, message=str(e), help=e.hint)
+
+
+def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan:
+    engine, frontend = plugin.engine(recipe.engine.type), plugin.frontend(recipe.frontend.type)
+    inside = plugin.runtime(recipe.site.runtime).maps_paths
+    job = JobContext(
+        recipe=recipe,
+        topology=topology,
+        served_model_name=engine.served_name(recipe) or _stem(recipe.model.path),
+        model=recipe.model.hub_id or ("/model" if inside else recipe.model.path),
+        logs=_logs(inside=inside),
+        interface=frontend.interface,
+        frontends=where.frontends,
+        public_node=where.public_node,
+        public_port=where.public_port,
+    )
+    made = steps.launches(job, where)
+    return Plan(
+        name=recipe.name,
+        recipe=recipe.source,
+        served_model_name=job.served_model_name,
+        engine=engine.name,
+        frontend=frontend.name,
+        sbatch=sbatch.directives(recipe, engine, topology.nodes),
+        nodes=topology.nodes,
+        endpoints=topology.endpoints,
+        processes=topology.processes,
+        steps=made.steps,
+        probes=probes.probes(job, where),
+        health=probes.health(job),
+        files=made.files,
+        benchmark=BenchmarkPlan(
+            type=recipe.benchmark.type, node=topology.nodes.bench, parameters=made.parameters
+        ),
+        preflight=preflight.checks(job, made),
+        url=steps.public_url(job),
+        output_base=recipe.site.output_dir,
+        network_interface=recipe.site.network_interface,
+    )
+
+
+def _stem(path: str) -> str:
+    return path.removeprefix("hf:").rstrip("/").rpartition("/")[2]
+
+
+def _logs(*, inside: bool) -> Word:
+    return Lit("/logs") if inside else LOG_DIR

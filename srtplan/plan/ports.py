@@ -1,0 +1,71 @@
+"""Ports: each process gets its own, no host:port twice.
+
+Every kind counts up from its base in the profile's ``ports:``. A kind's range ends where the next kind begins; past
+its end a counter starts again at its base, and a port that is taken on that node is passed over. So a 1,000-node job
+stays within the table, and two kinds never meet on a host.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from attrs import asdict, frozen
+
+from srtplan.ir.recipe import Ports
+
+BASES = (
+    "http", "bootstrap", "kv_events", "nixl", "system", "dist_init", "nccl", "dp_rpc", "vllm",
+    "frontend", "frontend_internal", "nats", "etcd", "etcd_peer", "mooncake_master", "mooncake_metadata", "mooncake_metrics",
+)  # fmt: skip
+
+
+class PortsExhaustedError(Exception):
+    """A kind has no free port left on a node."""
+
+    def __init__(self, kind: str, node: int) -> None:
+        super().__init__(f"no port of kind '{kind}' is left on node {node}")
+        self.kind = kind
+
+
+@frozen
+class Allocator:
+    """Hands out ports; ``used`` is what every node has already."""
+
+    table: Ports
+    used: dict[int, set[int]]
+    counters: dict[tuple[str, int | None], int]
+
+    @classmethod
+    def over(cls, table: Ports, reserved: Iterable[tuple[int, int]] = ()) -> Allocator:
+        """An allocator that keeps clear of ``reserved`` (node, port) pairs."""
+        used: dict[int, set[int]] = defaultdict(set)
+        for node, port in reserved:
+            used[node].add(port)
+        return cls(table, used, defaultdict(int))
+
+    def take(
+        self, kind: str, node: int, *, job_wide: bool = False, stride: int = 1, block: int = 1, base: int | None = None
+    ) -> int:
+        """The next port of a kind: counted over the whole job or per node; ``block`` consecutive ones are reserved."""
+        first: int = base if base is not None else getattr(self.table, kind)
+        key = (f"{kind}@{first}", None if job_wide else node)
+        size = max(1, (_end(self.table, first) - first) // stride)
+        for _ in range(size):
+            port = first + self.counters[key] % size * stride
+            self.counters[key] += -(-block // stride)
+            wanted = set(range(port, port + block))
+            if not wanted & self.used[node]:
+                self.used[node] |= wanted
+                return port
+        raise PortsExhaustedError(kind, node)
+
+
+def _end(table: Ports, first: int) -> int:
+    """Where the range that begins at ``first`` ends: the next base above it, or the ephemeral range."""
+    values = asdict(table)
+    above = [values[k] for k in BASES if values[k] > first]
+    return min([*above, max(table.ephemeral_floor, first + 1)])
+
+
+Take = Callable[..., int]

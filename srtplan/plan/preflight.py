@@ -1,0 +1,39 @@
+"""What every node must show before anything is loaded: model, image and mounts are there, planned ports are free, GPUs are counted."""
+
+from __future__ import annotations
+
+from srtplan.ir.plan import PreflightCheck
+from srtplan.plan.steps import Launches
+from srtplan.plugin import JobContext
+
+
+def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
+    """The table of checks, paths first, then ports in start order, then GPUs."""
+    recipe, nodes = job.recipe, job.topology.nodes
+    every = tuple(range(nodes.total))
+    out: list[PreflightCheck] = []
+    if recipe.model.hub_id is None:
+        out.append(PreflightCheck(kind="dir", subject=recipe.model.path, nodes=every, why="model.path"))
+    if recipe.site.runtime != "none":
+        out += _images(job, made)
+        out += [PreflightCheck(kind="path", subject=m.source, nodes=every, why=m.origin) for m in recipe.mounts]
+    out += [PreflightCheck(kind="port", subject=str(p), nodes=(n,), why=step) for n, p, step in made.listening]
+    if recipe.site.gpus_per_node_directive:
+        per_node = str(recipe.resources.gpus_per_node)
+        out.append(PreflightCheck(kind="gpus", subject=per_node, nodes=nodes.workers, why="resources.gpus_per_node"))
+    return tuple(out)
+
+
+def _images(job: JobContext, made: Launches) -> list[PreflightCheck]:
+    """Images that are files, each on the nodes of the steps that use it."""
+    where: dict[str, set[int]] = {}
+    for step in made.steps:
+        if step.container and step.container.image.startswith("/"):
+            where.setdefault(step.container.image, set()).update(step.nodes)
+    model = job.recipe.model.container
+    return [
+        PreflightCheck(
+            kind="file", subject=image, nodes=tuple(sorted(nodes)), why="model.container" if image == model else "image"
+        )
+        for image, nodes in where.items()
+    ]

@@ -1,0 +1,38 @@
+"""The ``#SBATCH`` directives: what the recipe and profile say, in a fixed order, the recipe's own last.
+
+Added by srtplan: ``--no-requeue`` (a requeued job would start in the middle of its budget), ``--open-mode=append``, and a
+warning signal before the time limit, so that its end is orderly. A directive of the recipe replaces one of the same name.
+"""
+
+from __future__ import annotations
+
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.topology import Nodes
+from srtplan.plugin import Engine
+
+LOG = "srtplan-%j.log"
+WARNING_S = 60
+CONTRARY = {"requeue": "no-requeue"}
+
+
+def directives(recipe: Recipe, engine: Engine, nodes: Nodes) -> tuple[str, ...]:
+    """``--name=value`` or ``--name``, in order."""
+    site, gpn = recipe.site, recipe.resources.gpus_per_node
+    per_node = gpn if engine.launch == "endpoint" else 1
+    items: dict[str, str | None] = {
+        "job-name": recipe.name,
+        "nodes": str(nodes.total),
+        "ntasks": str(per_node * nodes.total),
+        "ntasks-per-node": str(per_node),
+    }
+    items |= {"gpus-per-node": str(gpn)} if site.gpus_per_node_directive else {}
+    items |= {"segment": str(nodes.total)} if site.segment_directive else {}
+    items |= {"exclusive": None} if site.exclusive_directive else {}
+    items |= {"account": recipe.slurm.account} if recipe.slurm.account else {}
+    items |= {"time": recipe.slurm.time_limit, "output": LOG, "open-mode": "append"}
+    items |= {"partition": recipe.slurm.partition} if recipe.slurm.partition else {}
+    items |= {"no-requeue": None, "signal": f"B:USR1@{WARNING_S}"}
+    for key, value in recipe.sbatch_directives:
+        items.pop(CONTRARY.get(key, key), None)
+        items[key] = value or None
+    return tuple(f"--{k}" if v is None else f"--{k}={v}" for k, v in items.items())

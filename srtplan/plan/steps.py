@@ -1,0 +1,215 @@
+"""Steps: what is launched, in start order: services, workers, nginx, frontends, benchmark.
+
+The plugins say what runs; this module adds where it runs, in what image, with which mounts, environment and srun options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import evolve, frozen
+
+from srtplan import plugin
+from srtplan.frontends import _nginx
+from srtplan.ir.plan import TIER, Container, EnvVar, PlanFile, SrunOption, Stage, Step
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import BUNDLE_DIR, Lit, Word, Words, ip, word, words
+from srtplan.ir.topology import Endpoint, Process
+from srtplan.plan import environ
+from srtplan.plan.frontends import FrontendLayout
+from srtplan.plan.mounts import job_mounts
+from srtplan.plugin import BenchmarkContext, Command, FrontendContext, JobContext, ServiceContext, WorkerContext
+
+Listening = tuple[int, int, str]
+"""(node, port, step) of a port that a step opens."""
+
+
+@frozen(kw_only=True)
+class Launches:
+    """All steps of a job, the files they read, and the ports they open."""
+
+    steps: tuple[Step, ...]
+    files: tuple[PlanFile, ...]
+    listening: tuple[Listening, ...]
+    parameters: tuple[tuple[str, str], ...]
+
+
+def launches(job: JobContext, layout: FrontendLayout) -> Launches:
+    """Everything that is launched, in order."""
+    made = [*_services(job), *_workers(job), *_frontends(job, layout)]
+    bench, parameters = _benchmark(job)
+    made += bench
+    files = {f.path: f for _, c in made for f in c.files}
+    if job.recipe.site.bash_preamble:
+        files["preamble.sh"] = PlanFile(path="preamble.sh", content=Lit(job.recipe.site.bash_preamble))
+    return Launches(
+        steps=tuple(s for s, _ in made),
+        files=tuple(files[p] for p in sorted(files)),
+        listening=tuple((s.nodes[0], port, s.name) for s, c in made for port in c.listens),
+        parameters=parameters,
+    )
+
+
+Made = tuple[Step, Command]
+
+
+def _services(job: JobContext) -> Iterable[Made]:
+    recipe, at = job.recipe, job.topology.nodes.infra
+    for name in plugin.frontend(recipe.frontend.type).services(recipe):
+        service = plugin.service(name)
+        command = service.command(ServiceContext(job=job, node=at))
+        command = evolve(command, preamble=(*_configs_on_path(recipe), *command.preamble), listens=service.ports(recipe))
+        yield _step(job, command, name=name, kind="infra", stage="infra", nodes=(at,)), command
+
+
+def _workers(job: JobContext) -> Iterable[Made]:
+    engine = plugin.engine(job.recipe.engine.type)
+    for endpoint in job.topology.endpoints:
+        peers = job.topology.of(endpoint)
+        for process in peers if engine.launch == "process" else peers[:1]:
+            yield _worker(job, endpoint, peers, process)
+
+
+def _worker(job: JobContext, endpoint: Endpoint, peers: tuple[Process, ...], process: Process) -> Made:
+    recipe = job.recipe
+    engine = plugin.engine(recipe.engine.type)
+    role = recipe.resources.role(endpoint.mode)
+    assert role is not None  # noqa: S101 -- endpoints are made from the roles
+    ctx = WorkerContext(job=job, role=role, endpoint=endpoint, process=process, peers=peers)
+    command = engine.command(ctx)
+    discovery = plugin.frontend(recipe.frontend.type).worker_env(job)
+    whole = engine.launch == "endpoint"
+    step = _step(
+        job,
+        evolve(command, preamble=(*_preamble(recipe), *command.preamble)),
+        name=endpoint.name + (f"_r{process.rank}" if len(peers) > 1 and not whole else ""),
+        kind="worker",
+        stage="worker",
+        nodes=endpoint.nodes if whole else (process.node,),
+        ntasks=len(endpoint.nodes) * len(endpoint.gpus) if whole else 1,
+        env=environ.worker(ctx, discovery, command.env),
+        srun=(*recipe.srun_options, *role.srun_options),
+        image=role.container,
+    )
+    return (
+        evolve(
+            step, mode=endpoint.mode, endpoint=endpoint.index, rank=process.rank, critical=role.critical
+        ),
+        command,
+    )
+
+
+def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Made]:
+    recipe = job.recipe
+    frontend = plugin.frontend(recipe.frontend.type)
+    if layout.nginx is not None:
+        command = _nginx.command(job)
+        step = _step(
+            job, command, name="nginx", kind="nginx", stage="frontend", nodes=(layout.nginx,),
+            image=recipe.frontend.nginx_container, remap_root=True,
+        )  # fmt: skip
+        yield step, command
+    for index, (node, port) in enumerate(layout.frontends):
+        command = frontend.command(FrontendContext(job=job, index=index, node=node, port=port))
+        own = (*recipe.environment, *recipe.frontend.env)
+        env = environ.layered(command.env, environ.from_recipe(own, at=node, nodes=job.topology.nodes))
+        preamble = (*_preamble(recipe), *command.preamble)
+        step = _step(
+            job, evolve(command, preamble=preamble), name=f"{frontend.step_name}_{index}", kind="frontend",
+            stage="frontend", nodes=(node,), env=env,
+        )  # fmt: skip
+        yield step, command
+
+
+def _benchmark(job: JobContext) -> tuple[list[Made], tuple[tuple[str, str], ...]]:
+    recipe, nodes = job.recipe, job.topology.nodes
+    url = public_url(job)
+    ctx = BenchmarkContext(job=job, node=nodes.bench, url=url, client=plugin.engine(recipe.engine.type).client)
+    answer = plugin.benchmark(recipe.benchmark.type).command(ctx)
+    if answer.command is None:
+        return [], answer.parameters
+    own = (
+        EnvVar(name="OPENAI_API_KEY", value=Lit("EMPTY")),
+        EnvVar(name="SRT_FRONTEND_HOST", value=ip(job.public_node)),
+        EnvVar(name="SRT_FRONTEND_PORT", value=word(job.public_port)),
+        EnvVar(name="SRT_FRONTEND_URL", value=url),
+    )
+    env = environ.layered(
+        own, environ.from_recipe(recipe.environment, at=nodes.bench, nodes=nodes), answer.command.env
+    )
+    step = _step(
+        job, answer.command, name="benchmark", kind="benchmark", stage="benchmark", nodes=(nodes.bench,),
+        env=env, srun=recipe.srun_options,
+    )  # fmt: skip
+    return [(evolve(step, terminal=True, critical=False), answer.command)], answer.parameters
+
+
+def public_url(job: JobContext) -> Word:
+    """``http://ADDRESS:PORT`` of the public endpoint."""
+    return word("http://", ip(job.public_node), ":", job.public_port)
+
+
+def _step(
+    job: JobContext,
+    command: Command,
+    *,
+    name: str,
+    kind: str,
+    stage: Stage,
+    nodes: tuple[int, ...],
+    ntasks: int = 1,
+    env: tuple[EnvVar, ...] | None = None,
+    srun: Iterable[tuple[str, str]] = (),
+    image: str | None = None,
+    remap_root: bool = False,
+) -> Step:
+    recipe = job.recipe
+    container = Container(
+        image=image or recipe.model.container, runtime=recipe.site.runtime, remap_root=remap_root
+    )
+    mounts = job_mounts(recipe) if plugin.runtime(recipe.site.runtime).maps_paths else ()
+    installs = any(call[0] == Lit("setup::dynamo_pypi") for call in command.preamble)
+    base = (environ.REMAP_ROOT,) if installs and recipe.site.runtime == "pyxis" else ()
+    options = (*command.srun, *_options(srun), *plugin.runtime(recipe.site.runtime).srun(container, mounts))
+    return Step(
+        name=name,
+        stage=stage,
+        kind=kind,
+        nodes=nodes,
+        ntasks=ntasks,
+        argv=command.argv,
+        runs=command.runs,
+        srun=options,
+        container=container,
+        mounts=mounts,
+        env=environ.layered(env if env is not None else command.env, base),
+        preamble=(*_site_preamble(recipe), *command.preamble),
+        log=f"{name}.out",
+        tier=TIER[kind],
+        note=command.note,
+    )
+
+
+def _options(pairs: Iterable[tuple[str, str]]) -> tuple[SrunOption, ...]:
+    merged = {k.lstrip("-"): v for k, v in pairs}
+    return tuple(SrunOption(name=k, value=Lit(v) if v else None) for k, v in merged.items())
+
+
+def _site_preamble(recipe: Recipe) -> tuple[Words, ...]:
+    if not recipe.site.bash_preamble:
+        return ()
+    return (words("setup::bash_preamble", word(BUNDLE_DIR, "/files/preamble.sh")),)
+
+
+def _configs_on_path(recipe: Recipe) -> tuple[Words, ...]:
+    return (words("setup::path_prepend", "/configs"),) if recipe.site.srtctl_root else ()
+
+
+def _preamble(recipe: Recipe) -> tuple[Words, ...]:
+    calls: list[Words] = []
+    if recipe.setup_script:
+        calls.append(words("setup::script", recipe.setup_script))
+    dynamo = recipe.dynamo
+    if dynamo.install and plugin.frontend(recipe.frontend.type).installs_dynamo and dynamo.version:
+        calls.append(words("setup::dynamo_pypi", dynamo.version))
+    return tuple(calls)

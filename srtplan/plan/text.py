@@ -1,0 +1,120 @@
+"""The Plan as one page of text, for people and for review as a diff (``plan.txt`` of a bundle)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from srtplan.ir.plan import Plan, Probe, Step
+from srtplan.ir.shell import notation
+from srtplan.ir.topology import Endpoint
+
+
+
+def render(plan: Plan) -> str:
+    """The page, with a final newline."""
+    sections = [
+        _header(plan),
+        _table("NODES", ("node", "gpus", "runs"), _nodes(plan)),
+        _table("ENDPOINTS", ("endpoint", "nodes", "gpus", "ports of rank 0"), _endpoints(plan)),
+        _table("STEPS, in start order", ("step", "stage", "node", "tasks", "stops", "command"), _steps(plan)),
+        _table("PROBES", ("step", "asks", "expects", "every", "budget"), [_probe(p) for p in plan.probes]),
+        _table("MOUNTS", ("source", "target", "from"), _mounts(plan)),
+        _table("BEFORE ANYTHING STARTS", ("check", "on nodes", "for"), _preflight(plan)),
+        _table("SBATCH", ("directive",), [(d,) for d in plan.sbatch]),
+    ]
+    return "\n\n".join("\n".join(s) for s in sections if s) + "\n"
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Numbers with runs closed up: ``0-3,6``."""
+    out: list[tuple[int, int]] = []
+    for n in sorted(numbers):
+        if out and out[-1][1] == n - 1:
+            out[-1] = (out[-1][0], n)
+        else:
+            out.append((n, n))
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in out)
+
+
+def _header(plan: Plan) -> list[str]:
+    n = plan.nodes
+    variant = f"  variant {plan.recipe.variant}" if plan.recipe.variant else ""
+    rows = [
+        ("job", plan.name),
+        ("recipe", plan.recipe.path + variant),
+        ("serves", f"{plan.served_model_name} with {plan.engine}, {plan.frontend} frontend, at {notation(plan.url)}"),
+        ("nodes", f"{n.total}: workers {spans(n.workers)}, infra {n.infra}, head {n.head}, client {n.bench}"),
+        ("ready", f"{plan.health.prefill} prefill, {plan.health.decode} decode instances within {plan.health.timeout_s} s"),
+        ("benchmark", _benchmark(plan)),
+    ]
+    return [f"{k:10} {v}" for k, v in rows]
+
+
+def _benchmark(plan: Plan) -> str:
+    keep = ("client", "isl", "osl", "concurrencies", "request_rate")
+    shown = " ".join(f"{k}={v}" for k, v in plan.benchmark.parameters if k in keep and v)
+    return f"{plan.benchmark.type} {shown}".rstrip()
+
+
+def _nodes(plan: Plan) -> list[tuple[str, ...]]:
+    owner = {(n, g): e for e in plan.endpoints for n in e.nodes for g in e.gpus}
+    runs: dict[int, list[str]] = {}
+    for step in plan.steps:
+        for n in step.nodes:
+            runs.setdefault(n, []).append(step.name)
+    width = max((len(e.gpus) and max(e.gpus) + 1 for e in plan.endpoints), default=0)
+    per_node = next((int(d.partition("=")[2]) for d in plan.sbatch if d.startswith("--gpus-per-node=")), width)
+    return [
+        (str(n), " ".join(_short(owner.get((n, g))) for g in range(per_node)), " ".join(runs.get(n, ["-"])))
+        for n in range(plan.nodes.total)
+    ]
+
+
+def _short(endpoint: Endpoint | None) -> str:
+    return f"{endpoint.mode[0]}{endpoint.index}" if endpoint else "."
+
+
+def _endpoints(plan: Plan) -> list[tuple[str, ...]]:
+    leaders = {(p.mode, p.endpoint): p for p in plan.processes if p.leader}
+    return [
+        (
+            e.name,
+            spans(e.nodes),
+            spans(e.gpus),
+            " ".join(f"{k}={v}" for k, v in leaders[e.mode, e.index].ports),
+        )
+        for e in plan.endpoints
+    ]
+
+
+def _steps(plan: Plan) -> list[tuple[str, ...]]:
+    return [(s.name, s.stage, spans(s.nodes), str(s.ntasks), str(s.tier), _command(s)) for s in plan.steps]
+
+
+def _command(step: Step) -> str:
+    if step.runs:
+        return f"{len(step.runs)} runs: " + " ".join(r.name for r in step.runs)
+    return " ".join(notation(w) for w in step.argv[:3])
+
+
+def _probe(p: Probe) -> tuple[str, ...]:
+    expects = " ".join(f"{k}={v}" for k, v in p.expect) or ("listens" if p.type == "tcp" else "200")
+    return (p.step, f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(), expects, f"{p.interval_s} s", f"{p.timeout_s} s")
+
+
+def _mounts(plan: Plan) -> list[tuple[str, ...]]:
+    seen = {(notation(m.source), notation(m.target) + (f":{m.flags}" if m.flags else ""), m.origin): None
+            for s in plan.steps for m in s.mounts}  # fmt: skip
+    return list(seen)
+
+
+def _preflight(plan: Plan) -> list[tuple[str, ...]]:
+    return [(f"{c.kind} {c.subject}", spans(c.nodes), c.why) for c in plan.preflight]
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    if not rows:
+        return []
+    widths = [max(len(r[i]) for r in (*rows, tuple(head))) for i in range(len(head))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)).rstrip() for r in (tuple(head), *rows)]
+    return [title, *("  " + line for line in lines)]

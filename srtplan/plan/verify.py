@@ -1,0 +1,111 @@
+"""Invariants of every Plan. A violation is a fault of srtplan, not of the recipe; no bundle is written then."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from srtplan.ir.plan import STAGES, Plan, Step
+from srtplan.ir.shell import Lit, Ref, Word, parts
+
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+STEP_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+def verify(plan: Plan) -> tuple[str, ...]:
+    """What is wrong with the Plan, in words; empty if it is sound."""
+    return (*_steps(plan), *_ports(plan), *_gpus(plan), *_words(plan), *_probes(plan), *_mounts(plan))
+
+
+def _steps(plan: Plan) -> Iterable[str]:
+    for name, count in Counter(s.name for s in plan.steps).items():
+        if count > 1:
+            yield f"step {name} stands {count} times"
+        if not STEP_NAME.match(name):
+            yield f"step name {name!r} is no file name"
+    order = [STAGES.index(s.stage) for s in plan.steps]
+    if order != sorted(order):
+        yield "steps are not in the order of their stages"
+    if sum(s.terminal for s in plan.steps) > 1:
+        yield "more than one terminal step"
+    for s in plan.steps:
+        if bool(s.argv) == bool(s.runs):
+            yield f"step {s.name} has neither or both of argv and runs"
+        if not s.nodes or s.ntasks < len(s.nodes):
+            yield f"step {s.name} has {s.ntasks} tasks on {len(s.nodes)} nodes"
+
+
+def _ports(plan: Plan) -> Iterable[str]:
+    owner: dict[tuple[int, str], str] = {}
+    for p in plan.processes:
+        name = f"{p.mode}_{p.endpoint} rank {p.rank}"
+        for kind, port in p.ports:
+            if not 0 < port < 65536:  # noqa: PLR2004 -- the range of TCP ports
+                yield f"{name} has {kind} port {port}"
+            if kind in ("bootstrap", "dist_init") and not p.leader:
+                continue
+            other = owner.setdefault((p.node, str(port)), f"{name} {kind}")
+            if other != f"{name} {kind}":
+                yield f"port {port} of node {p.node} belongs to {other} and {name} {kind}"
+    for c in plan.preflight:
+        if c.kind == "port":
+            other = owner.setdefault((c.nodes[0], f"listen {c.subject}"), c.why)
+            if other != c.why:
+                yield f"{other} and {c.why} both listen on port {c.subject} of node {c.nodes[0]}"
+
+
+def _gpus(plan: Plan) -> Iterable[str]:
+    owner: dict[tuple[int, int], str] = {}
+    for e in plan.endpoints:
+        for place in ((n, g) for n in e.nodes for g in e.gpus):
+            if owner.setdefault(place, e.name) != e.name:
+                yield f"GPU {place[1]} of node {place[0]} belongs to {owner[place]} and {e.name}"
+        if not set(e.nodes) <= set(plan.nodes.workers):
+            yield f"{e.name} stands on a node that is not for workers"
+
+
+def _words(plan: Plan) -> Iterable[str]:
+    for where, word in _all_words(plan):
+        for part in parts(word):
+            if isinstance(part, Ref) and part.index is not None and part.index >= plan.nodes.total:
+                yield f"{where} refers to node {part.index} of {plan.nodes.total}"
+            if isinstance(part, Lit) and "\0" in part.text:
+                yield f"{where} holds a NUL character"
+
+
+def _all_words(plan: Plan) -> Iterable[tuple[str, Word]]:
+    for s in plan.steps:
+        yield from ((f"step {s.name}", w) for w in _step_words(s))
+    yield from ((f"file {f.path}", f.content) for f in plan.files)
+
+
+def _step_words(step: Step) -> Iterable[Word]:
+    yield from step.argv
+    yield from (w for call in step.preamble for w in call)
+    yield from (w for run in step.runs for w in run.argv)
+    yield from (v.value for v in step.env)
+    yield from (w for m in step.mounts for w in (m.source, m.target))
+
+
+def _probes(plan: Plan) -> Iterable[str]:
+    names = {s.name for s in plan.steps}
+    for p in plan.probes:
+        if p.step not in names:
+            yield f"a probe points at {p.step}, which is not launched"
+        if p.timeout_s < 1 or p.interval_s < 1:
+            yield f"the probe of {p.step} has no time"
+
+
+def _mounts(plan: Plan) -> Iterable[str]:
+    for s in plan.steps:
+        for v in s.env:
+            if not ENV_NAME.match(v.name):
+                yield f"step {s.name} has an environment name {v.name!r}"
+        for m in s.mounts:
+            for word in (m.source, m.target):
+                first = parts(word)[0]
+                if isinstance(first, Lit) and not first.text.startswith("/"):
+                    yield f"step {s.name} mounts {first.text!r}, which is not absolute"
+                if any(isinstance(p, Lit) and set(p.text) & {",", ":"} for p in parts(word)):
+                    yield f"step {s.name} has a mount with ',' or ':' in a path"

@@ -1,0 +1,40 @@
+"""Pyxis and enroot: the image and the mounts are options of srun."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from srtplan.ir.plan import Container, Mount, SrunOption
+from srtplan.ir.shell import Word, word
+
+
+@frozen
+class Pyxis:
+    """The runtime plugin."""
+
+    name: str = "pyxis"
+    maps_paths: bool = True
+
+    def srun(self, container: Container, mounts: tuple[Mount, ...]) -> tuple[SrunOption, ...]:
+        """``--container-image`` and its company; neither the image's entry point nor the user's home is used."""
+        options = [
+            SrunOption(name="container-image", value=word(container.image)),
+            SrunOption(name="no-container-entrypoint"),
+            SrunOption(name="no-container-mount-home"),
+        ]
+        if container.remap_root:
+            options.append(SrunOption(name="container-remap-root"))
+        if mounts:
+            options.append(SrunOption(name="container-mounts", value=_mounts(mounts)))
+        return tuple(options)
+
+
+def _mounts(mounts: tuple[Mount, ...]) -> Word:
+    items: list[str | Word] = []
+    for n, m in enumerate(mounts):
+        items += [*([","] if n else []), m.source, ":", m.target]
+        items += [f":{m.flags}"] if m.flags else []
+    return word(*items)
+
+
+PLUGIN = Pyxis()

@@ -1,0 +1,37 @@
+"""etcd: where Dynamo's workers and frontends find each other. Its data lives in a node-local directory of this job."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import JOB_ID, ip, word, words
+from srtplan.plugin import Command, ServiceContext
+
+
+@frozen
+class Etcd:
+    """The service plugin."""
+
+    name: str = "etcd"
+
+    def ports(self, recipe: Recipe) -> tuple[int, ...]:
+        """Client port, peer port."""
+        return (recipe.site.ports.etcd, recipe.site.ports.etcd_peer)
+
+    def command(self, ctx: ServiceContext) -> Command:
+        """A cluster of one, listening on all interfaces and telling its own address."""
+        client, peer = self.ports(ctx.job.recipe)
+        store = word("/tmp/srtplan-", JOB_ID, "-etcd")  # noqa: S108 -- node-local, named after the job, made fresh
+        at = word("http://", ip(ctx.node), ":", peer)
+        argv = words(
+            *("etcd", "--data-dir", store),
+            *("--listen-client-urls", f"http://0.0.0.0:{client}"),
+            *("--advertise-client-urls", word("http://", ip(ctx.node), ":", client)),
+            *("--listen-peer-urls", f"http://0.0.0.0:{peer}"),
+            *("--initial-advertise-peer-urls", at, "--initial-cluster", word("default=", at)),
+        )
+        return Command(argv=argv, preamble=(words("setup::scratch", store),), note="etcd server")
+
+
+PLUGIN = Etcd()

@@ -1,0 +1,41 @@
+"""NATS: Dynamo's messages between frontends and workers.
+
+Runs ``nats-server`` of the job's image (or of ``/configs``, where srtctl keeps it) with JetStream in a directory of this
+job, so a leftover server's data is never read.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from srtplan.ir.plan import PlanFile
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import JOB_ID, LOG_DIR, word, words
+from srtplan.plugin import Command, ServiceContext
+
+
+@frozen
+class Nats:
+    """The service plugin."""
+
+    name: str = "nats"
+
+    def ports(self, recipe: Recipe) -> tuple[int, ...]:
+        """The client port."""
+        return (recipe.site.ports.nats,)
+
+    def command(self, ctx: ServiceContext) -> Command:
+        """JetStream on; a configuration file only where the message limit is changed."""
+        recipe = ctx.job.recipe
+        port = recipe.site.ports.nats
+        store = word("/tmp/srtplan-", JOB_ID, "-nats")  # noqa: S108 -- node-local, named after the job, made fresh
+        argv = words("nats-server", "--jetstream", "--store_dir", store, "--port", port)
+        files: tuple[PlanFile, ...] = ()
+        if recipe.infra.nats_max_payload_mb is not None:
+            limit = recipe.infra.nats_max_payload_mb * 1024 * 1024
+            files = (PlanFile(path="nats.conf", content=word(f"max_payload: {limit}\n"), run_time=True),)
+            argv = words(*argv, "--config", word(LOG_DIR, "/nats.conf"))
+        return Command(argv=argv, files=files, preamble=(words("setup::scratch", store),), note="NATS server")
+
+
+PLUGIN = Nats()
