@@ -70,9 +70,7 @@ class Topology:
 
     def of(self, endpoint: Endpoint) -> tuple[Process, ...]:
         """The processes of an endpoint, by rank."""
-        return tuple(
-            p for p in self.processes if p.mode == endpoint.mode and p.endpoint == endpoint.index
-        )
+        return tuple(p for p in self.processes if p.mode == endpoint.mode and p.endpoint == endpoint.index)
 
     def leaders(self, mode: Mode) -> tuple[Process, ...]:
         """The first process of every endpoint of a mode."""

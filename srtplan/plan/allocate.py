@@ -38,7 +38,12 @@ class AllocationError(Exception):
 
 
 def allocate(
-    groups: Sequence[Group], *, gpus_per_node: int, nodes: Sequence[int], spread: bool = False, share: bool = False
+    groups: Sequence[Group],
+    *,
+    gpus_per_node: int,
+    nodes: Sequence[int],
+    spread: bool = False,
+    share: bool = False,
 ) -> tuple[Endpoint, ...]:
     """Place every worker; ``share`` lets prefill and decode share nodes freely, ``spread`` puts one partial worker on a node.
 
@@ -59,7 +64,9 @@ def allocate(
 
 def _check_size(group: Group, gpus_per_node: int) -> None:
     if group.gpus < 1:
-        raise AllocationError(f"a {group.mode} worker has {group.gpus} GPUs", group.mode, "use fewer workers or more nodes")
+        raise AllocationError(
+            f"a {group.mode} worker has {group.gpus} GPUs", group.mode, "use fewer workers or more nodes"
+        )
     if group.gpus > gpus_per_node and group.gpus % gpus_per_node:
         whole = -(-group.gpus // gpus_per_node) * gpus_per_node
         raise AllocationError(

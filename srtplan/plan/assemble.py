@@ -80,7 +80,13 @@ def _fixed(recipe: Recipe, roles: Nodes, where: FrontendLayout) -> list[tuple[in
 
 def _misfit(recipe: Recipe, e: AllocationError | PortsExhaustedError) -> Finding:
     if isinstance(e, PortsExhaustedError):
-        return Finding(rule="SP411", path=("resources",), on_key=True, message=str(e), help="widen `ports:` in the profile")
+        return Finding(
+            rule="SP411",
+            path=("resources",),
+            on_key=True,
+            message=str(e),
+            help="widen `ports:` in the profile",
+        )
     role = recipe.resources.role(e.mode) if e.mode else None
     at = role.at if role else ("resources",)
     return Finding(rule="SP410", path=at, on_key=True, message=str(e), help=e.hint)

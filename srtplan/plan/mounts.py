@@ -25,6 +25,7 @@ def job_mounts(recipe: Recipe) -> tuple[Mount, ...]:
         configs = Lit(recipe.site.srtctl_root.rstrip("/") + "/configs")
         mounts.append(Mount(source=configs, target=Lit("/configs"), origin="srtctl_root"))
     mounts += [
-        Mount(source=Lit(m.source), target=Lit(m.target), origin=m.origin, flags=m.flags) for m in recipe.mounts
+        Mount(source=Lit(m.source), target=Lit(m.target), origin=m.origin, flags=m.flags)
+        for m in recipe.mounts
     ]
     return tuple({notation(m.target): m for m in mounts}.values())

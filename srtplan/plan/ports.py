@@ -45,7 +45,14 @@ class Allocator:
         return cls(table, used, defaultdict(int))
 
     def take(
-        self, kind: str, node: int, *, job_wide: bool = False, stride: int = 1, block: int = 1, base: int | None = None
+        self,
+        kind: str,
+        node: int,
+        *,
+        job_wide: bool = False,
+        stride: int = 1,
+        block: int = 1,
+        base: int | None = None,
     ) -> int:
         """The next port of a kind: counted over the whole job or per node; ``block`` consecutive ones are reserved."""
         first: int = base if base is not None else getattr(self.table, kind)

@@ -16,11 +16,17 @@ def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
         out.append(PreflightCheck(kind="dir", subject=recipe.model.path, nodes=every, why="model.path"))
     if recipe.site.runtime != "none":
         out += _images(job, made)
-        out += [PreflightCheck(kind="path", subject=m.source, nodes=every, why=m.origin) for m in recipe.mounts]
-    out += [PreflightCheck(kind="port", subject=str(p), nodes=(n,), why=step) for n, p, step in made.listening]
+        out += [
+            PreflightCheck(kind="path", subject=m.source, nodes=every, why=m.origin) for m in recipe.mounts
+        ]
+    out += [
+        PreflightCheck(kind="port", subject=str(p), nodes=(n,), why=step) for n, p, step in made.listening
+    ]
     if recipe.site.gpus_per_node_directive:
         per_node = str(recipe.resources.gpus_per_node)
-        out.append(PreflightCheck(kind="gpus", subject=per_node, nodes=nodes.workers, why="resources.gpus_per_node"))
+        out.append(
+            PreflightCheck(kind="gpus", subject=per_node, nodes=nodes.workers, why="resources.gpus_per_node")
+        )
     return tuple(out)
 
 
@@ -33,7 +39,10 @@ def _images(job: JobContext, made: Launches) -> list[PreflightCheck]:
     model = job.recipe.model.container
     return [
         PreflightCheck(
-            kind="file", subject=image, nodes=tuple(sorted(nodes)), why="model.container" if image == model else "image"
+            kind="file",
+            subject=image,
+            nodes=tuple(sorted(nodes)),
+            why="model.container" if image == model else "image",
         )
         for image, nodes in where.items()
     ]

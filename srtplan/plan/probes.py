@@ -30,16 +30,28 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
     for n, (node, port) in enumerate(layout.frontends):
         out.append(
             Probe(
-                step=f"{frontend.step_name}_{n}", type=frontend.probe, node=node, port=port, stage="health",
-                path=frontend.health_path, expect=tuple(expected(job).items()),
-                interval_s=check.interval_seconds, timeout_s=budget,
+                step=f"{frontend.step_name}_{n}",
+                type=frontend.probe,
+                node=node,
+                port=port,
+                stage="health",
+                path=frontend.health_path,
+                expect=tuple(expected(job).items()),
+                interval_s=check.interval_seconds,
+                timeout_s=budget,
             )  # fmt: skip
         )
     if layout.nginx is not None:
         out.append(
             Probe(
-                step="nginx", type="http", node=layout.public_node, port=layout.public_port, stage="health",
-                path="/v1/models", interval_s=check.interval_seconds, timeout_s=budget,
+                step="nginx",
+                type="http",
+                node=layout.public_node,
+                port=layout.public_port,
+                stage="health",
+                path="/v1/models",
+                interval_s=check.interval_seconds,
+                timeout_s=budget,
             )  # fmt: skip
         )
     return tuple(out)

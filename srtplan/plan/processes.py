@@ -11,7 +11,9 @@ from srtplan.plan.ports import Allocator
 from srtplan.plugin import Engine
 
 
-def expand(recipe: Recipe, engine: Engine, endpoints: tuple[Endpoint, ...], ports: Allocator) -> tuple[Process, ...]:
+def expand(
+    recipe: Recipe, engine: Engine, endpoints: tuple[Endpoint, ...], ports: Allocator
+) -> tuple[Process, ...]:
     """All processes of all endpoints, in order."""
     out: list[Process] = []
     for endpoint in endpoints:

@@ -18,7 +18,14 @@ from srtplan.ir.topology import Endpoint, Process
 from srtplan.plan import environ
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.mounts import job_mounts
-from srtplan.plugin import BenchmarkContext, Command, FrontendContext, JobContext, ServiceContext, WorkerContext
+from srtplan.plugin import (
+    BenchmarkContext,
+    Command,
+    FrontendContext,
+    JobContext,
+    ServiceContext,
+    WorkerContext,
+)
 
 Listening = tuple[int, int, str]
 """(node, port, step) of a port that a step opens."""
@@ -58,7 +65,9 @@ def _services(job: JobContext) -> Iterable[Made]:
     for name in plugin.frontend(recipe.frontend.type).services(recipe):
         service = plugin.service(name)
         command = service.command(ServiceContext(job=job, node=at))
-        command = evolve(command, preamble=(*_configs_on_path(recipe), *command.preamble), listens=service.ports(recipe))
+        command = evolve(
+            command, preamble=(*_configs_on_path(recipe), *command.preamble), listens=service.ports(recipe)
+        )
         yield _step(job, command, name=name, kind="infra", stage="infra", nodes=(at,)), command
 
 
@@ -92,9 +101,7 @@ def _worker(job: JobContext, endpoint: Endpoint, peers: tuple[Process, ...], pro
         image=role.container,
     )
     return (
-        evolve(
-            step, mode=endpoint.mode, endpoint=endpoint.index, rank=process.rank, critical=role.critical
-        ),
+        evolve(step, mode=endpoint.mode, endpoint=endpoint.index, rank=process.rank, critical=role.critical),
         command,
     )
 
@@ -124,7 +131,9 @@ def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Made]:
 def _benchmark(job: JobContext) -> tuple[list[Made], tuple[tuple[str, str], ...]]:
     recipe, nodes = job.recipe, job.topology.nodes
     url = public_url(job)
-    ctx = BenchmarkContext(job=job, node=nodes.bench, url=url, client=plugin.engine(recipe.engine.type).client)
+    ctx = BenchmarkContext(
+        job=job, node=nodes.bench, url=url, client=plugin.engine(recipe.engine.type).client
+    )
     answer = plugin.benchmark(recipe.benchmark.type).command(ctx)
     if answer.command is None:
         return [], answer.parameters

@@ -9,7 +9,6 @@ from srtplan.ir.shell import notation
 from srtplan.ir.topology import Endpoint
 
 
-
 def render(plan: Plan) -> str:
     """The page, with a final newline."""
     sections = [
@@ -42,9 +41,15 @@ def _header(plan: Plan) -> list[str]:
     rows = [
         ("job", plan.name),
         ("recipe", plan.recipe.path + variant),
-        ("serves", f"{plan.served_model_name} with {plan.engine}, {plan.frontend} frontend, at {notation(plan.url)}"),
+        (
+            "serves",
+            f"{plan.served_model_name} with {plan.engine}, {plan.frontend} frontend, at {notation(plan.url)}",
+        ),
         ("nodes", f"{n.total}: workers {spans(n.workers)}, infra {n.infra}, head {n.head}, client {n.bench}"),
-        ("ready", f"{plan.health.prefill} prefill, {plan.health.decode} decode instances within {plan.health.timeout_s} s"),
+        (
+            "ready",
+            f"{plan.health.prefill} prefill, {plan.health.decode} decode instances within {plan.health.timeout_s} s",
+        ),
         ("benchmark", _benchmark(plan)),
     ]
     return [f"{k:10} {v}" for k, v in rows]
@@ -63,7 +68,9 @@ def _nodes(plan: Plan) -> list[tuple[str, ...]]:
         for n in step.nodes:
             runs.setdefault(n, []).append(step.name)
     width = max((len(e.gpus) and max(e.gpus) + 1 for e in plan.endpoints), default=0)
-    per_node = next((int(d.partition("=")[2]) for d in plan.sbatch if d.startswith("--gpus-per-node=")), width)
+    per_node = next(
+        (int(d.partition("=")[2]) for d in plan.sbatch if d.startswith("--gpus-per-node=")), width
+    )
     return [
         (str(n), " ".join(_short(owner.get((n, g))) for g in range(per_node)), " ".join(runs.get(n, ["-"])))
         for n in range(plan.nodes.total)
@@ -99,7 +106,13 @@ def _command(step: Step) -> str:
 
 def _probe(p: Probe) -> tuple[str, ...]:
     expects = " ".join(f"{k}={v}" for k, v in p.expect) or ("listens" if p.type == "tcp" else "200")
-    return (p.step, f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(), expects, f"{p.interval_s} s", f"{p.timeout_s} s")
+    return (
+        p.step,
+        f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(),
+        expects,
+        f"{p.interval_s} s",
+        f"{p.timeout_s} s",
+    )
 
 
 def _mounts(plan: Plan) -> list[tuple[str, ...]]:
@@ -116,5 +129,8 @@ def _table(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> 
     if not rows:
         return []
     widths = [max(len(r[i]) for r in (*rows, tuple(head))) for i in range(len(head))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)).rstrip() for r in (tuple(head), *rows)]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)).rstrip()
+        for r in (tuple(head), *rows)
+    ]
     return [title, *("  " + line for line in lines)]

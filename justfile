@@ -1,0 +1,31 @@
+# List the recipes.
+default:
+    @just --list
+
+# Everything that CI runs.
+check *args:
+    tests/run {{args}}
+
+# Tests only, with the environment that `just check` made.
+test *args:
+    .venv/bin/pytest {{args}}
+
+# Layout and lint fixes.
+fmt:
+    .venv/bin/ruff check --fix .
+    .venv/bin/ruff format .
+    .venv/bin/shfmt -i 2 -ci -w templates/lib/*.sh tests/run tests/rig/install .ci/run
+
+# Rewrite golden files (all, or of one case) and show what changed.
+golden case="":
+    SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/golden -k "{{case}}"
+    git diff --stat -- golden
+
+# A real Slurm on this machine, as root: `just cluster up 4`, `just cluster run sinfo`, `just cluster down`.
+cluster *args:
+    python3 tests/cluster/cluster.py {{args}}
+
+# Compile one recipe and rehearse it.
+rehearse recipe="examples/quickstart.yaml":
+    .venv/bin/srtplan compile {{recipe}} -o build/rehearsal
+    .venv/bin/srtplan rehearse build/rehearsal

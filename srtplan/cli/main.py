@@ -1,0 +1,121 @@
+"""``srtplan compile | check | plan | rehearse``.
+
+Exit codes: 0 all is well, 1 problems in the input (or a rehearsal's own code), 2 wrong usage, 70 srtplan itself is at fault.
+Commands import what they need when they run, so that ``check`` starts fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from srtplan import __version__
+from srtplan.cli.output import problems, say
+from srtplan.diagnostics import InputError, InternalError
+
+INTERNAL = 70
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point: run a command, turn what it raises into an exit code."""
+    try:
+        code = cli.main(
+            args=list(argv) if argv is not None else None, prog_name="srtplan", standalone_mode=False
+        )
+    except click.ClickException as e:
+        e.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except InputError as e:
+        problems(e.report)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as e:  # noqa: BLE001 -- the last resort: a user never sees a bare traceback
+        _internal(e)
+        sys.exit(INTERNAL)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _internal(e: Exception) -> None:
+    say(f"srtplan {__version__}: internal error, please report it: {type(e).__name__}")
+    for line in e.violations if isinstance(e, InternalError) else (str(e),):
+        say(f"  {line}")
+    if os.environ.get("SRTPLAN_DEBUG"):
+        traceback.print_exception(e)
+    else:
+        say("  (SRTPLAN_DEBUG=1 shows where)")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="srtplan")
+def cli() -> None:
+    """Compile recipes for distributed LLM inference into shell bundles for Slurm."""
+
+
+_cluster = click.option(
+    "--cluster",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Cluster profile; default: $SRTSLURM_CONFIG, then srtslurm.yaml here or up to two folders above.",
+)
+_sets = click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a value: --set benchmark.isl=1024"
+)
+_recipes = click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+
+
+@cli.command("compile")
+@_recipes
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Where the bundle goes.")
+@_cluster
+@_sets
+def compile_(recipes: tuple[str, ...], output: Path, cluster: Path | None, sets: tuple[str, ...]) -> int:
+    """Write the bundle of each RECIPE (a file, file:variant, or a directory of recipes)."""
+    from srtplan.cli import build  # noqa: PLC0415
+
+    return build.compile_all(recipes, output, cluster=cluster, sets=sets)
+
+
+@cli.command()
+@_recipes
+@_cluster
+@_sets
+def check(recipes: tuple[str, ...], cluster: Path | None, sets: tuple[str, ...]) -> int:
+    """Find everything that can be known before the queue; write nothing."""
+    from srtplan.cli import build  # noqa: PLC0415
+
+    return build.check_all(recipes, cluster=cluster, sets=sets)
+
+
+@cli.command()
+@click.argument("recipe")
+@click.option("--json", "as_json", is_flag=True, help="plan.json instead of the page of text.")
+@_cluster
+@_sets
+def plan(recipe: str, *, as_json: bool, cluster: Path | None, sets: tuple[str, ...]) -> int:
+    """Show what would run: nodes with GPUs, endpoints, steps, ports, probes, mounts."""
+    from srtplan.cli import build  # noqa: PLC0415
+
+    return build.show(recipe, as_json=as_json, cluster=cluster, sets=sets)
+
+
+@cli.command()
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--fault", "faults", multiple=True, metavar="STEP:KIND[@S]", help="Let a step fail: decode_1:crash@5s"
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Run directory; default: a temporary one."
+)
+def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None) -> int:
+    """Run a BUNDLE on this machine with simulated Slurm and engines: no root, no GPU."""
+    from srtplan.cli import rehearsal  # noqa: PLC0415
+
+    return rehearsal.run(bundle, faults=faults, output=output)

@@ -1,0 +1,22 @@
+"""rehearse: a bundle, run here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from srtplan.cli.output import say
+
+
+def run(bundle: Path, *, faults: Sequence[str], output: Path | None) -> int:
+    """The exit code of the rehearsed job; 2 for a fault that cannot be read."""
+    from srtplan.rehearsal import FaultError, rehearse  # noqa: PLC0415
+
+    if not (bundle / "plan.json").is_file():
+        say(f"srtplan: {bundle} is no bundle: it has no plan.json")
+        return 2
+    try:
+        return rehearse(bundle, faults=faults, work=output)
+    except FaultError as e:
+        say(f"srtplan: {e}")
+        return 2
