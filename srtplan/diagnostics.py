@@ -107,4 +107,3 @@ class InternalError(Exception):
     def __init__(self, violations: Iterable[str]) -> None:
         self.violations = tuple(violations)
         super().__init__("\n".join(self.violations))
-

@@ -1,9 +1,9 @@
 """The stages in order: the table of contents of srtplan.
 
-    jobs = pipeline.load("recipe.yaml")          text to recipes (one per variant)
-    planned = pipeline.plan(jobs)                recipes to plans
-    bundle = pipeline.bundle(planned[0].plan)    plan to files
-    pipeline.write(bundle, Path("bundle"))       files to disk
+jobs = pipeline.load("recipe.yaml")          text to recipes (one per variant)
+planned = pipeline.plan(jobs)                recipes to plans
+bundle = pipeline.bundle(planned[0].plan)    plan to files
+pipeline.write(bundle, Path("bundle"))       files to disk
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def plan(made: Iterable[Job]) -> tuple[Planned, ...]:
     return tuple(done)
 
 
-def compile_recipe(argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()) -> tuple[Planned, ...]:
+def compile_recipe(
+    argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()
+) -> tuple[Planned, ...]:
     """Text to plans in one call. Raises InputError."""
     return plan(jobs(argument, cluster=cluster, sets=sets))
 

@@ -55,7 +55,7 @@ def sglang(load: Load) -> Words:
 
 
 def vllm(load: Load) -> Words:
-    """vLLM's client."""
+    """VLLM's client."""
     return words("vllm", "bench", "serve", *_vllm_like(load))
 
 
@@ -70,7 +70,11 @@ def aiperf(load: Load) -> Words:
     """aiperf, called through the library so that its report ends at the place of the result."""
     path = ("--input-file", load.dataset_path) if load.dataset_path else ()
     rate = () if load.rate == "inf" else ("--request-rate", load.rate)
-    style = () if load.dataset_path else ("--random-range-ratio", f"{load.ratio:g}", "--random-corpus-style", "sglang")
+    style = (
+        ()
+        if load.dataset_path
+        else ("--random-range-ratio", f"{load.ratio:g}", "--random-corpus-style", "sglang")
+    )
     return words(
         *("bench::aiperf", load.result or "/dev/null", load.artifacts, "--"),
         *("aiperf", "profile", "--model", load.model, "--tokenizer", load.tokenizer),
@@ -83,7 +87,12 @@ def aiperf(load: Load) -> Words:
     )
 
 
-CLIENTS: dict[str, Callable[[Load], Words]] = {"sglang": sglang, "vllm": vllm, "trtllm": trtllm, "aiperf": aiperf}
+CLIENTS: dict[str, Callable[[Load], Words]] = {
+    "sglang": sglang,
+    "vllm": vllm,
+    "trtllm": trtllm,
+    "aiperf": aiperf,
+}
 
 
 def _vllm_like(load: Load) -> Words:

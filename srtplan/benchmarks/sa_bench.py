@@ -53,7 +53,10 @@ class SaBench:
         for name in ("isl", "osl", "concurrencies"):
             if getattr(o, name) is None and not (o.dataset_name == "custom" and name != "concurrencies"):
                 yield Finding(
-                    rule="SP701", path=at, message=f"sa-bench needs '{name}'", help=f"add `{name}:` to benchmark"
+                    rule="SP701",
+                    path=at,
+                    message=f"sa-bench needs '{name}'",
+                    help=f"add `{name}:` to benchmark",
                 )
         yield from _ranges(o, at)
         if o.dataset_name == "custom" and not o.dataset_path:
@@ -75,7 +78,9 @@ class SaBench:
         runs = tuple(r for c in parse_concurrencies(o.concurrencies) or () for r in _pair(ctx, o, client, c))
         return BenchmarkCommand(
             command=Command(
-                runs=runs, preamble=(words("setup::open_files", 65536),), note=f"sa-bench with the {client} client"
+                runs=runs,
+                preamble=(words("setup::open_files", 65536),),
+                note=f"sa-bench with the {client} client",
             ),
             parameters=_parameters(ctx, o, client),
         )
@@ -106,7 +111,10 @@ def _ranges(o: Options, at: tuple[str | int, ...]) -> Iterable[Finding]:
         if value is not None and value < least:
             yield bad(name, f"must be at least {least}")
     if not 0 < o.random_range_ratio <= 1:
-        yield bad("random_range_ratio", "must be above 0 and at most 1: the shortest length as a part of the longest")
+        yield bad(
+            "random_range_ratio",
+            "must be above 0 and at most 1: the shortest length as a part of the longest",
+        )
     if _rate(o) is None:
         yield bad("req_rate", "must be a positive number of requests per second, or inf")
 
@@ -147,7 +155,9 @@ def _load(ctx: BenchmarkContext, o: Options, c: int, *, prompts: int, rate: str,
         reuse_connections=o.reuse_http_connections,
         dataset_path=o.dataset_path if o.dataset_name == "custom" else None,
         result=result,
-        artifacts=word(RUN_DIR, f"/results/{_folder(o)}/artifacts/{'concurrency' if result else 'warmup'}_{c}"),
+        artifacts=word(
+            RUN_DIR, f"/results/{_folder(o)}/artifacts/{'concurrency' if result else 'warmup'}_{c}"
+        ),
     )
 
 

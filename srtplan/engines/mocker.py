@@ -114,7 +114,9 @@ class Mocker:
             "kv-transfer-bandwidth": options.kv_transfer_bandwidth,
             "kv-cache-dtype": options.kv_cache_dtype,
             "preemption-mode": options.preemption_mode,
-            "decode-speedup-ratio": None if options.decode_speedup_ratio == 1 else options.decode_speedup_ratio,
+            "decode-speedup-ratio": None
+            if options.decode_speedup_ratio == 1
+            else options.decode_speedup_ratio,
             "num-workers": None if options.num_workers == 1 else options.num_workers,
             "no-enable-prefix-caching": not options.enable_prefix_caching,
             "no-enable-chunked-prefill": not options.enable_chunked_prefill,

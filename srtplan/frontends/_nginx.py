@@ -41,14 +41,20 @@ def _config(job: JobContext) -> Word:
     for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
         out += [f"  {name}_temp_path ", SCRATCH, f"/{name};\n"]
     if sticky:
-        out.append(f'  map $http_{header} $session_key {{\n    "" $request_id;\n    default $http_{header};\n  }}\n')
+        out.append(
+            f'  map $http_{header} $session_key {{\n    "" $request_id;\n    default $http_{header};\n  }}\n'
+        )
     out.append("  upstream frontends {\n")
     out += ["    hash $session_key consistent;\n"] if sticky else []
     for node, port in job.frontends:
         out += ["    server ", ip(node), f":{port} max_fails=0;\n"]
     out.append("    keepalive 512;\n  }\n  server {\n")
-    out.append(f"    listen {job.public_port} backlog=65535;\n    keepalive_timeout {f.nginx_keepalive_timeout};\n")
+    out.append(
+        f"    listen {job.public_port} backlog=65535;\n    keepalive_timeout {f.nginx_keepalive_timeout};\n"
+    )
     out.append("    location / {\n      proxy_pass http://frontends;\n      proxy_http_version 1.1;\n")
     out.append('      proxy_set_header Connection "";\n      proxy_set_header Host $host;\n')
-    out.append("      proxy_buffering off;\n      proxy_read_timeout 24h;\n      proxy_send_timeout 24h;\n    }\n  }\n}\n")
+    out.append(
+        "      proxy_buffering off;\n      proxy_read_timeout 24h;\n      proxy_send_timeout 24h;\n    }\n  }\n}\n"
+    )
     return word(*out)

@@ -35,7 +35,7 @@ class DynamoFrontend:
     installs_dynamo: bool = True
 
     def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """etcd always; NATS unless requests go by TCP or HTTP and events by ZMQ."""
+        """Etcd always; NATS unless requests go by TCP or HTTP and events by ZMQ."""
         planes = recipe.dynamo
         needs_nats = planes.request_plane == "nats" or planes.event_plane != "zmq"
         return ("nats", "etcd") if needs_nats else ("etcd",)
@@ -45,7 +45,10 @@ class DynamoFrontend:
         yield from flags.decided(
             recipe.frontend.args,
             (*recipe.frontend.at, "args"),
-            {"http-port": "see `ports:` in the cluster profile", "http-host": "it listens on every interface"},
+            {
+                "http-port": "see `ports:` in the cluster profile",
+                "http-host": "it listens on every interface",
+            },
         )
 
     def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:

@@ -5,8 +5,8 @@ In: for each mode how many workers of how many GPUs, GPUs per node, and the node
     allocate([Group("prefill", 2, 8), Group("decode", 4, 4)], gpus_per_node=8, nodes=(0, 1, 2, 3))
     -> prefill_0 on node 0, prefill_1 on node 1, decode_0 on node 2 [0-3], decode_1 on node 2 [4-7], ...
 
-A worker of at least a node's GPUs takes whole consecutive nodes; smaller ones share nodes in order. Prefill and decode do not
-share a node while another one is left. The order of modes is prefill, decode, agg, so a later role moves nothing before it.
+A worker of at least a node's GPUs takes whole consecutive nodes; smaller ones share nodes in order. Prefill and
+decode do not share a node while another one is left. The order of modes is prefill, decode, agg, so a later role moves nothing before it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def allocate(
     spread: bool = False,
     share: bool = False,
 ) -> tuple[Endpoint, ...]:
-    """Place every worker; ``share`` lets prefill and decode share nodes freely, ``spread`` puts one partial worker on a node.
+    """Place every worker.
+
+    ``share`` lets prefill and decode share nodes freely, ``spread`` puts one partial worker on a node.
 
     Raises AllocationError if a worker has no GPUs, is not whole nodes, finds no node, or two workers collide.
     """

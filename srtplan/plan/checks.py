@@ -1,4 +1,7 @@
-"""What can be known before the queue: plugins that do not fit together, parallelism against GPUs, the plugins' own checks."""
+"""What can be known before the queue.
+
+Plugins that do not fit together, parallelism against GPUs, the plugins' own checks.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Environment of a step, later layers over earlier ones.
 
-Workers: what finds the infrastructure, the system port, the engine's own, the role's, the recipe's ``environment``, the GPUs.
+Workers: what finds the infrastructure, the system port, the engine's own, the role's, the recipe's
+``environment``, the GPUs.
 ``{node}`` and ``{node_id}`` in a value of the recipe become the step's host name and the index of its node among the
 worker nodes; any other brace stays as it is.
 """

@@ -1,6 +1,7 @@
 """How many frontends, where, and whether nginx stands before them.
 
-One worker node, or ``enable_multiple_frontends: false``: one frontend at the public port of the head node. Otherwise nginx has
+One worker node, or ``enable_multiple_frontends: false``: one frontend at the public port of the head node.
+Otherwise nginx has
 the public port and the frontends stand on the first worker nodes other than the head, one each.
 """
 

@@ -1,6 +1,7 @@
 """Mounts of the job's containers, each with its origin.
 
-Bundle and run directory are mounted at their own paths, so that a path of the Plan is valid inside and outside; the model is at
+Bundle and run directory are mounted at their own paths, so that a path of the Plan is valid inside and outside;
+the model is at
 ``/model``, the logs also at ``/logs``, ``configs/`` of an srtctl checkout at ``/configs``. A target that stands twice
 is taken from the last that asks for it (recipe over profile).
 """

@@ -1,6 +1,7 @@
 """Roles of the nodes: how many the job asks for, and which of them hold infrastructure, frontends, client and workers.
 
-Dedicated nodes (NATS and etcd, frontend, client) come on top of the workers' nodes. With ``colocate_with_frontend`` they share one:
+Dedicated nodes (NATS and etcd, frontend, client) come on top of the workers' nodes. With
+``colocate_with_frontend`` they share one:
 the last node if the client is among them, else the first; without it infra and frontend take the first nodes and
 the client the last.
 """

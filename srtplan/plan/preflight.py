@@ -1,4 +1,7 @@
-"""What every node must show before anything is loaded: model, image and mounts are there, planned ports are free, GPUs are counted."""
+"""What every node must show before anything is loaded.
+
+Model, image and mounts are there, planned ports are free, GPUs are counted.
+"""
 
 from __future__ import annotations
 

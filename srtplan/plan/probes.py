@@ -39,7 +39,7 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
                 expect=tuple(expected(job).items()),
                 interval_s=check.interval_seconds,
                 timeout_s=budget,
-            )  # fmt: skip
+            )
         )
     if layout.nginx is not None:
         out.append(
@@ -52,7 +52,7 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
                 path="/v1/models",
                 interval_s=check.interval_seconds,
                 timeout_s=budget,
-            )  # fmt: skip
+            )
         )
     return tuple(out)
 
