@@ -1,0 +1,9 @@
+"""Text to jobs: YAML with positions, layers, variants, structure, rules.
+
+``load("recipe.yaml:small", cluster=None, sets=["benchmark.osl=64"]).jobs[0].recipe`` is a ``Recipe``; an ``InputError``
+carries every problem of the input at once.
+"""
+
+from srtplan.config.load import Job, Loaded, find, load
+
+__all__ = ["Job", "Loaded", "find", "load"]

@@ -1,0 +1,101 @@
+"""A recipe on its way: what could be structured so far, and all findings.
+
+In: a structured document of either layout. Out: once there is no error, ``draft.recipe(source, site)``. Rules look at a
+draft and skip what is None, so one wrong section does not hide the faults of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from typing import cast
+
+from attrs import Factory, define, frozen
+
+from srtplan.diagnostics import Finding, Path
+from srtplan.ir.recipe import (
+    Benchmark,
+    Dynamo,
+    Engine,
+    Frontend,
+    HealthCheck,
+    Infra,
+    Mode,
+    Model,
+    MountRequest,
+    Pairs,
+    Profiling,
+    Recipe,
+    Resources,
+    Site,
+    Slurm,
+    Source,
+)
+
+
+@frozen(kw_only=True)
+class Context:
+    """What lowering may know besides the document."""
+
+    environ: Dict[str, str]
+    models: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
+    has_profile: bool = False
+
+
+@frozen(kw_only=True)
+class Counts:
+    """Nodes, workers and GPUs per worker of one mode as the document gives them, and where."""
+
+    mode: Mode
+    nodes: int | None
+    workers: int | None
+    gpus: int | None
+    nodes_at: Path
+    workers_at: Path
+    gpus_at: Path
+
+    @property
+    def present(self) -> bool:
+        """The document asks for workers or nodes of this mode."""
+        return bool(self.workers) or bool(self.nodes)
+
+
+@define(kw_only=True)
+class Draft:
+    """The fields of a Recipe, None where the document has a fault."""
+
+    context: Context
+    findings: list[Finding] = Factory(list)
+    name: str | None = None
+    model: Model | None = None
+    counts: tuple[Counts, ...] | None = None
+    gpus_per_node: int | None = None
+    resources: Resources | None = None
+    slurm: Slurm | None = None
+    engine: Engine | None = None
+    frontend: Frontend | None = None
+    dynamo: Dynamo | None = None
+    benchmark: Benchmark | None = None
+    health_check: HealthCheck | None = None
+    infra: Infra | None = None
+    profiling: Profiling | None = None
+    environment: Pairs | None = None
+    mounts: tuple[MountRequest, ...] = ()
+    srun_options: Pairs | None = None
+    sbatch_directives: Pairs | None = None
+    setup_script: str | None = None
+
+    def error(self, rule: str, path: Path, message: str, *, hint: str = "", on_key: bool = False) -> None:
+        """Add an error."""
+        self.findings.append(Finding(rule=rule, path=path, message=message, help=hint, on_key=on_key))
+
+    @property
+    def failed(self) -> bool:
+        """There is an error among the findings."""
+        return any(f.severity == "error" for f in self.findings)
+
+    def recipe(self, source: Source, site: Site) -> Recipe:
+        """The Recipe of a draft without errors."""
+        assert not self.failed  # noqa: S101 -- the caller has looked
+        names = [a.name for a in Recipe.__attrs_attrs__ if a.name not in ("source", "site")]
+        return Recipe(source=source, site=site, **{n: cast("str", getattr(self, n)) for n in names})  # type: ignore[arg-type]

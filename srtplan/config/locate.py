@@ -1,0 +1,25 @@
+"""A finding to a problem: from a path in the document to a line of the file that holds its value.
+
+In: the merged tree of a job, the profile's tree, a finding. Out: a ``Problem``. A path that starts with ``srtslurm.yaml``
+leads into the profile; a path to a key that is not there leads to the nearest section above it.
+"""
+
+from __future__ import annotations
+
+from srtplan.config.profile import AT
+from srtplan.config.tree import Mapping, Node, spot
+from srtplan.diagnostics import Finding, Problem
+
+
+def locate(tree: Node | None, profile: Mapping | None, finding: Finding) -> Problem:
+    """The problem at the place of a finding."""
+    root, path = tree, finding.path
+    if path and path[0] == AT:
+        root, path = profile, path[1:]
+    if root is None:
+        return Problem(
+            file=AT, line=0, column=0, severity=finding.severity, rule=finding.rule,
+            message=finding.message, help=finding.help,
+        )  # fmt: skip
+    where = spot(root, path, on_key=finding.on_key)
+    return where.problem(finding.rule, finding.message, hint=finding.help, severity=finding.severity)

@@ -1,0 +1,179 @@
+"""The cluster profile ``srtslurm.yaml``: found, read strictly, and what it says about the site.
+
+In: the current directory, the environment, ``--cluster``. Out: a ``Profile``: its tree (whose values become defaults of
+the recipe in ``layers``), the ``Site``, its mounts; or problems. A profile that is named but missing, or broken, is an
+error; no profile at all is fine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from pathlib import Path
+
+import attrs
+from attrs import frozen
+
+from srtplan.config import mounts
+from srtplan.config.document import may
+from srtplan.config.environment import expand
+from srtplan.config.parse import parse
+from srtplan.config.plugins import check_type
+from srtplan.config.source import fatal, read
+from srtplan.config.structure import structure
+from srtplan.config.tree import Mapping, Spot
+from srtplan.diagnostics import Finding, Problem
+from srtplan.ir.data import Map
+from srtplan.ir.recipe import MountRequest, Pairs, Ports, Site
+
+NAME = "srtslurm.yaml"
+VARIABLE = "SRTSLURM_CONFIG"
+AT = NAME
+"""First step of a path that leads into the profile instead of the recipe."""
+MAX_PORT = 65535
+
+
+@frozen(kw_only=True)
+class ClusterFile:
+    """The cluster profile, ``srtslurm.yaml``: defaults for every recipe, and facts about the site."""
+
+    cluster: str | None = may(None, "name of the cluster, for people")
+    default_account: str | None = may(None, "`slurm.account` of recipes that have none")
+    default_partition: str | None = may(None, "`slurm.partition` of recipes that have none")
+    default_time_limit: str | None = may(None, "`slurm.time_limit` of recipes that have none")
+    default_gpu_type: str | None = may(None, "`resources.gpu_type` of recipes that have none")
+    default_sbatch_directives: Pairs | None = may(None, "`sbatch_directives`, key by key; the recipe's win")
+    default_health_check: dict[str, int] | None = may(None, "`health_check` of recipes that have none at all")
+    default_mounts: Pairs | None = may(None, "mounts of every job, host path to container path")
+    default_bash_preamble: str | None = may(None, "shell text that every step runs first")
+    gpus_per_node: int | None = may(None, "`resources.gpus_per_node` of recipes that do not say it")
+    model_paths: Pairs | None = may(None, "aliases for `model.path`")
+    containers: Pairs | None = may(None, "aliases for every image")
+    use_gpus_per_node_directive: bool = may(default=True, doc="emit `--gpus-per-node`")
+    use_segment_sbatch_directive: bool = may(default=True, doc="emit `--segment`")
+    use_exclusive_sbatch_directive: bool = may(default=False, doc="emit `--exclusive`")
+    use_het_jobs: bool = may(default=False, doc="`resources.het_jobs` of recipes that do not say it")
+    nginx_raise_ulimit: bool = may(default=False, doc="`frontend.nginx_raise_ulimit` of recipes that do not say it")
+    network_interface: str | None = may(None, "interface whose address the nodes reach each other by")
+    srtctl_root: str | None = may(None, "folder whose `configs/` is mounted at `/configs`")
+    output_dir: str | None = may(None, "where runs are written; else `outputs` in the submit directory")
+    runtime: str = may("pyxis", "how steps enter their image: pyxis, apptainer, none")
+    ports: Ports = may(Ports(), "first port of every kind")
+    cloud: Map | None = may(None, "no effect, as in srtctl")
+    reporting: Map | None = may(None, "no effect: srtplan writes status.json and events.jsonl instead")
+    telemetry: Map | None = may(None, "no effect: srtplan collects no metrics")
+
+
+@frozen(kw_only=True)
+class Profile:
+    """A profile that was read, or the absence of one (``tree`` is None)."""
+
+    tree: Mapping | None = None
+    site: Site = Site()
+    mounts: tuple[MountRequest, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        """It has errors, so nothing of it is used."""
+        return any(p.severity == "error" for p in self.problems)
+
+
+def load(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> Profile:
+    """The profile of ``--cluster``, of the environment, or of this directory and the two above it."""
+    found = find(cwd, environ, cluster)
+    if found is None:
+        return Profile()
+    path, name = found
+    origin = read(path, name).origin
+    root = parse(origin)
+    if root is None:
+        return Profile(tree=Mapping(Spot(origin), {}))
+    if not isinstance(root, Mapping):
+        raise fatal(root.spot.problem("SP107", "a profile must be a mapping of keys to values"))
+    return _profile(root, environ)
+
+
+def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path, str] | None:
+    """Path and shown name of the profile; raises InputError for one that is named but not there."""
+    named = str(cluster) if cluster else environ.get(VARIABLE)
+    if named:
+        path = cwd / named
+        if not path.is_file():
+            given = "--cluster" if cluster else VARIABLE
+            message = f"no such file (given by {given})"
+            raise fatal(
+                Problem(file=named, line=0, column=0, severity="error", rule="SP301", message=message)
+            )
+        return path, named
+    for prefix in ("", "../", "../../"):
+        if (cwd / prefix / NAME).is_file():
+            return cwd / prefix / NAME, prefix + NAME
+    return None
+
+
+def _profile(root: Mapping, environ: Dict[str, str]) -> Profile:
+    from srtplan.config.locate import locate  # noqa: PLC0415 -- locate knows AT from here
+
+    findings: list[Finding] = []
+    file = structure(root, ClusterFile, (AT,), findings)
+    site, requests = Site(), ()
+    if file:
+        _check(file, findings)
+        site = _site(file, environ, findings)
+        requests = tuple(
+            m
+            for host, target in file.default_mounts or ()
+            if (m := mounts.make(host, target, "", "profile", environ, (AT, "default_mounts", host), findings))
+        )
+    problems = tuple(locate(None, root, f) for f in findings)
+    return Profile(tree=root, site=site, mounts=requests, problems=problems)
+
+
+def _site(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -> Site:
+    def path(key: str) -> str | None:
+        value = getattr(file, key)
+        return expand(value, environ, (AT, key), findings) if value else None
+
+    return Site(
+        cluster=file.cluster,
+        runtime=file.runtime,
+        network_interface=file.network_interface,
+        gpus_per_node_directive=file.use_gpus_per_node_directive,
+        segment_directive=file.use_segment_sbatch_directive,
+        exclusive_directive=file.use_exclusive_sbatch_directive,
+        srtctl_root=path("srtctl_root"),
+        output_dir=path("output_dir"),
+        bash_preamble=file.default_bash_preamble or "",
+        ports=file.ports,
+    )
+
+
+def _check(file: ClusterFile, findings: list[Finding]) -> None:
+    check_type("runtime", file.runtime, (AT, "runtime"), findings)
+    for field in attrs.fields(Ports):
+        findings.extend(_port(field.name, getattr(file.ports, field.name), file.ports.ephemeral_floor))
+    for key in ("cloud", "reporting", "telemetry"):
+        if getattr(file, key):
+            findings.append(
+                Finding(
+                    rule="SP132", path=(AT, key), on_key=True, severity="warning", message=f"'{key}' has no effect"
+                )
+            )
+    name = file.network_interface
+    if name is not None and (not name or not name.isascii() or any(c in " /\t\n" for c in name)):
+        message = f"'{name}' is not the name of a network interface"
+        findings.append(Finding(rule="SP303", path=(AT, "network_interface"), message=message))
+
+
+def _port(name: str, value: int, floor: int) -> list[Finding]:
+    """A port is free of the range that the kernel hands out; a stride is positive."""
+    at = (AT, "ports", name)
+    if name.endswith("_stride"):
+        return [] if value > 0 else [Finding(rule="SP302", path=at, message=f"{name} must be positive, not {value}")]
+    if not 0 < value <= MAX_PORT:
+        return [Finding(rule="SP302", path=at, message=f"{name} is no port: {value} is not in 1 to {MAX_PORT}")]
+    if name != "ephemeral_floor" and value >= floor:
+        message = f"port {value} of {name} lies in the ephemeral range, which starts at {floor}"
+        hint = "choose a lower port, or set ports.ephemeral_floor to what the nodes have"
+        return [Finding(rule="SP302", path=at, message=message, help=hint)]
+    return []

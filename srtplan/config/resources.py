@@ -1,0 +1,162 @@
+"""Nodes, workers and GPUs of the modes: rules on the counts, and the sizes that follow from them.
+
+In: the ``Counts`` of each mode and ``gpus_per_node``. Out: findings, and per mode ``(nodes, workers, gpus per worker)``::
+
+    prefill: 1 node, 2 workers; decode: 2 nodes, 1 worker; 8 GPUs per node
+      ->  {"prefill": (1, 2, 4), "decode": (2, 1, 16)}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from srtplan.config.draft import Counts
+from srtplan.diagnostics import Finding
+from srtplan.ir.recipe import Mode
+
+Sizes = dict[Mode, tuple[int, int, int]]
+
+
+def sizes(counts: Sequence[Counts], gpus_per_node: int) -> Sizes:
+    """Nodes, workers and GPUs per worker of the modes that have workers."""
+    by_mode = {c.mode: c for c in counts}
+    prefill = by_mode.get("prefill")
+    shared = _gpus(prefill, gpus_per_node, fallback=gpus_per_node) if prefill else gpus_per_node
+    result: Sizes = {}
+    for c in counts:
+        if c.workers:
+            nodes = _nodes(c)
+            fallback = shared if c.mode == "decode" and c.nodes == 0 else gpus_per_node
+            result[c.mode] = (nodes, c.workers, _gpus(c, gpus_per_node, fallback=fallback))
+    return result
+
+
+def check(counts: Sequence[Counts], gpus_per_node: int) -> Iterator[Finding]:
+    """Faults of the counts themselves; whether workers fit onto nodes is the plan's question."""
+    negative = [f for c in counts for f in _negative(c)]
+    yield from negative
+    if gpus_per_node <= 0:
+        yield Finding(
+            rule="SP220",
+            path=("resources", "gpus_per_node"),
+            message=f"gpus_per_node must be positive, not {gpus_per_node}",
+        )
+    elif not negative:
+        yield from _modes(counts)
+        for c in counts:
+            yield from _per_worker(c, gpus_per_node)
+
+
+def _nodes(c: Counts) -> int:
+    return 1 if c.mode == "agg" and c.nodes is None else c.nodes or 0
+
+
+def _gpus(c: Counts, gpus_per_node: int, *, fallback: int) -> int:
+    """What the recipe says, else an even share of the nodes, rounded down."""
+    if c.gpus is not None:
+        return c.gpus
+    nodes = _nodes(c)
+    return nodes * gpus_per_node // c.workers if nodes and c.workers else fallback
+
+
+def _negative(c: Counts) -> Iterator[Finding]:
+    for value, path in ((c.nodes, c.nodes_at), (c.workers, c.workers_at)):
+        if value is not None and value < 0:
+            yield Finding(rule="SP220", path=path, message=f"{path[-1]} cannot be negative: {value}")
+    if c.gpus is not None and c.gpus <= 0:
+        yield Finding(
+            rule="SP220",
+            path=c.gpus_at,
+            message=f"{c.gpus_at[-1]} must be positive, not {c.gpus}",
+            help="leave it out to share the nodes evenly",
+        )
+
+
+def _modes(counts: Sequence[Counts]) -> Iterator[Finding]:
+    """Prefill and decode, or aggregated: exactly one of both, complete."""
+    present = {c.mode: c for c in counts if c.present}
+    agg = present.get("agg")
+    if agg and len(present) > 1:
+        yield Finding(
+            rule="SP221",
+            path=agg.workers_at if agg.workers else agg.nodes_at,
+            on_key=True,
+            message="aggregated workers beside prefill or decode workers",
+            help="use prefill and decode, or agg alone",
+        )
+        return
+    if not any(c.workers for c in counts):
+        anchor = next(iter(present.values()), None)
+        path = anchor.nodes_at if anchor else ("resources",)
+        message = "there are no workers: give prefill and decode workers, or aggregated workers"
+        yield Finding(rule="SP222", path=path, on_key=True, message=message)
+        return
+    if not agg:
+        yield from _one_sided(counts)
+    for c in present.values():
+        yield from _unbalanced(c, counts)
+
+
+def _one_sided(counts: Sequence[Counts]) -> Iterator[Finding]:
+    sides = {c.mode: c for c in counts if c.mode != "agg"}
+    for mode, other in (("prefill", "decode"), ("decode", "prefill")):
+        here, there = sides.get(mode), sides.get(other)
+        if here and here.workers and not (there and there.workers):
+            yield Finding(
+                rule="SP222",
+                path=here.workers_at,
+                on_key=True,
+                message=f"there are {mode} workers but no {other} workers",
+                help=f"add {other} workers, or make these aggregated (agg) workers",
+            )
+
+
+def _unbalanced(c: Counts, counts: Sequence[Counts]) -> Iterator[Finding]:
+    """Workers without nodes, and nodes without workers."""
+    if c.nodes and not c.workers and any(o.workers for o in counts if o is not c):
+        if not any(o.workers and not _pair(o, c) for o in counts):
+            return
+        yield Finding(
+            rule="SP223",
+            path=c.nodes_at,
+            message=f"{c.nodes} nodes for {c.mode}, but no {c.mode} workers",
+            help="give them workers, or remove the nodes",
+        )
+    if c.workers and not _nodes(c) and not _shares(c, counts):
+        yield Finding(
+            rule="SP223",
+            path=c.workers_at,
+            message=f"{c.workers} {c.mode} workers, but no {c.mode} nodes",
+            help=f"set {c.nodes_at[-1]}" + ("; 0 shares the prefill nodes" if c.mode == "decode" else ""),
+        )
+
+
+def _pair(one: Counts, other: Counts) -> bool:
+    """Prefill and decode: a missing side is reported as one-sided already."""
+    return {one.mode, other.mode} == {"prefill", "decode"}
+
+
+def _shares(c: Counts, counts: Sequence[Counts]) -> bool:
+    return c.mode == "decode" and c.nodes == 0 and any(o.mode == "prefill" and o.nodes for o in counts)
+
+
+def _per_worker(c: Counts, gpus_per_node: int) -> Iterator[Finding]:
+    if c.gpus is not None or not c.workers or not (nodes := _nodes(c)):
+        return
+    total = nodes * gpus_per_node
+    share, left = divmod(total, c.workers)
+    if not share:
+        yield Finding(
+            rule="SP224",
+            path=c.workers_at,
+            message=f"{c.workers} {c.mode} workers, but only {total} GPUs on {nodes} nodes",
+            help="fewer workers, or more nodes",
+        )
+    elif left:
+        yield Finding(
+            rule="SP225",
+            path=c.workers_at,
+            severity="warning",
+            message=f"{left} of {total} GPUs stay unused: {c.workers} {c.mode} workers get {share} each",
+            help=f"say so with {c.gpus_at[-1]}: {share}, or choose a number of workers that divides {total}",
+        )

@@ -1,0 +1,55 @@
+"""What a plain (unquoted) YAML scalar means, by the core schema of YAML 1.2.
+
+``8`` is 8, ``0o17`` is 15, ``1e-5`` is a float, ``yes``, ``on`` and ``4:00:00`` are text::
+
+    resolve("0x1F")   ->  31
+    resolve("04:00")  ->  "04:00"
+
+Source: YAML 1.2.2, section 10.3.2. PyYAML's own resolver follows YAML 1.1, which reads ``4:00:00`` as 14400.
+"""
+
+from __future__ import annotations
+
+import re
+
+from srtplan.ir.data import Scalar
+
+_CONSTANTS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((f"{s}.{i}" for s in ("", "+") for i in ("inf", "Inf", "INF")), float("inf")),
+    **dict.fromkeys((f"-.{i}" for i in ("inf", "Inf", "INF")), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+_FIRST = frozenset("0123456789+-.")
+_INT = re.compile(r"[-+]?[0-9]+", re.ASCII)
+_OCTAL = re.compile(r"0o[0-7]+", re.ASCII)
+_HEX = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+MAX_DIGITS = 400
+"""Longer numbers stay text: Python refuses to read very long ones, and no option has them."""
+
+
+def resolve(text: str) -> Scalar:
+    """The value of a plain scalar."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text[0] not in _FIRST or len(text) > MAX_DIGITS:
+        return text
+    if _INT.fullmatch(text):
+        return int(text)
+    if _OCTAL.fullmatch(text):
+        return int(text[2:], 8)
+    if _HEX.fullmatch(text):
+        return int(text[2:], 16)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def show(value: Scalar) -> str:
+    """A value as YAML would write it on one line, for messages and for text that a sweep fills in."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
