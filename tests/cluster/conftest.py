@@ -26,8 +26,7 @@ from parts import Rig, find_rig  # noqa: E402 (found by the line above)
 from slurm_cluster import commands  # noqa: E402
 from slurm_cluster.client import Cluster  # noqa: E402
 from slurm_cluster.config import DIRECTORY_VARIABLE, default_directory  # noqa: E402
-from slurm_cluster.leftovers import Leftovers, look  # noqa: E402
-from slurm_cluster.leftovers import leftovers as find_leftovers  # noqa: E402
+from slurm_cluster.leftovers import Leftovers  # noqa: E402
 
 # processes that left their job survive it with linuxproc, so that `leftovers` sees them; and jobs end sooner
 OPTIONS = ("--proctrack=linuxproc",)
@@ -72,8 +71,7 @@ def cluster(session_cluster: Cluster) -> Iterator[Cluster]:
 @pytest.fixture
 def leftovers(cluster: Cluster) -> Leftovers:
     """Look at all hosts before the test; a call returns what has been added since, once it has settled."""
-    before = look(cluster)
-    return lambda: find_leftovers(cluster, before)
+    return Leftovers(cluster)
 
 
 @pytest.fixture

@@ -2,17 +2,243 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
-from slurm_cluster.client import Cluster
+from slurm_cluster import namespaces
+from slurm_cluster.client import Cluster, environment, eventually
+from slurm_cluster.commands import PROGRAM
 from slurm_cluster.leftovers import Leftovers
 
 pytestmark = pytest.mark.cluster
 
+PRIVATE = ("/dev/shm/mine", "/tmp/mine")  # noqa: S108 (of a node)
+TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 (of this machine)
+RaiseCluster = Callable[..., Cluster]
+SERVER = """
+import http.server, os
+class Name(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(os.uname().nodename.encode())
+http.server.HTTPServer(("0.0.0.0", 30000), Name).serve_forever()
+"""
+# leaves a process that listens, a file in each private directory, and System V memory
+LITTER = """
+srun --nodes=1 --nodelist=node1 bash -c '
+  setsid --fork python3 -m http.server 30001 >/dev/null 2>&1 </dev/null
+  touch /tmp/forgotten /dev/shm/forgotten
+  ipcmk --shmem 4096'
+"""
 
-def test_a_job_leaves_nothing(cluster: Cluster, leftovers: Leftovers) -> None:
-    """A job that ends by itself leaves nothing on any node."""
-    script = cluster.script("job.sh", "srun --nodes=4 hostname | sort\nexit 7\n")
-    job = cluster.sbatch(script, "--nodes=4").wait(timeout=20)
+
+def cluster_py(*argv: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `cluster.py` as a person does."""
+    words = [sys.executable, str(PROGRAM), *map(str, argv)]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+# ------------------------------------------------------------------ nodes
+
+
+def test_the_whole_cluster_runs_a_job(cluster: Cluster) -> None:
+    """Four nodes run a step each, and the exit status and output of a job can be read."""
+    script = cluster.script("job.sh", 'srun --nodes=4 hostname | sort\nexit "$1"\n')
+    job = cluster.sbatch(script, "--nodes=4", args=["7"]).wait(timeout=20)
     assert (job.state, job.exit_code) == ("FAILED", 7)
     assert job.output.split() == list(cluster.nodes)
+
+
+def test_every_node_has_its_own_ports(cluster: Cluster) -> None:
+    """The same port can be open on all nodes at once, and host names lead to the right one."""
+    cluster.script("server.py", SERVER)
+    script = cluster.script("job.sh", f"srun --nodes=4 python3 {cluster.shared}/server.py\n")
+    cluster.sbatch(script, "--nodes=4")
+    for node in cluster.nodes:
+        argv = ["curl", "--silent", "--retry", "30", "--retry-connrefused", "--retry-delay", "1"]
+        assert cluster.run([*argv, f"http://{node}:30000/"]).stdout == node
+
+
+def test_gpus_are_counted_out(cluster: Cluster) -> None:
+    """Steps get the indices of their fake GPUs: all of a node, or the job's half."""
+    show = "srun bash -c 'echo \"${CUDA_VISIBLE_DEVICES}\"'\n"
+    whole = cluster.sbatch(cluster.script("whole.sh", show), "--gpus-per-node=8").wait(timeout=20)
+    half = cluster.sbatch(cluster.script("half.sh", show), "--gpus-per-node=4").wait(timeout=20)
+    assert (whole.output, half.output) == ("0,1,2,3,4,5,6,7\n", "0,1,2,3\n")
+
+
+def test_tmp_is_private_and_the_rest_is_shared(cluster: Cluster) -> None:
+    """A file below /tmp is seen by one node only, a file elsewhere by all."""
+    paths = [*PRIVATE, str(cluster.shared / "ours")]
+    cluster.run(["touch", *paths], node="node1")
+    seen = {
+        node: cluster.run(["ls", *paths], node=node, check=False).stdout.split() for node in cluster.nodes
+    }
+    cluster.run(["rm", *paths], node="node1")
+    assert seen["node1"] == sorted(paths)
+    assert seen["node0"] == seen["node2"] == seen["node3"] == paths[2:]
+
+
+def test_nothing_leads_out(cluster: Cluster) -> None:
+    """A node has a way to the other hosts of the cluster, and to nothing else."""
+    routes = cluster.run(["ip", "route"], node="node2").stdout.splitlines()
+    assert [route.split()[:3] for route in routes] == [["10.99.0.0/16", "dev", "eth0"]]
+
+
+def test_a_hung_command_ends_with_its_caller(cluster: Cluster) -> None:
+    """What is started inside gets TERM from outside, and the status says so."""
+    process = cluster.start(["bash", "-c", "trap 'exit 9' TERM; echo up; sleep 60 & wait"], node="node3")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    process.terminate()
+    assert process.wait(timeout=5) == 9
+    process.stdout.close()
+    cluster.run(["pkill", "--full", "sleep 60"], node="node3")
+
+
+# ------------------------------------------------------------------ leftovers
+
+
+def test_leftovers_finds_what_a_job_left(raise_cluster: RaiseCluster) -> None:
+    """Each kind of litter is named with its node, and nothing else is."""
+    cluster = raise_cluster()
+    leftovers = Leftovers(cluster)
+    job = cluster.sbatch(cluster.script("job.sh", LITTER), "--nodes=2").wait(timeout=20)
+    assert job.exit_code == 0, job.output
+    found = leftovers(grace=1)
+    assert [line.split(" ", 3)[:2] for line in found] == [
+        ["node1:", "file"],
+        ["node1:", "file"],
+        ["node1:", "listening"],
+        ["node1:", "memory"],
+        ["node1:", "process"],
+    ]
+    assert {"node1: file /tmp/forgotten", "node1: listening on 0.0.0.0:30001"} <= set(found)
+    assert "http.server 30001" in found[-1]
+
+
+def test_leftovers_sees_a_step(cluster: Cluster, leftovers: Leftovers) -> None:
+    """A step that Slurm still has is left over, until it ends; then nothing is."""
+    job = cluster.sbatch(cluster.script("job.sh", "srun sleep 60\n")).wait_for("RUNNING", timeout=10)
+    eventually(lambda: f"{job.id}.0" in job.steps, timeout=5, what="the step")
+    assert f"step {job.id}.0" in leftovers(grace=0)
+    job.cancel()
+    job.wait(timeout=20)
     assert leftovers() == []
+
+
+# ------------------------------------------------------------------ machines that fail
+
+
+def test_a_power_cut_is_seen(raise_cluster: RaiseCluster) -> None:
+    """A node without power takes its job with it, and is idle again after it has been booted."""
+    cluster = raise_cluster("--slurmd-timeout=2")
+    job = cluster.sbatch(cluster.script("job.sh", "srun sleep 60\n"), "--nodes=2", "--no-requeue")
+    job.wait_for("RUNNING", timeout=10)
+    cluster.power_off("node1")
+    assert job.wait(timeout=40).state == "NODE_FAIL"
+    assert cluster.node_state("node1") == "down*"
+    cluster.power_on("node1")
+    eventually(lambda: cluster.node_state("node1") == "idle", timeout=20, what="node1 is idle")
+
+
+def test_a_cut_link_is_seen(raise_cluster: RaiseCluster) -> None:
+    """A node without network stops answering Slurm while its processes live on; then it comes back."""
+    cluster = raise_cluster("--slurmd-timeout=2")
+    cluster.link_down("node1")
+    eventually(lambda: cluster.node_state("node1").endswith("*"), timeout=40, what="node1 does not answer")
+    assert "slurmd" in cluster.run(["ps", "-e", "-o", "comm"], node="node1").stdout
+    cluster.link_up("node1")
+    cluster.run(["pkill", "-HUP", "slurmd"], node="node1")  # it registers at once
+    eventually(lambda: cluster.node_state("node1") == "idle", timeout=20, what="node1 is idle")
+
+
+# ------------------------------------------------------------------ up and down
+
+
+def machine() -> dict[str, set[str]]:
+    """Return what a cluster could leave on the machine."""
+    interfaces = subprocess.run(["ip", "-brief", "link"], check=True, capture_output=True, text=True).stdout
+    return {
+        "interfaces": {line.split()[0] for line in interfaces.splitlines()},
+        "cgroups": {str(path) for path in namespaces.FREEZER.glob("srtplan-cluster-*")},
+        "mounts": set(Path("/proc/self/mounts").read_text().splitlines()),
+        "files": {str(path) for top in TEMPORARY for path in Path(top).glob("srtplan-*")},
+    }
+
+
+def processes_below(pid: int) -> list[int]:
+    """Return all descendants of a process."""
+    return [one for child in namespaces.children(pid) for one in (child, *processes_below(child))]
+
+
+def test_down_leaves_nothing() -> None:
+    """After `down` no process, interface, mount, cgroup or file of the cluster is there, busy as it was."""
+    before = machine()
+    cluster = Cluster.up("--proctrack=auto", nodes=2)
+    job = cluster.sbatch(cluster.script("job.sh", "srun sleep 60 & setsid --fork sleep 61; wait\n"))
+    job.wait_for("RUNNING", timeout=10)
+    init = int(cluster_py("--dir", cluster.directory, "status").stdout.split()[2])
+    started = {pid: namespaces.start_time(pid) for pid in (init, *processes_below(init))}
+    assert len(started) > 10
+    cluster.down()
+    assert [pid for pid, start in started.items() if namespaces.start_time(pid) == start] == []
+    assert machine() == before
+
+
+def test_a_cluster_ends_with_its_owner() -> None:
+    """A test session that is killed takes its cluster with it."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from slurm_cluster.client import Cluster\n"
+        "print(Cluster.up(nodes=1).directory, flush=True); sys.stdin.read()"
+    )
+    argv = [sys.executable, "-c", code, str(PROGRAM.parent)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        directory = Path(owner.stdout.readline().strip())
+        assert (directory / "config.json").exists()
+        owner.send_signal(signal.SIGKILL)
+    eventually(lambda: not directory.exists(), timeout=10, what="the cluster is gone")
+
+
+def test_mistakes_are_told_in_a_line(cluster: Cluster, tmp_path: Path) -> None:
+    """A wrong node, a second `up` or a foreign directory ends with one line that says so."""
+    (tmp_path / "mine").touch()
+    told = [
+        cluster_py("--dir", cluster.directory, "power-off", "node9"),
+        cluster_py("--dir", cluster.directory, "up", "1"),
+        cluster_py("--dir", tmp_path, "down"),
+        cluster_py("--dir", tmp_path, "run", "true"),
+    ]
+    assert [(one.returncode, one.stderr) for one in told] == [
+        (1, "cluster: there is no node node9\n"),
+        (1, f"cluster: already up in {cluster.directory}\n"),
+        (1, f"cluster: no cluster is up in {tmp_path}\n"),
+        (1, f"cluster: no cluster is up in {tmp_path}\n"),
+    ]
+    assert (tmp_path / "mine").exists()
+
+
+def test_the_environment_of_a_job_is_small(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the test session's environment reaches a job, but what the test gives."""
+    monkeypatch.setenv("STRAY", "1")
+    script = cluster.script("job.sh", 'echo "${STRAY-}:${GIVEN-}:${PATH}"\n')
+    job = cluster.sbatch(script, env={"GIVEN": "2"}).wait(timeout=20)
+    assert job.output.startswith(f":2:{environment()['PATH']}")
+
+
+def test_a_job_that_hangs_is_told_apart(cluster: Cluster) -> None:
+    """Waiting for a job ends in time, says what the job printed, and the job ends with the test."""
+    job = cluster.sbatch(cluster.script("job.sh", "echo hanging here\nsleep 60\n")).wait_for(
+        "RUNNING", timeout=10
+    )
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match=rf"(?s)job {job.id} .*RUNNING.*hanging here"):
+        job.wait(timeout=1)
+    assert time.monotonic() - began < 5
+    cluster.end_jobs()
+    assert job.state == "CANCELLED"

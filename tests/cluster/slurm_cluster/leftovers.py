@@ -1,9 +1,11 @@
 """What a job leaves behind: two looks at all hosts of a cluster, and the difference.
 
-before = look(cluster)
-cluster.sbatch(script).wait(timeout=20)
-assert leftovers(cluster, before) == []
-# else: ["node2: process 1234 python3 -m http.server", "node2: listening on 0.0.0.0:8000", ...]
+    leftovers = Leftovers(cluster)
+    cluster.sbatch(script).wait(timeout=20)
+    assert leftovers() == []
+
+A failure shows lines such as `node2: process 1234 python3 -m http.server`, `node2: listening on [::]:8000`,
+`node2: file /tmp/x`, `node2: memory shm 3`, `node2: mount /mnt`, `step 7.0`.
 """
 
 from __future__ import annotations
@@ -11,17 +13,32 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from slurm_cluster import commands, namespaces
 from slurm_cluster.client import Cluster
 from slurm_cluster.config import LOGIN
 
-Leftovers = Callable[[], list[str]]  # what the fixture of that name gives
 GRACE = 5.0  # seconds: a slurmstepd lingers for a moment after its job has ended
 TCP_LISTEN = "0A"
+
+
+class Leftovers:
+    """A look at all hosts; each call looks again."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.before = look(cluster)
+
+    def __call__(self, *, grace: float = GRACE) -> list[str]:
+        """Return what is there now and was not before, sorted; [] as soon as there is nothing."""
+        deadline = time.monotonic() + grace
+        while (new := look(self.cluster) - self.before) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return sorted(new)
 
 
 def look(cluster: Cluster) -> frozenset[str]:
@@ -41,14 +58,6 @@ def look(cluster: Cluster) -> frozenset[str]:
             found += [*_files(init, Path("tmp")), *_files(init, Path("dev/shm"))]
         lines |= {f"{host}: {line}" for line in found}
     return frozenset(lines)
-
-
-def leftovers(cluster: Cluster, before: frozenset[str], *, grace: float = GRACE) -> list[str]:
-    """Return what is there now and was not before, sorted; [] as soon as there is nothing."""
-    deadline = time.monotonic() + grace
-    while (new := look(cluster) - before) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return sorted(new)
 
 
 def _processes() -> Iterator[tuple[str, str]]:
@@ -84,9 +93,11 @@ def _listening(init: int) -> list[str]:
 
 def _readable(address: str) -> str:
     """Turn the kernel's hexadecimal words, each in the machine's byte order, into an address."""
-    words = [bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8)]
-    family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
-    return socket.inet_ntop(family, b"".join(words))
+    words = [bytes.fromhex(address[i : i + 8]) for i in range(0, len(address), 8)]
+    raw = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
+    if len(words) == 1:
+        return socket.inet_ntop(socket.AF_INET, raw)
+    return f"[{socket.inet_ntop(socket.AF_INET6, raw)}]"
 
 
 def _files(init: int, directory: Path) -> list[str]:

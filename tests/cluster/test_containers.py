@@ -1,0 +1,108 @@
+"""The stand-in for pyxis: what `srun --container-image` shows a task, and what it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from slurm_cluster.client import Cluster, Job
+
+pytestmark = pytest.mark.cluster
+
+HOST = ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives")
+
+
+@pytest.fixture
+def image(cluster: Cluster) -> Path:
+    """Make an image file whose container has the host's programs and a file of its own."""
+    root = cluster.shared / "image"
+    if not root.exists():
+        root.mkdir()
+        (root / ".host-binds").write_text("".join(f"{path}\n" for path in HOST if Path(path).exists()))
+        (root / ".env").write_text("PATH=/opt/bin:/usr/bin:/bin\nFLAVOUR=image\n")
+        (root / "motd").write_text("inside\n")
+        (cluster.shared / "image.sqsh").write_text(f"image: {root}\n")
+    return cluster.shared / "image.sqsh"
+
+
+def run(cluster: Cluster, command: str, *options: str, env: dict[str, str] | None = None) -> Job:
+    """Run a shell command in one task with these options of srun."""
+    words = " ".join(f"'{option}'" for option in options)
+    script = cluster.script("job.sh", f"srun {words} bash -c '{command}'\n")
+    return cluster.sbatch(script, env=env).wait(timeout=20)
+
+
+def test_a_container_shows_only_its_image(cluster: Cluster, image: Path) -> None:
+    """The root is the image, with the host's programs; other directories of the host are not there."""
+    job = run(cluster, "cat /motd; ls -d /var /srv /home; pwd; hostname", f"--container-image={image}")
+    lines = job.output.splitlines()
+    assert lines[0] == "inside"
+    assert lines[-2:] == ["/", "node0"]
+    assert sum("No such file" in line for line in lines) == 3
+
+
+def test_an_image_is_a_file_a_directory_or_a_name(cluster: Cluster, image: Path) -> None:
+    """The same container comes from a file, its directory, and a name below the cluster's images."""
+    (cluster.directory / "images" / "registry+org+name+tag").symlink_to(image.with_suffix(""))
+    for given in (image, image.with_suffix(""), "registry#org/name:tag"):
+        assert run(cluster, "cat /motd", f"--container-image={given}").output == "inside\n"
+
+
+def test_mounts_are_all_that_is_added(cluster: Cluster, image: Path) -> None:
+    """A mounted directory can be written to; with :ro it cannot; the shared directory itself is not seen."""
+    data = cluster.shared / "data"
+    data.mkdir()
+    (data / "here").write_text("data\n")
+    options = (f"--container-image={image}", f"--container-mounts={data}:/in:ro,{data}:/out,tmpfs:/scratch")
+    command = f"cat /in/here; touch /in/no; touch /out/yes /scratch/x && echo written; ls {cluster.shared}"
+    lines = run(cluster, command, *options).output.splitlines()
+    assert lines[0] == "data"
+    assert "written" in lines
+    assert sum("Read-only" in line or "No such file" in line for line in lines) == 2
+    assert sorted(path.name for path in data.iterdir()) == ["here", "yes"]
+
+
+def test_the_working_directory_is_not_the_jobs(cluster: Cluster, image: Path) -> None:
+    """A container starts in / or where --container-workdir says."""
+    options = (f"--container-image={image}", "--container-workdir=/etc")
+    assert run(cluster, "pwd", *options).output == "/etc\n"
+
+
+def test_the_images_environment_wins(cluster: Cluster, image: Path) -> None:
+    """A variable of the image hides the job's, unless --container-env names it; others pass."""
+    option, env = f"--container-image={image}", {"FLAVOUR": "job", "OTHER": "job"}
+    command = 'echo "${FLAVOUR} ${OTHER} ${PATH}"'
+    hidden = run(cluster, command, option, env=env)
+    named = run(cluster, command, option, "--container-env=OTHER,FLAVOUR", env=env)
+    assert hidden.output == "image job /opt/bin:/usr/bin:/bin\n"
+    assert named.output == "job job /opt/bin:/usr/bin:/bin\n"
+
+
+def test_mistakes_are_refused_as_pyxis_does(cluster: Cluster, image: Path) -> None:
+    """An unknown image, a mount of nothing, and bad syntax end srun with pyxis' words."""
+    unknown = run(cluster, "true", "--container-image=/no/such.sqsh")
+    nothing = run(cluster, "true", f"--container-image={image}", "--container-mounts=/no/such:/x")
+    syntax = run(cluster, "true", f"--container-image={image}", "--container-mounts=:/x")
+    other = run(cluster, "true", "--container-imagine=x")
+    assert [job.exit_code for job in (unknown, nothing, syntax, other)] == [1, 1, 255, 255]
+    assert "failed to import docker image: /no/such.sqsh" in unknown.output
+    assert "/no/such: No such file or directory" in nothing.output
+    assert "invalid format" in syntax.output
+    assert "unrecognized option" in other.output
+
+
+def test_the_log_tells_what_was_asked(cluster: Cluster, image: Path) -> None:
+    """Tests can read which container each task had."""
+    option = "--no-container-mount-home"
+    job = run(cluster, "true", f"--container-image={image}", f"--container-mounts={image.parent}:/x", option)
+    line = [line for line in cluster.container_log() if f" {job.id}.0 " in line]
+    asked = f"image={image} mounts={image.parent}:/x workdir= home=0 entrypoint=0"
+    assert line == [f"node0 {job.id}.0 {asked}"]
+
+
+def test_nothing_of_a_container_stays(cluster: Cluster, image: Path) -> None:
+    """What a task writes into its container is gone at the end, and the next one starts afresh."""
+    option = f"--container-image={image}"
+    first = run(cluster, "echo changed >/motd; cat /motd", option)
+    second = run(cluster, "cat /motd", option)
+    assert (first.output, second.output) == ("changed\n", "inside\n")

@@ -1,0 +1,274 @@
+"""What Slurm does, where the bundle's library relies on it: measured here, on the Slurm that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from slurm_cluster.client import Cluster, Job, eventually
+
+pytestmark = pytest.mark.cluster
+
+RaiseCluster = Callable[..., Cluster]
+
+# a task that says when it is up, and ends with 5 after a TERM that it has seen
+GENTLE = """#!/usr/bin/env bash
+trap 'echo "term ${SLURM_PROCID}"; exit 5' TERM
+trap 'echo "usr1 ${SLURM_PROCID}"' USR1
+echo "up ${SLURM_PROCID} ${SLURM_STEP_ID}"
+while true; do sleep 0.1; done
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def limited(session_cluster: Cluster) -> Iterator[Job]:
+    """Start a job of one minute before all others: Slurm looks at time limits only every 30 seconds."""
+    text = "trap '((SECONDS < 60)) && echo usr1 after less than a minute; exit 4' USR1\nsleep 90 & wait\n"
+    options = ("--time=1", "--signal=B:USR1@50")
+    job = session_cluster.sbatch(session_cluster.script("limited.sh", text), *options)
+    session_cluster.jobs.remove(job)  # it outlives the tests until its own
+    yield job
+    job.cancel()
+
+
+@pytest.fixture
+def task(cluster: Cluster) -> Path:
+    """Give the path of GENTLE."""
+    return cluster.script("task.sh", GENTLE.partition("\n")[2])
+
+
+def submit(cluster: Cluster, text: str, *options: str) -> Job:
+    """Submit a batch script that writes its tasks' output to step.out."""
+    (cluster.shared / "step.out").unlink(missing_ok=True)
+    return cluster.sbatch(cluster.script("job.sh", text), "--nodes=2", *options, cwd=cluster.shared)
+
+
+def said(cluster: Cluster) -> list[str]:
+    """Return the lines that the tasks have written, sorted, without those of bash and Slurm."""
+    path = cluster.shared / "step.out"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return sorted(line for line in lines if line != "Terminated" and not line.startswith("slurmstepd"))
+
+
+def wait_until_up(cluster: Cluster, tasks: int = 2) -> None:
+    """Wait until so many tasks have said that they are up."""
+    eventually(lambda: len(said(cluster)) == tasks, timeout=10, what="the tasks are up")
+
+
+# ------------------------------------------------------------------ finding the bundle
+
+
+def test_the_job_record_has_the_submitted_path(cluster: Cluster) -> None:
+    """The script that runs is a copy; `Command=` of the job's record leads back to the original."""
+    folder = cluster.shared / "a bundle"
+    folder.mkdir()
+    script = folder / "job.sh"
+    script.write_text(
+        "#!/usr/bin/env bash\n"
+        'echo "${BASH_SOURCE[0]}"\n'
+        'scontrol show job -o "${SLURM_JOB_ID}" | grep -o "Command=.*job.sh"\n'
+    )
+    job = cluster.sbatch(Path("a bundle/job.sh"), cwd=cluster.shared).wait(timeout=20)
+    running, command = job.output.splitlines()
+    assert running != str(script)
+    assert command == f"Command={script}"
+
+
+def test_host_names_come_in_the_order_of_the_allocation(cluster: Cluster) -> None:
+    """`scontrol show hostnames` gives one name a line, in the order of the nodes' numbers in the job."""
+    text = 'scontrol show hostnames "${SLURM_JOB_NODELIST}"\nsrun --label hostname | sort -n\n'
+    job = cluster.sbatch(cluster.script("job.sh", text), "--nodes=4").wait(timeout=20)
+    names = job.output.splitlines()
+    assert names[4:] == [f"{i}: {name}" for i, name in enumerate(names[:4])]
+
+
+# ------------------------------------------------------------------ steps
+
+
+def test_a_step_knows_its_own_id(cluster: Cluster, task: Path) -> None:
+    """`SLURM_STEP_ID` in the task is the id under which squeue and scancel know the step."""
+    job = submit(cluster, f"srun --ntasks=2 --output=step.out {task}\n")
+    wait_until_up(cluster)
+    step = f"{job.id}.{said(cluster)[0].split()[2]}"
+    listed = cluster.run(
+        ["squeue", "--noheader", "--steps", f"--jobs={job.id}", "--format=%i"]
+    ).stdout.split()
+    assert sorted(listed) == [step, f"{job.id}.batch"]
+    state = cluster.run(["squeue", "--noheader", f"--jobs={job.id}", "--format=%T"]).stdout.split()
+    assert state == ["RUNNING"]
+
+
+def test_only_the_step_itself_can_set_its_gpus(cluster: Cluster) -> None:
+    """CUDA_VISIBLE_DEVICES of the batch script is overwritten in a step; set inside the step it holds."""
+    text = (
+        "export CUDA_VISIBLE_DEVICES=6,7\n"
+        "srun bash -c 'echo \"${CUDA_VISIBLE_DEVICES}\"'\n"
+        "srun --export=ALL,CUDA_VISIBLE_DEVICES=6,7 bash -c 'echo \"${CUDA_VISIBLE_DEVICES}\"'\n"
+        "srun bash -c 'export CUDA_VISIBLE_DEVICES=6,7; exec printenv CUDA_VISIBLE_DEVICES'\n"
+    )
+    job = cluster.sbatch(cluster.script("job.sh", text), "--gpus-per-node=8").wait(timeout=20)
+    assert job.output.splitlines() == ["0,1,2,3,4,5,6,7", "0,1,2,3,4,5,6,7", "6,7"]
+
+
+def test_srun_ends_as_its_task_did(cluster: Cluster) -> None:
+    """The status of srun is the task's; 128 + signal if one ended it; of several tasks the highest."""
+    text = (
+        "srun bash -c 'exit 42'; echo $?\n"
+        "srun bash -c 'kill -KILL $$'; echo $?\n"
+        "srun --ntasks=3 bash -c 'exit $((SLURM_PROCID * 3))'; echo $?\n"
+    )
+    job = cluster.sbatch(cluster.script("job.sh", text), "--ntasks=3", "--error=/dev/null").wait(timeout=20)
+    assert job.output.split() == ["42", "137", "6"]
+
+
+def test_the_launched_process_is_srun_itself(cluster: Cluster, task: Path) -> None:
+    """A launcher in the background that ends in `exec srun` leaves srun's pid to wait for and to look at."""
+    text = (
+        f"(exec srun --overlap --input=none --output=step.out {task}) & pid=$!\n"
+        'for _ in {1..50}; do [[ $(cat "/proc/${pid}/comm") == srun ]] && break; sleep 0.1; done\n'
+        'cat "/proc/${pid}/comm"\nwait "${pid}"\necho $?\n'
+    )
+    job = submit(cluster, text)
+    wait_until_up(cluster)
+    cluster.run(["scancel", "--signal=TERM", f"{job.id}.0"])
+    assert job.wait(timeout=20).output.split()[0] == "srun"
+    assert "5" in job.output.split()
+
+
+def test_a_bad_exit_ends_the_other_tasks(cluster: Cluster) -> None:
+    """With --kill-on-bad-exit=1 a failed task takes the step with it; srun's status is the highest, a TERM's."""
+    text = "srun --ntasks=2 --kill-on-bad-exit=1 bash -c '((SLURM_PROCID)) && exit 3; sleep 60'; echo $?\n"
+    job = cluster.sbatch(cluster.script("job.sh", text), "--nodes=2", "--error=/dev/null").wait(timeout=20)
+    assert job.output.split() == ["143"]
+
+
+def test_a_log_can_be_appended_to(cluster: Cluster) -> None:
+    """With --open-mode=append a second step leaves the first one's output in the file."""
+    text = 'for i in 1 2; do srun --output=step.out --open-mode=append echo "${i}"; done\n'
+    submit(cluster, text, "--ntasks=1").wait(timeout=20)
+    assert said(cluster) == ["1", "2"]
+
+
+# ------------------------------------------------------------------ stopping
+
+
+def test_scancel_of_a_step_with_term_is_gentle(cluster: Cluster, task: Path) -> None:
+    """`scancel --signal=TERM JOB.STEP` runs the tasks' handlers, srun has their status, the job goes on."""
+    job = submit(cluster, f"srun --ntasks=2 --output=step.out {task}; echo $?; sleep 0.1; echo on\n")
+    wait_until_up(cluster)
+    cluster.run(["scancel", "--signal=TERM", f"{job.id}.0"])
+    job.wait(timeout=20)
+    assert said(cluster)[:2] == ["term 0", "term 1"]
+    assert job.output.split()[-2:] == ["5", "on"]
+
+
+def test_term_to_srun_is_hard(cluster: Cluster, task: Path) -> None:
+    """A TERM to srun kills its tasks at once: no handler runs."""
+    text = (
+        f"srun --ntasks=2 --output=step.out {task} & pid=$!\nsleep 1\nkill -TERM $pid\nwait $pid\necho $?\n"
+    )
+    job = submit(cluster, text, "--error=/dev/null").wait(timeout=20)
+    assert [line.split()[0] for line in said(cluster)] == ["up", "up"]
+    assert job.output.split() == ["137"]
+
+
+SLOW = """
+trap 'echo term >>term.out; sleep 1 & wait; echo done >>term.out; exit 5' TERM
+echo up >>step.out
+while true; do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize("proctrack", ["auto", "linuxproc"])
+def test_scancel_of_a_job_reaches_shell_and_steps_at_once(
+    raise_cluster: RaiseCluster, proctrack: str
+) -> None:
+    """Plain `scancel JOB` sends TERM to the shell and the tasks, and both have KillWait to end in order."""
+    cluster = raise_cluster(f"--proctrack={proctrack}")
+    task = cluster.script("task.sh", SLOW)
+    text = (
+        "trap 'echo shell term' TERM\n"
+        f"srun --ntasks=2 {task} & pid=$!\n"
+        'while kill -0 "${pid}" 2>/dev/null; do wait "${pid}"; done\necho after\n'
+    )
+    job = submit(cluster, text, "--error=/dev/null")
+    wait_until_up(cluster)
+    job.cancel()
+    assert job.wait(timeout=20).state == "CANCELLED"
+    assert (cluster.shared / "term.out").read_text().split() == ["term", "term", "done", "done"]
+    assert job.output.splitlines() == ["shell term", "after"]
+
+
+def test_term_reaches_the_commands_of_the_shell(cluster: Cluster) -> None:
+    """With proctrack/linuxproc `scancel JOB` also ends what the batch shell runs at that moment: ask again."""
+    text = "trap 'echo shell term' TERM\necho up >step.out\nsleep 60\necho $?\n"
+    job = submit(cluster, text)
+    wait_until_up(cluster, tasks=1)
+    job.cancel()
+    assert job.wait(timeout=20).output.splitlines()[-2:] == ["shell term", "143"]
+
+
+def test_usr1_to_the_batch_shell_alone(cluster: Cluster, task: Path) -> None:
+    """`scancel --batch --signal=USR1 JOB` reaches the shell's trap and no task."""
+    text = f"trap 'echo shell usr1; exit 4' USR1\nsrun --ntasks=2 --output=step.out {task} &\nwait\n"
+    job = submit(cluster, text)
+    wait_until_up(cluster)
+    job.signal("USR1", "--batch")
+    assert job.wait(timeout=20).exit_code == 4
+    assert not any(line.startswith("usr1") for line in said(cluster))
+
+
+def test_scancel_with_kill_ends_a_deaf_step(cluster: Cluster) -> None:
+    """`scancel --signal=KILL JOB.STEP` ends tasks that ignore TERM, and then squeue lists no step of them."""
+    text = "srun --ntasks=2 bash -c 'trap \"\" TERM; echo up >>step.out; sleep 60'; echo $?\nsleep 60\n"
+    job = submit(cluster, text)
+    wait_until_up(cluster)
+    cluster.run(["scancel", "--signal=TERM", f"{job.id}.0"])
+    cluster.run(["sleep", "0.5"])
+    assert f"{job.id}.0" in job.steps
+    cluster.run(["scancel", "--signal=KILL", f"{job.id}.0"])
+    eventually(lambda: job.steps == [f"{job.id}.batch"], timeout=10, what="the step is gone")
+    eventually(lambda: job.output.split()[-1:] == ["137"], timeout=5, what="srun ends with 137")
+
+
+# ------------------------------------------------------------------ lost nodes and time limits
+
+
+LOSE_A_NODE = """
+trap 'echo term' TERM
+srun --overlap --input=none --nodes=1 --ntasks=1 --nodelist=node1 sleep 60 & pid=$!
+while kill -0 "${pid}" 2>/dev/null; do wait "${pid}"; done
+wait "${pid}"; echo "srun $?"
+sleep 0.5
+echo "state $(squeue --noheader --jobs="${SLURM_JOB_ID}" --format='%T %r %D')"
+"""
+
+
+def lose_a_node(raise_cluster: RaiseCluster, *options: str) -> Job:
+    """Run LOSE_A_NODE on two nodes, take the second from Slurm, and wait until the job has ended."""
+    cluster = raise_cluster()
+    options = ("--nodes=2", "--no-requeue", "--error=/dev/null", *options)
+    job = cluster.sbatch(cluster.script("job.sh", LOSE_A_NODE), *options)
+    eventually(lambda: f"{job.id}.0" in job.steps, timeout=10, what="the step runs")
+    cluster.run(["scontrol", "update", "nodename=node1", "state=down", "reason=test"])
+    return job.wait(timeout=20)
+
+
+def test_a_lost_node_ends_the_job(raise_cluster: RaiseCluster) -> None:
+    """A lost node ends its srun with 0 and gives the job a TERM; squeue's reason tells why, its state does not."""
+    job = lose_a_node(raise_cluster)
+    assert job.state == "NODE_FAIL"
+    assert sorted(job.output.splitlines()) == ["srun 0", "state COMPLETING NodeDown 1", "term"]
+
+
+def test_without_kill_a_lost_node_looks_like_success(raise_cluster: RaiseCluster) -> None:
+    """With --no-kill the srun of a lost node ends with 0 in a RUNNING job; only the count of nodes shrinks."""
+    job = lose_a_node(raise_cluster, "--no-kill")
+    assert job.output.splitlines() == ["srun 0", "state RUNNING None 1"]
+
+
+def test_the_time_limit_is_told_before(limited: Job) -> None:
+    """`--signal=B:USR1@N` gives the batch shell alone a USR1 while it still has time to end in order."""
+    limited.wait(timeout=40)
+    assert (limited.exit_code, limited.output) == (4, "usr1 after less than a minute\n")
