@@ -119,6 +119,21 @@ class BenchmarkCommand:
     parameters: tuple[tuple[str, str], ...] = ()
 
 
+@frozen(kw_only=True)
+class Shape:
+    """How a worker divides into processes. ``ranks`` are those inside one process (data-parallel ranks of a node).
+
+    ``kv_block`` ports for KV events per process; ``nixl_block`` ports for NIXL per worker, shared by its
+    processes, or 0 for one per process; ``rpc``: the worker's ranks meet at a port of its first node.
+    """
+
+    per_gpu: bool = False
+    ranks: int = 1
+    kv_block: int = 1
+    nixl_block: int = 0
+    rpc: bool = False
+
+
 class Engine(Protocol):
     """One inference engine."""
 
@@ -135,8 +150,8 @@ class Engine(Protocol):
         """Faults that only this engine can see; paths start at ``role.args_at`` or ``recipe.engine.at``."""
         ...
 
-    def per_gpu(self, recipe: Recipe, role: Role) -> bool:
-        """One process per GPU instead of one per node."""
+    def shape(self, recipe: Recipe, role: Role) -> Shape:
+        """How a worker divides into processes, and the ports they need."""
         ...
 
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
@@ -170,6 +185,12 @@ class Frontend(Protocol):
     health_path: str
     step_name: str
     installs_dynamo: bool
+    probes_workers: bool
+    """Its own answer says nothing of the workers: each is asked at its HTTP port."""
+
+    def processes(self, recipe: Recipe) -> bool:
+        """It has processes of its own; otherwise the worker has the public port."""
+        ...
 
     def services(self, recipe: Recipe) -> tuple[str, ...]:
         """Names of the services that must run, in start order."""
@@ -315,6 +336,7 @@ __all__ = [
     "Runtime",
     "Service",
     "ServiceContext",
+    "Shape",
     "UnknownPluginError",
     "WorkerContext",
     "benchmark",

@@ -16,7 +16,7 @@ from srtplan.diagnostics import Finding
 from srtplan.ir.data import Data, Map
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import words
-from srtplan.plugin import Command, Interface, WorkerContext, runtime
+from srtplan.plugin import Command, Interface, Shape, WorkerContext, runtime
 
 DECIDED = {
     "disaggregation-mode": "it follows from the role",
@@ -73,10 +73,10 @@ class Mocker:
                     help="remove kv_events_config",
                 )
 
-    def per_gpu(self, recipe: Recipe, role: Role) -> bool:
-        """Never."""
+    def shape(self, recipe: Recipe, role: Role) -> Shape:
+        """One process per node."""
         del recipe, role
-        return False
+        return Shape()
 
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """It uses none, so nothing can contradict."""
@@ -86,6 +86,7 @@ class Mocker:
     def port_base(self, role: Role, kind: str) -> int | None:
         """It has no port options."""
         del role, kind
+        return None
 
     def served_name(self, recipe: Recipe) -> str | None:
         """The path or hub id of the model, whole."""

@@ -21,7 +21,7 @@ from srtplan.diagnostics import Finding
 from srtplan.ir.data import Map, thaw
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import LOG_DIR, Lit, Word, ip, word, words
-from srtplan.plugin import Command, Interface, WorkerContext
+from srtplan.plugin import Command, Interface, Shape, WorkerContext
 
 DECIDED = {
     "port": "every worker gets its own port; see `ports:` in the cluster profile",
@@ -60,10 +60,10 @@ class SGLang:
             yield from _mode_contradiction(role)
             yield from _model_path(role)
 
-    def per_gpu(self, recipe: Recipe, role: Role) -> bool:
-        """Never: SGLang runs its ranks of a node in one process tree."""
+    def shape(self, recipe: Recipe, role: Role) -> Shape:
+        """SGLang runs its ranks of a node in one process tree."""
         del recipe, role
-        return False
+        return Shape()
 
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """TP x PP; data and expert parallelism are inside the tensor-parallel group."""

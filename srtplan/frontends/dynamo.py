@@ -33,6 +33,12 @@ class DynamoFrontend:
     health_path: str = "/health"
     step_name: str = "frontend"
     installs_dynamo: bool = True
+    probes_workers: bool = False
+
+    def processes(self, recipe: Recipe) -> bool:
+        """Always."""
+        del recipe
+        return True
 
     def services(self, recipe: Recipe) -> tuple[str, ...]:
         """Etcd always; NATS unless requests go by TCP or HTTP and events by ZMQ."""

@@ -37,6 +37,12 @@ class SGLangRouter:
     health_path: str = "/workers"
     step_name: str = "router"
     installs_dynamo: bool = False
+    probes_workers: bool = False
+
+    def processes(self, recipe: Recipe) -> bool:
+        """Always."""
+        del recipe
+        return True
 
     def services(self, recipe: Recipe) -> tuple[str, ...]:
         """None: the router is told its workers."""

@@ -6,7 +6,8 @@ In: for each mode how many workers of how many GPUs, GPUs per node, and the node
     -> prefill_0 on node 0, prefill_1 on node 1, decode_0 on node 2 [0-3], decode_1 on node 2 [4-7], ...
 
 A worker of at least a node's GPUs takes whole consecutive nodes; smaller ones share nodes in order. Prefill and
-decode do not share a node while another one is left. The order of modes is prefill, decode, agg, so a later role moves nothing before it.
+decode do not share a node while another one is left. The order of modes is prefill, decode, agg, so a later role
+moves nothing before it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from srtplan import plugin
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.topology import Endpoint, Nodes
 
@@ -26,6 +27,9 @@ class FrontendLayout:
 def layout(recipe: Recipe, nodes: Nodes, endpoints: tuple[Endpoint, ...]) -> FrontendLayout:
     """The layout for a recipe on its nodes."""
     ports = recipe.site.ports
+    if not plugin.frontend(recipe.frontend.type).processes(recipe):
+        first = endpoints[0].nodes[0]
+        return FrontendLayout(nginx=None, frontends=(), public_node=first, public_port=ports.frontend)
     others = tuple(n for n in nodes.workers if n != nodes.head)
     if not recipe.frontend.multiple or len(nodes.workers) == 1 or not others:
         node = _single(recipe, nodes, endpoints)

@@ -10,6 +10,7 @@ from srtplan import plugin
 from srtplan.ir.plan import Health, Probe
 from srtplan.ir.shell import ip, word
 from srtplan.plan.frontends import FrontendLayout
+from srtplan.plan.names import worker_step
 from srtplan.plugin import JobContext
 
 INFRA_TIMEOUT_S = 120
@@ -41,6 +42,7 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
                 timeout_s=budget,
             )
         )
+    out += _workers(job, frontend, budget) if frontend.probes_workers or not layout.frontends else []
     if layout.nginx is not None:
         out.append(
             Probe(
@@ -55,6 +57,26 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
             )
         )
     return tuple(out)
+
+
+def _workers(job: JobContext, frontend: plugin.Frontend, budget: int) -> list[Probe]:
+    """Every worker at its own port, where the frontend does not count them."""
+    every = job.recipe.health_check.interval_seconds
+    direct = not job.frontends
+    return [
+        Probe(
+            step=worker_step(job, p),
+            type="http",
+            node=p.node,
+            port=job.public_port if direct else p.port("http"),
+            stage="health",
+            path=frontend.health_path,
+            interval_s=every,
+            timeout_s=budget,
+        )
+        for p in job.topology.processes
+        if p.leader
+    ]
 
 
 def expected(job: JobContext) -> dict[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.topology import Endpoint, Process
 from srtplan.plan.ports import Allocator
-from srtplan.plugin import Engine
+from srtplan.plugin import Engine, Shape
 
 
 def expand(
@@ -24,35 +24,51 @@ def expand(
 
 
 def _of(recipe: Recipe, engine: Engine, role: Role, endpoint: Endpoint, ports: Allocator) -> list[Process]:
+    shape = engine.shape(recipe, role)
+    shared = _shared(engine, role, endpoint, shape, ports)
+    places = [(n, endpoint.gpus) for n in endpoint.nodes]
+    if shape.per_gpu:
+        places = [(n, (g,)) for n in endpoint.nodes for g in endpoint.gpus]
+    return [
+        Process(
+            mode=endpoint.mode,
+            endpoint=endpoint.index,
+            rank=index * shape.ranks,
+            node=node,
+            gpus=gpus,
+            leader=index == 0,
+            ports=tuple((_own(recipe, engine, node, shape, ports) | shared).items()),
+        )
+        for index, (node, gpus) in enumerate(places)
+    ]
+
+
+def _shared(engine: Engine, role: Role, endpoint: Endpoint, shape: Shape, ports: Allocator) -> dict[str, int]:
+    """Ports of the worker as a whole, on its first node."""
     leader = endpoint.nodes[0]
     shared: dict[str, int] = {}
     if endpoint.mode == "prefill":
         shared["bootstrap"] = ports.take("bootstrap", leader, base=engine.port_base(role, "bootstrap"))
     if len(endpoint.nodes) > 1:
         shared["dist_init"] = ports.take("dist_init", leader)
-    places = [(n, endpoint.gpus) for n in endpoint.nodes]
-    if engine.per_gpu(recipe, role):
-        places = [(n, (g,)) for n in endpoint.nodes for g in endpoint.gpus]
-    return [
-        Process(
-            mode=endpoint.mode,
-            endpoint=endpoint.index,
-            rank=rank,
-            node=node,
-            gpus=gpus,
-            leader=rank == 0,
-            ports=tuple((_own(recipe, engine, node, ports) | shared).items()),
-        )
-        for rank, (node, gpus) in enumerate(places)
-    ]
+    if shape.rpc:
+        shared["dp_rpc"] = ports.take("dp_rpc", leader)
+    if shape.nixl_block:
+        shared["nixl"] = ports.take("nixl", leader, job_wide=True, block=shape.nixl_block)
+    return shared
 
 
-def _own(recipe: Recipe, engine: Engine, node: int, ports: Allocator) -> dict[str, int]:
-    stride = recipe.site.ports.http_stride
+def _own(recipe: Recipe, engine: Engine, node: int, shape: Shape, ports: Allocator) -> dict[str, int]:
+    table = recipe.site.ports
     own = {
         "system": ports.take("system", node, job_wide=True),
-        "http": ports.take("http", node, stride=stride),
-        "kv_events": ports.take("kv_events", node, job_wide=True),
-        "nixl": ports.take("nixl", node, job_wide=True),
+        "http": ports.take("http", node, stride=table.http_stride),
+        "kv_events": ports.take("kv_events", node, job_wide=True, block=shape.kv_block),
     }
-    return own | {kind: ports.take(kind, node, job_wide=True) for kind in engine.ports}
+    if not shape.nixl_block:
+        own["nixl"] = ports.take("nixl", node, job_wide=True)
+    if "vllm" in engine.ports:
+        own["vllm"] = ports.take(
+            "vllm", node, job_wide=True, stride=table.vllm_stride, block=table.vllm_stride
+        )
+    return own | {kind: ports.take(kind, node, job_wide=True) for kind in engine.ports if kind != "vllm"}

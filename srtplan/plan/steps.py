@@ -18,6 +18,7 @@ from srtplan.ir.topology import Endpoint, Process
 from srtplan.plan import environ
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.mounts import job_mounts
+from srtplan.plan.names import worker_step
 from srtplan.plugin import (
     BenchmarkContext,
     Command,
@@ -91,7 +92,7 @@ def _worker(job: JobContext, endpoint: Endpoint, peers: tuple[Process, ...], pro
     step = _step(
         job,
         evolve(command, preamble=(*_preamble(recipe), *command.preamble)),
-        name=endpoint.name + (f"_r{process.rank}" if len(peers) > 1 and not whole else ""),
+        name=worker_step(job, process),
         kind="worker",
         stage="worker",
         nodes=endpoint.nodes if whole else (process.node,),

@@ -122,7 +122,13 @@ def _mounts(plan: Plan) -> list[tuple[str, ...]]:
 
 
 def _preflight(plan: Plan) -> list[tuple[str, ...]]:
-    return [(f"{c.kind} {c.subject}", spans(c.nodes), c.why) for c in plan.preflight]
+    grouped: dict[tuple[str, tuple[int, ...], str], list[str]] = {}
+    for c in plan.preflight:
+        grouped.setdefault((c.kind, c.nodes, c.why), []).append(c.subject)
+    return [
+        (f"{kind} {' '.join(subjects)}", spans(nodes), why)
+        for (kind, nodes, why), subjects in grouped.items()
+    ]
 
 
 def _table(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -1,0 +1,186 @@
+"""TensorRT-LLM: one MPI launch per worker, over all its nodes, one task per GPU.
+
+The role's options are the engine's YAML file ``trtllm_config_<mode>.yaml``, in the bundle and then in the log directory::
+
+    srun --mpi=pmix --nodes=2 --ntasks=8 ...  trtllm-llmapi-launch python3 -m dynamo.trtllm --model-path /model
+      --served-model-name DeepSeek-R1 --disaggregation-mode decode --extra-engine-args /logs/trtllm_config_decode.yaml ...
+
+Behind ``trtllm_serve`` the same launch runs ``trtllm-serve`` with an HTTP port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import yaml
+from attrs import field, frozen
+
+from srtplan.diagnostics import Finding
+from srtplan.ir.data import Data, thaw
+from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
+from srtplan.ir.recipe import Recipe, Role
+from srtplan.ir.shell import JOB_ID, Lit, Word, Words, word, words
+from srtplan.plugin import Command, Interface, Shape, WorkerContext
+
+NUMA_GPUS = ("gb200", "gb300")
+PARALLEL = ("tensor_parallel_size", "moe_expert_parallel_size", "pipeline_parallel_size")
+
+
+@frozen(kw_only=True)
+class Options:
+    """Options of the engine as a whole.
+
+    ``sequential_node_start``: 0 starts all workers at once, N in batches of N per node, each healthy before the next.
+    ``numa_memory_bind``: null binds memory to the CPUs' nodes on GB200 and GB300 (disaggregated), true and false force.
+    """
+
+    publish_events_and_metrics: bool = False
+    sequential_node_start: int = 0
+    numa_memory_bind: bool | None = None
+
+
+@frozen
+class TensorRTLLM:
+    """The engine plugin."""
+
+    name: str = "trtllm"
+    options: type[object] = Options
+    interfaces: frozenset[Interface] = field(default=frozenset(("dynamo", "trtllm_http")))
+    client: str = "trtllm"
+    launch: Literal["process", "endpoint"] = "endpoint"
+    ports: tuple[str, ...] = ()
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """KV events are published by a flag of the engine, not by ``kv_events_config``."""
+        for role in recipe.resources.roles:
+            if role.kv_events is not None:
+                yield Finding(
+                    rule="SP505",
+                    path=(*recipe.engine.at, "kv_events_config"),
+                    on_key=True,
+                    message="TensorRT-LLM publishes KV events by 'publish_events_and_metrics'",
+                    help="set backend.publish_events_and_metrics: true instead",
+                )
+        if _options(recipe).sequential_node_start < 0:
+            yield Finding(
+                rule="SP506",
+                path=(*recipe.engine.at, "sequential_node_start"),
+                message="sequential_node_start must be 0 or more",
+            )
+
+    def shape(self, recipe: Recipe, role: Role) -> Shape:
+        """One process per node for the ports; the launch is one for all of them."""
+        del recipe, role
+        return Shape()
+
+    def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
+        """TP x PP x CP; attention data parallelism and experts live inside TP."""
+        del recipe
+        sizes = {
+            k: role.args.get(f"{n}_parallel_size")
+            for k, n in (("TP", "tensor"), ("PP", "pipeline"), ("CP", "context"))
+        }
+        given = {k: v for k, v in sizes.items() if isinstance(v, int) and not isinstance(v, bool)}
+        if not given:
+            return None
+        total = 1
+        for v in given.values():
+            total *= v
+        return total, " x ".join(f"{k} {v}" for k, v in given.items() if v != 1 or k == "TP")
+
+    def port_base(self, role: Role, kind: str) -> int | None:
+        """It has no port options in its file."""
+        del role, kind
+        return None
+
+    def served_name(self, recipe: Recipe) -> str | None:
+        """Never from its options: the file has no such key."""
+        del recipe
+        return None
+
+    def instances(self, recipe: Recipe, role: Role) -> int:
+        """One per worker."""
+        del recipe
+        return role.workers
+
+    def command(self, ctx: WorkerContext) -> Command:
+        """The launch of a whole worker; see the module's docstring."""
+        direct = ctx.job.interface == "trtllm_http"
+        config = f"trtllm_config_{ctx.role.mode}.yaml"
+        path = word(ctx.job.logs, f"/{config}")
+        shm = word("moe_shared_", JOB_ID, f"_{ctx.endpoint.name}")
+        return Command(
+            argv=(
+                *_numactl(ctx),
+                *words("trtllm-llmapi-launch"),
+                *(_serve(ctx, path) if direct else _dynamo(ctx, path)),
+                *words(*ctx.role.extra_args),
+            ),
+            env=(EnvVar(name="TRTLLM_EPLB_SHM_NAME", value=shm),),
+            srun=(
+                SrunOption(name="mpi", value=Lit("pmix")),
+                SrunOption(name="oversubscribe"),
+                SrunOption(name="cpu-bind", value=Lit("verbose,none")),
+            ),
+            files=(PlanFile(path=config, content=Lit(_yaml(ctx.role)), run_time=True),),
+            listens=(_port(ctx),) if direct else (ctx.process.port("system"),),
+            note=f"TensorRT-LLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+        )
+
+
+def _options(recipe: Recipe) -> Options:
+    options = recipe.engine.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options
+
+
+def _numactl(ctx: WorkerContext) -> Words:
+    recipe = ctx.job.recipe
+    bind = _options(recipe).numa_memory_bind
+    if bind is None:
+        bind = recipe.resources.gpu_type.lower() in NUMA_GPUS and ctx.role.mode != "agg"
+    return words("numactl", "-m", "0,1") if bind else ()
+
+
+def _dynamo(ctx: WorkerContext, config: Word) -> Words:
+    job = ctx.job
+    mode = () if ctx.role.mode == "agg" else ("--disaggregation-mode", ctx.role.mode)
+    events = ("--publish-events-and-metrics",) if _options(job.recipe).publish_events_and_metrics else ()
+    return words(
+        *("python3", "-m", "dynamo.trtllm", "--model-path", job.model),
+        *("--served-model-name", job.served_model_name, *mode, "--extra-engine-args", config),
+        *("--request-plane", job.recipe.dynamo.request_plane, *events),
+    )
+
+
+def _serve(ctx: WorkerContext, config: Word) -> Words:
+    sizes = [
+        w
+        for k in PARALLEL
+        if isinstance(ctx.role.args.get(k), int)
+        for w in (f"--{k}", _int(ctx.role.args[k]))
+    ]
+    listen = ("--host", "0.0.0.0", "--port", _port(ctx))  # noqa: S104 -- the orchestrator is on another node
+    return words("trtllm-serve", ctx.job.model, *listen, *sizes, "--config", config)
+
+
+def _port(ctx: WorkerContext) -> int:
+    """An aggregated worker has the public port itself."""
+    return ctx.job.public_port if ctx.role.mode == "agg" else ctx.process.port("http")
+
+
+def _int(value: Data) -> str:
+    return str(value)
+
+
+def _yaml(role: Role) -> str:
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(
+        yaml.dump(
+            thaw(role.args), Dumper=dumper, default_flow_style=False, sort_keys=True, allow_unicode=True
+        )
+    )
+
+
+PLUGIN = TensorRTLLM()
