@@ -5,6 +5,8 @@ In: nothing. Out: attrs classes that ``structure`` fills from the tree and ``v1`
 stays a ``Mapping`` here, and its common fields have a class of their own.
 """
 
+# ruff: noqa: RUF009 -- may() and must() are attrs.field() with a description
+
 from __future__ import annotations
 
 from typing import Any, Literal
@@ -46,18 +48,28 @@ class ResourcesSection:
     """Nodes, workers and GPUs: `prefill_*` and `decode_*`, or `agg_*`."""
 
     gpu_type: str = must("free text such as `gb200`; some engines choose NUMA binding by it")
-    gpus_per_node: int = may(4, "GPUs of a node; the profile's `gpus_per_node` is the default where it has one")
+    gpus_per_node: int = may(
+        4, "GPUs of a node; the profile's `gpus_per_node` is the default where it has one"
+    )
     prefill_nodes: int | None = may(None, "nodes of the prefill workers")
     decode_nodes: int | None = may(None, "nodes of the decode workers; 0 shares the prefill nodes")
     prefill_workers: int | None = may(None, "prefill workers")
     decode_workers: int | None = may(None, "decode workers")
-    agg_nodes: int | None = may(None, "nodes of aggregated workers, 1 if there are workers and nothing is said")
+    agg_nodes: int | None = may(
+        None, "nodes of aggregated workers, 1 if there are workers and nothing is said"
+    )
     agg_workers: int | None = may(None, "aggregated workers")
-    gpus_per_prefill: int | None = may(None, "GPUs of one prefill worker; nodes x gpus_per_node / workers, rounded down")
-    gpus_per_decode: int | None = may(None, "GPUs of one decode worker, likewise; of a prefill worker where nodes are shared")
+    gpus_per_prefill: int | None = may(
+        None, "GPUs of one prefill worker; nodes x gpus_per_node / workers, rounded down"
+    )
+    gpus_per_decode: int | None = may(
+        None, "GPUs of one decode worker, likewise; of a prefill worker where nodes are shared"
+    )
     gpus_per_agg: int | None = may(None, "GPUs of one aggregated worker, likewise")
     spread_workers: bool = may(default=False, doc="one worker per node, where workers are smaller than nodes")
-    het_jobs: bool | None = may(None, "two Slurm components, prefill and decode; the profile's `use_het_jobs` is the default")
+    het_jobs: bool | None = may(
+        None, "two Slurm components, prefill and decode; the profile's `use_het_jobs` is the default"
+    )
 
 
 @frozen(kw_only=True)
@@ -65,8 +77,12 @@ class SlurmSection:
     """Where the job is queued."""
 
     account: str | None = may(None, "account; else the profile's `default_account`, else Slurm's own default")
-    partition: str | None = may(None, "partition; else the profile's `default_partition`, else Slurm's own default")
-    time_limit: str | None = may(None, "time limit as sbatch takes it; else `default_time_limit`, else 01:00:00")
+    partition: str | None = may(
+        None, "partition; else the profile's `default_partition`, else Slurm's own default"
+    )
+    time_limit: str | None = may(
+        None, "time limit as sbatch takes it; else `default_time_limit`, else 01:00:00"
+    )
 
 
 @frozen(kw_only=True)
@@ -105,7 +121,9 @@ class FrontendSection:
     """The common part of `frontend`; what is left belongs to the frontend's type."""
 
     type: str = may("dynamo", "the frontend")
-    enable_multiple_frontends: bool = may(default=True, doc="several frontends behind nginx, where there are nodes for them")
+    enable_multiple_frontends: bool = may(
+        default=True, doc="several frontends behind nginx, where there are nodes for them"
+    )
     num_additional_frontends: int = may(9, "at most so many beyond the first")
     nginx_container: str = may("nginx:1.27.4", "image of nginx, or an alias of `containers`")
     nginx_raise_ulimit: bool = may(default=False, doc="raise the limit of open files before nginx starts")
@@ -141,7 +159,9 @@ class BenchmarkSection:
     type: str = may("manual", "the benchmark; `manual` serves until it is stopped")
     client_placement: Literal["head", "last_decode"] = may("head", "node of the client")
     client_dedicated_node: bool = may(default=False, doc="a node of its own for the client")
-    colocate_with_frontend: bool = may(default=True, doc="all dedicated roles share one node; false: one each")
+    colocate_with_frontend: bool = may(
+        default=True, doc="all dedicated roles share one node; false: one each"
+    )
 
 
 @frozen(kw_only=True)
@@ -200,12 +220,20 @@ class Document:
     profiling: ProfilingSection = may(ProfilingSection(), "profiling of the workers")
     health_check: HealthSection = may(HealthSection(), "the budget for readiness")
     infra: InfraSection = may(InfraSection(), "NATS and etcd")
-    environment: Pairs = may((), "environment of workers, frontends and benchmark; `{node}` and `{node_id}` are replaced")
-    container_mounts: Pairs = may((), "mounts, host path to container path; `{log_dir}` and the like are replaced")
+    environment: Pairs = may(
+        (), "environment of workers, frontends and benchmark; `{node}` and `{node_id}` are replaced"
+    )
+    container_mounts: Pairs = may(
+        (), "mounts, host path to container path; `{log_dir}` and the like are replaced"
+    )
     extra_mount: tuple[str, ...] | None = may(None, "mounts, each `host:container` or `host:container:flags`")
-    srun_options: Pairs = may((), "further srun options of workers and benchmark, without `--`; an empty value is a flag")
+    srun_options: Pairs = may(
+        (), "further srun options of workers and benchmark, without `--`; an empty value is a flag"
+    )
     sbatch_directives: Pairs = may((), "further sbatch directives, without `--`; an empty value is a flag")
-    setup_script: str | None = may(None, "script below the profile's `configs/` that each worker and frontend runs first")
+    setup_script: str | None = may(
+        None, "script below the profile's `configs/` that each worker and frontend runs first"
+    )
     enable_config_dump: bool | None = may(None, "no effect, as in srtctl")
     output: Map = may(EMPTY, "no effect, as in srtctl")
     reporting: Map | None = may(None, "no effect: srtplan writes status.json and events.jsonl instead")
@@ -213,5 +241,3 @@ class Document:
     observability: Map | None = may(None, "no effect: srtplan collects no metrics and no traces")
     telemetry: Map | None = may(None, "no effect: srtplan samples no power")
     lock: Map | None = may(None, "no effect: what srtctl recorded of an earlier run")
-
-

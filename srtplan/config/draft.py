@@ -26,6 +26,7 @@ from srtplan.ir.recipe import (
     Profiling,
     Recipe,
     Resources,
+    Role,
     Site,
     Slurm,
     Source,
@@ -40,6 +41,7 @@ class Context:
     models: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     has_profile: bool = False
+    runtime: str = "pyxis"
 
 
 @frozen(kw_only=True)
@@ -71,6 +73,8 @@ class Draft:
     counts: tuple[Counts, ...] | None = None
     gpus_per_node: int | None = None
     resources: Resources | None = None
+    idle_roles: tuple[Role, ...] = ()
+    """Roles that the document describes and gives no workers."""
     slurm: Slurm | None = None
     engine: Engine | None = None
     frontend: Frontend | None = None

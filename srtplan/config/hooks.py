@@ -69,7 +69,7 @@ def converter() -> Converter:
     return c
 
 
-def describe(kind: Any) -> str:  # noqa: ANN401 -- a type, or a typing form
+def describe(kind: Any) -> str:  # noqa: ANN401, PLR0911 -- a type, or a typing form; one answer each
     """What a type is called in a message and in the reference: ``a list of integers``."""
     if kind in _NAMES:
         return _NAMES[kind]
@@ -110,8 +110,10 @@ def key_of(field: attrs.Attribute[Any]) -> str:
 def _plural(kind: Any) -> str:  # noqa: ANN401
     name = describe(kind)
     plain = name.removeprefix("an ").removeprefix("a ")
-    return plain if name == "text" or name.startswith(("one of", "true")) else plain.replace("list", "lists") + (
-        "" if plain.startswith("list") else "s"
+    return (
+        plain
+        if name == "text" or name.startswith(("one of", "true"))
+        else plain.replace("list", "lists") + ("" if plain.startswith("list") else "s")
     )
 
 
@@ -204,9 +206,8 @@ def _each(c: Converter, items: Any, wanted: Any) -> list[Any]:  # noqa: ANN401
     for step, node in items:
         try:
             good.append(hook(node, wanted))
-        except Exception as error:  # noqa: BLE001 -- every failure of an item belongs to that item
-            note = IterableValidationNote("", step, wanted)
-            error.__notes__ = [*getattr(error, "__notes__", []), note]
+        except Exception as error:  # noqa: BLE001, PERF203 -- every failure of an item belongs to that item
+            vars(error)["__notes__"] = [IterableValidationNote("", step, wanted)]
             bad.append(error)
     if bad:
         raise IterableValidationError("", bad, tuple)

@@ -39,7 +39,9 @@ def merge(below: Mapping, above: Mapping, *, null_deletes: bool = False) -> Mapp
         elif old and isinstance(old.value, Mapping) and isinstance(entry.value, Mapping):
             entries[key] = Entry(entry.key, merge(old.value, entry.value, null_deletes=null_deletes))
         elif null_deletes and isinstance(entry.value, Mapping):
-            entries[key] = Entry(entry.key, merge(Mapping(entry.value.spot, {}), entry.value, null_deletes=True))
+            entries[key] = Entry(
+                entry.key, merge(Mapping(entry.value.spot, {}), entry.value, null_deletes=True)
+            )
         else:
             entries[key] = entry
     return Mapping(above.spot, entries)

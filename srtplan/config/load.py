@@ -121,7 +121,7 @@ def _job(
 ) -> tuple[Job | None, Iterable[Problem]]:
     tree = layers.apply(variant.tree, site.tree) if site.tree else variant.tree
     place = partial(locate, tree, site.tree)
-    draft = schema.lower(tree, _context(site.tree, environ))
+    draft = schema.lower(tree, _context(site, environ))
     draft.mounts = (*site.mounts, *draft.mounts)
     findings = (*draft.findings, *rules.check(draft))
     problems = (*variant.problems, *(place(f) for f in findings))
@@ -132,11 +132,15 @@ def _job(
     return Job(recipe=recipe, locate=place, warnings=Report(problems), tree=tree), problems
 
 
-def _context(tree: Mapping | None, environ: Dict[str, str]) -> Context:
+def _context(site: profile.Profile, environ: Dict[str, str]) -> Context:
     def names(key: str) -> tuple[str, ...]:
-        section = tree.get(key) if tree else None
+        section = site.tree.get(key) if site.tree else None
         return tuple(section) if isinstance(section, Mapping) else ()
 
     return Context(
-        environ=environ, models=names("model_paths"), containers=names("containers"), has_profile=tree is not None
+        environ=environ,
+        models=names("model_paths"),
+        containers=names("containers"),
+        has_profile=site.tree is not None,
+        runtime=site.site.runtime,
     )

@@ -16,25 +16,37 @@ from srtplan.config.structure import did_you_mean
 from srtplan.diagnostics import Finding, Path
 from srtplan.ir.recipe import MountRequest
 
-PLACEHOLDERS = ("job_id", "run_name", "head_node_ip", "log_dir", "model_path", "container_image", "gpus_per_node")
+PLACEHOLDERS = (
+    "job_id",
+    "run_name",
+    "head_node_ip",
+    "log_dir",
+    "model_path",
+    "container_image",
+    "gpus_per_node",
+)
 """Known in ``container_mounts``, as in srtctl."""
 FLAGS = re.compile(r"[A-Za-z0-9_,+=-]+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _FORBIDDEN = re.compile(r"[,:\x00-\x1f\x7f]")
 
 
-def from_text(text: str, environ: Mapping[str, str], path: Path, findings: list[Finding]) -> MountRequest | None:
+def from_text(
+    text: str, environ: Mapping[str, str], path: Path, findings: list[Finding]
+) -> MountRequest | None:
     """One entry of ``extra_mount``: ``host:container`` or ``host:container:flags``."""
     parts = text.split(":", 2)
     if len(parts) < 2:  # noqa: PLR2004 -- host and container
         message = f"'{text}' is not a mount: it has no ':'"
-        findings.append(Finding(rule="SP210", path=path, message=message, help="write host:container[:flags]"))
+        findings.append(
+            Finding(rule="SP210", path=path, message=message, help="write host:container[:flags]")
+        )
         return None
     source, target, flags = (*parts, "")[:3]
     return make(source, target, flags, "recipe", environ, path, findings)
 
 
-def make(  # noqa: PLR0913 -- the six facts of a mount and where to complain
+def make(
     source: str,
     target: str,
     flags: str,

@@ -11,7 +11,8 @@ itself win::
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 import yaml
 from attrs import Factory, define
@@ -29,6 +30,11 @@ except ImportError:  # pragma: no cover -- PyYAML without libyaml
 MAX_DEPTH = 60
 MAX_NODES = 100_000
 MERGE = "<<"
+
+
+class _Mark(Protocol):
+    line: int
+    column: int
 
 
 class _Parser(Protocol):
@@ -74,7 +80,7 @@ class _Composer:
         self.root: Node | None = None
 
     def run(self) -> Node | None:
-        handlers = {
+        handlers: dict[type[yaml.Event], Callable[[Any], None]] = {
             yaml.ScalarEvent: self.scalar,
             yaml.AliasEvent: self.alias,
             yaml.MappingStartEvent: self.open,
@@ -138,7 +144,7 @@ class _Composer:
             )
 
     def alias(self, event: yaml.AliasEvent) -> None:
-        anchor = self.anchors.get(event.anchor)
+        anchor = self.anchors.get(str(event.anchor))
         if anchor is None:
             inside = any(f.anchor == event.anchor for f in self.frames)
             message = f"alias '*{event.anchor}' " + ("contains itself" if inside else "is not defined")
@@ -218,17 +224,21 @@ class _Composer:
 
     def spot(self, event: yaml.Event) -> Spot:
         """Where a scalar stands, as wide as it is when it stands on one line."""
-        start, end = event.start_mark, event.end_mark
+        start, end = _marks(event)
         width = end.column - start.column if end.line == start.line else 1
         return Spot(self.origin, start.line + 1, start.column + 1, max(width, 1))
 
     def start(self, event: yaml.Event) -> Spot:
-        mark = event.start_mark
+        mark, _ = _marks(event)
         return Spot(self.origin, mark.line + 1, mark.column + 1)
 
 
+def _marks(event: yaml.Event) -> tuple[_Mark, _Mark]:
+    return cast("tuple[_Mark, _Mark]", (event.start_mark, event.end_mark))
+
+
 def _parser(text: str) -> _Parser:
-    """libyaml's parser, or PyYAML's own where PyYAML was built without libyaml: slower, same events."""
+    """The parser of libyaml, or PyYAML's own where PyYAML was built without libyaml: slower, same events."""
     return cast("_Parser", yaml.SafeLoader(text) if CParser is None else CParser(text))
 
 

@@ -63,8 +63,7 @@ def options(
     cls = _options_class(kind, name)
     known = {key_of(f) for f in attrs.fields(cls)}
     strange = [k for k in section if k not in known]
-    for key in strange:
-        findings.append(_strange(kind, name, (*path, key), known))
+    findings.extend(_strange(kind, name, (*path, key), known) for key in strange)
     return structure(section.without(*strange), cls, path, findings)
 
 

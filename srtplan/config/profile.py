@@ -5,13 +5,15 @@ the recipe in ``layers``), the ``Site``, its mounts; or problems. A profile that
 error; no profile at all is fine.
 """
 
+# ruff: noqa: RUF009 -- may() is attrs.field() with a description
+
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from pathlib import Path
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from srtplan.config import mounts
 from srtplan.config.document import may
@@ -52,7 +54,9 @@ class ClusterFile:
     use_segment_sbatch_directive: bool = may(default=True, doc="emit `--segment`")
     use_exclusive_sbatch_directive: bool = may(default=False, doc="emit `--exclusive`")
     use_het_jobs: bool = may(default=False, doc="`resources.het_jobs` of recipes that do not say it")
-    nginx_raise_ulimit: bool = may(default=False, doc="`frontend.nginx_raise_ulimit` of recipes that do not say it")
+    nginx_raise_ulimit: bool = may(
+        default=False, doc="`frontend.nginx_raise_ulimit` of recipes that do not say it"
+    )
     network_interface: str | None = may(None, "interface whose address the nodes reach each other by")
     srtctl_root: str | None = may(None, "folder whose `configs/` is mounted at `/configs`")
     output_dir: str | None = may(None, "where runs are written; else `outputs` in the submit directory")
@@ -68,7 +72,7 @@ class Profile:
     """A profile that was read, or the absence of one (``tree`` is None)."""
 
     tree: Mapping | None = None
-    site: Site = Site()
+    site: Site = field(factory=Site)
     mounts: tuple[MountRequest, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -116,17 +120,16 @@ def _profile(root: Mapping, environ: Dict[str, str]) -> Profile:
 
     findings: list[Finding] = []
     file = structure(root, ClusterFile, (AT,), findings)
-    site, requests = Site(), ()
+    site = Site()
+    requests: list[MountRequest] = []
     if file:
         _check(file, findings)
         site = _site(file, environ, findings)
-        requests = tuple(
-            m
-            for host, target in file.default_mounts or ()
-            if (m := mounts.make(host, target, "", "profile", environ, (AT, "default_mounts", host), findings))
-        )
+        for host, target in file.default_mounts or ():
+            made = mounts.make(host, target, "", "profile", environ, (AT, "default_mounts", host), findings)
+            requests += [made] if made else []
     problems = tuple(locate(None, root, f) for f in findings)
-    return Profile(tree=root, site=site, mounts=requests, problems=problems)
+    return Profile(tree=root, site=site, mounts=tuple(requests), problems=problems)
 
 
 def _site(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -> Site:
@@ -150,15 +153,14 @@ def _site(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -
 
 def _check(file: ClusterFile, findings: list[Finding]) -> None:
     check_type("runtime", file.runtime, (AT, "runtime"), findings)
-    for field in attrs.fields(Ports):
-        findings.extend(_port(field.name, getattr(file.ports, field.name), file.ports.ephemeral_floor))
+    for port in attrs.fields(Ports):
+        findings.extend(_port(port.name, getattr(file.ports, port.name), file.ports.ephemeral_floor))
     for key in ("cloud", "reporting", "telemetry"):
         if getattr(file, key):
-            findings.append(
-                Finding(
-                    rule="SP132", path=(AT, key), on_key=True, severity="warning", message=f"'{key}' has no effect"
-                )
-            )
+            message = f"'{key}' has no effect"
+            findings += [
+                Finding(rule="SP132", path=(AT, key), on_key=True, severity="warning", message=message)
+            ]
     name = file.network_interface
     if name is not None and (not name or not name.isascii() or any(c in " /\t\n" for c in name)):
         message = f"'{name}' is not the name of a network interface"
@@ -169,9 +171,15 @@ def _port(name: str, value: int, floor: int) -> list[Finding]:
     """A port is free of the range that the kernel hands out; a stride is positive."""
     at = (AT, "ports", name)
     if name.endswith("_stride"):
-        return [] if value > 0 else [Finding(rule="SP302", path=at, message=f"{name} must be positive, not {value}")]
+        return (
+            []
+            if value > 0
+            else [Finding(rule="SP302", path=at, message=f"{name} must be positive, not {value}")]
+        )
     if not 0 < value <= MAX_PORT:
-        return [Finding(rule="SP302", path=at, message=f"{name} is no port: {value} is not in 1 to {MAX_PORT}")]
+        return [
+            Finding(rule="SP302", path=at, message=f"{name} is no port: {value} is not in 1 to {MAX_PORT}")
+        ]
     if name != "ephemeral_floor" and value >= floor:
         message = f"port {value} of {name} lies in the ephemeral range, which starts at {floor}"
         hint = "choose a lower port, or set ports.ephemeral_floor to what the nodes have"

@@ -94,34 +94,25 @@ def _modes(counts: Sequence[Counts]) -> Iterator[Finding]:
     if not agg:
         yield from _one_sided(counts)
     for c in present.values():
-        yield from _unbalanced(c, counts)
+        yield from _without_nodes(c, counts)
 
 
 def _one_sided(counts: Sequence[Counts]) -> Iterator[Finding]:
-    sides = {c.mode: c for c in counts if c.mode != "agg"}
-    for mode, other in (("prefill", "decode"), ("decode", "prefill")):
-        here, there = sides.get(mode), sides.get(other)
-        if here and here.workers and not (there and there.workers):
-            yield Finding(
-                rule="SP222",
-                path=here.workers_at,
-                on_key=True,
-                message=f"there are {mode} workers but no {other} workers",
-                help=f"add {other} workers, or make these aggregated (agg) workers",
-            )
-
-
-def _unbalanced(c: Counts, counts: Sequence[Counts]) -> Iterator[Finding]:
-    """Workers without nodes, and nodes without workers."""
-    if c.nodes and not c.workers and any(o.workers for o in counts if o is not c):
-        if not any(o.workers and not _pair(o, c) for o in counts):
-            return
+    working = [c for c in counts if c.workers]
+    if len(working) == 1:
+        (here,) = working
+        other = "decode" if here.mode == "prefill" else "prefill"
         yield Finding(
-            rule="SP223",
-            path=c.nodes_at,
-            message=f"{c.nodes} nodes for {c.mode}, but no {c.mode} workers",
-            help="give them workers, or remove the nodes",
+            rule="SP222",
+            path=here.workers_at,
+            on_key=True,
+            message=f"there are {here.mode} workers but no {other} workers",
+            help=f"add {other} workers, or make these aggregated (agg) workers",
         )
+
+
+def _without_nodes(c: Counts, counts: Sequence[Counts]) -> Iterator[Finding]:
+    """Workers without nodes. Nodes without workers are one side of a pair, and reported as that."""
     if c.workers and not _nodes(c) and not _shares(c, counts):
         yield Finding(
             rule="SP223",
@@ -129,11 +120,6 @@ def _unbalanced(c: Counts, counts: Sequence[Counts]) -> Iterator[Finding]:
             message=f"{c.workers} {c.mode} workers, but no {c.mode} nodes",
             help=f"set {c.nodes_at[-1]}" + ("; 0 shares the prefill nodes" if c.mode == "decode" else ""),
         )
-
-
-def _pair(one: Counts, other: Counts) -> bool:
-    """Prefill and decode: a missing side is reported as one-sided already."""
-    return {one.mode, other.mode} == {"prefill", "decode"}
 
 
 def _shares(c: Counts, counts: Sequence[Counts]) -> bool:

@@ -17,7 +17,9 @@ from srtplan.config.parse import parse
 from srtplan.config.tree import Entry, Mapping, Node, Origin, Scalar, Sequence, Spot, is_null
 from srtplan.diagnostics import InputError, Path, Problem, Report
 
-_STEP = re.compile(r"""\.?(?:"(?P<d>[^"]*)"|'(?P<s>[^']*)'|(?P<plain>[^.\[\]"'=]+))|\[(?P<index>[0-9]{1,6})\]""")
+_STEP = re.compile(
+    r"""\.?(?:"(?P<d>[^"]*)"|'(?P<s>[^']*)'|(?P<plain>[^.\[\]"'=]+))|\[(?P<index>[0-9]{1,6})\]"""
+)
 
 
 @frozen
@@ -40,7 +42,7 @@ def parse_all(arguments: Seq[str]) -> tuple[Change, ...]:
     for argument in arguments:
         try:
             changes.append(_parse(argument))
-        except InputError as error:
+        except InputError as error:  # noqa: PERF203 -- the problems of all are wanted
             problems.extend(error.report)
     if problems:
         raise InputError(Report(tuple(problems)))
@@ -55,7 +57,7 @@ def apply(tree: Mapping, changes: Seq[Change]) -> tuple[Mapping, tuple[Problem, 
             changed = _put(tree, change.path, change, ())
             assert isinstance(changed, Mapping)  # noqa: S101 -- a path starts with a key
             tree = changed
-        except _Refused as error:
+        except _Refused as error:  # noqa: PERF203 -- the problems of all are wanted
             problems.append(change.spot.problem("SP120", str(error)))
     return tree, tuple(problems)
 
@@ -71,7 +73,7 @@ def _parse(argument: str) -> Change:
         path.append(names[0] if names else int(match["index"]))
         end = match.end()
     if not path or argument[end : end + 1] != "=" or isinstance(path[0], int):
-        hint = "quote a key that contains a dot, as in environment.\"a.b\"='\"1\"'"
+        hint = 'quote a key that contains a dot, as in environment."a.b"=\'"1"\''
         problem = Spot(origin).problem("SP120", "expected key.path=value", hint=hint)
         raise InputError(Report((problem,)))
     node = parse(Origin(origin.name, argument[end + 1 :], is_file=False))

@@ -51,7 +51,7 @@ MAX_LISTED = 24
 def unknown_key(path: Path, known: Iterable[str], *, where: str = "") -> Finding:
     """A key that nobody reads."""
     name = str(path[-1])
-    here = where or ("." .join(map(str, path[:-1])) or "a recipe")
+    here = where or (".".join(map(str, path[:-1])) or "a recipe")
     return Finding(
         rule="SP110",
         path=path,
@@ -94,7 +94,9 @@ def _mismatch(error: Mismatch, path: Path) -> Finding:
     message = f"{_shown(path)} must be {error.wanted}, not {found(error.node)}"
     if error.choices:
         hint = did_you_mean(str(value), error.choices) if isinstance(value, str) else ""
-        return Finding(rule="SP113", path=path, message=message, help="" if hint.startswith("known") else hint)
+        return Finding(
+            rule="SP113", path=path, message=message, help="" if hint.startswith("known") else hint
+        )
     return Finding(rule="SP112", path=path, message=message, help=_hint(error, path))
 
 
@@ -105,7 +107,9 @@ def _hint(error: Mismatch, path: Path) -> str:
     if node.value is None:
         return "remove the key to get the default" if path else ""
     if "text" in error.wanted and not isinstance(node.value, str):
-        source = node.spot.origin.lines[node.spot.line - 1] if node.spot.origin.is_file and node.spot.line else ""
+        source = (
+            node.spot.origin.lines[node.spot.line - 1] if node.spot.origin.is_file and node.spot.line else ""
+        )
         written = source[node.spot.column - 1 :][: node.spot.width] or str(node.value)
         return f'quote it: "{written}"'
     if isinstance(node.value, str) and _looks_like_number(node.value):

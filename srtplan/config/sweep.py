@@ -55,7 +55,9 @@ def _faults(section: Node) -> Iterator[Problem]:
         else:
             total *= len(entry.value.items)
     if total > MAX_JOBS:
-        yield section.spot.problem("SP124", f"the sweep has {total} combinations; at most {MAX_JOBS} are made")
+        yield section.spot.problem(
+            "SP124", f"the sweep has {total} combinations; at most {MAX_JOBS} are made"
+        )
 
 
 def _unused(section: Mapping, used: set[str]) -> Iterator[Problem]:

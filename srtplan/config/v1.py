@@ -48,9 +48,10 @@ def _sections(tree: Mapping, findings: list[Finding]) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     for name, field in fields.items():
         if name in tree:
+            assert field.type is not None  # noqa: S101 -- every field has its annotation
+            before = len(findings)
             value = structure(tree[name], field.type, (name,), findings)
-            failed = value is None and not is_null(tree[name])
-            parts |= {} if failed else {name: value}
+            parts |= {} if len(findings) > before else {name: value}
         elif field.default is attrs.NOTHING:
             message = f"missing key '{name}': {field.metadata['doc']}"
             findings.append(Finding(rule="SP111", path=(name,), message=message))
@@ -83,6 +84,11 @@ def _simple(parts: dict[str, Any], draft: Draft) -> None:
         values = attrs.asdict(dynamo)
         built = dynamo.hash or dynamo.top_of_tree or dynamo.wheel
         draft.dynamo = ir.Dynamo(**values | {"version": None if built else dynamo.version})
+        if built and dynamo.version != attrs.fields(doc.DynamoSection).version.default:
+            message = "dynamo.version has no effect beside another source"
+            draft.findings.append(
+                Finding(rule="SP231", path=("dynamo", "version"), severity="warning", message=message)
+            )
     if profiling := parts.get("profiling"):
         draft.profiling = _profiling(profiling)
 
@@ -91,7 +97,9 @@ def _profiling(section: doc.ProfilingSection) -> ir.Profiling:
     windows = [(mode, getattr(section, key)) for mode, key in DOCUMENT_KEYS.items()]
     return ir.Profiling(
         type=section.type,
-        windows=tuple((m, ir.Window(start_step=w.start_step, stop_step=w.stop_step)) for m, w in windows if w),
+        windows=tuple(
+            (m, ir.Window(start_step=w.start_step, stop_step=w.stop_step)) for m, w in windows if w
+        ),
         delay_secs=section.delay_secs,
         duration_secs=section.duration_secs,
         benchmark_duration_secs=section.benchmark_duration_secs,
@@ -216,7 +224,10 @@ def _role(common: doc.BackendSection, args: doc.EngineArgs, config: str, mode: i
     }
 
 
-def _kv_events(config: doc.KvEvents | bool | None, mode: ir.Mode) -> Map | None:
+def _kv_events(
+    config: doc.KvEvents | bool | None,  # noqa: FBT001 -- the value as YAML has it
+    mode: ir.Mode,
+) -> Map | None:
     """True alone means prefill and decode."""
     if isinstance(config, doc.KvEvents):
         value = getattr(config, DOCUMENT_KEYS[mode])
@@ -234,6 +245,9 @@ def _resources(
     if roles is None or section.gpus_per_node <= 0:
         return
     sized = resources.sizes(draft.counts, section.gpus_per_node)
+    draft.idle_roles = tuple(
+        ir.Role(mode=m, nodes=0, workers=0, gpus=0, **roles[m]) for m in ir.MODES if m not in sized
+    )
     draft.resources = ir.Resources(
         gpu_type=section.gpu_type,
         gpus_per_node=section.gpus_per_node,

@@ -46,10 +46,7 @@ class Variant:
 
 def choose(root: Mapping, selector: str | None, changes: Sequence[Change]) -> tuple[Variant, ...]:
     """The variants that a selector means, in the order of the file; raises InputError."""
-    if is_override_file(root):
-        found = list(_overrides(root))
-    else:
-        found = [Variant(name=None, tree=root)]
+    found = list(_overrides(root)) if is_override_file(root) else [Variant(name=None, tree=root)]
     final = [w for v in found for w in _expand(v, changes)]
     chosen = tuple(v for v in final if v.key != BASE) if selector is None else _select(final, selector)
     if not chosen:
@@ -155,9 +152,7 @@ def _expand(variant: Variant, changes: Sequence[Change]) -> Iterator[Variant]:
         return
     prefix = f"{variant.name}_" if variant.name else ""
     for name, swept, problems in sweep.expand(tree):
-        yield evolve(
-            variant, name=prefix + name, tree=swept, problems=(*variant.problems, *problems)
-        )
+        yield evolve(variant, name=prefix + name, tree=swept, problems=(*variant.problems, *problems))
 
 
 def _select(found: list[Variant], selector: str) -> tuple[Variant, ...]:

@@ -1,0 +1,47 @@
+"""Rules on single sections: each a small generator of findings with its own id, documented in ``docs/errors.md``.
+
+In: a ``Draft``, of which any part may be missing. Out: findings. What several sections decide together (whether the
+workers fit onto the nodes, whether the engine accepts its options) is for the plan and the plugins to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from srtplan.config import resources
+from srtplan.config.draft import Draft
+from srtplan.config.rules import names, options, places, sections
+from srtplan.diagnostics import Finding
+
+Rule = Callable[[Draft], Iterator[Finding]]
+
+
+def _counts(draft: Draft) -> Iterator[Finding]:
+    """SP220 to SP225: nodes, workers and GPUs of the modes."""
+    if draft.counts is not None and draft.gpus_per_node is not None:
+        yield from resources.check(draft.counts, draft.gpus_per_node)
+
+
+RULES: tuple[Rule, ...] = (
+    names.job_name,
+    names.environment,
+    names.setup_script,
+    options.sbatch,
+    options.srun,
+    options.time_limit,
+    places.model,
+    places.images,
+    _counts,
+    sections.unused_roles,
+    sections.health_check,
+    sections.dynamo,
+    sections.profiling,
+    sections.infra,
+    sections.frontend,
+)
+
+
+def check(draft: Draft) -> Iterator[Finding]:
+    """The findings of every rule."""
+    for rule in RULES:
+        yield from rule(draft)

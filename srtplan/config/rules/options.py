@@ -1,0 +1,101 @@
+"""What the recipe hands to Slurm: directives, srun options, the time limit. SP205 to SP209.
+
+Sources: sbatch(1), srun(1); option names are words of letters and hyphens, a time is ``minutes``, ``minutes:seconds``,
+``hours:minutes:seconds``, ``days-hours[:minutes[:seconds]]``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from srtplan.config.draft import Draft
+from srtplan.config.rules.names import CONTROL
+from srtplan.diagnostics import Finding
+from srtplan.ir.recipe import Pairs
+
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+_TIME = re.compile(
+    r"[0-9]+(:[0-5]?[0-9]){0,2}|[0-9]+-[0-9]{1,2}(:[0-5]?[0-9]){0,2}|UNLIMITED|INFINITE", re.IGNORECASE
+)
+_MINUTES_SECONDS = re.compile(r"([0-9]+):([0-9]+)")
+
+SBATCH_DECIDED = {
+    "nodes": "the plan counts the nodes; see resources",
+    "array": "every job of an array would be the same; use override_* or sweep",
+    "output": "the log goes to the run's folder; see output_dir in the profile",
+    "error": "standard error goes to the same log",
+    "signal": "it is how the job learns of its time limit",
+    "wrap": "the script is the bundle's job.sh",
+    "test-only": "use sbatch's own option",
+}
+SRUN_DECIDED = {
+    "nodes": "it follows from the step",
+    "ntasks": "it follows from the step",
+    "nodelist": "it follows from the plan",
+    "job-name": "it is the step's name",
+    "jobid": "steps run in their own job",
+    "input": "steps read no standard input",
+    "output": "every step has its log file",
+    "error": "standard error goes to the same log",
+    "open-mode": "logs are appended to",
+    "overlap": "steps overlap always",
+    "kill-on-bad-exit": "it is set always",
+    "container-image": "see model.container",
+    "container-mounts": "see container_mounts and extra_mount",
+}
+
+
+def sbatch(draft: Draft) -> Iterator[Finding]:
+    """SP205, SP206: ``sbatch_directives``."""
+    yield from _options(draft.sbatch_directives or (), "sbatch_directives", SBATCH_DECIDED)
+
+
+def srun(draft: Draft) -> Iterator[Finding]:
+    """SP205, SP206: ``srun_options``."""
+    yield from _options(draft.srun_options or (), "srun_options", SRUN_DECIDED)
+
+
+def time_limit(draft: Draft) -> Iterator[Finding]:
+    """SP208, SP209: a time limit that sbatch understands, and as the writer meant it."""
+    if draft.slurm is None:
+        return
+    path, value = ("slurm", "time_limit"), draft.slurm.time_limit
+    if not _TIME.fullmatch(value):
+        yield Finding(
+            rule="SP208",
+            path=path,
+            message=f"'{value}' is not a time limit",
+            help="hours:minutes:seconds (04:00:00), days-hours (1-12), or minutes (90)",
+        )
+    elif match := _MINUTES_SECONDS.fullmatch(value):
+        minutes, rest = match.groups()
+        yield Finding(
+            rule="SP209",
+            path=path,
+            severity="warning",
+            message=f"'{value}' is {minutes} minutes and {rest} seconds to Slurm",
+            help=f"write {value}:00 if hours and minutes are meant",
+        )
+
+
+def _options(pairs: Pairs, section: str, decided: dict[str, str]) -> Iterator[Finding]:
+    for name, value in pairs:
+        path = (section, name)
+        if not _OPTION.fullmatch(name):
+            hint = _spelling(name)
+            message = f"{name!r} is not the name of an option"
+            yield Finding(rule="SP205", path=path, on_key=True, message=message, help=hint)
+        elif name in decided:
+            message = f"'{name}' cannot be set in {section}"
+            yield Finding(rule="SP206", path=path, on_key=True, message=message, help=decided[name])
+        if found := CONTROL.search(value):
+            message = f"the value of '{name}' cannot contain {found.group()!r}"
+            yield Finding(rule="SP205", path=path, message=message)
+
+
+def _spelling(name: str) -> str:
+    better = name.lstrip("-").replace("_", "-")
+    if better != name and _OPTION.fullmatch(better):
+        return f"did you mean '{better}'?"
+    return "give the long name without --, such as mem or cpus-per-gpu"

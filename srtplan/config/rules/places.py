@@ -1,0 +1,79 @@
+"""Where models and images are: SP213, SP214. Whether they exist is seen on the nodes, by the preflight."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from srtplan.config.draft import Context, Draft
+from srtplan.config.structure import did_you_mean
+from srtplan.diagnostics import Finding, Path
+
+_HUB = re.compile(r"hf:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+_UNFIT = re.compile(r"[,:\x00-\x1f\x7f]")
+_UNFIT_IMAGE = re.compile(r"[\x00-\x20\x7f]")
+_VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
+
+
+def model(draft: Draft) -> Iterator[Finding]:
+    """SP213: an absolute directory or a hub id; a word that is neither was meant as an alias."""
+    if draft.model is None:
+        return
+    path, value = ("model", "path"), draft.model.path
+    if value.startswith("hf:"):
+        if not _HUB.fullmatch(value):
+            message = f"'{value}' is not a model of the Hugging Face hub"
+            yield Finding(rule="SP213", path=path, message=message, help="write hf:<org>/<name>")
+    elif not _VARIABLE.match(value):
+        yield from _directory(value, path, "model_paths", draft.context.models, draft.context)
+    stage = draft.model.stage_dir
+    if stage is not None and not _VARIABLE.match(stage):
+        yield from _directory(stage, ("model", "stage_dir"), "", (), draft.context)
+
+
+def images(draft: Draft) -> Iterator[Finding]:
+    """SP214: an absolute file or an image reference with a tag or a registry."""
+    if draft.model is not None:
+        yield from _image(draft.model.container, ("model", "container"), draft.context)
+    if draft.frontend is not None:
+        path = (*draft.frontend.at, "nginx_container")
+        yield from _image(draft.frontend.nginx_container, path, draft.context)
+    for role in draft.resources.roles if draft.resources else ():
+        if role.container is not None:
+            yield from _image(role.container, (*role.at, "container"), draft.context)
+
+
+def _directory(
+    value: str, path: Path, section: str, aliases: tuple[str, ...], context: Context
+) -> Iterator[Finding]:
+    shown = ".".join(map(str, path))
+    if not value.startswith("/"):
+        message = f"{shown} '{value}' is no absolute path" + (
+            f", and no alias of {section}" if section else ""
+        )
+        hint = did_you_mean(value, aliases) or _no_alias(section, context)
+        yield Finding(rule="SP213", path=path, message=message, help=hint)
+    elif found := _UNFIT.search(value):
+        message = f"{shown} cannot contain {found.group()!r}: it is mounted, and mounts have no quoting"
+        yield Finding(rule="SP213", path=path, message=message)
+
+
+def _image(value: str, path: Path, context: Context) -> Iterator[Finding]:
+    if value.startswith("/") or context.runtime == "none" or _VARIABLE.match(value):
+        return
+    shown = ".".join(map(str, path))
+    relative = value.startswith(".") or value.endswith((".sqsh", ".sif"))
+    if found := _UNFIT_IMAGE.search(value):
+        yield Finding(rule="SP214", path=path, message=f"{shown} cannot contain {found.group()!r}")
+    elif relative or not re.search(r"[:/#@]", value):
+        message = f"{shown} '{value}' is no absolute path, no image with a tag, and no alias of containers"
+        hint = did_you_mean(value, context.containers) or _no_alias("containers", context)
+        yield Finding(rule="SP214", path=path, message=message, help=hint)
+
+
+def _no_alias(section: str, context: Context) -> str:
+    if not section:
+        return "write an absolute path"
+    if not context.has_profile:
+        return "no cluster profile was found: give one with --cluster, or write what the alias stands for"
+    return f"add it to {section} in the cluster profile, or write what it stands for"

@@ -1,0 +1,132 @@
+"""Ranges and contradictions inside single sections: SP226 to SP234."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from srtplan.config.draft import Draft
+from srtplan.diagnostics import Finding, Path
+from srtplan.ir.recipe import Dynamo, Mode, Profiling
+
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
+_TIMEOUT = re.compile(r"[0-9]+(ms|s|m|h|d)?( [0-9]+(ms|s|m|h|d)?)?")
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+
+
+def unused_roles(draft: Draft) -> Iterator[Finding]:
+    """SP226: options or environment of a role that has no workers."""
+    if draft.resources is None:
+        return
+    present = {r.mode for r in draft.resources.roles}
+    for role in draft.idle_roles:
+        for path, given in ((role.args_at, role.args), (role.env_at, role.env)):
+            if given and role.mode not in present:
+                message = f"'{path[-1]}' has no effect: there are no {role.mode} workers"
+                yield Finding(rule="SP226", path=path, on_key=True, severity="warning", message=message)
+
+
+def health_check(draft: Draft) -> Iterator[Finding]:
+    """SP230: at least one attempt, at least one second."""
+    if draft.health_check is not None:
+        values = (
+            ("max_attempts", draft.health_check.max_attempts),
+            ("interval_seconds", draft.health_check.interval_seconds),
+        )
+        for name, value in values:
+            yield from _positive("SP230", ("health_check", name), value)
+
+
+def dynamo(draft: Draft) -> Iterator[Finding]:
+    """SP231: one source, and one that can be fetched."""
+    d = draft.dynamo
+    if d is None:
+        return
+    sources = [("hash", d.hash), ("top_of_tree", d.top_of_tree), ("wheel", d.wheel)]
+    given = [name for name, value in sources if value]
+    if len(given) > 1:
+        message = f"dynamo has more than one source: {', '.join(given)}"
+        yield Finding(rule="SP231", path=("dynamo", given[1]), message=message, help="keep one of them")
+    yield from _dynamo_words(d)
+    if d.cargo_patches and not d.hash:
+        message = "cargo_patches need a source build of a commit"
+        yield Finding(rule="SP231", path=("dynamo", "cargo_patches"), message=message, help="set dynamo.hash")
+
+
+def _dynamo_words(d: Dynamo) -> Iterator[Finding]:
+    words = (
+        ("hash", d.hash, _COMMIT, "a git commit: 7 to 40 digits 0-9a-f"),
+        ("version", d.version, _VERSION, "a version such as 0.8.0"),
+        ("wheel", d.wheel, _VERSION, "a version such as 1.2.0.dev20260426"),
+    )
+    for name, value, pattern, wanted in words:
+        if value is not None and not pattern.fullmatch(value):
+            yield Finding(rule="SP231", path=("dynamo", name), message=f"'{value}' is not {wanted}")
+
+
+def profiling(draft: Draft) -> Iterator[Finding]:
+    """SP232: windows for the roles there are, and only for those."""
+    p = draft.profiling
+    if p is None or p.type == "none":
+        return
+    if p.type == "nsys-time":
+        for name, value in (("delay_secs", p.delay_secs), ("duration_secs", p.duration_secs)):
+            if value is None:
+                yield Finding(rule="SP232", path=p.at, message=f"profiling by time needs '{name}'")
+            elif value < (name == "duration_secs"):
+                yield Finding(rule="SP232", path=(*p.at, name), message=f"{name} is too small: {value}")
+    if draft.resources is not None:
+        yield from _windows(p, tuple(r.mode for r in draft.resources.roles))
+
+
+def _windows(p: Profiling, modes: tuple[Mode, ...]) -> Iterator[Finding]:
+    given = dict(p.windows)
+    for mode, window in p.windows:
+        path = (*p.at, _key(mode))
+        if modes and mode not in modes:
+            message = f"a profiling window for {mode} workers, but there are none"
+            yield Finding(rule="SP232", path=path, on_key=True, message=message)
+        start, stop = window.start_step or 0, window.stop_step
+        if start < 0 or (stop is not None and stop <= start):
+            message = f"the profiling window {start} to {stop} is empty"
+            yield Finding(
+                rule="SP232", path=path, on_key=True, message=message, help="stop_step > start_step >= 0"
+            )
+    for mode in modes:
+        if mode not in given and p.type != "nsys-time":
+            message = f"profiling lacks a window for the {mode} workers"
+            hint = f"add {_key(mode)}: {{start_step: 10, stop_step: 20}}"
+            yield Finding(rule="SP232", path=p.at, message=message, help=hint)
+
+
+def infra(draft: Draft) -> Iterator[Finding]:
+    """SP233: NATS takes messages of at least one MiB."""
+    if draft.infra is not None and draft.infra.nats_max_payload_mb is not None:
+        yield from _positive("SP233", ("infra", "nats_max_payload_mb"), draft.infra.nats_max_payload_mb)
+
+
+def frontend(draft: Draft) -> Iterator[Finding]:
+    """SP234: counts, and words that become part of nginx's configuration."""
+    f = draft.frontend
+    if f is None:
+        return
+    if f.additional < 0:
+        message = f"num_additional_frontends cannot be negative: {f.additional}"
+        yield Finding(rule="SP234", path=(*f.at, "num_additional_frontends"), message=message)
+    words = (
+        ("nginx_keepalive_timeout", f.nginx_keepalive_timeout, _TIMEOUT, "a time of nginx, such as 600s"),
+        ("nginx_session_affinity_header", f.nginx_session_affinity_header, _HEADER, "the name of a header"),
+    )
+    for name, value, pattern, wanted in words:
+        if not pattern.fullmatch(value):
+            yield Finding(rule="SP234", path=(*f.at, name), message=f"{value!r} is not {wanted}")
+
+
+def _positive(rule: str, path: Path, value: int) -> Iterator[Finding]:
+    if value <= 0:
+        yield Finding(rule=rule, path=path, message=f"{path[-1]} must be positive, not {value}")
+
+
+def _key(mode: Mode) -> str:
+    return "aggregated" if mode == "agg" else mode
