@@ -1,0 +1,105 @@
+"""``job.sh``: directives, data and stages. The tables STEPS and PROBES are rows with aligned columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from srtplan.bundle import quote
+from srtplan.bundle.quote import Quoted
+from srtplan.bundle.templates import fill
+from srtplan.ir.plan import Plan, Probe, Step
+from srtplan.ir.shell import Lit
+
+_STEP_COLUMNS = ("name", "stage", "tier", "stop by", "role", "nodes")
+_PROBE_COLUMNS = ("stage", "step", "type", "node", "port", "prefill,decode", "path")
+
+
+def render_job(plan: Plan) -> str:
+    """The sbatch script of a plan."""
+    terminal = next((s.name for s in plan.steps if s.terminal), None)
+    infra = [p.timeout_s for p in plan.probes if p.stage == "infra"]
+    steps_head, steps = _table(_STEP_COLUMNS, [_step_row(s) for s in plan.steps])
+    probes_head, probes = _table(_PROBE_COLUMNS, [_probe_row(p) for p in plan.probes])
+    secrets = dict.fromkeys(n for s in plan.steps for n in s.env_from)
+    return fill(
+        "job.sh.j2",
+        sbatch=[quote.sbatch(d) for d in plan.sbatch],
+        header=quote.comment(_header(plan)),
+        job_name=_text(plan.name),
+        model_name=_text(plan.served_model_name),
+        nodes=quote.number(plan.nodes.total),
+        network_interface=_text(plan.network_interface or ""),
+        output_base=_text(plan.output_base or ""),
+        time_limit_s=quote.number(time_limit(plan.sbatch)),
+        warning_s=quote.number(warning(plan.sbatch)),
+        stop_timeout_s=quote.number(plan.stop_timeout_s),
+        secrets=Quoted(" ".join(quote.env_name(n).text for n in secrets)),
+        run_time_files=Quoted(" ".join(_text(f.path).text for f in plan.files if f.run_time)),
+        steps_head=steps_head,
+        steps=steps,
+        probes_head=probes_head,
+        probes=probes,
+        url=quote.bash_word(plan.url),
+        has_infra=any(s.stage == "infra" for s in plan.steps),
+        infra_timeout_s=quote.number(max(infra, default=60)),
+        health_timeout_s=quote.number(plan.health.timeout_s),
+        health_interval_s=quote.number(plan.health.interval_s),
+        has_benchmark=terminal is not None,
+        terminal=quote.step_name(terminal or "none"),
+    )
+
+
+def time_limit(directives: Sequence[str]) -> int:
+    """Seconds of ``--time``, 0 if there is none (sbatch(1): M, M:S, H:M:S, D-H, D-H:M, D-H:M:S)."""
+    value = _directive(directives, "--time")
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", value)
+    if match is None:
+        return 0
+    days, a, b, c = (int(g) if g else 0 for g in match.groups())
+    if match[1] is not None or match[4] is not None:
+        return ((days * 24 + a) * 60 + b) * 60 + c
+    return a * 60 + b
+
+
+def warning(directives: Sequence[str]) -> int:
+    """Seconds before the time limit at which Slurm sends USR1 to the script, 0 if never."""
+    match = re.fullmatch(r"B:USR1@(\d+)", _directive(directives, "--signal"))
+    return int(match[1]) if match else 0
+
+
+def _directive(directives: Sequence[str], option: str) -> str:
+    return next((v for o, _, v in (d.partition("=") for d in directives) if o == option), "")
+
+
+def _header(plan: Plan) -> str:
+    variant = f", variant {plan.recipe.variant}" if plan.recipe.variant else ""
+    return (
+        f"{plan.name}: {plan.served_model_name} with {plan.engine} behind {plan.frontend}, "
+        f"{plan.nodes.total} nodes, {len(plan.steps)} steps.\n"
+        f"Compiled by srtplan from {plan.recipe.path}{variant}; change the recipe, not this file."
+    )
+
+
+def _text(text: str) -> Quoted:
+    return quote.bash_word(Lit(text))
+
+
+def _step_row(step: Step) -> tuple[str, ...]:
+    role = "terminal" if step.terminal else "critical" if step.critical else "optional"
+    nodes = ",".join(str(n) for n in step.nodes)
+    name = quote.step_name(step.name).text
+    return (name, step.stage, str(step.tier), step.stop_signal, role, nodes)
+
+
+def _probe_row(probe: Probe) -> tuple[str, ...]:
+    expect = dict(probe.expect)
+    wanted = f"{expect.get('prefill', 0)},{expect.get('decode', 0)}"
+    return (probe.stage, probe.step, probe.type, str(probe.node), str(probe.port), wanted, probe.path or "/")
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[Quoted, list[Quoted]]:
+    """A head as a comment, and rows as single-quoted words, in columns."""
+    widths = [max(len(r[i]) for r in [columns, *rows]) for i in range(len(columns))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in [columns, *rows]]
+    return quote.comment(lines[0]), [quote.row(line) for line in lines[1:]]

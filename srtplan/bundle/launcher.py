@@ -1,0 +1,99 @@
+"""``steps/<step>.sh``: one step as arrays.
+
+In: a Step. Out: the text of its launcher, where a flag and its value share a line::
+
+    ARGV=(
+      python3 -m dynamo.sglang
+      --model-path /model
+      --host 0.0.0.0
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from srtplan.bundle import quote
+from srtplan.bundle.quote import Quoted
+from srtplan.bundle.templates import fill
+from srtplan.ir.plan import Run, SrunOption, Step
+from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, node, parts, word
+
+
+def render_step(step: Step) -> str:
+    """The launcher of a step."""
+    return fill(
+        "step.sh.j2",
+        name=quote.step_name(step.name),
+        header=quote.comment(f"{step.name}: {step.note or step.kind}"),
+        srun=[quote.option(o.name, o.value) for o in srun_options(step)],
+        launch_env=[quote.env_pair(e.name, e.value) for e in step.env if e.launch],
+        env=[quote.env_pair(e.name, e.value) for e in step.env if not e.launch],
+        preamble=[_call(c) for c in step.preamble],
+        argv=_lines(step.argv),
+        runs=[_run(r) for r in step.runs],
+        run_total=quote.number(len(step.runs)),
+    )
+
+
+def srun_options(step: Step) -> tuple[SrunOption, ...]:
+    """All options of a step's srun: those that every step gets, then the step's own; the step's win."""
+    own = {o.name: o for o in step.srun}
+    hosts = word(*_joined([node(n) for n in step.nodes]))
+    every = (
+        SrunOption(name="overlap"),
+        SrunOption(name="input", value=Lit("none")),
+        SrunOption(name="nodes", value=word(len(step.nodes))),
+        SrunOption(name="ntasks", value=word(step.ntasks)),
+        SrunOption(name="nodelist", value=hosts),
+        SrunOption(name="job-name", value=Lit(step.name)),
+        SrunOption(name="output", value=word(LOG_DIR, f"/{log_name(step)}")),
+        SrunOption(name="open-mode", value=Lit("append")),
+        SrunOption(name="kill-on-bad-exit", value=Lit("1")),
+    )
+    return (*(own.pop(o.name, o) for o in every), *own.values())
+
+
+def log_name(step: Step) -> str:
+    """The file of a step below LOG_DIR."""
+    return step.log or f"{step.name}.out"
+
+
+def _joined(items: Iterable[Word]) -> list[str | Word]:
+    out: list[str | Word] = []
+    for item in items:
+        out += [",", item] if out else [item]
+    return out
+
+
+def _call(words: Words) -> Quoted:
+    head = words[0]
+    name = quote.function_name(head.text if isinstance(head, Lit) else "")
+    return Quoted(" ".join([name.text, *(quote.bash_word(w).text for w in words[1:])]))
+
+
+def _lines(words: Words) -> list[Quoted]:
+    """A command, a new line before every word that begins with a dash."""
+    lines: list[list[str]] = []
+    for w in words:
+        first = parts(w)[0]
+        flag = isinstance(first, Lit) and first.text.startswith("-")
+        if flag or not lines:
+            lines.append([])
+        lines[-1].append(quote.bash_word(w).text)
+    return [Quoted(" ".join(line)) for line in lines]
+
+
+@frozen
+class _Run:
+    head: Quoted
+    body: list[Quoted]
+    tail: Quoted
+
+
+def _run(run: Run) -> _Run:
+    *body, tail = _lines(run.argv)
+    head = (Lit(run.name), run.result or Lit(""), Lit(run.client))
+    return _Run(Quoted(" ".join(quote.bash_word(w).text for w in head)), body, tail)

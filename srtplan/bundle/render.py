@@ -1,0 +1,76 @@
+"""Plan to Bundle: the text of every file. Nothing is decided here.
+
+Out: ``job.sh``, one ``steps/<step>.sh`` per step, ``files/...``, ``lib/...`` and ``stop`` as they are in the templates,
+the documents that the pipeline adds (``plan.json``, ``plan.txt``), and ``MANIFEST.sha256`` of all these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+
+from srtplan.bundle.job import render_job
+from srtplan.bundle.launcher import render_step
+from srtplan.bundle.templates import library
+from srtplan.diagnostics import InternalError
+from srtplan.ir.bundle import Bundle, BundleFile
+from srtplan.ir.plan import Plan, PlanFile, PreflightCheck
+from srtplan.ir.shell import Lit, Ref, notation, parts
+
+MANIFEST = "MANIFEST.sha256"
+_PATH = re.compile(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*")
+
+
+def render(plan: Plan, documents: Mapping[str, str] | None = None) -> Bundle:
+    """All files of the bundle. ``documents`` are further files by path: ``plan.json`` must be among them to run it."""
+    files = sorted([*_files(plan), *(_file(p, t) for p, t in (documents or {}).items())], key=lambda f: f.path)
+    _check_paths(files)
+    return Bundle(name=plan.name, files=tuple(sorted([*files, _manifest(files)], key=lambda f: f.path)))
+
+
+def _files(plan: Plan) -> Iterator[BundleFile]:
+    yield _file("job.sh", render_job(plan), executable=True)
+    for step in plan.steps:
+        yield _file(f"steps/{step.name}.sh", render_step(step), executable=True)
+    for file in plan.files:
+        yield _file(f"files/{file.path}", _content(file))
+    yield _file("files/preflight.tsv", "".join(_check_line(c) for c in plan.preflight))
+    for path, content in library().items():
+        yield BundleFile(path=path, content=content, executable=content.startswith(b"#!"))
+
+
+def _file(path: str, text: str, *, executable: bool = False) -> BundleFile:
+    return BundleFile(path=path, content=text.encode(), executable=executable)
+
+
+def _content(file: PlanFile) -> str:
+    """The text of a file; where it holds references they stay in the Plan's notation until the job knows them."""
+    pieces = parts(file.content)
+    if not file.run_time:
+        if any(isinstance(p, Ref) for p in pieces):
+            raise InternalError([f"{file.path} has references but is not written at run time"])
+        return "".join(p.text for p in pieces if isinstance(p, Lit))
+    if any(isinstance(p, Lit) and p.text.endswith("$") for p in pieces[:-1]):
+        raise InternalError([f"{file.path}: a dollar sign before a reference cannot be written in the notation"])
+    return notation(file.content)
+
+
+def _check_line(check: PreflightCheck) -> str:
+    if re.search(r"[\t\n]", check.subject):
+        raise InternalError([f"a preflight check with a tab or line break: {check.subject!r}"])
+    nodes = ",".join(str(n) for n in check.nodes)
+    return "\t".join((check.kind, check.subject, nodes, " ".join(check.why.split()))) + "\n"
+
+
+def _check_paths(files: list[BundleFile]) -> None:
+    paths = [f.path for f in files]
+    bad = [p for p in paths if not _PATH.fullmatch(p) or ".." in p.split("/")]
+    twice = sorted({p for p in paths if paths.count(p) > 1})
+    if bad or twice:
+        raise InternalError([f"not a path in a bundle: {p!r}" for p in bad] + [f"two files named {p}" for p in twice])
+
+
+def _manifest(files: list[BundleFile]) -> BundleFile:
+    lines = [f"{hashlib.sha256(f.content).hexdigest()}  {f.path}\n" for f in files]
+    return _file(MANIFEST, "".join(lines))

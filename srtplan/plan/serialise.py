@@ -1,0 +1,153 @@
+"""The stable form of a Plan, ``plan.json`` (format ``srtplan.plan/1``): deterministic, keys in documented order.
+
+In: a Plan. Out: JSON text, where a value that is known only at run time stands in the Plan's notation::
+
+    "argv": ["python3", "-m", "dynamo.sglang", "--dist-init-addr", "${IP[0]}:29500"]
+
+Keys with several values of one kind come in the order of the Plan; nothing is sorted but what has no order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from srtplan.ir.data import thaw
+from srtplan.ir.plan import Container, Mount, Plan, PlanFile, PreflightCheck, Probe, Run, Step
+from srtplan.ir.shell import notation
+from srtplan.ir.topology import Endpoint, Process
+
+FORMAT = "srtplan.plan/1"
+
+
+def to_json(plan: Plan) -> str:
+    """The text of ``plan.json``."""
+    return json.dumps(to_data(plan), indent=1, ensure_ascii=False) + "\n"
+
+
+def to_data(plan: Plan) -> dict[str, object]:
+    """The same as plain data."""
+    return {
+        "format": FORMAT,
+        "name": plan.name,
+        "recipe": {"path": plan.recipe.path, "sha256": plan.recipe.sha256, "variant": plan.recipe.variant},
+        "served_model_name": plan.served_model_name,
+        "engine": plan.engine,
+        "frontend": plan.frontend,
+        "url": notation(plan.url),
+        "sbatch": list(plan.sbatch),
+        "nodes": {
+            "total": plan.nodes.total,
+            "infra": plan.nodes.infra,
+            "head": plan.nodes.head,
+            "bench": plan.nodes.bench,
+            "workers": list(plan.nodes.workers),
+        },
+        "endpoints": [_endpoint(e) for e in plan.endpoints],
+        "processes": [_process(p) for p in plan.processes],
+        "steps": [_step(s) for s in plan.steps],
+        "probes": [_probe(p) for p in plan.probes],
+        "health": {
+            "url": notation(plan.health.url),
+            "prefill": plan.health.prefill,
+            "decode": plan.health.decode,
+            "interval_s": plan.health.interval_s,
+            "timeout_s": plan.health.timeout_s,
+        },
+        "files": [_file(f) for f in plan.files],
+        "benchmark": _benchmark(plan),
+        "preflight": [_check(c) for c in plan.preflight],
+        "output_base": plan.output_base,
+        "network_interface": plan.network_interface,
+        "stop_timeout_s": plan.stop_timeout_s,
+        "extra": thaw(plan.extra),
+    }
+
+
+def _endpoint(e: Endpoint) -> dict[str, object]:
+    return {"mode": e.mode, "index": e.index, "nodes": list(e.nodes), "gpus": list(e.gpus)}
+
+
+def _process(p: Process) -> dict[str, object]:
+    return {
+        "mode": p.mode,
+        "endpoint": p.endpoint,
+        "rank": p.rank,
+        "node": p.node,
+        "gpus": list(p.gpus),
+        "leader": p.leader,
+        "ports": dict(p.ports),
+    }
+
+
+def _step(s: Step) -> dict[str, object]:
+    return {
+        "name": s.name,
+        "stage": s.stage,
+        "kind": s.kind,
+        "role": s.kind,
+        "mode": s.mode,
+        "endpoint": s.endpoint,
+        "rank": s.rank,
+        "nodes": list(s.nodes),
+        "ntasks": s.ntasks,
+        "srun": {o.name: True if o.value is None else notation(o.value) for o in s.srun},
+        "container": _container(s.container),
+        "mounts": [_mount(m) for m in s.mounts],
+        "env": {e.name: notation(e.value) for e in s.env},
+        "launch_env": [e.name for e in s.env if e.launch],
+        "env_from": list(s.env_from),
+        "preamble": [[notation(w) for w in call] for call in s.preamble],
+        "argv": [notation(w) for w in s.argv],
+        "runs": [_run(r) for r in s.runs],
+        "log": s.log or f"{s.name}.out",
+        "after": list(s.after),
+        "critical": s.critical,
+        "terminal": s.terminal,
+        "tier": s.tier,
+        "stop_signal": s.stop_signal,
+        "note": s.note,
+    }
+
+
+def _container(c: Container | None) -> dict[str, object] | None:
+    return None if c is None else {"image": c.image, "runtime": c.runtime, "remap_root": c.remap_root}
+
+
+def _mount(m: Mount) -> dict[str, object]:
+    flags = {"flags": m.flags} if m.flags else {}
+    return {"source": notation(m.source), "target": notation(m.target), "origin": m.origin, **flags}
+
+
+def _run(r: Run) -> dict[str, object]:
+    result = None if r.result is None else notation(r.result)
+    return {"name": r.name, "argv": [notation(w) for w in r.argv], "result": result, "client": r.client}
+
+
+def _probe(p: Probe) -> dict[str, object]:
+    return {
+        "step": p.step,
+        "type": p.type,
+        "node": p.node,
+        "port": p.port,
+        "path": p.path,
+        "expect": dict(p.expect),
+        "stage": p.stage,
+        "interval_s": p.interval_s,
+        "timeout_s": p.timeout_s,
+    }
+
+
+def _file(f: PlanFile) -> dict[str, object]:
+    digest = hashlib.sha256(notation(f.content).encode()).hexdigest()
+    return {"path": f.path, "sha256": digest, "run_time": f.run_time}
+
+
+def _benchmark(plan: Plan) -> dict[str, object]:
+    runs = [_run(r) for s in plan.steps if s.terminal for r in s.runs]
+    bench = plan.benchmark
+    return {"type": bench.type, "node": bench.node, "parameters": dict(bench.parameters), "runs": [r["name"] for r in runs]}
+
+
+def _check(c: PreflightCheck) -> dict[str, object]:
+    return {"kind": c.kind, "subject": c.subject, "nodes": list(c.nodes), "why": c.why}

@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# What a step may do before its command: calls in the function "preamble" of a launcher.
+# A function that fails ends the step; a step of several tasks runs it in each of them.
+
+# Runs the recipe's setup script, which lies in /configs or /configs/patches.
+setup::script() {
+  local -r name="$1"
+  local path
+  for path in "/configs/${name}" "/configs/patches/${name}"; do
+    if [[ -f "${path}" ]]; then
+      step::say bash "${path}"
+      bash "${path}"
+      return
+    fi
+  done
+  setup::_fail "setup script ${name} is neither in /configs nor in /configs/patches"
+}
+
+# Runs a file in this shell, so that it may set variables.
+setup::bash_preamble() {
+  local -r file="$1"
+  step::say source "${file}"
+  # shellcheck source=/dev/null # the site's own
+  source "${file}"
+}
+
+# Puts a directory first on PATH.
+setup::path_prepend() {
+  local -r directory="$1"
+  export PATH="${directory}:${PATH}"
+}
+
+# An empty private directory of this job: what a former job left there is never read.
+setup::scratch() {
+  local -r directory="$1"
+  rm -rf -- "${directory}"
+  mkdir -p -- "${directory}"
+  chmod 700 -- "${directory}"
+}
+
+# Raises the limit of open files, as far as the hard limit allows.
+setup::open_files() {
+  local -r wanted="$1"
+  local hard
+  hard="$(ulimit -H -n)"
+  if [[ "${hard}" == unlimited ]] || ((hard >= wanted)); then
+    ulimit -S -n "${wanted}"
+  else
+    ulimit -S -n "${hard}"
+    printf 'only %s open files allowed, %s wanted\n' "${hard}" "${wanted}" >&2
+  fi
+}
+
+# Installs Dynamo of a version from PyPI.
+setup::dynamo_pypi() {
+  local -r version="$1"
+  setup::pip --extra-index-url https://pypi.nvidia.com "ai-dynamo-runtime==${version}" "ai-dynamo==${version}"
+}
+
+# Installs with pip. Tasks that may share a container wait for each other; what is installed already costs a second.
+setup::pip() {
+  local lock
+  exec {lock}>"/tmp/srtplan-${SLURM_JOB_ID}-pip.lock"
+  flock "${lock}"
+  step::say python3 -m pip install "$@"
+  python3 -m pip install --break-system-packages --quiet "$@"
+  exec {lock}>&-
+}
+
+setup::_fail() {
+  printf 'setup: %s\n' "$1" >&2
+  exit 1
+}
