@@ -1,0 +1,82 @@
+"""What a bundle is going to run, in a page for someone who sees it for the first time.
+
+In: plan.json as a dict. Out: lines: the model, the nodes with their GPUs and steps, the ports, the URL.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Plan = Mapping[str, Any]
+"""plan.json: JSON of several types, described in the architecture document."""
+
+STAGES = ("preflight", "infra", "worker", "frontend", "benchmark")
+MAX_PORTS = 6
+
+
+def header(plan: Plan, addresses: Sequence[str]) -> list[str]:
+    """Return the lines of the header; ``addresses`` are those of the simulated nodes, in order."""
+    lines = [f"Rehearsal of {plan.get('name', '?')}: {_what(plan)}"]
+    lines.append(f"{len(addresses)} simulated nodes; nothing here loads a model or needs a GPU.")
+    lines.append("")
+    for index, address in enumerate(addresses):
+        lines += _node(plan, index, address)
+    url = endpoint(plan, addresses)
+    lines += ["", f"Endpoint  {url}"] if url else [""]
+    return lines
+
+
+def _what(plan: Plan) -> str:
+    model, engine, frontend = plan.get("served_model_name", "?"), plan.get("engine", "?"), plan.get("frontend", "?")
+    return f"{model} on {_name(engine)} behind {_name(frontend)}"
+
+
+def _name(value: object) -> str:
+    return str(value.get("type", value)) if isinstance(value, Mapping) else str(value)
+
+
+def _node(plan: Plan, index: int, address: str) -> list[str]:
+    """Return a line for a node and one for each step on it."""
+    gpus = sorted({gpu for process in plan.get("processes", ()) if process.get("node") == index for gpu in process.get("gpus", ())})
+    shown = f"GPUs {_ranges(gpus)}" if gpus else "no GPU used"
+    lines = [f"  node{index:<3} {address:<12} {shown}"]
+    for step in plan.get("steps", ()):
+        if index in step.get("nodes", ()) and step.get("stage") in STAGES:
+            ports = ports_of(plan, step["name"], index)
+            extra = f"  ports {', '.join(ports[:MAX_PORTS])}" if ports else ""
+            lines.append(f"          {step['name']:<20}{extra}".rstrip())
+    return lines
+
+
+def ports_of(plan: Plan, step: str, node: int) -> list[str]:
+    """Return the ports that a step has on a node, as ``name PORT``: those of its processes, else those probed."""
+    found = [
+        f"{name} {port}"
+        for process in plan.get("processes", ())
+        if process.get("node") == node and process.get("step") == step
+        for name, port in process.get("ports", {}).items()
+        if port
+    ]
+    probed = [f"{p['type']} {p['port']}" for p in plan.get("probes", ()) if p.get("step") == step and p.get("node") == node and p.get("port")]
+    return list(dict.fromkeys(found or probed))
+
+
+def endpoint(plan: Plan, addresses: Sequence[str]) -> str:
+    """Return the URL of the public port: where the last probe of readiness asks."""
+    http = [p for p in plan.get("probes", ()) if p.get("type") not in {"tcp", None} and p.get("port") is not None]
+    if not http:
+        return ""
+    probe = http[-1]
+    node = probe.get("node", 0)
+    return f"http://{addresses[node] if isinstance(node, int) and node < len(addresses) else node}:{probe['port']}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return ``0-3,6`` for numbers in order."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] + 1 == number:
+            runs[-1][-1:] = [*runs[-1][-1:], number][-2:]
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if run[0] != run[-1] else str(run[0]) for run in runs)

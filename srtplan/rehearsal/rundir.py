@@ -1,0 +1,94 @@
+"""The folder of one rehearsal: state of the stand-in cluster, and the stubs that go on PATH.
+
+::
+
+    FOLDER/state/        see slurm/state.py
+    FOLDER/bin/          srun, sbatch, scancel, squeue, scontrol: for job.sh
+    FOLDER/bin-node/     what a node would have: python3, nginx, nats-server, etcd, nvidia-smi, ...
+
+The stubs name this Python, ``start.py`` and the state folder by absolute path: nothing that a recipe puts into the
+environment changes what they run.
+"""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from srtplan.rehearsal import start
+from srtplan.rehearsal.network import Block
+from srtplan.rehearsal.slurm.state import State, write, write_record
+
+MODULES = (
+    "sglang.launch_server",
+    "sglang.bench_serving",
+    "sglang.test.run_eval",
+    "sglang_router.launch_router",
+    "dynamo.sglang",
+    "dynamo.vllm",
+    "dynamo.trtllm",
+    "dynamo.mocker",
+    "dynamo.frontend",
+    "vllm.entrypoints.cli.main",
+    "vllm.entrypoints.openai.api_server",
+    "vllm.benchmarks.serve",
+    "tensorrt_llm.serve.scripts.benchmark_serving",
+    "tensorrt_llm.commands.serve",
+)
+PROGRAMS = (
+    "nats-server", "etcd", "nginx", "aiperf", "vllm", "trtllm-serve", "trtllm-llmapi-launch", "numactl", "nsys",
+    "nvidia-smi", "hostname", "getent", "pip", "pip3", "maturin", "huggingface-cli", "hf", "apt-get", "mooncake_master",
+)  # fmt: skip
+
+
+def create(folder: Path, block: Block, nodes: int, settings: dict[str, str]) -> State:
+    """Make the folder for a cluster of so many nodes, named node0 and up."""
+    state = folder / "state"
+    for name in ("jobs", "curl"):
+        (state / name).mkdir(parents=True)
+    os.mkfifo(state / "control", 0o600)
+    names = [f"node{index}" for index in range(nodes)]
+    hosts = [f"{name} {block.address(index)} {block.loopback(index)}\n" for index, name in enumerate(names)]
+    write(state / "hosts", "".join(hosts))
+    write_record(state / "settings", {"node_path": str(folder / "bin-node")} | settings)
+    _write_stubs(folder, state)
+    for index, name in enumerate(names):
+        _write_curlrc(state / "curl" / name, block, names, index)
+    return State(state)
+
+
+def _write_stubs(folder: Path, state: Path) -> None:
+    command = shlex.join([sys.executable, "-I", "-S", "-E", str(Path(start.__file__).absolute())])
+    for name in start.SLURM:
+        if name != "controller":
+            _stub(folder / "bin" / name, f'exec {command} {name} {shlex.quote(str(state))} "$@"\n')
+    for name in PROGRAMS:
+        _stub(folder / "bin-node" / name, f'exec {command} {name} {shlex.quote(str(state))} "$@"\n')
+    modules = "|".join(MODULES)
+    python = (
+        'options=""\n'
+        'if [ "${1-}" = -u ]; then shift; fi\n'
+        'if [ "${1-}" = -m ]; then\n'
+        f'  case "${{2-}}" in {modules})\n'
+        f'    exec {command} python {shlex.quote(str(state))} "$@" ;;\n'
+        "  esac\n"
+        "fi\n"
+        f'exec {shlex.quote(sys.executable)} "$@"\n'
+    ).replace('options=""\n', "")
+    for name in ("python", "python3"):
+        _stub(folder / "bin-node" / name, python)
+
+
+def _stub(path: Path, body: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def _write_curlrc(folder: Path, block: Block, names: list[str], own: int) -> None:
+    """Let curl on a node resolve the nodes' names, and localhost as that node: servers bound to 0.0.0.0 are there."""
+    folder.mkdir()
+    targets = {name: block.address(index) for index, name in enumerate(names)}
+    targets |= {"localhost": block.address(own), "127.0.0.1": block.address(own)}
+    lines = [f'connect-to = "{name}::{address}:"\n' for name, address in targets.items()]
+    (folder / ".curlrc").write_text("".join(lines), encoding="utf-8")

@@ -1,0 +1,153 @@
+"""A simulated inference server: ``sglang.launch_server``, ``vllm serve``, ``trtllm-serve``.
+
+In: its argv. Out: the HTTP interface of the real one on its port, after the time that loading takes. Rank 0 serves;
+other ranks join it and stay.
+"""
+
+import asyncio
+import json
+
+from srtplan.rehearsal.simulated import completions, rendezvous, webclient, webserver
+from srtplan.rehearsal.simulated.flags import Flags
+from srtplan.rehearsal.simulated.program import Program
+from srtplan.rehearsal.simulated.webserver import Json, Request, Response
+
+SGLANG_LINES = [
+    "server_args: {args}",
+    "Load weight begin. avail mem=139.20 GB",
+    "Loading safetensors checkpoint shards: 100% Completed | 4/4",
+    "Load weight end. type=SimulatedForCausalLM",
+    "KV Cache is allocated. #tokens: 1048576",
+    "Capture cuda graph end. Time elapsed: 0.2 s",
+]
+VLLM_LINES = ["Initializing an engine with config: {args}", "Loading weights took 0.5 seconds", "Graph capturing finished in 0.2 secs"]
+TRTLLM_LINES = ["[TRT-LLM] [I] Using config: {args}", "[TRT-LLM] [I] Prefetching checkpoint files.", "[TRT-LLM] [I] KV cache allocated"]
+DEFAULT_BOOTSTRAP = 8998
+HEALTH = {"/health", "/health_generate", "/ping", "/readyz", "/livez"}
+
+
+class Engine:
+    """The HTTP interface of one simulated engine."""
+
+    def __init__(self, program: Program, flags: Flags, *, model: str, mode: str) -> None:
+        self.program, self.flags, self.model, self.mode = program, flags, model, mode
+        self.profiles = 0
+        self.bootstrap = flags.number("disaggregation-bootstrap-port", default=DEFAULT_BOOTSTRAP)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        if self.program.is_stalled:
+            await self.program.stopped()
+        if bool(self.flags.has("grpc-mode")) != (request.headers.get("x-simulated-transport") == "grpc"):
+            return Response({"error": "this server speaks gRPC" if self.flags.has("grpc-mode") else "not a gRPC server"}, 400)
+        if request.path in HEALTH:
+            return Response(text="") if self.program.is_ready else Response(text="unhealthy", status=503)
+        if completions.is_completion(request):
+            return await self._complete(request)
+        return self._inform(request)
+
+    async def _complete(self, request: Request) -> Response:
+        """Generate; a decode server first fetches the KV cache from the prefill server's bootstrap port."""
+        body = request.json()
+        host, port = body.get("bootstrap_host"), body.get("bootstrap_port")
+        if self.mode == "decode" and host is not None:
+            try:
+                _, writer = await webclient.connect(self.program.naming, str(host), int(str(port or DEFAULT_BOOTSTRAP)))
+                writer.close()
+            except OSError as error:
+                message = f"KVTransferError: failed to reach the bootstrap server {host}:{port}: {error}"
+                self.program.say(message)
+                return Response({"error": {"message": message}}, 500)
+        return completions.answer(request, self.model)
+
+    def _inform(self, request: Request) -> Response:
+        info: dict[str, Json] = {
+            "model_path": self.flags.text("model-path", "model"), "tokenizer_path": self.flags.text("model-path", "model"),
+            "served_model_name": self.model, "is_generation": True,
+        }  # fmt: skip
+        tp = self.flags.number("tensor-parallel-size", "tp-size", "tp", default=1)
+        match request.path:
+            case "/v1/models":
+                return completions.models(self.model, "sglang")
+            case "/get_model_info" | "/model_info":
+                return Response(info)
+            case "/get_server_info" | "/server_info":
+                mode = self.mode if self.mode in {"prefill", "decode"} else "null"
+                return Response(
+                    info | {"tp_size": tp, "dp_size": self.flags.number("data-parallel-size", "dp-size", default=1),
+                            "disaggregation_mode": mode, "version": "0.0.0-simulated", "internal_states": [{}]}
+                )  # fmt: skip
+            case "/start_profile" | "/stop_profile" if request.method == "POST":
+                return self._profile(request)
+            case "/metrics":
+                return Response(text="# simulated\n")
+            case "/flush_cache":
+                return Response(text="Cache flushed.")
+            case "/version":
+                return Response({"version": "0.0.0-simulated"})
+            case _:
+                return Response({"detail": "Not Found"}, 404)
+
+    def _profile(self, request: Request) -> Response:
+        is_start = request.path == "/start_profile"
+        self.profiles += is_start
+        self.program.say(f"{'Start' if is_start else 'Stop'} profiling {json.dumps(request.json())}")
+        return Response(text=f"{'Start' if is_start else 'Stop'} profiling.\n")
+
+
+async def serve_sglang(program: Program, flags: Flags) -> int:
+    """Be ``python3 -m sglang.launch_server``."""
+    if not flags.text("model-path", "model"):
+        program.fail(2, "launch_server.py: error: the following arguments are required: --model-path/--model")
+    model = flags.text("served-model-name", default=flags.text("model-path", "model"))
+    mode = flags.text("disaggregation-mode", default="null")
+    if await join_sglang(program, flags):
+        return 0
+    await program.load([line.format(args=flags.text("model-path", "model")) for line in SGLANG_LINES])
+    engine = Engine(program, flags, model=model, mode=mode)
+    host = flags.text("host", default="127.0.0.1")
+    if mode == "prefill":
+        await open_port(program, host, engine.bootstrap)
+    port = flags.number("port", default=30000)
+    server = await webserver.serve(program.naming.bind(host), port, engine.handle)
+    program.say(f"INFO:     Uvicorn running on http://{host}:{port} (Press CTRL+C to quit)")
+    program.say("The server is fired up and ready to roll!")
+    return await until_stopped(program, server)
+
+
+async def join_sglang(program: Program, flags: Flags) -> bool:
+    """Meet the other ranks of a server over several nodes; for a rank above 0 stay to the end and return True."""
+    count, rank = flags.number("nnodes", default=1), flags.number("node-rank", default=0)
+    host, port, _ = webclient.split(flags.text("dist-init-addr", "nccl-init-addr", default="127.0.0.1:29500"))
+    await rendezvous.meet(program, (host, port), rank, count)
+    if rank == 0:
+        return False
+    await stay(program, rank)
+    return True
+
+
+async def stay(program: Program, rank: int) -> None:
+    """Be a rank that serves nothing: load, wait for TERM."""
+    await program.load([f"rank {rank}: Load weight begin.", f"rank {rank}: Load weight end."])
+    program.say(f"rank {rank}: ready, rank 0 serves")
+    await program.stopped()
+    await program.finish()
+
+
+async def open_port(program: Program, host: str, port: int) -> asyncio.Server:
+    """Listen on a port that only has to be there: bootstrap, KV events, side channels. Raises OSError if it is taken."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(connected, program.naming.bind(host), port)
+    program.servers.append(server)
+    return server
+
+
+async def until_stopped(program: Program, server: asyncio.Server) -> int:
+    """Wait for TERM, stop listening, end in order."""
+    await program.stopped()
+    server.close()
+    await program.finish()

@@ -1,0 +1,1 @@
+"""Stand-ins for srun, sbatch, scancel, squeue and scontrol, and the small controller behind them."""

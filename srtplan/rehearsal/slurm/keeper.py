@@ -1,0 +1,183 @@
+"""The keeper of one job: parent of its batch script, and of everything the job leaves behind.
+
+In: a job's folder with its nodes. Out: ``state`` and ``exit`` in that folder, and no process of the job. It plays
+slurmd's part: TERM to steps and batch shell and KILL after KillWait on scancel or at the time limit, the signal of
+``--signal=B:USR1@60`` before that, and the end of all steps when the batch script has ended.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from srtplan.rehearsal import processes
+from srtplan.rehearsal.slurm import hostlist
+from srtplan.rehearsal.slurm.scancel import signal_step
+from srtplan.rehearsal.slurm.state import Job, State, read, write
+
+TICK_S = 0.1
+WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM})
+
+
+class Keeper:
+    """One job's keeper. ``spawn`` forks; everything else happens in the fork."""
+
+    def __init__(self, state: State, job: Job) -> None:
+        self.state, self.job = state, job
+        self.record = job.record
+        self.nodes = hostlist.expand(self.record["nodes"])
+        self.batch = 0
+        self.status: int | None = None
+        self.ending = ""
+        self.kill_at: float | None = None
+        self.kill_wait = float(state.setting("kill_wait", "30"))
+
+    def spawn(self) -> int:
+        """Fork the keeper and return its process id."""
+        controller = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._run(controller)
+            os._exit(0)
+        return pid
+
+    def _run(self, controller: int) -> None:
+        os.setsid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
+        processes.become_subreaper()
+        write(self.job.folder / "keeper", processes.identity(os.getpid()))
+        self.batch = self._start_batch()
+        write(self.job.folder / "batch", processes.identity(self.batch))
+        write(self.job.folder / "state", "RUNNING")
+        timers = self._timers()
+        while self.status is None and os.getppid() == controller:
+            self._wait()
+            while timers and time.monotonic() >= timers[0][0]:
+                timers.pop(0)[1]()
+            if self.kill_at is not None and time.monotonic() >= self.kill_at:
+                self._signal_steps(signal.SIGKILL)
+                processes.kill_below(os.getpid())
+                self._reap()
+        self._end_steps()
+        processes.kill_below(os.getpid())
+        self._finish()
+
+    def _wait(self) -> None:
+        caught = signal.sigtimedwait(WAITED, TICK_S)
+        if caught is not None and caught.si_signo == signal.SIGTERM:
+            self._cancel("CANCELLED")
+        self._reap()
+
+    def _reap(self) -> None:
+        for pid, status in processes.reap():
+            if pid == self.batch:
+                self.status = status
+
+    def _timers(self) -> list[tuple[float, Callable[[], None]]]:
+        """Return when the time limit and the signal before it come, in order."""
+        limit = int(self.record["time_limit"])
+        if not limit:
+            return []
+        start = time.monotonic()
+        timers: list[tuple[float, Callable[[], None]]] = [(start + limit, lambda: self._cancel("TIMEOUT"))]
+        if self.record["signal"]:
+            where, _, rest = self.record["signal"].rpartition(":")
+            name, _, before = rest.partition("@")
+            timers.append((start + limit - int(before or 60), lambda: self._warn(name, is_batch="B" in where)))
+        return sorted(timers, key=lambda timer: timer[0])
+
+    def _warn(self, name: str, *, is_batch: bool) -> None:
+        number = int(name) if name.isdigit() else int(signal.Signals[f"SIG{name.removeprefix('SIG')}"])
+        if is_batch:
+            processes.send([self.batch], number)
+        else:
+            self._signal_steps(number)
+
+    def _cancel(self, ending: str) -> None:
+        """TERM to every step and to the batch shell at once, KILL after KillWait."""
+        if self.kill_at is None:
+            self.ending = ending
+            self.kill_at = time.monotonic() + self.kill_wait
+            write(self.job.folder / "state", "COMPLETING")
+            self._signal_steps(signal.SIGTERM)
+            processes.send([self.batch], signal.SIGTERM)
+
+    def _signal_steps(self, number: int) -> None:
+        for step in self.job.live_steps():
+            signal_step(self.job, step, number)
+
+    def _end_steps(self) -> None:
+        """End the steps that the batch script left running, as slurmd does: TERM, KillWait, KILL."""
+        left = self.job.live_steps()
+        if not left:
+            return
+        write(self.job.folder / "left", "\n".join(step.record["name"] for step in left))
+        write(self.job.folder / "state", "COMPLETING")
+        self._signal_steps(signal.SIGTERM)
+        end = self.kill_at or time.monotonic() + self.kill_wait
+        while time.monotonic() < end and self.job.live_steps():
+            self._wait()
+        self._signal_steps(signal.SIGKILL)
+
+    def _finish(self) -> None:
+        status = self.status if self.status is not None else int(signal.SIGKILL)
+        code, number = (0, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), 0)
+        write(self.job.folder / "exit", f"{code}:{number}")
+        write(self.job.folder / "state", self.ending or ("COMPLETED" if status == 0 else "FAILED"))
+
+    def _start_batch(self) -> int:
+        keeper = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid
+        try:
+            self._become_batch(keeper)
+        except OSError as error:
+            sys.stderr.write(f"slurmstepd: error: {error}\n")
+        os._exit(127)
+
+    def _become_batch(self, keeper: int) -> None:
+        """Turn this fork into the batch script. Raises OSError if it cannot be started."""
+        os.setsid()
+        processes.die_with_parent(keeper)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, set())
+        os.chdir(self.record["workdir"])
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        mode = os.O_APPEND if self.record["open_mode"].startswith("a") else os.O_TRUNC
+        os.dup2(os.open(self._file("output"), os.O_WRONLY | os.O_CREAT | mode, 0o666), 1)
+        os.dup2(os.open(self._file("error"), os.O_WRONLY | os.O_CREAT | mode, 0o666) if self.record["error"] else 1, 2)
+        script = self.job.folder / "slurm_script"
+        script.chmod(0o700)
+        arguments = [word for word in read(self.job.folder / "arguments").split("\0") if word]
+        os.execve(script, [str(script), *arguments], self._environment())  # noqa: S606
+
+    def _file(self, which: str) -> str:
+        known = {"%j": self.job.number, "%A": self.job.number, "%x": self.record["job_name"], "%N": self.nodes[0]}
+        name = self.record[which]
+        for key, value in known.items():
+            name = name.replace(key, str(value))
+        return name
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment of the batch script: the submitter's and Slurm's."""
+        pairs = (item.partition("=") for item in read(self.job.folder / "environ").split("\0"))
+        own = {name: value for name, _, value in pairs if name}
+        number, count, nodes = str(self.job.number), str(len(self.nodes)), self.record["nodes"]
+        own |= {
+            "SLURM_JOB_ID": number, "SLURM_JOBID": number, "SLURM_JOB_NAME": self.record["job_name"],
+            "SLURM_JOB_NODELIST": nodes, "SLURM_NODELIST": nodes, "SLURM_JOB_NUM_NODES": count, "SLURM_NNODES": count,
+            "SLURM_NODEID": "0", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_GTIDS": "0",
+            "SLURMD_NODENAME": self.nodes[0], "SLURM_TASKS_PER_NODE": f"1(x{count})" if count != "1" else "1",
+            "SLURM_SUBMIT_DIR": self.record["submit_dir"], "SLURM_SUBMIT_HOST": "login",
+            "SLURM_CLUSTER_NAME": "rehearsal", "SLURM_JOB_PARTITION": self.record["partition"],
+            "SLURM_JOB_ACCOUNT": self.record["account"], "SLURM_JOB_UID": str(os.getuid()),
+            "SLURM_JOB_USER": self.record["user"], "SLURM_TASK_PID": str(os.getpid()),
+            "CURL_HOME": str(self.state.folder / "curl" / self.nodes[0]),
+        }  # fmt: skip
+        gpus = int(self.record["gpus"])
+        if gpus:
+            own |= {"SLURM_GPUS_ON_NODE": str(gpus), "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(gpus)))}
+        return own

@@ -1,0 +1,125 @@
+"""What an srun command line asks for: nodes, tasks, their environment.
+
+In: parsed options and the command. Out: a ``stepd.Request``. Raises UsageError with srun's own text.
+"""
+
+import os
+import re
+
+from srtplan.rehearsal.slurm import hostlist
+from srtplan.rehearsal.slurm.options import UsageError, complain
+from srtplan.rehearsal.slurm.state import Job, Node, State
+from srtplan.rehearsal.slurm.stepd import Request
+
+_MULTIPLE = {"k": 1024, "m": 1024 * 1024}
+
+
+def request(state: State, options: dict[str, str], command: list[str]) -> Request:
+    """Check the command line as srun does and lay out the tasks over the nodes."""
+    if not command:
+        raise UsageError("srun: fatal: No command given to execute.", 1)
+    if ":" in command:
+        raise UsageError("srun: fatal: No command given to execute.", 1)  # a lone colon separates het components
+    job = _job(state, options)
+    _check_modes(options)
+    allocated = hostlist.expand(job.record["nodes"])
+    chosen = _nodes(options, allocated)
+    tasks = _layout(options, chosen)
+    by_name = {node.name: node for node in state.nodes()}
+    nodes: list[Node] = [by_name[name] for name, _ in tasks]
+    return Request(
+        state=state,
+        job=job,
+        options=options,
+        command=command,
+        nodes=nodes,
+        tasks_per_node=[count for _, count in tasks],
+        environment=environment(options, dict(os.environ)),
+    )
+
+
+def _job(state: State, options: dict[str, str]) -> Job:
+    number = options.get("jobid") or os.environ.get("SLURM_JOB_ID", "")
+    job = state.job(number)
+    if job is None or job.is_over:
+        raise UsageError(f"srun: error: Unable to confirm allocation for job {number or '(none)'}: Invalid job id specified", 1)
+    return job
+
+
+def _check_modes(options: dict[str, str]) -> None:
+    if options.get("open-mode", "t")[:1] not in {"a", "t"}:
+        raise UsageError("srun: error: Invalid --open-mode specification", 255)
+
+
+def _count(options: dict[str, str], name: str, meaning: str) -> int | None:
+    text = options.get(name)
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)(?:-\d+)?([km]?)", text)
+    if match is None or int(match.group(1)) == 0:
+        raise UsageError(f'srun: error: "{text}" is not a valid {meaning}', 255)
+    return int(match.group(1)) * _MULTIPLE.get(match.group(2), 1)
+
+
+def _nodes(options: dict[str, str], allocated: list[str]) -> list[str]:
+    """Return the nodes of the step, in the order of the allocation, as Slurm numbers them."""
+    named = _named(options)
+    if not set(named) <= set(allocated):
+        raise UsageError(_unable("Requested node configuration is not available"), 1)
+    excluded = set(hostlist.expand(options["exclude"])) if "exclude" in options else set()
+    usable = [name for name in allocated if name not in excluded]
+    wanted = _count(options, "nodes", "node count")
+    ntasks = _count(options, "ntasks", "number of tasks")
+    if wanted is None:
+        wanted = len(named) or (min(ntasks, len(usable)) if ntasks else len(usable))
+    if wanted > len(usable):
+        raise UsageError(_unable("Requested node configuration is not available"), 1)
+    if ntasks and ntasks < wanted and "ntasks-per-node" not in options:
+        complain(f"srun: Warning: can't run {ntasks} processes on {wanted} nodes, setting nnodes to {ntasks}")
+        wanted = ntasks
+    if len(named) > wanted:
+        complain(
+            "srun: error: Required nodelist includes more nodes than permitted by max-node count "
+            f"({len(named)} > {wanted}). Eliminating nodes from the nodelist."
+        )
+        named = named[:wanted]
+    others = [name for name in usable if name not in named]
+    chosen = set(named) | set(others[: wanted - len(named)])
+    return [name for name in allocated if name in chosen]
+
+
+def _named(options: dict[str, str]) -> list[str]:
+    """Return the nodes of --nodelist, each once."""
+    try:
+        return list(dict.fromkeys(hostlist.expand(options.get("nodelist", ""))))
+    except ValueError as error:
+        raise UsageError(f"srun: error: {error}", 1) from error
+
+
+def _unable(reason: str) -> str:
+    return f"srun: error: Unable to create step for job {os.environ.get('SLURM_JOB_ID', '')}: {reason}"
+
+
+def _layout(options: dict[str, str], nodes: list[str]) -> list[tuple[str, int]]:
+    """Return how many tasks each node gets: as even as possible, the first nodes get the rest."""
+    per_node = _count(options, "ntasks-per-node", "ntasks-per-node")
+    total = _count(options, "ntasks", "number of tasks") or (per_node or 1) * len(nodes)
+    even, rest = divmod(total, len(nodes))
+    return [(name, even + (index < rest)) for index, name in enumerate(nodes)]
+
+
+def environment(options: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+    """Return what --export lets through: everything, nothing but SLURM_*, or the named variables.
+
+    ``ALL,V=x`` does not replace a V that the caller has (measured, and in srun's man page).
+    """
+    words = options.get("export", os.environ.get("SLURM_EXPORT_ENV", "ALL")).split(",")
+    ours = ("SLURM", "SRT_REHEARSAL", "PATH")
+    kept = dict(own) if "ALL" in words else {k: v for k, v in own.items() if k.startswith(ours)}
+    for word in words:
+        name, has_value, value = word.partition("=")
+        if has_value:
+            kept.setdefault(name, value)
+        elif name in own and name not in {"ALL", "NONE", "NIL"}:
+            kept[name] = own[name]
+    return kept

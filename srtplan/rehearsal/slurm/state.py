@@ -1,0 +1,189 @@
+"""The state of the stand-in cluster: one folder, shared by all stand-ins of a rehearsal.
+
+::
+
+    STATE/hosts                 one node a line: name, address, address of its own loopback
+    STATE/settings              kill_wait=30 ...
+    STATE/control               FIFO to the controller: "submit 7", "cancel 7"
+    STATE/controller            identity of the controller process
+    STATE/jobs/7/record         job_name=..., nodes=node[0-3], command=..., ...
+    STATE/jobs/7/environ        environment of the job, NUL-separated
+    STATE/jobs/7/{state,exit,batch,keeper}
+    STATE/jobs/7/steps/0/       record, stepd, done: one folder per step
+
+Every file is small and replaced by rename, so that a reader never sees half of one.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from srtplan.rehearsal import processes
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file by rename."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_text(text, encoding="utf-8", errors="surrogateescape")
+    new.replace(path)
+
+
+def read(path: Path) -> str:
+    """Return a file's text without its last newline, empty if it does not exist."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").removesuffix("\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def write_record(path: Path, values: dict[str, str]) -> None:
+    """Write ``key=value`` lines; newlines and backslashes in values are escaped."""
+    lines = [f"{key}={_escape(value)}\n" for key, value in values.items()]
+    write(path, "".join(lines))
+
+
+def read_record(path: Path) -> dict[str, str]:
+    """Read what ``write_record`` wrote."""
+    pairs = (line.partition("=") for line in read(path).splitlines() if "=" in line)
+    return {key: _unescape(value) for key, _, value in pairs}
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _unescape(value: str) -> str:
+    halves = value.split("\\\\")
+    return "\\".join(half.replace("\\n", "\n").replace("\\r", "\r") for half in halves)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One simulated node: its name, its address, and the address that stands for its own loopback."""
+
+    name: str
+    address: str
+    loopback: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a job: its folder and number."""
+
+    folder: Path
+    number: int
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What srun noted: name, nodes, ntasks, output, options."""
+        return read_record(self.folder / "record")
+
+    @property
+    def stepd(self) -> int:
+        """Process id of the step's supervisor; the tasks are below it. -1 before it has started."""
+        known = read(self.folder / "stepd").split()
+        return int(known[0]) if known else -1
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether the step still runs."""
+        return not (self.folder / "done").exists() and processes.is_alive(read(self.folder / "stepd"))
+
+    def tasks(self) -> set[int]:
+        """Return all processes of the step's tasks."""
+        return processes.descendants(self.stepd)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its folder and number."""
+
+    folder: Path
+    number: int
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What sbatch noted."""
+        return read_record(self.folder / "record")
+
+    @property
+    def state(self) -> str:
+        """Slurm's name of the state: PENDING, RUNNING, COMPLETING, COMPLETED, FAILED, CANCELLED, TIMEOUT."""
+        return read(self.folder / "state")
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing of the job runs any more."""
+        return self.state not in {"PENDING", "RUNNING", "COMPLETING"}
+
+    def batch_pid(self) -> int | None:
+        """Process id of the batch shell while it runs."""
+        known = read(self.folder / "batch")
+        return int(known.split()[0]) if processes.is_alive(known) else None
+
+    def steps(self) -> list[Step]:
+        """Return all steps so far, by number."""
+        folder = self.folder / "steps"
+        numbers = sorted(int(name) for name in os.listdir(folder) if name.isdigit())
+        return [Step(folder / str(number), number) for number in numbers]
+
+    def live_steps(self) -> list[Step]:
+        """Return the steps that still run."""
+        return [step for step in self.steps() if step.is_live]
+
+
+@dataclass(frozen=True)
+class State:
+    """The state folder."""
+
+    folder: Path
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes of the cluster."""
+        return [Node(*line.split()) for line in read(self.folder / "hosts").splitlines()]
+
+    def setting(self, name: str, default: str) -> str:
+        """Return one line of the settings."""
+        return read_record(self.folder / "settings").get(name, default)
+
+    def job(self, number: str) -> Job | None:
+        """Return a job by the text of its number."""
+        folder = self.folder / "jobs" / number
+        return Job(folder, int(number)) if number.isdigit() and folder.is_dir() else None
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs, by number."""
+        numbers = sorted(int(name) for name in os.listdir(self.folder / "jobs") if name.isdigit())
+        return [Job(self.folder / "jobs" / str(number), number) for number in numbers]
+
+    def tell(self, message: str) -> bool:
+        """Send a line to the controller; False if none listens."""
+        if not processes.is_alive(read(self.folder / "controller")):
+            return False
+        with open(self.folder / "control", "w", encoding="utf-8") as fifo:
+            fifo.write(f"{message}\n")
+        return True
+
+
+def claim(parent: Path, files: dict[str, str], first: int = 0) -> int:
+    """Make the next numbered folder below ``parent``, with these files in it, and return its number.
+
+    The folder appears complete (rename) and no two callers get the same number.
+    """
+    draft = parent / f".draft.{os.getpid()}"
+    draft.mkdir(parents=True)
+    for name, text in files.items():
+        write(draft / name, text)
+    number = max([first, *(int(name) + 1 for name in os.listdir(parent) if name.isdigit())])
+    while True:
+        try:
+            os.rename(draft, parent / str(number))
+        except OSError:  # taken: a folder that is not empty cannot be replaced
+            number += 1
+        else:
+            return number
+
+
+def record_text(values: dict[str, str]) -> str:
+    """Return a record as text, for ``claim``."""
+    return "".join(f"{key}={_escape(value)}\n" for key, value in values.items())

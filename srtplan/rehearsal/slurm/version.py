@@ -1,0 +1,3 @@
+"""The Slurm release whose behaviour the stand-ins follow; what ``--version`` prints."""
+
+VERSION = "slurm 22.05.8"

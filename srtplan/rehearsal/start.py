@@ -1,0 +1,26 @@
+"""Entry of every stand-in: ``python3 -I -S -E start.py NAME STATE WORDS...``.
+
+In: the name of a command, the state folder of the rehearsal, the command's own words. Out: its exit code.
+The stubs on PATH call this file by its absolute path, so that neither the environment of a step nor its
+working directory decides which code runs.
+"""
+
+import os
+import sys
+
+SLURM = ("srun", "sbatch", "scancel", "squeue", "scontrol", "controller")
+
+
+def main(argv: list[str]) -> int:
+    """Run the stand-in that argv names and return its exit code."""
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
+    name, state, words = argv[0], argv[1], argv[2:]
+    group = "slurm" if name in SLURM else "simulated"
+    module = name if name in SLURM else "dispatch"
+    loaded = __import__(f"srtplan.rehearsal.{group}.{module}", fromlist=["main"])
+    code: int = loaded.main(state, words) if name in SLURM else loaded.main(name, state, words)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
