@@ -4,6 +4,6 @@
 carries every problem of the input at once.
 """
 
-from srtplan.config.load import Job, Loaded, find, load
+from srtplan.config.load import Job, Loaded, load, recipes_below
 
-__all__ = ["Job", "Loaded", "find", "load"]
+__all__ = ["Job", "Loaded", "load", "recipes_below"]

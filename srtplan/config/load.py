@@ -73,7 +73,7 @@ def load(
     return Loaded(jobs=tuple(jobs))
 
 
-def find(directory: Path) -> tuple[Path, ...]:
+def recipes_below(directory: Path) -> tuple[Path, ...]:
     """All recipes below a directory, sorted: ``*.yaml`` and ``*.yml``, without profiles and hidden folders."""
     found = (p for s in SUFFIXES for p in directory.rglob(f"*{s}"))
     return tuple(sorted(p for p in found if p.name != profile.NAME and not _hidden(p.relative_to(directory))))
