@@ -27,7 +27,7 @@ class Options:
 
     isl: int | None = None
     osl: int | None = None
-    concurrencies: tuple[int, ...] | str | None = None
+    concurrencies: tuple[int | str, ...] | str | None = None
     req_rate: int | float | str = "inf"
     random_range_ratio: float = 0.8
     num_prompts_mult: int = 10
@@ -86,7 +86,7 @@ class SaBench:
         )
 
 
-def parse_concurrencies(value: tuple[int, ...] | str | None) -> tuple[int, ...] | None:
+def parse_concurrencies(value: tuple[int | str, ...] | str | None) -> tuple[int, ...] | None:
     """``"4x8"`` or a list as numbers; None if it is neither, or not positive."""
     items = value.split("x") if isinstance(value, str) else list(value or ())
     if not items or not all(str(i).strip().isdigit() and int(i) > 0 for i in items):

@@ -122,7 +122,8 @@ class SGLang:
             auto.append(("kv-events-config", _kv_events(role.kv_events, process.port("kv_events"))))
         if not direct:
             auto.append(("request-plane", word(job.recipe.dynamo.request_plane)))
-        own = {"model-path", "served-model-name", BOOTSTRAP, *DECIDED}
+        own = {"model-path", "served-model-name", *DECIDED}
+        own |= {BOOTSTRAP} if ctx.endpoint.mode == "prefill" else set()
         mine = {flags.dashed(k) for k, _ in role.args.pairs} - own
         module = "sglang.launch_server" if direct else "dynamo.sglang"
         argv: list[Word] = [*words("python3", "-m", module)]

@@ -53,7 +53,8 @@ class Options:
     """Options of the engine as a whole.
 
     ``connector``: nixl, lmcache, kvbm, none, or a JSON text for ``--kv-transfer-config``. ``dp_launch_mode``: the
-    ranks of a node in one process, or a process per GPU. ``set_cuda_visible_devices`` exports the variable instead of ``--device-ids``.
+    ranks of a node in one process, or a process per GPU. ``set_cuda_visible_devices`` exports the variable instead
+    of ``--device-ids``.
     """
 
     connector: str | None = "nixl"

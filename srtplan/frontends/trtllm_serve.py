@@ -1,7 +1,7 @@
 """TensorRT-LLM's own frontend: ``trtllm-serve disaggregated`` in front of ``trtllm-serve`` workers; no NATS, no etcd.
 
-The orchestrator reads ``ser.yaml``, made of the workers' addresses and ports. With aggregated workers there is no orchestrator: the one
-worker has the public port.
+The orchestrator reads ``ser.yaml``, made of the workers' addresses and ports. With aggregated workers there is no
+orchestrator: the one worker has the public port.
 """
 
 from __future__ import annotations

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from srtplan import plugin
 from srtplan.ir.topology import Process
-from srtplan.plugin import JobContext
+from srtplan.plugin import Engine
 
 
-def worker_step(job: JobContext, process: Process) -> str:
-    """The step that a process is, or belongs to."""
-    engine = plugin.engine(job.recipe.engine.type)
-    peers = [p for p in job.topology.processes if (p.mode, p.endpoint) == (process.mode, process.endpoint)]
+def worker_step(engine: Engine, process: Process, peers: int) -> str:
+    """The step that a process is, or belongs to; ``peers`` is the number of processes of its worker."""
     name = f"{process.mode}_{process.endpoint}"
-    return name + (f"_r{process.rank}" if len(peers) > 1 and engine.launch == "process" else "")
+    return name + (f"_r{process.rank}" if peers > 1 and engine.launch == "process" else "")

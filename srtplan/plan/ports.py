@@ -70,7 +70,7 @@ class Allocator:
 
 def _end(table: Ports, first: int) -> int:
     """Where the range that begins at ``first`` ends: the next base above it, or the ephemeral range."""
-    values = asdict(table)
+    values: dict[str, int] = asdict(table)
     above = [values[k] for k in BASES if values[k] > first]
     return min([*above, max(table.ephemeral_floor, first + 1)])
 

@@ -6,6 +6,8 @@ public port must answer, within ``health_check.max_attempts * interval_seconds``
 
 from __future__ import annotations
 
+from collections import Counter
+
 from srtplan import plugin
 from srtplan.ir.plan import Health, Probe
 from srtplan.ir.shell import ip, word
@@ -63,9 +65,11 @@ def _workers(job: JobContext, frontend: plugin.Frontend, budget: int) -> list[Pr
     """Every worker at its own port, where the frontend does not count them."""
     every = job.recipe.health_check.interval_seconds
     direct = not job.frontends
+    engine = plugin.engine(job.recipe.engine.type)
+    peers = Counter((p.mode, p.endpoint) for p in job.topology.processes)
     return [
         Probe(
-            step=worker_step(job, p),
+            step=worker_step(engine, p, peers[p.mode, p.endpoint]),
             type="http",
             node=p.node,
             port=job.public_port if direct else p.port("http"),

@@ -92,7 +92,7 @@ def _worker(job: JobContext, endpoint: Endpoint, peers: tuple[Process, ...], pro
     step = _step(
         job,
         evolve(command, preamble=(*_preamble(recipe), *command.preamble)),
-        name=worker_step(job, process),
+        name=worker_step(engine, process, len(peers)),
         kind="worker",
         stage="worker",
         nodes=endpoint.nodes if whole else (process.node,),
@@ -178,8 +178,9 @@ def _step(
         image=image or recipe.model.container, runtime=recipe.site.runtime, remap_root=remap_root
     )
     mounts = job_mounts(recipe) if plugin.runtime(recipe.site.runtime).maps_paths else ()
-    installs = any(call[0] == Lit("setup::dynamo_pypi") for call in command.preamble)
-    base = (environ.REMAP_ROOT,) if installs and recipe.site.runtime == "pyxis" else ()
+    base = (
+        (environ.REMAP_ROOT,) if kind in ("worker", "frontend") and installs_dynamo(recipe) and mounts else ()
+    )
     options = (*command.srun, *_options(srun), *plugin.runtime(recipe.site.runtime).srun(container, mounts))
     return Step(
         name=name,
@@ -219,7 +220,22 @@ def _preamble(recipe: Recipe) -> tuple[Words, ...]:
     calls: list[Words] = []
     if recipe.setup_script:
         calls.append(words("setup::script", recipe.setup_script))
-    dynamo = recipe.dynamo
-    if dynamo.install and plugin.frontend(recipe.frontend.type).installs_dynamo and dynamo.version:
-        calls.append(words("setup::dynamo_pypi", dynamo.version))
+    if installs_dynamo(recipe):
+        calls.append(_install(recipe))
     return tuple(calls)
+
+
+def installs_dynamo(recipe: Recipe) -> bool:
+    """Dynamo is put into the containers of workers and frontends at start."""
+    return recipe.dynamo.install and plugin.frontend(recipe.frontend.type).installs_dynamo
+
+
+def _install(recipe: Recipe) -> Words:
+    dynamo = recipe.dynamo
+    if dynamo.wheel:
+        return words("setup::dynamo_wheel", dynamo.wheel)
+    if dynamo.hash:
+        return words("setup::dynamo_source", dynamo.hash, *dynamo.cargo_patches)
+    if dynamo.top_of_tree:
+        return words("setup::dynamo_source", "HEAD")
+    return words("setup::dynamo_pypi", dynamo.version or "")
