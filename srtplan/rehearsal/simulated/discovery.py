@@ -137,7 +137,8 @@ class Connection:
         environment = self.program.environment
         nats = environment.get("NATS_SERVER", "")
         if nats or environment.get("DYN_REQUEST_PLANE") == "nats":
-            reader, _ = await self._reach("NATS", nats or "nats://localhost:4222", 4222)
+            reader, writer = await self._reach("NATS", nats or "nats://localhost:4222", 4222)
+            self.program.connections.append(writer)
             self._watch(self._drain(reader, "NATS"))
         url = environment.get("ETCD_ENDPOINTS", "http://localhost:2379").split(",")[0]
         reader, self.writer = await self._reach("etcd", url, 2379)

@@ -40,6 +40,8 @@ class Program:
         self.load_s = float(self.environment.get("SRT_REHEARSAL_LOAD", load_s))
         self.ready_at: float | None = None
         self.servers: list[asyncio.Server] = []
+        self.connections: list[asyncio.StreamWriter] = []
+        """Connections that live as long as the program: asyncio closes one that nobody refers to."""
         self.background: set[asyncio.Future[None]] = set()
         self._stop = asyncio.Event()
 

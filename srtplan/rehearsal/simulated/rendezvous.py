@@ -40,7 +40,7 @@ async def _lead(program: Program, place: tuple[str, int], count: int) -> None:
         await reader.read()
         await _lost(program)
 
-    await asyncio.start_server(connected, program.naming.bind(place[0]), place[1])
+    program.servers.append(await asyncio.start_server(connected, program.naming.bind(place[0]), place[1]))
     program.say(f"waiting for {count - 1} other ranks at {place[0]}:{place[1]}")
     await is_complete.wait()
     for writer in ranks.values():
@@ -56,6 +56,7 @@ async def _follow(program: Program, place: tuple[str, int], rank: int) -> None:
             if program.is_stopping:
                 await program.finish()
             await asyncio.sleep(RETRY_S)
+    program.connections.append(writer)
     writer.write(f"rank {rank}\n".encode())
     if not await reader.readline():
         await _lost(program)
