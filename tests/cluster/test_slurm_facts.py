@@ -256,10 +256,12 @@ def lose_a_node(raise_cluster: RaiseCluster, *options: str) -> Job:
 
 
 def test_a_lost_node_ends_the_job(raise_cluster: RaiseCluster) -> None:
-    """A lost node ends its srun with 0 and gives the job a TERM; squeue's reason tells why, its state does not."""
+    """After a lost node squeue calls the job COMPLETING; its reason says NodeDown, and srun's status nothing."""
     job = lose_a_node(raise_cluster)
     assert job.state == "NODE_FAIL"
-    assert sorted(job.output.splitlines()) == ["srun 0", "state COMPLETING NodeDown 1", "term"]
+    srun, state, term = sorted(job.output.splitlines())
+    assert (state, term) == ("state COMPLETING NodeDown 1", "term")
+    assert srun in ("srun 0", "srun 143")  # the latter where the job's TERM reaches srun as well
 
 
 def test_without_kill_a_lost_node_looks_like_success(raise_cluster: RaiseCluster) -> None:

@@ -39,10 +39,14 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PREFIXES = "import os, sys; print(sys.prefix, sys.base_prefix, os.path.realpath(sys.executable), sep='\\n')"
 
 
+def where() -> Path:
+    """Return the directory of the rig's virtual environment, be it there or not."""
+    return Path(subprocess.run([INSTALL, "where"], check=True, capture_output=True, text=True).stdout.strip())
+
+
 def find_rig() -> Path | None:
     """Return the rig's virtual environment; None if it has not been installed, or not to the end."""
-    where = subprocess.run([INSTALL, "where"], check=True, capture_output=True, text=True).stdout.strip()
-    venv = Path(where)
+    venv = where()
     complete = (venv / "rig-complete").exists() or "SRTPLAN_RIG" in os.environ
     return venv if complete and (venv / "bin" / "python3").exists() else None
 
