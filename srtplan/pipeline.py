@@ -13,8 +13,6 @@ from pathlib import Path
 
 from attrs import frozen
 
-from srtplan.bundle.render import render
-from srtplan.bundle.write import write as write_bundle
 from srtplan.config.load import Job, load, recipes_below
 from srtplan.diagnostics import InputError, Report
 from srtplan.ir.bundle import Bundle
@@ -59,6 +57,15 @@ def compile_recipe(
     return plan(jobs(argument, cluster=cluster, sets=sets))
 
 
-bundle = render
-write = write_bundle
-__all__ = ["Bundle", "Planned", "bundle", "compile_recipe", "jobs", "plan", "recipes_below", "write"]
+def bundle(made: Plan) -> Bundle:
+    """The files of a plan. Jinja is imported here, so that a check does not wait for it."""
+    from srtplan.bundle.render import render  # noqa: PLC0415
+
+    return render(made)
+
+
+def write(files: Bundle, directory: Path) -> None:
+    """Files to disk, all or none. Raises srtplan.bundle.write.WriteError."""
+    from srtplan.bundle.write import write as to_disk  # noqa: PLC0415
+
+    to_disk(files, directory)

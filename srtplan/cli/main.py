@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,6 +48,8 @@ def _internal(e: Exception) -> None:
     for line in e.violations if isinstance(e, InternalError) else (str(e),):
         say(f"  {line}")
     if os.environ.get("SRTPLAN_DEBUG"):
+        import traceback  # noqa: PLC0415
+
         traceback.print_exception(e)
     else:
         say("  (SRTPLAN_DEBUG=1 shows where)")
