@@ -69,3 +69,6 @@ def write(files: Bundle, directory: Path) -> None:
     from srtplan.bundle.write import write as to_disk  # noqa: PLC0415
 
     to_disk(files, directory)
+
+
+__all__ = ["Planned", "bundle", "compile_recipe", "jobs", "plan", "recipes_below", "write"]
