@@ -123,10 +123,17 @@ class TensorRTLLM:
                 SrunOption(name="oversubscribe"),
                 SrunOption(name="cpu-bind", value=Lit("verbose,none")),
             ),
-            files=(PlanFile(path=config, content=Lit(_yaml(ctx.role)), run_time=True),),
+            files=_files(ctx, config),
             listens=(_port(ctx),) if direct else (ctx.process.port("system"),),
             note=f"TensorRT-LLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
         )
+
+
+def _files(ctx: WorkerContext, path: str) -> tuple[PlanFile, ...]:
+    """The engine's file: one per mode, so only the first worker brings it."""
+    if ctx.endpoint.index:
+        return ()
+    return (PlanFile(path=path, content=Lit(_yaml(ctx.role)), run_time=True),)
 
 
 def _options(recipe: Recipe) -> Options:

@@ -57,23 +57,26 @@ def ip(index: int) -> Ref:
 
 def word(*parts: str | int | Word) -> Word:
     """One word of several parts; neighbouring text is joined, so equal words compare equal."""
+    if len(parts) == 1:
+        only = parts[0]
+        return only if isinstance(only, Lit | Ref | Cat) else Lit(str(only))
     flat: list[Lit | Ref] = []
+    text = ""
     for part in parts:
-        pieces = part.parts if isinstance(part, Cat) else (part,)
-        for piece in pieces:
-            item = piece if isinstance(piece, Lit | Ref) else Lit(str(piece))
-            if isinstance(item, Lit) and flat and isinstance(flat[-1], Lit):
-                flat[-1] = Lit(flat[-1].text + item.text)
-            elif item != Lit("") or not parts[1:]:
-                flat.append(item)
-    if not flat:
-        return Lit("")
+        for piece in part.parts if isinstance(part, Cat) else (part,):
+            if isinstance(piece, Ref):
+                flat += [Lit(text), piece] if text else [piece]
+                text = ""
+            else:
+                text += piece.text if isinstance(piece, Lit) else str(piece)
+    if text or not flat:
+        flat.append(Lit(text))
     return flat[0] if len(flat) == 1 else Cat(tuple(flat))
 
 
 def words(*items: str | int | Word) -> Words:
     """An argv: every item a word of its own."""
-    return tuple(word(item) for item in items)
+    return tuple([i if isinstance(i, Lit | Ref | Cat) else Lit(str(i)) for i in items])
 
 
 def notation(value: Word) -> str:

@@ -8,7 +8,8 @@ stays within the table, and two kinds never meet on a host.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import cache
 
 from attrs import asdict, frozen
 
@@ -68,11 +69,9 @@ class Allocator:
         raise PortsExhaustedError(kind, node)
 
 
+@cache
 def _end(table: Ports, first: int) -> int:
     """Where the range that begins at ``first`` ends: the next base above it, or the ephemeral range."""
     values: dict[str, int] = asdict(table)
     above = [values[k] for k in BASES if values[k] > first]
     return min([*above, max(table.ephemeral_floor, first + 1)])
-
-
-Take = Callable[..., int]

@@ -66,10 +66,15 @@ def _gpus(plan: Plan) -> Iterable[str]:
 
 
 def _words(plan: Plan) -> Iterable[str]:
+    total = plan.nodes.total
     for where, word in _all_words(plan):
+        if isinstance(word, Lit):
+            if "\0" in word.text:
+                yield f"{where} holds a NUL character"
+            continue
         for part in parts(word):
-            if isinstance(part, Ref) and part.index is not None and part.index >= plan.nodes.total:
-                yield f"{where} refers to node {part.index} of {plan.nodes.total}"
+            if isinstance(part, Ref) and part.index is not None and part.index >= total:
+                yield f"{where} refers to node {part.index} of {total}"
             if isinstance(part, Lit) and "\0" in part.text:
                 yield f"{where} holds a NUL character"
 
