@@ -6,6 +6,7 @@ stays a ``Mapping`` here, and its common fields have a class of their own.
 """
 
 # ruff: noqa: RUF009 -- may() and must() are attrs.field() with a description
+# eq=False, repr=False: sections are lowered at once, and each generated method costs a quarter millisecond at start.
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ NOTHING = Mapping(Spot(Origin("default", "", is_file=False)), {})
 """An empty section."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ModelSection:
     """What is served, and in which image."""
 
@@ -43,7 +44,7 @@ class ModelSection:
     stage_dir: str | None = may(None, "node-local directory that the model is copied to before workers start")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ResourcesSection:
     """Nodes, workers and GPUs: `prefill_*` and `decode_*`, or `agg_*`."""
 
@@ -72,7 +73,7 @@ class ResourcesSection:
     )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class SlurmSection:
     """Where the job is queued."""
 
@@ -85,7 +86,7 @@ class SlurmSection:
     )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BackendSection:
     """The common part of `backend`; what is left belongs to the engine."""
 
@@ -93,12 +94,15 @@ class BackendSection:
     prefill_environment: Pairs = may((), "environment of prefill workers")
     decode_environment: Pairs = may((), "environment of decode workers")
     aggregated_environment: Pairs = may((), "environment of aggregated workers")
+    prefill_extra_args: tuple[str, ...] = may((), "further words of the command line of prefill workers")
+    decode_extra_args: tuple[str, ...] = may((), "likewise, of decode workers")
+    aggregated_extra_args: tuple[str, ...] = may((), "likewise, of aggregated workers")
     kv_events_config: KvEvents | bool | None = may(
         None, "KV cache events: true for prefill and decode, or a mapping by role"
     )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class KvEvents:
     """KV cache events by role: true, or a mapping over the engine's defaults (publisher, topic)."""
 
@@ -107,7 +111,7 @@ class KvEvents:
     aggregated: Map | bool | None = may(None, "of aggregated workers")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class EngineArgs:
     """Options of the engine's own command line or configuration file, by role."""
 
@@ -116,11 +120,10 @@ class EngineArgs:
     aggregated: Map | None = may(None, "of aggregated workers")
 
 
-@frozen(kw_only=True)
-class FrontendSection:
-    """The common part of `frontend`; what is left belongs to the frontend's type."""
+@frozen(kw_only=True, eq=False, repr=False)
+class FrontendCommon:
+    """The common part of `frontend` in both layouts."""
 
-    type: str = may("dynamo", "the frontend")
     enable_multiple_frontends: bool = may(
         default=True, doc="several frontends behind nginx, where there are nodes for them"
     )
@@ -130,15 +133,22 @@ class FrontendSection:
     nginx_session_affinity: bool = may(default=False, doc="send requests of one session to one frontend")
     nginx_session_affinity_header: str = may("X-Dynamo-Session-ID", "the header that names the session")
     nginx_keepalive_timeout: str = may("600s", "nginx's `keepalive_timeout`")
-    orchestrator_placement: Literal["head", "first_decode"] = may(
-        "head", "node of the frontend, where there is one without nginx"
-    )
-    dedicated_node: bool = may(default=False, doc="a node of its own for the frontend")
     args: Map | None = may(None, "options of the frontend's command line, in this order")
     env: Pairs | None = may(None, "environment of each frontend")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
+class FrontendSection(FrontendCommon):
+    """The common part of `frontend`; what is left belongs to the frontend's type."""
+
+    type: str = may("dynamo", "the frontend")
+    orchestrator_placement: Literal["head", "first_decode"] = may(
+        "head", "node of the frontend, where there is one without nginx"
+    )
+    dedicated_node: bool = may(default=False, doc="a node of its own for the frontend")
+
+
+@frozen(kw_only=True, eq=False, repr=False)
 class DynamoSection:
     """How Dynamo gets into the container, and its planes."""
 
@@ -152,7 +162,7 @@ class DynamoSection:
     event_plane: Literal["nats", "zmq"] | None = may(None, "how KV events travel; Dynamo's default if unset")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BenchmarkSection:
     """The common part of `benchmark`; what is left belongs to its type."""
 
@@ -164,7 +174,7 @@ class BenchmarkSection:
     )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class WindowSection:
     """Steps between which a profiler records."""
 
@@ -172,7 +182,7 @@ class WindowSection:
     stop_step: int | None = may(None, "step after the last")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ProfilingSection:
     """Profiling of the workers while the benchmark runs."""
 
@@ -189,7 +199,7 @@ class ProfilingSection:
     concurrency: int | None = may(None, "no effect, likewise")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class HealthSection:
     """The budget for readiness: attempts x interval."""
 
@@ -197,7 +207,7 @@ class HealthSection:
     interval_seconds: int = may(10, "seconds between two attempts")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class InfraSection:
     """NATS and etcd."""
 
@@ -205,7 +215,7 @@ class InfraSection:
     nats_max_payload_mb: int | None = may(None, "largest NATS message in MiB")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Document:
     """A v1 recipe."""
 
