@@ -3,6 +3,7 @@
 In: plan.json as a dict. Out: lines: the model, the nodes with their GPUs and steps, the ports, the URL.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,10 @@ def header(plan: Plan, addresses: Sequence[str]) -> list[str]:
     for index, address in enumerate(addresses):
         lines += _node(plan, index, address)
     url = endpoint(plan, addresses)
-    lines += ["", f"Endpoint  {url}"] if url else [""]
+    if url:
+        lines += ["", f"Endpoint  {url}"]
+    if not any(step.get("terminal") for step in plan.get("steps", ())):
+        lines += ["", "It serves until Ctrl-C."]
     return lines
 
 
@@ -61,13 +65,9 @@ def ports_of(plan: Plan, step: str, node: int) -> list[str]:
 
 
 def endpoint(plan: Plan, addresses: Sequence[str]) -> str:
-    """Return the URL of the public port: where the last probe of readiness asks."""
-    http = [p for p in plan.get("probes", ()) if p.get("type") not in {"tcp", None} and p.get("port") is not None]
-    if not http:
-        return ""
-    probe = http[-1]
-    node = probe.get("node", 0)
-    return f"http://{addresses[node] if isinstance(node, int) and node < len(addresses) else node}:{probe['port']}"
+    """Return the URL at which the job serves, with the address of a simulated node in it."""
+    url = str(plan.get("url", ""))
+    return re.sub(r"\$\{(?:IP|NODE)\[(\d+)\]\}", lambda match: addresses[int(match.group(1))], url)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

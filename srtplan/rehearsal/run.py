@@ -7,6 +7,7 @@ no port taken, also when this process is killed (the controller ends when its st
 """
 
 import json
+import secrets
 import shutil
 import signal
 import sys
@@ -21,12 +22,14 @@ from typing import Any, TextIO
 
 from srtplan.rehearsal import describe, faults, network
 from srtplan.rehearsal.cluster import StandInCluster
+from srtplan.rehearsal.slurm import sbatch
 from srtplan.rehearsal.slurm.state import Job, read
 
 POLL_S = 0.05
-GRACE_S = 60.0
 KILL_WAIT_S = 30
-CODE_UNSUPPORTED = 70
+WARNING_S = 60
+CODE_KILLED = 137
+CODE_LEFT_BEHIND = 70
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -38,21 +41,23 @@ def rehearse(
     bundle: Path, *, faults: Sequence[str] = (), keep: bool = False, work: Path | None = None, stdout: TextIO | None = None,
     timeout: float | None = None, settings: dict[str, str] | None = None,
 ) -> int:  # fmt: skip
-    """Run ``bundle`` and return job.sh's exit code.
+    """Run ``bundle`` and return job.sh's exit code (70 if something was left running after a success).
 
     ``faults`` as in ``faults.py``. ``work`` is where the run's folders go (``work/<job id>/``), by default a
-    temporary folder, which is removed after a success unless ``keep``. After ``timeout`` seconds job.sh gets USR1,
-    as it does before a time limit, and a minute later the job is cancelled. Raises RehearsalError.
+    temporary folder, which is removed after a success unless ``keep``; with ``keep`` the state of the stand-ins stays
+    too. ``timeout`` is a time limit: after so many seconds job.sh gets the warning that its ``#SBATCH --signal``
+    asks for, and is cancelled when the time it asked for is over. ``settings`` are those of the stand-in cluster
+    (``kill_wait``, ``first_job``). Raises RehearsalError, or FaultError for a fault.
     """
-    out = stdout or sys.stdout
-    return _Rehearsal(bundle.absolute(), faults, work, out, settings or {}).run(timeout=timeout, keep=keep)
+    run = _Rehearsal(bundle.absolute(), faults, stdout or sys.stdout)
+    return run.run(work.absolute() if work else None, timeout=timeout, keep=keep, settings=settings or {})
 
 
 class _Rehearsal:
     """One rehearsal, from reading the plan to looking for what is left."""
 
-    def __init__(self, bundle: Path, texts: Sequence[str], work: Path | None, out: TextIO, settings: dict[str, str]) -> None:
-        self.bundle, self.work, self.out, self.settings = bundle, work, out, settings
+    def __init__(self, bundle: Path, texts: Sequence[str], out: TextIO) -> None:
+        self.bundle, self.out = bundle, out
         self.plan = _read_plan(bundle)
         self.faults = _check_faults(texts, self.plan)
         self.signals = 0
@@ -62,57 +67,69 @@ class _Rehearsal:
         self.out.write(f"{text}\n")
         self.out.flush()
 
-    def run(self, *, timeout: float | None, keep: bool) -> int:
-        """Run the job and return its exit code."""
+    def run(self, work: Path | None, *, timeout: float | None, keep: bool, settings: dict[str, str]) -> int:
+        """Run the job and return the exit code."""
         folder = Path(tempfile.mkdtemp(prefix="srtplan-rehearsal-"))
-        output = (self.work or folder / "outputs").absolute()
+        output = work or folder / "outputs"
         output.mkdir(parents=True, exist_ok=True)
-        code = CODE_UNSUPPORTED
+        number = _free_number(output)
+        code = CODE_KILLED
         try:
-            cluster = StandInCluster(folder, _node_count(self.plan), settings=self._settings(output))
+            defaults = {"kill_wait": str(KILL_WAIT_S), "first_job": str(number)}
+            cluster = StandInCluster(folder, _node_count(self.plan), settings=defaults | settings)
             with cluster:
-                for line in describe.header(self.plan, [node.address for node in cluster.state.nodes()]):
-                    self.say(line)
-                self.say()
                 code = self._job(cluster, output, timeout)
             problems = self._left(cluster)
         finally:
-            is_removed = not keep and (self.work is not None or code == 0)
-            if is_removed:
+            _remove_scratch(number)
+            is_kept = keep or (work is None and code != 0)
+            if not is_kept:
                 shutil.rmtree(folder, ignore_errors=True)
-        if is_removed and self.work is None:
-            self.say("The run's folder was temporary and is gone; --keep or --output DIR keeps it.")
+        if not is_kept and work is None:
+            self.say("The folder was temporary and is gone; --output DIR, or --keep, keeps it.")
+        elif keep:
+            self.say(f"Kept      {folder}")
         for problem in problems:
             self.say(f"LEFT BEHIND  {problem}")
-        return code or (CODE_UNSUPPORTED if problems else 0)
-
-    def _settings(self, output: Path) -> dict[str, str]:
-        numbers = [int(path.name) for path in output.iterdir() if path.name.isdigit()]
-        return {"kill_wait": str(KILL_WAIT_S), "first_job": str(max(numbers, default=0) + 1)} | self.settings
+        return code or (CODE_LEFT_BEHIND if problems else 0)
 
     def _job(self, cluster: StandInCluster, output: Path, timeout: float | None) -> int:
-        """Submit the job, follow it to its end, describe the end."""
+        """Describe and submit the job, follow it to its end, describe the end."""
+        addresses = [node.address for node in cluster.state.nodes()]
+        for line in describe.header(self.plan, addresses):
+            self.say(line)
+        self.say()
         log = cluster.folder / "job.out"
-        environment = {"SRTPLAN_OUTPUT": str(output), "SRT_REHEARSAL": "1", faults.VARIABLE: " ".join(map(str, self.faults))}
-        argv = ["sbatch", "--parsable", "--export=ALL", f"--output={log}", str(self.bundle / "job.sh")]
+        environment = {"SRTPLAN_OUTPUT": str(output), faults.VARIABLE: " ".join(map(str, self.faults))}
+        argv = ["sbatch", "--parsable", "--export=ALL", f"--output={log}", *self._limit(timeout), str(self.bundle / "job.sh")]
         submitted = cluster.run(argv, cwd=cluster.folder, env=environment)
         job = cluster.state.job(submitted.stdout.strip())
         if submitted.returncode or job is None:
             raise RehearsalError(f"sbatch refused the job:\n{submitted.stderr.strip()}")
         with self._forwarding(cluster, job):
-            self._follow(cluster, job, log, timeout)
+            self._follow(job, log)
         return self._summary(job, output)
+
+    def _limit(self, timeout: float | None) -> list[str]:
+        """Return the time limit that makes the warning before it come after ``timeout`` seconds."""
+        if timeout is None:
+            return []
+        words = sbatch.directives((self.bundle / "job.sh").read_text(encoding="utf-8"))
+        warning = next((word for word in words if word.startswith("--signal=")), "")
+        before = int(warning.rpartition("@")[2]) if "@" in warning else WARNING_S
+        return [f"--time=0:{max(1, round(timeout)) + before}"]
 
     @contextmanager
     def _forwarding(self, cluster: StandInCluster, job: Job) -> Iterator[None]:
-        """While the job runs, turn Ctrl-C and TERM into scancel; a second one into a kill."""
+        """While the job runs, turn Ctrl-C and TERM into scancel; a second one ends everything at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def caught(_number: int, _frame: FrameType | None) -> None:
             self.signals += 1
-            cluster.state.tell(f"cancel {job.number}")
+            if self.signals == 1:
+                cluster.state.tell(f"cancel {job.number}")
 
         before = {number: signal.signal(number, caught) for number in SIGNALS}
         try:
@@ -121,23 +138,14 @@ class _Rehearsal:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _follow(self, cluster: StandInCluster, job: Job, log: Path, timeout: float | None) -> None:
-        """Copy the job's log to our output until the job is over."""
-        warn_at = None if timeout is None else time.monotonic() + timeout
+    def _follow(self, job: Job, log: Path) -> None:
+        """Copy the job's log to our output until the job is over, or a second signal says not to wait for that."""
         position, is_over = 0, False
-        while not is_over:
+        while not is_over and self.signals < len(("cancel", "kill")):
             is_over = job.is_over
             position = self._copy(log, position)
-            if self.signals > 1:
-                return
-            if warn_at is not None and time.monotonic() >= warn_at:
-                verb = ["--batch", "--signal=USR1"] if self.signals == 0 else []
-                self.signals += 1
-                self.say(f"rehearsal: {timeout:g} s are over, {'USR1 to job.sh' if verb else 'cancelling the job'}")
-                cluster.run(["scancel", *verb, str(job.number)])
-                warn_at = time.monotonic() + GRACE_S if verb else None
-                self.signals = 0 if verb == [] else self.signals
-            time.sleep(POLL_S)
+            if not is_over:
+                time.sleep(POLL_S)
 
     def _copy(self, log: Path, position: int) -> int:
         try:
@@ -154,28 +162,43 @@ class _Rehearsal:
     def _summary(self, job: Job, output: Path) -> int:
         """Say how the job ended and where everything is; return its exit code."""
         text, _, number = read(job.folder / "exit").partition(":")
-        code = 128 + int(number) if number not in {"", "0"} else int(text or "137")
+        code = 128 + int(number) if number not in {"", "0"} else int(text or CODE_KILLED)
         latest = output / str(job.number) / "latest"
         status = _read_json(latest / "status.json")
-        ending = status.get("exit_class") or status.get("class") or job.state.lower()
         self.say()
-        self.say(f"Ended     {ending} (exit code {code}, {job.state})")
+        self.say(f"Ended     {status.get('class') or job.state.lower()} (exit code {code}, Slurm says {job.state})")
+        if status.get("cause"):
+            self.say(f"Cause     {status['cause']}")
         if latest.is_dir():
-            self.say(f"Logs      {latest / 'logs'}")
             results = latest / "results"
             files = sum(path.is_file() for path in results.rglob("*")) if results.is_dir() else 0
-            self.say(f"Results   {results}  ({files} files)" if files else "Results   none")
+            self.say(f"Logs      {latest.resolve() / 'logs'}")
+            self.say(f"Results   {results.resolve()} ({files} files)" if files else "Results   none")
         else:
             self.say(f"Logs      none: job.sh made no folder below {output / str(job.number)}")
-        left = read(job.folder / "left")
+        left = read(job.folder / "left").splitlines()
         if left:
-            self.say(f"job.sh left steps running: {', '.join(left.splitlines())}")
+            self.say(f"job.sh left steps running, which Slurm then ended: {', '.join(left)}")
         return code
 
     def _left(self, cluster: StandInCluster) -> list[str]:
         """Return what outlived the rehearsal; nothing should."""
         problems = [f"process {pid}" for pid in sorted(cluster.leftovers())]
         return problems + [f"port {port} on {address}" for address, port in network.listeners(cluster.block.number)]
+
+
+def _free_number(output: Path) -> int:
+    """Return a job number that is new below ``output`` and hardly used elsewhere: bundles name folders in /tmp by it."""
+    while True:
+        number = 100_000 + secrets.randbelow(900_000)
+        if not (output / str(number)).exists():
+            return number
+
+
+def _remove_scratch(number: int) -> None:
+    """Remove what steps keep on a node's own disk, which a node would lose with the job."""
+    for path in Path("/tmp").glob(f"srtplan-{number}-*"):  # noqa: S108 (where the bundle puts it)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _read_plan(bundle: Path) -> dict[str, Any]:

@@ -58,7 +58,7 @@ stop_all() {
 finish() {
   trap '' TERM INT USR1
   stop_all
-  printf '{"exit_class": "%s"}\n' "${CLASS}" >"${RUN_DIR}/status.json"
+  printf '{"class": "%s"}\n' "${CLASS}" >"${RUN_DIR}/status.json"
   echo "end ${CLASS} ${CODE}"
   exit "${CODE}"
 }
@@ -169,7 +169,7 @@ def router_bundle(folder: Path, **options: int) -> Path:
             " --output-file ${RUN_DIR}/results/c4.jsonl",
         ),
     ]  # fmt: skip
-    health = """curl -s "http://${IP[0]}:8000/workers" | grep -q '"prefill_count": 1, "decode_count": 1'"""
+    health = """curl -s "http://${IP[0]}:8000/workers" | grep -q '"prefill_count":1,"decode_count":1'"""
     return write_bundle(folder, steps, nodes=2, health=health, **options)
 
 
@@ -197,7 +197,7 @@ def dynamo_bundle(folder: Path, kind: str = "sglang", **options: int) -> Path:
             " --concurrency 4 --request-count 8 --isl 64 --osl 16 --artifact-dir ${RUN_DIR}/results",
         ),
     ]  # fmt: skip
-    counts = """grep -o '"endpoint": "generate"' | wc -l"""
+    counts = """grep -o '"endpoint":"generate"' | wc -l"""
     health = " && ".join(f'[[ $(curl -s "http://${{IP[{n}]}}:8080/health" | {counts}) == 3 ]]' for n in (1, 2))
     health += ' && curl -sf "http://${IP[0]}:8000/v1/models" | grep -q m'
     bundle = write_bundle(folder, steps, nodes=3, health=health, ports=((0, 4222), (0, 2379)), **options)

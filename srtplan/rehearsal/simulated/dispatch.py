@@ -28,7 +28,6 @@ SERVERS = {
     "etcd": ("srtplan.rehearsal.simulated.discovery", "serve_etcd"),
     "nats-server": ("srtplan.rehearsal.simulated.discovery", "serve_nats"),
     "mooncake_master": ("srtplan.rehearsal.simulated.mooncake", "serve_mooncake"),
-    "mpi-rank": ("srtplan.rehearsal.simulated.mpi", "serve_rank"),
     "sglang.bench_serving": (BENCH, "bench_sglang"),
     "sglang.test.run_eval": (BENCH, "run_eval"),
     "vllm bench serve": (BENCH, "bench_vllm"),

@@ -17,7 +17,7 @@ def main(name: str, state: State, words: list[str]) -> int:
     if name in {"numactl", "nsys"}:
         return _exec(_inner(name, words), name)
     if name == LAUNCHER:
-        return _launch(state, words)
+        return _launch(words)
     if name == "nvidia-smi":
         return _nvidia_smi(words)
     if name == "hostname":
@@ -58,13 +58,13 @@ def _inner(name: str, words: list[str]) -> list[str]:
     return rest
 
 
-def _launch(state: State, words: list[str]) -> int:
+def _launch(words: list[str]) -> int:
     """Be ``trtllm-llmapi-launch``: rank 0 runs the command, the other ranks wait for work."""
     if os.environ.get("SLURM_PROCID", "0") == "0":
         return _exec(words, LAUNCHER)
-    from srtplan.rehearsal.simulated import dispatch  # noqa: PLC0415
+    from srtplan.rehearsal.simulated import mpi_rank  # noqa: PLC0415
 
-    return dispatch.main("mpi-rank", str(state.folder), words)
+    return mpi_rank.serve()
 
 
 def _gpus() -> list[str]:

@@ -104,7 +104,7 @@ async def _write(writer: asyncio.StreamWriter, response: Response, *, is_kept: b
         writer.write(b"0\r\n\r\n")
     else:
         is_text = response.text is not None
-        body = (response.text or "").encode() if is_text else json.dumps(response.value).encode()
+        body = (response.text or "").encode() if is_text else json.dumps(response.value, separators=(",", ":")).encode()
         headers |= {"content-type": "text/plain" if is_text else "application/json", "content-length": str(len(body))}
         writer.write(_head(response.status, headers) + body)
     await writer.drain()

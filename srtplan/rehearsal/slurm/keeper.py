@@ -51,7 +51,9 @@ class Keeper:
         write(self.job.folder / "batch", processes.identity(self.batch))
         write(self.job.folder / "state", "RUNNING")
         timers = self._timers()
-        while self.status is None and os.getppid() == controller:
+        while self.status is None:
+            if os.getppid() != controller:  # killed: nothing may outlive it
+                self.kill_at = 0.0
             self._wait()
             while timers and time.monotonic() >= timers[0][0]:
                 timers.pop(0)[1]()
@@ -154,6 +156,11 @@ class Keeper:
         arguments = [word for word in read(self.job.folder / "arguments").split("\0") if word]
         os.execve(script, [str(script), *arguments], self._environment())  # noqa: S606
 
+    def _times(self) -> dict[str, str]:
+        """Return when the job began and will end, as newer Slurm tells it."""
+        now, limit = int(time.clock_gettime(time.CLOCK_REALTIME)), int(self.record["time_limit"])
+        return {"SLURM_JOB_START_TIME": str(now)} | ({"SLURM_JOB_END_TIME": str(now + limit)} if limit else {})
+
     def _file(self, which: str) -> str:
         known = {"%j": self.job.number, "%A": self.job.number, "%x": self.record["job_name"], "%N": self.nodes[0]}
         name = self.record[which]
@@ -175,6 +182,7 @@ class Keeper:
             "SLURM_CLUSTER_NAME": "rehearsal", "SLURM_JOB_PARTITION": self.record["partition"],
             "SLURM_JOB_ACCOUNT": self.record["account"], "SLURM_JOB_UID": str(os.getuid()),
             "SLURM_JOB_USER": self.record["user"], "SLURM_TASK_PID": str(os.getpid()),
+            **self._times(),
             "CURL_HOME": str(self.state.folder / "curl" / self.nodes[0]),
         }  # fmt: skip
         gpus = int(self.record["gpus"])
