@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from srtplan.config.tree import Entry, Mapping, Node, Scalar, at, is_null
 from srtplan.diagnostics import Path
+from srtplan.ir.recipe import MODES
 
 DEFAULTS: tuple[tuple[str, Path], ...] = (
     ("default_account", ("slurm", "account")),
@@ -26,6 +27,7 @@ ALIASES: tuple[tuple[str, Path], ...] = (
     ("containers", ("frontend", "nginx_container")),
     ("containers", ("frontend", "container_image")),
     ("containers", ("benchmark", "container_image")),
+    *(("containers", ("roles", mode, "container")) for mode in MODES),
 )
 
 

@@ -6,14 +6,18 @@ leads into the profile; a path to a key that is not there leads to the nearest s
 
 from __future__ import annotations
 
-from srtplan.config.profile import AT
+from srtplan.config import schema
 from srtplan.config.tree import Mapping, Node, spot
 from srtplan.diagnostics import Finding, Problem
 
+AT = "srtslurm.yaml"
+"""First step of a path that leads into the profile instead of the recipe."""
 
-def locate(tree: Node | None, profile: Mapping | None, finding: Finding) -> Problem:
+
+def locate(tree: Mapping | None, profile: Mapping | None, finding: Finding) -> Problem:
     """The problem at the place of a finding."""
-    root, path = tree, finding.path
+    root: Node | None = tree
+    path = schema.path(tree, finding.path) if tree else finding.path
     if path and path[0] == AT:
         root, path = profile, path[1:]
     if root is None:

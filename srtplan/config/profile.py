@@ -18,6 +18,7 @@ from attrs import field, frozen
 from srtplan.config import mounts
 from srtplan.config.document import may
 from srtplan.config.environment import expand
+from srtplan.config.locate import AT, locate
 from srtplan.config.parse import parse
 from srtplan.config.plugins import check_type
 from srtplan.config.source import fatal, read
@@ -29,8 +30,6 @@ from srtplan.ir.recipe import MountRequest, Pairs, Ports, Site
 
 NAME = "srtslurm.yaml"
 VARIABLE = "SRTSLURM_CONFIG"
-AT = NAME
-"""First step of a path that leads into the profile instead of the recipe."""
 MAX_PORT = 65535
 
 
@@ -116,8 +115,6 @@ def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path
 
 
 def _profile(root: Mapping, environ: Dict[str, str]) -> Profile:
-    from srtplan.config.locate import locate  # noqa: PLC0415 -- locate knows AT from here
-
     findings: list[Finding] = []
     file = structure(root, ClusterFile, (AT,), findings)
     site = Site()

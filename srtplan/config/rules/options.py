@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from srtplan.config.draft import Draft
 from srtplan.config.rules.names import CONTROL
-from srtplan.diagnostics import Finding
+from srtplan.diagnostics import Finding, Path
 from srtplan.ir.recipe import Pairs
 
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9]+(-[A-Za-z0-9]+)*")
@@ -48,12 +48,14 @@ SRUN_DECIDED = {
 
 def sbatch(draft: Draft) -> Iterator[Finding]:
     """SP205, SP206: ``sbatch_directives``."""
-    yield from _options(draft.sbatch_directives or (), "sbatch_directives", SBATCH_DECIDED)
+    yield from _options(draft.sbatch_directives or (), ("sbatch_directives",), SBATCH_DECIDED)
 
 
 def srun(draft: Draft) -> Iterator[Finding]:
     """SP205, SP206: ``srun_options``."""
-    yield from _options(draft.srun_options or (), "srun_options", SRUN_DECIDED)
+    yield from _options(draft.srun_options or (), ("srun_options",), SRUN_DECIDED)
+    for role in draft.resources.roles if draft.resources else ():
+        yield from _options(role.srun_options, (*role.at, "srun_options"), SRUN_DECIDED)
 
 
 def time_limit(draft: Draft) -> Iterator[Finding]:
@@ -79,15 +81,15 @@ def time_limit(draft: Draft) -> Iterator[Finding]:
         )
 
 
-def _options(pairs: Pairs, section: str, decided: dict[str, str]) -> Iterator[Finding]:
+def _options(pairs: Pairs, section: Path, decided: dict[str, str]) -> Iterator[Finding]:
     for name, value in pairs:
-        path = (section, name)
+        path = (*section, name)
         if not _OPTION.fullmatch(name):
             hint = _spelling(name)
             message = f"{name!r} is not the name of an option"
             yield Finding(rule="SP205", path=path, on_key=True, message=message, help=hint)
         elif name in decided:
-            message = f"'{name}' cannot be set in {section}"
+            message = f"'{name}' cannot be set in {section[-1]}"
             yield Finding(rule="SP206", path=path, on_key=True, message=message, help=decided[name])
         if found := CONTROL.search(value):
             message = f"the value of '{name}' cannot contain {found.group()!r}"
