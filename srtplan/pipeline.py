@@ -60,8 +60,9 @@ def compile_recipe(
 def bundle(made: Plan) -> Bundle:
     """The files of a plan. Jinja is imported here, so that a check does not wait for it."""
     from srtplan.bundle.render import render  # noqa: PLC0415
+    from srtplan.plan import serialise, text  # noqa: PLC0415
 
-    return render(made)
+    return render(made, {"plan.json": serialise.to_json(made), "plan.txt": text.render(made)})
 
 
 def write(files: Bundle, directory: Path) -> None:

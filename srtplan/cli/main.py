@@ -113,10 +113,11 @@ def plan(recipe: str, *, as_json: bool, cluster: Path | None, sets: tuple[str, .
     "--fault", "faults", multiple=True, metavar="STEP:KIND[@S]", help="Let a step fail: decode_1:crash@5s"
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Run directory; default: a temporary one."
+    "-o", "--output", type=click.Path(path_type=Path), help="Where the run goes; default: outputs/."
 )
-def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None) -> int:
+@click.option("--timeout", type=click.FloatRange(min=1), help="End it as a time limit would, after so many seconds.")
+def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None, timeout: float | None) -> int:
     """Run a BUNDLE on this machine with simulated Slurm and engines: no root, no GPU."""
     from srtplan.cli import rehearsal  # noqa: PLC0415
 
-    return rehearsal.run(bundle, faults=faults, output=output)
+    return rehearsal.run(bundle, faults=faults, output=output, timeout=timeout)

@@ -8,15 +8,15 @@ from pathlib import Path
 from srtplan.cli.output import say
 
 
-def run(bundle: Path, *, faults: Sequence[str], output: Path | None) -> int:
+def run(bundle: Path, *, faults: Sequence[str], output: Path | None, timeout: float | None) -> int:
     """The exit code of the rehearsed job; 2 for a fault that cannot be read."""
-    from srtplan.rehearsal import FaultError, rehearse  # noqa: PLC0415
+    from srtplan.rehearsal import FaultError, RehearsalError, rehearse  # noqa: PLC0415
 
     if not (bundle / "plan.json").is_file():
         say(f"srtplan: {bundle} is no bundle: it has no plan.json")
         return 2
     try:
-        return rehearse(bundle, faults=faults, work=output)
-    except FaultError as e:
+        return rehearse(bundle, faults=faults, work=output or Path("outputs"), timeout=timeout)
+    except (FaultError, RehearsalError) as e:
         say(f"srtplan: {e}")
         return 2
