@@ -38,12 +38,26 @@ class StandInCluster:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of someone who works on this cluster."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "SRT_"))}
-        return kept | {"PATH": f"{self.folder / 'bin'}:{kept.get('PATH', '/usr/bin:/bin')}", MARKER: self.marker, "SRT_REHEARSAL": "1"}
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "SRT_"))
+        }
+        return kept | {
+            "PATH": f"{self.folder / 'bin'}:{kept.get('PATH', '/usr/bin:/bin')}",
+            MARKER: self.marker,
+            "SRT_REHEARSAL": "1",
+        }
 
-    def __enter__(self) -> "StandInCluster":
+    def __enter__(self) -> "StandInCluster":  # noqa: PYI034 (Self is not in Python 3.10)
         """Start the controller."""
-        command = [sys.executable, "-I", "-S", "-E", str(Path(start.__file__).absolute()), "controller", str(self.state.folder)]
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-E",
+            str(Path(start.__file__).absolute()),
+            "controller",
+            str(self.state.folder),
+        ]
         self._controller = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -57,7 +71,9 @@ class StandInCluster:
             raise RuntimeError("the controller of the stand-in cluster did not start")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End everything."""
         self.close()
 
@@ -83,7 +99,12 @@ class StandInCluster:
         return processes.with_marker(f"{MARKER}={self.marker}") - own - {os.getpid()}
 
     def run(
-        self, argv: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 60.0
+        self,
+        argv: list[str],
+        *,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        timeout: float = 60.0,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as from the login host and return what it printed and how it ended."""
         return subprocess.run(

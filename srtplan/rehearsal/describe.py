@@ -30,7 +30,11 @@ def header(plan: Plan, addresses: Sequence[str]) -> list[str]:
 
 
 def _what(plan: Plan) -> str:
-    model, engine, frontend = plan.get("served_model_name", "?"), plan.get("engine", "?"), plan.get("frontend", "?")
+    model, engine, frontend = (
+        plan.get("served_model_name", "?"),
+        plan.get("engine", "?"),
+        plan.get("frontend", "?"),
+    )
     return f"{model} on {_name(engine)} behind {_name(frontend)}"
 
 
@@ -40,7 +44,14 @@ def _name(value: object) -> str:
 
 def _node(plan: Plan, index: int, address: str) -> list[str]:
     """Return a line for a node and one for each step on it."""
-    gpus = sorted({gpu for process in plan.get("processes", ()) if process.get("node") == index for gpu in process.get("gpus", ())})
+    gpus = sorted(
+        {
+            gpu
+            for process in plan.get("processes", ())
+            if process.get("node") == index
+            for gpu in process.get("gpus", ())
+        }
+    )
     shown = f"GPUs {_ranges(gpus)}" if gpus else "no GPU used"
     lines = [f"  node{index:<3} {address:<12} {shown}"]
     for step in plan.get("steps", ()):
@@ -60,7 +71,11 @@ def ports_of(plan: Plan, step: str, node: int) -> list[str]:
         for name, port in process.get("ports", {}).items()
         if port
     ]
-    probed = [f"{p['type']} {p['port']}" for p in plan.get("probes", ()) if p.get("step") == step and p.get("node") == node and p.get("port")]
+    probed = [
+        f"{p['type']} {p['port']}"
+        for p in plan.get("probes", ())
+        if p.get("step") == step and p.get("node") == node and p.get("port")
+    ]
     return list(dict.fromkeys(found or probed))
 
 

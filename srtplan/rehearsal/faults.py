@@ -21,7 +21,6 @@ ended by its supervisor: ``Pending``.
 import re
 import signal
 import time
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -31,21 +30,20 @@ KINDS = (*ENDINGS, "hang", "slow", "unhealthy", "badconfig", "stubborn")
 GRACE_S = 2.0
 """How long a step may take to start a simulated program, before its supervisor plays the fault instead."""
 
-_TEXT = re.compile(r"(?P<step>[^:\s]+):(?P<kind>[a-z0-9]+)(?:=(?P<value>\d+(?:\.\d+)?)s?)?(?:@(?P<at>\d+(?:\.\d+)?)s?)?\Z")
+_TEXT = re.compile(
+    r"(?P<step>[^:\s]+):(?P<kind>[a-z0-9]+)(?:=(?P<value>\d+(?:\.\d+)?)s?)?(?:@(?P<at>\d+(?:\.\d+)?)s?)?\Z"
+)
 
 
 class FaultError(ValueError):
     """A fault that cannot be read, or that means no step; the text says what would be right."""
 
 
-@dataclass(frozen=True)
 class Fault:
     """One fault: which step, what, with which value, how many seconds after the step's start."""
 
-    step: str
-    kind: str
-    value: float | None = None
-    at: float | None = None
+    def __init__(self, step: str, kind: str, value: float | None = None, at: float | None = None) -> None:
+        self.step, self.kind, self.value, self.at = step, kind, value, at
 
     def __str__(self) -> str:
         """Return the text that ``parse`` reads."""
@@ -63,8 +61,12 @@ def parse(text: str) -> Fault:
     if kind not in KINDS:
         raise FaultError(f"fault {text!r}: no kind {kind!r}; there are {', '.join(KINDS)}")
     if (kind == "slow") != (value is not None):
-        raise FaultError(f"fault {text!r}: slow needs a number of seconds (slow=4), the other kinds take none")
-    return Fault(match["step"], kind, float(value) if value else None, float(match["at"]) if match["at"] else None)
+        raise FaultError(
+            f"fault {text!r}: slow needs a number of seconds (slow=4), the other kinds take none"
+        )
+    return Fault(
+        match["step"], kind, float(value) if value else None, float(match["at"]) if match["at"] else None
+    )
 
 
 def is_meant(fault: Fault, step: str) -> bool:

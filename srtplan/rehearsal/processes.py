@@ -2,15 +2,17 @@
 
 In: process ids. Out: sets of process ids, read from /proc. Example::
 
-    become_subreaper()             # orphans of my children become my children
-    kill_all(descendants(pid))     # a whole tree, whether or not it called setsid
+    become_subreaper()  # orphans of my children become my children
+    kill_all(descendants(pid))  # a whole tree, whether or not it called setsid
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -38,8 +40,7 @@ def die_with_parent(parent: int) -> None:
 def _stat(pid: int) -> list[bytes]:
     """Return the fields of /proc/PID/stat after the name: [state, ppid, ...]; empty if there is no such process."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return []
 
@@ -57,17 +58,17 @@ def own_identity() -> str:
 
 def is_alive(known: str) -> bool:
     """Tell whether the process that ``identity`` described still runs."""
-    return bool(known) and identity(int(known.split()[0])) == known
+    return bool(known) and identity(int(known.split(maxsplit=1)[0])) == known
 
 
 def table() -> dict[int, int]:
     """Return the parent of every process that is not a zombie."""
     parents = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            fields = _stat(int(name))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            fields = _stat(int(entry.name))
             if fields and fields[0] not in b"ZX":
-                parents[int(name)] = int(fields[1])
+                parents[int(entry.name)] = int(fields[1])
     return parents
 
 
@@ -85,16 +86,11 @@ def descendants(*roots: int) -> set[int]:
     return found
 
 
-def send(pids: Iterable[int], number: int) -> int:
-    """Send a signal to each process that still exists and return how many there were."""
-    reached = 0
+def send(pids: Iterable[int], number: int) -> None:
+    """Send a signal to each process that still exists and is ours."""
     for pid in pids:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended meanwhile
             os.kill(pid, number)
-            reached += 1
-        except (ProcessLookupError, PermissionError):  # ended meanwhile
-            continue
-    return reached
 
 
 def kill_below(*roots: int, seconds: float = 5.0) -> bool:
@@ -116,14 +112,13 @@ def kill_below(*roots: int, seconds: float = 5.0) -> bool:
 def reap() -> list[tuple[int, int]]:
     """Collect all children that have ended: (pid, wait status)."""
     ended: list[tuple[int, int]] = []
-    while True:
-        try:
+    with contextlib.suppress(ChildProcessError):  # there are none
+        while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return ended
-        if pid == 0:
-            return ended
-        ended.append((pid, status))
+            if pid == 0:
+                break
+            ended.append((pid, status))
+    return ended
 
 
 def exit_code(status: int) -> int:
@@ -133,13 +128,11 @@ def exit_code(status: int) -> int:
 
 def with_marker(marker: str) -> set[int]:
     """Return the processes whose environment at their exec held ``marker`` (``NAME=value``)."""
-    wanted = marker.encode()
-    found = set()
-    for pid in table():
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                if wanted in file.read().split(b"\0"):
-                    found.add(pid)
-        except OSError:  # ended, or not ours
-            continue
-    return found
+    return {pid for pid in table() if marker.encode() in _environment(pid)}
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # ended, or not ours
+        return []

@@ -3,7 +3,7 @@
 In: a bundle, faults. Out: the text of the run on ``stdout`` and job.sh's exit code; afterwards no process is left and
 no port taken, also when this process is killed (the controller ends when its standard input does). Example::
 
-    rehearse(Path("bundle"), faults=["decode_0:crash@5s"], stdout=sys.stdout)   # 74
+    rehearse(Path("bundle"), faults=["decode_0:crash@5s"], stdout=sys.stdout)  # 74
 """
 
 import json
@@ -101,7 +101,14 @@ class _Rehearsal:
         self.say()
         log = cluster.folder / "job.out"
         environment = {"SRTPLAN_OUTPUT": str(output), faults.VARIABLE: " ".join(map(str, self.faults))}
-        argv = ["sbatch", "--parsable", "--export=ALL", f"--output={log}", *self._limit(timeout), str(self.bundle / "job.sh")]
+        argv = [
+            "sbatch",
+            "--parsable",
+            "--export=ALL",
+            f"--output={log}",
+            *self._limit(timeout),
+            str(self.bundle / "job.sh"),
+        ]
         submitted = cluster.run(argv, cwd=cluster.folder, env=environment)
         job = cluster.state.job(submitted.stdout.strip())
         if submitted.returncode or job is None:
@@ -166,7 +173,9 @@ class _Rehearsal:
         latest = output / str(job.number) / "latest"
         status = _read_json(latest / "status.json")
         self.say()
-        self.say(f"Ended     {status.get('class') or job.state.lower()} (exit code {code}, Slurm says {job.state})")
+        self.say(
+            f"Ended     {status.get('class') or job.state.lower()} (exit code {code}, Slurm says {job.state})"
+        )
         if status.get("cause"):
             self.say(f"Cause     {status['cause']}")
         if latest.is_dir():
@@ -184,7 +193,9 @@ class _Rehearsal:
     def _left(self, cluster: StandInCluster) -> list[str]:
         """Return what outlived the rehearsal; nothing should."""
         problems = [f"process {pid}" for pid in sorted(cluster.leftovers())]
-        return problems + [f"port {port} on {address}" for address, port in network.listeners(cluster.block.number)]
+        return problems + [
+            f"port {port} on {address}" for address, port in network.listeners(cluster.block.number)
+        ]
 
 
 def _free_number(output: Path) -> int:
@@ -203,7 +214,9 @@ def _remove_scratch(number: int) -> None:
 
 def _read_plan(bundle: Path) -> dict[str, Any]:
     if not sys.platform.startswith("linux"):
-        raise RehearsalError("a rehearsal needs Linux: it uses /proc and the addresses 127.0.0.0/8 (a Linux VM or container will do)")
+        raise RehearsalError(
+            "a rehearsal needs Linux: it uses /proc and the addresses 127.0.0.0/8 (a Linux VM or container will do)"
+        )
     for name in ("job.sh", "plan.json"):
         if not (bundle / name).is_file():
             raise RehearsalError(f"{bundle} is no bundle: it has no {name} (srtplan compile makes one)")

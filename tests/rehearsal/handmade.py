@@ -113,7 +113,13 @@ TIERS = {"benchmark": 0, "frontend": 2, "worker": 3, "infra": 4}
 
 
 def write_bundle(
-    folder: Path, steps: list[Step], *, nodes: int, health: str = "", ports: tuple[tuple[int, int], ...] = (), grace: int = 30
+    folder: Path,
+    steps: list[Step],
+    *,
+    nodes: int,
+    health: str = "",
+    ports: tuple[tuple[int, int], ...] = (),
+    grace: int = 30,
 ) -> Path:
     """Write a bundle. `health` is a bash command that succeeds once all is ready; `ports` are waited for after infra."""
     (folder / "steps").mkdir(parents=True)
@@ -130,17 +136,26 @@ def write_bundle(
             where = ",".join(map(str, step.nodes))
             lines.append(f"launch {step.name} {where} {step.ntasks} {shlex.join(step.srun)}")
         if stage == "infra":
-            lines += [f'until timeout 1 bash -c ": </dev/tcp/${{IP[{n}]}}/{port}" 2>/dev/null; do watch; done' for n, port in ports]
+            lines += [
+                f'until timeout 1 bash -c ": </dev/tcp/${{IP[{n}]}}/{port}" 2>/dev/null; do watch; done'
+                for n, port in ports
+            ]
     lines += [f"until {health}; do watch; done"] if health else []
     lines.append('echo "ready"')
     benchmark = [step for step in steps if step.stage == "benchmark"]
     if benchmark:
         lines.append(f"launch benchmark {benchmark[0].nodes[0]} 1")
         lines.append('while kill -0 "${PID[benchmark]}" 2>/dev/null; do watch; done')
-        lines.append('wait "${PID[benchmark]}"; rc="$?"; if ((rc == 0)); then end 0 success "done"; else end "${rc}" benchmark "failed"; fi')
+        lines.append(
+            'wait "${PID[benchmark]}"; rc="$?"; if ((rc == 0)); then end 0 success "done"; else end "${rc}" benchmark "failed"; fi'
+        )
     else:
         lines.append("while true; do watch; done")
-    job = JOB.replace("@NODES@", str(nodes)).replace("@LAUNCHES@", "\n".join(lines)).replace("@GRACE@", str(grace))
+    job = (
+        JOB.replace("@NODES@", str(nodes))
+        .replace("@LAUNCHES@", "\n".join(lines))
+        .replace("@GRACE@", str(grace))
+    )
     (folder / "job.sh").write_text(job)
     plan = {
         "format": "srtplan.plan/1", "name": "handmade", "served_model_name": "m", "engine": "sglang", "frontend": "sglang",
@@ -198,7 +213,9 @@ def dynamo_bundle(folder: Path, kind: str = "sglang", **options: int) -> Path:
         ),
     ]  # fmt: skip
     counts = """grep -o '"endpoint":"generate"' | wc -l"""
-    health = " && ".join(f'[[ $(curl -s "http://${{IP[{n}]}}:8080/health" | {counts}) == 3 ]]' for n in (1, 2))
+    health = " && ".join(
+        f'[[ $(curl -s "http://${{IP[{n}]}}:8080/health" | {counts}) == 3 ]]' for n in (1, 2)
+    )
     health += ' && curl -sf "http://${IP[0]}:8000/v1/models" | grep -q m'
     bundle = write_bundle(folder, steps, nodes=3, health=health, ports=((0, 4222), (0, 2379)), **options)
     (bundle / "nginx.conf").write_text(

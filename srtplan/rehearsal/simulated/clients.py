@@ -16,24 +16,22 @@ from srtplan.rehearsal.simulated.load import Load, Run, deviation, drive, mean, 
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json
 
-PATHS = {"sglang": "/generate", "sglang-native": "/generate", "sglang-oai-chat": "/v1/chat/completions", "openai-chat": "/v1/chat/completions"}
+PATHS = {
+    "sglang": "/generate",
+    "sglang-native": "/generate",
+    "sglang-oai-chat": "/v1/chat/completions",
+    "openai-chat": "/v1/chat/completions",
+}
 COMPLETIONS = "/v1/completions"
 EVALUATED = 4
 
 
 def _base(flags: Flags, port: int) -> str:
-    url = flags.text("base-url") or f"http://{flags.text('host', default='127.0.0.1')}:{flags.text('port', default=str(port))}"
+    url = (
+        flags.text("base-url")
+        or f"http://{flags.text('host', default='127.0.0.1')}:{flags.text('port', default=str(port))}"
+    )
     return url.rstrip("/")
-
-
-async def _model(program: Program, base: str, given: str) -> str:
-    """Return the model to ask for: the given one, else the first that the server lists."""
-    if given:
-        return given
-    _, value = await webclient.fetch(program.naming, f"{base}/v1/models")
-    data = value.get("data") if isinstance(value, dict) else None
-    first = data[0] if isinstance(data, list) and data else None
-    return str(first["id"]) if isinstance(first, dict) else ""
 
 
 async def _start(program: Program) -> None:
@@ -92,19 +90,31 @@ async def bench_sglang(program: Program, flags: Flags) -> int:
     """Be ``python3 -m sglang.bench_serving``."""
     await _start(program)
     backend, base = flags.text("backend", default="sglang"), _base(flags, 30000)
-    model = await _model(program, base, flags.text("served-model-name", "model"))
+    model = flags.text("served-model-name", "model") or await webclient.first_model(program.naming, base)
     width = flags.number("max-concurrency", default=0)
-    shape = (flags.number("random-input-len", "random-input", default=1024), flags.number("random-output-len", "random-output", default=1024))
-    load = Load(base + PATHS.get(backend, COMPLETIONS), model, *shape, flags.number("num-prompts", default=1000), width)
+    shape = (
+        flags.number("random-input-len", "random-input", default=1024),
+        flags.number("random-output-len", "random-output", default=1024),
+    )
+    load = Load(
+        base + PATHS.get(backend, COMPLETIONS),
+        model,
+        *shape,
+        flags.number("num-prompts", default=1000),
+        width,
+    )
     warmups = flags.number("warmup-requests", default=1)
     if warmups and not (await drive(program, Load(load.url, model, *shape, warmups, warmups))).good:
-        program.say("ValueError: Warmup failed - Please make sure benchmark arguments are correctly specified.")
+        program.say(
+            "ValueError: Warmup failed - Please make sure benchmark arguments are correctly specified."
+        )
         return 1
     run = await drive(program, load)
     record: dict[str, Json] = {
         "backend": backend, "dataset_name": flags.text("dataset-name", default="sharegpt"),
         "request_rate": flags.text("request-rate", default="inf"), "max_concurrency": width or None,
-        "random_input_len": shape[0], "random_output_len": shape[1], "random_range_ratio": float(flags.text("random-range-ratio", default="0")),
+        "random_input_len": shape[0], "random_output_len": shape[1],
+        "random_range_ratio": float(flags.text("random-range-ratio", default="0")),
         "total_output_tokens_retokenized": sum(r.output_tokens for r in run.good),
         "input_throughput": sum(r.input_tokens for r in run.good) / run.seconds,
         "concurrency": sum(r.latency for r in run.good) / run.seconds, "accept_length": None,
@@ -119,16 +129,20 @@ async def bench_vllm(program: Program, flags: Flags) -> int:
     """Be ``vllm bench serve``, or TensorRT-LLM's ``benchmark_serving``, which has the same options and file."""
     await _start(program)
     backend, base = flags.text("backend", "endpoint-type", default="openai"), _base(flags, 8000)
-    model = await _model(program, base, flags.text("served-model-name", "model"))
+    model = flags.text("served-model-name", "model") or await webclient.first_model(program.naming, base)
     width = flags.number("max-concurrency", default=0)
     shape = (flags.number("random-input-len", default=1024), flags.number("random-output-len", default=128))
     url = base + flags.text("endpoint", default=PATHS.get(backend, COMPLETIONS))
     if not (await drive(program, Load(url, model, *shape, 1, 1))).good:
-        program.say("ValueError: Initial test run failed - Please make sure benchmark arguments are correctly specified.")
+        program.say(
+            "ValueError: Initial test run failed - Please make sure benchmark arguments are correctly specified."
+        )
         return 1
     run = await drive(program, Load(url, model, *shape, flags.number("num-prompts", default=1000), width))
     if flags.has("save-result"):
-        _save_vllm(program, flags, run, {"backend": backend, "model_id": model, "max_concurrency": width or None})
+        _save_vllm(
+            program, flags, run, {"backend": backend, "model_id": model, "max_concurrency": width or None}
+        )
     return _verdict(program, run)
 
 
@@ -159,7 +173,9 @@ async def bench_aiperf(program: Program, flags: Flags) -> int:
     base = flags.text("u", "url", default="http://localhost:8000")
     base = (base if "://" in base else f"http://{base}").rstrip("/")
     kind = flags.text("endpoint-type", default="chat")
-    path = flags.text("endpoint", "custom-endpoint", default="/v1/chat/completions" if kind == "chat" else COMPLETIONS)
+    path = flags.text(
+        "endpoint", "custom-endpoint", default="/v1/chat/completions" if kind == "chat" else COMPLETIONS
+    )
     model = flags.text("m", "model", "model-names")
     width = flags.number("concurrency", default=1)
     load = Load(
@@ -174,7 +190,14 @@ async def bench_aiperf(program: Program, flags: Flags) -> int:
     run = await drive(program, load)
     folder = Path(flags.text("artifact-dir", "output-artifact-dir", default="artifacts"))
     metrics = _aiperf_metrics(run)
-    whole = {"schema_version": "1.4", "aiperf_version": "0.13.0", **metrics, "was_cancelled": False, "is_complete": True, "error_summary": []}
+    whole = {
+        "schema_version": "1.4",
+        "aiperf_version": "0.13.0",
+        **metrics,
+        "was_cancelled": False,
+        "is_complete": True,
+        "error_summary": [],
+    }
     _write(program, str(folder / "profile_export_aiperf.json"), json.dumps(whole, indent=2))
     _write_csv(program, folder / "profile_export_aiperf.csv", metrics)
     return _verdict(program, run)
@@ -191,7 +214,8 @@ def _aiperf_metrics(run: Run) -> dict[str, Json]:
         "total_osl": ("tokens", received),
     }  # fmt: skip
     spread = {
-        "request_latency": ("ms", [r.latency * 1000 for r in good]), "time_to_first_token": ("ms", [r.ttft * 1000 for r in good]),
+        "request_latency": ("ms", [r.latency * 1000 for r in good]),
+        "time_to_first_token": ("ms", [r.ttft * 1000 for r in good]),
         "inter_token_latency": ("ms", [r.tpot * 1000 for r in good]),
         "output_token_throughput_per_user": ("tokens/sec/user", [1 / r.tpot for r in good if r.tpot]),
         "output_sequence_length": ("tokens", [float(r.output_tokens) for r in good]),
@@ -206,7 +230,13 @@ def _aiperf_metrics(run: Run) -> dict[str, Json]:
 def _statistics(unit: str, values: list[float]) -> Json:
     found: dict[str, Json] = {"unit": unit, "avg": mean(values)}
     found |= {f"p{p}": percentile(values, p) for p in (1, 5, 10, 25, 50, 75, 90, 95, 99)}
-    return found | {"min": min(values), "max": max(values), "std": deviation(values), "count": len(values), "sum": sum(values)}
+    return found | {
+        "min": min(values),
+        "max": max(values),
+        "std": deviation(values),
+        "count": len(values),
+        "sum": sum(values),
+    }
 
 
 def _write_csv(program: Program, path: Path, metrics: dict[str, Json]) -> None:
@@ -221,10 +251,12 @@ async def run_eval(program: Program, flags: Flags) -> int:
     """Be ``python3 -m sglang.test.run_eval``: a few chat requests and a score file in /tmp."""
     await _start(program)
     base = _base(flags, 30000)
-    model = await _model(program, base, flags.text("model"))
+    model = flags.text("model") or await webclient.first_model(program.naming, base)
     name = flags.text("eval-name", default="mmlu")
     count = min(EVALUATED, flags.number("num-examples", default=EVALUATED))
-    run = await drive(program, Load(f"{base}/v1/chat/completions", model, 64, 16, count, count, is_streamed=False))
+    run = await drive(
+        program, Load(f"{base}/v1/chat/completions", model, 64, 16, count, count, is_streamed=False)
+    )
     if run.good:
         score = json.dumps({"score": 1.0, "score:std": 0.0, "latency": run.seconds, "output_throughput": 0.0})
         _write(program, f"/tmp/{name}_{model.replace('/', '_')}.json", score)  # noqa: S108 (where the real one writes)

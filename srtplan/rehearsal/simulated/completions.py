@@ -19,7 +19,11 @@ DEFAULT_TOKENS = 16
 
 def is_completion(request: Request) -> bool:
     """Tell whether a request asks for tokens."""
-    return request.method == "POST" and request.path in {"/v1/completions", "/v1/chat/completions", "/generate"}
+    return request.method == "POST" and request.path in {
+        "/v1/completions",
+        "/v1/chat/completions",
+        "/generate",
+    }
 
 
 def _prompt_tokens(body: dict[str, Json]) -> int:
@@ -28,7 +32,9 @@ def _prompt_tokens(body: dict[str, Json]) -> int:
         return len(prompt)
     messages = body.get("messages")
     if isinstance(messages, list):
-        prompt = " ".join(str(message.get("content", "")) for message in messages if isinstance(message, dict))
+        prompt = " ".join(
+            str(message.get("content", "")) for message in messages if isinstance(message, dict)
+        )
     return len(str(prompt).split())
 
 
@@ -45,7 +51,15 @@ def answer(request: Request, model: str) -> Response:
     body = request.json()
     asked = body.get("model", model)
     if asked != model and request.path != "/generate":
-        return Response({"object": "error", "message": f"The model `{asked}` does not exist.", "type": "NotFoundError", "code": 404}, 404)
+        return Response(
+            {
+                "object": "error",
+                "message": f"The model `{asked}` does not exist.",
+                "type": "NotFoundError",
+                "code": 404,
+            },
+            404,
+        )
     shape = _Shape(request.path, model, _prompt_tokens(body), wanted_tokens(body))
     if body.get("stream"):
         options = body.get("stream_options")
@@ -62,7 +76,11 @@ class _Shape:
         self.created = int(time.clock_gettime(time.CLOCK_REALTIME))
 
     def usage(self) -> Json:
-        return {"prompt_tokens": self.prompt, "completion_tokens": self.tokens, "total_tokens": self.prompt + self.tokens}
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.tokens,
+            "total_tokens": self.prompt + self.tokens,
+        }
 
     def _frame(self, kind: str, choices: list[Json], usage: Json) -> dict[str, Json]:
         return {
@@ -75,25 +93,45 @@ class _Shape:
         text = " token" * count
         reason = "length" if is_last else None
         if self.path == "/generate":
-            return {"text": text, "meta_info": {"completion_tokens": self.tokens, "finish_reason": {"type": reason}}}
+            return {
+                "text": text,
+                "meta_info": {"completion_tokens": self.tokens, "finish_reason": {"type": reason}},
+            }
         if "chat" in self.path:
-            choice: Json = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": reason}
+            choice: Json = {
+                "index": 0,
+                "delta": {"role": "assistant", "content": text},
+                "finish_reason": reason,
+            }
             return self._frame("chat.completion.chunk", [choice], None)
-        return self._frame("text_completion", [{"index": 0, "text": text, "logprobs": None, "finish_reason": reason}], None)
+        return self._frame(
+            "text_completion", [{"index": 0, "text": text, "logprobs": None, "finish_reason": reason}], None
+        )
 
     def end(self) -> Json:
         """Return the chunk that carries the usage."""
-        return self._frame("chat.completion.chunk" if "chat" in self.path else "text_completion", [], self.usage())
+        return self._frame(
+            "chat.completion.chunk" if "chat" in self.path else "text_completion", [], self.usage()
+        )
 
     def whole(self) -> Json:
         """Return the answer that is not streamed."""
         text = " token" * self.tokens
         if self.path == "/generate":
-            return {"text": text, "meta_info": {"prompt_tokens": self.prompt, "completion_tokens": self.tokens}}
+            return {
+                "text": text,
+                "meta_info": {"prompt_tokens": self.prompt, "completion_tokens": self.tokens},
+            }
         if "chat" in self.path:
-            choice: Json = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "length"}
+            choice: Json = {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": "length",
+            }
             return self._frame("chat.completion", [choice], self.usage())
-        return self._frame("text_completion", [{"index": 0, "text": text, "finish_reason": "length"}], self.usage())
+        return self._frame(
+            "text_completion", [{"index": 0, "text": text, "finish_reason": "length"}], self.usage()
+        )
 
 
 async def _stream(shape: _Shape, *, has_usage: bool) -> AsyncIterator[bytes]:
@@ -115,5 +153,12 @@ def event(value: Json) -> bytes:
 
 def models(name: str, owner: str) -> Response:
     """Return the answer to ``GET /v1/models``."""
-    card: Json = {"id": name, "object": "model", "created": 0, "owned_by": owner, "root": name, "max_model_len": 131072}
+    card: Json = {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": owner,
+        "root": name,
+        "max_model_len": 131072,
+    }
     return Response({"object": "list", "data": [card] if name else []})

@@ -12,6 +12,7 @@ from typing import Any
 
 from srtplan.rehearsal.simulated import webclient
 from srtplan.rehearsal.simulated.flags import Flags
+from srtplan.rehearsal.simulated.naming import ANY
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json
 
@@ -82,20 +83,30 @@ class _Registry:
         writer.write(json.dumps(list(self.instances.values())).encode() + b"\n")
 
     def _http(self, path: str, writer: asyncio.StreamWriter) -> None:
-        answers: dict[str, Json] = {"/health": {"health": "true", "reason": ""}, "/version": {"etcdserver": "3.5.21", "etcdcluster": "3.5.0"}}
+        answers: dict[str, Json] = {
+            "/health": {"health": "true", "reason": ""},
+            "/version": {"etcdserver": "3.5.21", "etcdcluster": "3.5.0"},
+        }
         body = json.dumps(answers.get(path, {})).encode()
         status = "200 OK" if path in answers and self.program.is_ready else "404 Not Found"
-        writer.write(f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+        writer.write(
+            f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+        )
 
 
 async def serve_etcd(program: Program, flags: Flags) -> int:
     """Be ``etcd --listen-client-urls http://HOST:PORT[,...]``."""
     registry = _Registry(program)
     await program.load(["starting etcd (simulated)"])
-    for which, default in (("listen-client-urls", "http://localhost:2379"), ("listen-peer-urls", "http://localhost:2380")):
+    for which, default in (
+        ("listen-client-urls", "http://localhost:2379"),
+        ("listen-peer-urls", "http://localhost:2380"),
+    ):
         for url in flags.text(which, default=default).split(","):
             host, port, _ = webclient.split(url)
-            program.servers.append(await asyncio.start_server(registry.connected, program.naming.bind(host), port, limit=1 << 20))
+            program.servers.append(
+                await asyncio.start_server(registry.connected, program.naming.bind(host), port, limit=1 << 20)
+            )
             program.say(f"serving {'client' if 'client' in which else 'peer'} traffic on {host}:{port}")
     program.say("ready to serve client requests")
     await program.stopped()
@@ -104,11 +115,13 @@ async def serve_etcd(program: Program, flags: Flags) -> int:
 
 async def serve_nats(program: Program, flags: Flags) -> int:
     """Be ``nats-server [-js] [-a HOST] [-p PORT] [-m PORT] [-c FILE]``."""
-    host, port = flags.text("a", "addr", "net", default="0.0.0.0"), flags.number("p", "port", default=4222)  # noqa: S104
+    host, port = flags.text("a", "addr", "net", default=ANY), flags.number("p", "port", default=4222)
     await program.load(["Starting nats-server (simulated)"])
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b'INFO {"server_id":"SIM","version":"2.10.28","jetstream":true,"max_payload":1048576}\r\n')
+        writer.write(
+            b'INFO {"server_id":"SIM","version":"2.10.28","jetstream":true,"max_payload":1048576}\r\n'
+        )
         while line := await reader.readline():
             if line.startswith(b"PING"):
                 writer.write(b"PONG\r\n")
@@ -118,7 +131,11 @@ async def serve_nats(program: Program, flags: Flags) -> int:
     if flags.has("m", "http-port"):
         registry = _Registry(program)
         monitor = program.naming.bind(host)
-        program.servers.append(await asyncio.start_server(registry.connected, monitor, flags.number("m", "http-port", default=8222)))
+        program.servers.append(
+            await asyncio.start_server(
+                registry.connected, monitor, flags.number("m", "http-port", default=8222)
+            )
+        )
     program.say(f"Listening for client connections on {host}:{port}")
     program.say("Server is ready")
     await program.stopped()
@@ -149,7 +166,9 @@ class Connection:
     def _watch(self, work: Coroutine[Any, Any, None]) -> None:
         self.program.background.add(asyncio.ensure_future(work))
 
-    async def _reach(self, what: str, url: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _reach(
+        self, what: str, url: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         place = webclient.split(url, port)[:2]
         loop = asyncio.get_running_loop()
         end = loop.time() + CONNECT_S
@@ -158,7 +177,9 @@ class Connection:
                 return await webclient.connect(self.program.naming, *place)
             except OSError as error:
                 if loop.time() >= end or self.program.is_stopping:
-                    self.program.fail(1, f"ConnectionError: unable to connect to {what} at {url}: {error}")
+                    self.program.exit_with(
+                        1, f"ConnectionError: unable to connect to {what} at {url}: {error}"
+                    )
             await asyncio.sleep(RETRY_S)
 
     async def _drain(self, reader: asyncio.StreamReader, what: str) -> None:
@@ -166,7 +187,9 @@ class Connection:
             pass
         await self._lost(what)
 
-    async def _read(self, reader: asyncio.StreamReader, changed: Callable[[list[Instance]], None] | None) -> None:
+    async def _read(
+        self, reader: asyncio.StreamReader, changed: Callable[[list[Instance]], None] | None
+    ) -> None:
         while line := await reader.readline():
             if changed is not None:
                 changed(json.loads(line))
@@ -176,7 +199,7 @@ class Connection:
         self.program.say(f"WARN lost the connection to {what}")
         await asyncio.sleep(LEASE_S)
         if not self.program.is_stopping:
-            self.program.fail(1, f"ERROR lease lost: {what} is gone, shutting down the runtime")
+            self.program.exit_with(1, f"ERROR lease lost: {what} is gone, shutting down the runtime")
 
     def register(self, instance: Instance) -> None:
         """Announce an instance for as long as this process lives."""

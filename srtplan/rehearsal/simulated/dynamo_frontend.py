@@ -12,6 +12,7 @@ from srtplan.rehearsal.simulated.discovery import Connection, Instance
 from srtplan.rehearsal.simulated.engine import until_stopped
 from srtplan.rehearsal.simulated.flags import Flags
 from srtplan.rehearsal.simulated.forward import forward
+from srtplan.rehearsal.simulated.naming import ANY
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json, Request, Response
 
@@ -37,7 +38,11 @@ class _Frontend:
         if request.path in {"/health", "/live"}:
             if not self.program.is_ready:
                 return Response({"status": "unhealthy", "message": "a fault of this rehearsal"}, 503)
-            return self._health() if request.path == "/health" else Response({"status": "live", "message": "Service is live"})
+            return (
+                self._health()
+                if request.path == "/health"
+                else Response({"status": "live", "message": "Service is live"})
+            )
         if request.path == "/v1/models":
             return completions.models(self._model(), "nvidia")
         if request.path == "/metrics":
@@ -58,23 +63,31 @@ class _Frontend:
         for instance in self.instances:
             names = instance["endpoints"]
             rows += [_row(instance, str(name)) for name in (names if isinstance(names, list) else [])]
-        endpoints: list[Json] = sorted({f"dyn://{r['namespace']}.{r['component']}.{r['endpoint']}" for r in rows if isinstance(r, dict)})  # type: ignore[assignment]
+        endpoints: list[Json] = sorted(
+            {f"dyn://{r['namespace']}.{r['component']}.{r['endpoint']}" for r in rows if isinstance(r, dict)}
+        )  # type: ignore[assignment]
         return Response({"status": "healthy", "endpoints": endpoints, "instances": rows})
 
     async def _complete(self, request: Request) -> Response:
         body = request.json()
         if not self._model() or body.get("model") != self._model():
-            return Response({"message": f"Model not found: {body.get('model')}", "type": "Not Found", "code": 404}, 404)
+            return Response(
+                {"message": f"Model not found: {body.get('model')}", "type": "Not Found", "code": 404}, 404
+            )
         number = next(self.turn)
         prefill, decode = self._serving(is_prefill=True), self._serving(is_prefill=False)
         if prefill:
             chosen = prefill[number % len(prefill)]
             await webclient.fetch(
-                self.program.naming, f"http://{chosen['address']}{request.path}", body | {"max_tokens": 1, "stream": False}
+                self.program.naming,
+                f"http://{chosen['address']}{request.path}",
+                body | {"max_tokens": 1, "stream": False},
             )
             if chosen["bootstrap"]:
                 body |= {"bootstrap_host": chosen["host"], "bootstrap_port": chosen["bootstrap"]}
-        return await forward(self.program.naming, f"http://{decode[number % len(decode)]['address']}{request.path}", body)
+        return await forward(
+            self.program.naming, f"http://{decode[number % len(decode)]['address']}{request.path}", body
+        )
 
 
 def _row(instance: Instance, endpoint: str) -> Json:
@@ -93,8 +106,10 @@ async def serve_frontend(program: Program, flags: Flags) -> int:
     connection = Connection(program)
     await program.load(["dynamo.frontend (simulated)"])
     await connection.open(frontend.changed)
-    host = flags.text("http-host", default=program.environment.get("DYN_HTTP_HOST", "0.0.0.0"))  # noqa: S104
+    host = flags.text("http-host", default=program.environment.get("DYN_HTTP_HOST", ANY))
     port = flags.number("http-port", default=int(program.environment.get("DYN_HTTP_PORT", "8000")))
-    server = await webserver.serve(program.naming.bind(re.sub(r"^https?://", "", host)), port, frontend.handle)
+    server = await webserver.serve(
+        program.naming.bind(re.sub(r"^https?://", "", host)), port, frontend.handle
+    )
     program.say(f"HTTP service listening on {host}:{port}")
     return await until_stopped(program, server)

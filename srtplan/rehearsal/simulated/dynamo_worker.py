@@ -9,15 +9,21 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
-from srtplan.rehearsal.simulated import completions, engine, webclient, webserver
+from srtplan.rehearsal.simulated import engine, webclient, webserver
 from srtplan.rehearsal.simulated.discovery import Connection, Instance
 from srtplan.rehearsal.simulated.flags import Flags
 from srtplan.rehearsal.simulated.mpi import join_mpi
+from srtplan.rehearsal.simulated.naming import ANY
 from srtplan.rehearsal.simulated.openai_servers import join_vllm, require_file
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json, Request, Response
 
-LINES = {"sglang": engine.SGLANG_LINES, "vllm": engine.VLLM_LINES, "trtllm": engine.TRTLLM_LINES, "mocker": ["mocker: {args}"]}
+LINES = {
+    "sglang": engine.SGLANG_LINES,
+    "vllm": engine.VLLM_LINES,
+    "trtllm": engine.TRTLLM_LINES,
+    "mocker": ["mocker: {args}"],
+}
 EXTRA = {"sglang": [], "vllm": ["clear_kv_blocks"], "trtllm": ["clear_kv_blocks"], "mocker": []}
 HEALTH_POLL_S = 0.2
 
@@ -38,7 +44,10 @@ async def serve_worker(program: Program, flags: Flags, kind: str) -> int:
     plane = await webserver.serve(program.naming.own.address, 0, inner.handle)
     port = plane.sockets[0].getsockname()[1]
     workers = flags.number("num-workers", default=1) if kind == "mocker" else 1
-    instances = [_instance(program, kind, mode, model, f"{program.naming.own.address}:{port}", bootstrap, i) for i in range(workers)]
+    instances = [
+        _instance(program, kind, mode, model, f"{program.naming.own.address}:{port}", bootstrap, i)
+        for i in range(workers)
+    ]
     for instance in instances:
         connection.register(instance)
     program.say(f"registered {instances[0]['component']}.generate, model {model}")
@@ -56,7 +65,9 @@ def _mode(flags: Flags) -> str:
     return flags.text("disaggregation-mode", default="agg")
 
 
-def _instance(program: Program, kind: str, mode: str, model: str, address: str, bootstrap: int, index: int) -> Instance:  # noqa: PLR0913, PLR0917
+def _instance(
+    program: Program, kind: str, mode: str, model: str, address: str, bootstrap: int, index: int
+) -> Instance:
     """Return what a worker announces: ``kind`` decides the component of a worker that is no prefill worker."""
     component = "prefill" if mode == "prefill" else "tensorrt_llm" if kind == "trtllm" else "backend"
     number = abs(hash((address, program.step, index))) % (1 << 62) + (1 << 62)
@@ -72,7 +83,7 @@ async def _bootstrap(program: Program, flags: Flags, kind: str, mode: str) -> in
     if kind != "sglang" or mode != "prefill":
         return 0
     port = flags.number("disaggregation-bootstrap-port", default=0)
-    server = await engine.open_port(program, "0.0.0.0", port)  # noqa: S104
+    server = await engine.open_port(program, ANY, port)
     return int(server.sockets[0].getsockname()[1])
 
 
@@ -81,7 +92,9 @@ async def _open_side_ports(program: Program, flags: Flags) -> list[asyncio.Serve
     servers = []
     port = int(program.environment.get("DYN_SYSTEM_PORT", "-1"))
     if port >= 0:
-        servers.append(await webserver.serve(program.naming.bind("0.0.0.0"), port, lambda request: _system(program, request)))  # noqa: S104
+        servers.append(
+            await webserver.serve(program.naming.bind(ANY), port, lambda request: _system(program, request))
+        )
     events = flags.text("kv-events-config")
     if events.startswith("{") and "endpoint" in json.loads(events):
         place = webclient.split(json.loads(events)["endpoint"])
@@ -89,7 +102,7 @@ async def _open_side_ports(program: Program, flags: Flags) -> list[asyncio.Serve
     for name in ("DYN_VLLM_KV_EVENT_PORT", "VLLM_NIXL_SIDE_CHANNEL_PORT"):
         number = program.environment.get(name)
         if number and not events:
-            servers.append(await engine.open_port(program, "0.0.0.0", int(number)))  # noqa: S104
+            servers.append(await engine.open_port(program, ANY, int(number)))
     return servers
 
 

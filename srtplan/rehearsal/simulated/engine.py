@@ -20,9 +20,18 @@ SGLANG_LINES = [
     "KV Cache is allocated. #tokens: 1048576",
     "Capture cuda graph end. Time elapsed: 0.2 s",
 ]
-VLLM_LINES = ["Initializing an engine with config: {args}", "Loading weights took 0.5 seconds", "Graph capturing finished in 0.2 secs"]
-TRTLLM_LINES = ["[TRT-LLM] [I] Using config: {args}", "[TRT-LLM] [I] Prefetching checkpoint files.", "[TRT-LLM] [I] KV cache allocated"]
+VLLM_LINES = [
+    "Initializing an engine with config: {args}",
+    "Loading weights took 0.5 seconds",
+    "Graph capturing finished in 0.2 secs",
+]
+TRTLLM_LINES = [
+    "[TRT-LLM] [I] Using config: {args}",
+    "[TRT-LLM] [I] Prefetching checkpoint files.",
+    "[TRT-LLM] [I] KV cache allocated",
+]
 DEFAULT_BOOTSTRAP = 8998
+VERSION = "0.0.0-simulated"
 HEALTH = {"/health", "/health_generate", "/ping", "/readyz", "/livez"}
 
 
@@ -39,7 +48,10 @@ class Engine:
         if self.program.is_stalled:
             await self.program.stopped()
         if bool(self.flags.has("grpc-mode")) != (request.headers.get("x-simulated-transport") == "grpc"):
-            return Response({"error": "this server speaks gRPC" if self.flags.has("grpc-mode") else "not a gRPC server"}, 400)
+            return Response(
+                {"error": "this server speaks gRPC" if self.flags.has("grpc-mode") else "not a gRPC server"},
+                400,
+            )
         if request.path in HEALTH:
             return Response(text="") if self.program.is_ready else Response(text="unhealthy", status=503)
         if completions.is_completion(request):
@@ -52,7 +64,9 @@ class Engine:
         host, port = body.get("bootstrap_host"), body.get("bootstrap_port")
         if self.mode == "decode" and host is not None:
             try:
-                _, writer = await webclient.connect(self.program.naming, str(host), int(str(port or DEFAULT_BOOTSTRAP)))
+                _, writer = await webclient.connect(
+                    self.program.naming, str(host), int(str(port or DEFAULT_BOOTSTRAP))
+                )
                 writer.close()
             except OSError as error:
                 message = f"KVTransferError: failed to reach the bootstrap server {host}:{port}: {error}"
@@ -61,32 +75,38 @@ class Engine:
         return completions.answer(request, self.model)
 
     def _inform(self, request: Request) -> Response:
-        info: dict[str, Json] = {
-            "model_path": self.flags.text("model-path", "model"), "tokenizer_path": self.flags.text("model-path", "model"),
-            "served_model_name": self.model, "is_generation": True,
-        }  # fmt: skip
-        tp = self.flags.number("tensor-parallel-size", "tp-size", "tp", default=1)
-        match request.path:
-            case "/v1/models":
-                return completions.models(self.model, "sglang")
-            case "/get_model_info" | "/model_info":
-                return Response(info)
-            case "/get_server_info" | "/server_info":
-                mode = self.mode if self.mode in {"prefill", "decode"} else "null"
-                return Response(
-                    info | {"tp_size": tp, "dp_size": self.flags.number("data-parallel-size", "dp-size", default=1),
-                            "disaggregation_mode": mode, "version": "0.0.0-simulated", "internal_states": [{}]}
-                )  # fmt: skip
-            case "/start_profile" | "/stop_profile" if request.method == "POST":
-                return self._profile(request)
-            case "/metrics":
-                return Response(text="# simulated\n")
-            case "/flush_cache":
-                return Response(text="Cache flushed.")
-            case "/version":
-                return Response({"version": "0.0.0-simulated"})
-            case _:
-                return Response({"detail": "Not Found"}, 404)
+        """Answer what tells about the server, and the profiler's two calls."""
+        if request.method == "POST" and request.path in {"/start_profile", "/stop_profile"}:
+            return self._profile(request)
+        if request.path == "/v1/models":
+            return completions.models(self.model, "sglang")
+        info = self._info()
+        known = {
+            **dict.fromkeys(("/get_model_info", "/model_info"), Response(info)),
+            **dict.fromkeys(("/get_server_info", "/server_info"), Response(info | self._server_info())),
+            "/metrics": Response(text="# simulated\n"),
+            "/flush_cache": Response(text="Cache flushed."),
+            "/version": Response({"version": VERSION}),
+        }
+        return known.get(request.path, Response({"detail": "Not Found"}, 404))
+
+    def _info(self) -> dict[str, Json]:
+        path = self.flags.text("model-path", "model")
+        return {
+            "model_path": path,
+            "tokenizer_path": path,
+            "served_model_name": self.model,
+            "is_generation": True,
+        }
+
+    def _server_info(self) -> dict[str, Json]:
+        return {
+            "tp_size": self.flags.number("tensor-parallel-size", "tp-size", "tp", default=1),
+            "dp_size": self.flags.number("data-parallel-size", "dp-size", default=1),
+            "disaggregation_mode": self.mode if self.mode in {"prefill", "decode"} else "null",
+            "version": VERSION,
+            "internal_states": [{}],
+        }
 
     def _profile(self, request: Request) -> Response:
         is_start = request.path == "/start_profile"
@@ -98,7 +118,9 @@ class Engine:
 async def serve_sglang(program: Program, flags: Flags) -> int:
     """Be ``python3 -m sglang.launch_server``."""
     if not flags.text("model-path", "model"):
-        program.fail(2, "launch_server.py: error: the following arguments are required: --model-path/--model")
+        program.exit_with(
+            2, "launch_server.py: error: the following arguments are required: --model-path/--model"
+        )
     model = flags.text("served-model-name", default=flags.text("model-path", "model"))
     mode = flags.text("disaggregation-mode", default="null")
     if await join_sglang(program, flags):

@@ -18,7 +18,9 @@ async def forward(naming: Naming, url: str, value: Json, headers: dict[str, str]
             return Response(stream=answer.chunks(), status=answer.status)
         body = await answer.body()
     except (OSError, EOFError) as error:
-        return Response({"error": {"message": f"{url}: {error}", "type": "service_unavailable", "code": 503}}, 503)
+        return Response(
+            {"error": {"message": f"{url}: {error}", "type": "service_unavailable", "code": 503}}, 503
+        )
     try:
         return Response(json.loads(body or b"null"), answer.status)
     except ValueError:

@@ -18,6 +18,7 @@ from srtplan.rehearsal.simulated.webserver import Json
 MAX_REQUESTS = 48
 MAX_CONCURRENCY = 16
 TIMEOUT_S = 60.0
+OK = 200
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,22 @@ class Load:
         """Return the body of one request, in the shape of its interface."""
         prompt = "w " * self.input_tokens
         if self.url.endswith("/generate"):
-            return {"text": prompt, "sampling_params": {"max_new_tokens": self.output_tokens}, "stream": self.is_streamed}
-        common: dict[str, Json] = {"model": self.model, "max_tokens": self.output_tokens, "stream": self.is_streamed, "temperature": 0.0}
+            return {
+                "text": prompt,
+                "sampling_params": {"max_new_tokens": self.output_tokens},
+                "stream": self.is_streamed,
+            }
+        common: dict[str, Json] = {
+            "model": self.model,
+            "max_tokens": self.output_tokens,
+            "stream": self.is_streamed,
+            "temperature": 0.0,
+        }
         if self.is_streamed:
             common["stream_options"] = {"include_usage": True}
-        return common | ({"messages": [{"role": "user", "content": prompt}]} if "chat" in self.url else {"prompt": prompt})
+        return common | (
+            {"messages": [{"role": "user", "content": prompt}]} if "chat" in self.url else {"prompt": prompt}
+        )
 
 
 @dataclass
@@ -79,7 +91,9 @@ async def drive(program: Program, load: Load) -> Run:
     total = min(load.requests, int(program.environment.get("SRT_REHEARSAL_MAX_REQUESTS", MAX_REQUESTS)))
     width = max(1, min(load.concurrency or total, MAX_CONCURRENCY))
     if total < load.requests or width < load.concurrency:
-        program.say(f"rehearsal: sends {total} of {load.requests} requests, {width} at a time instead of {load.concurrency}")
+        program.say(
+            f"rehearsal: sends {total} of {load.requests} requests, {width} at a time instead of {load.concurrency}"
+        )
     gate = asyncio.Semaphore(width)
 
     async def one() -> Result:
@@ -103,7 +117,7 @@ async def _request(program: Program, load: Load) -> Result:
 
 async def _receive(program: Program, load: Load, result: Result, start: float) -> None:
     answer = await webclient.send(program.naming, load.url, load.body())
-    if answer.status != 200:  # noqa: PLR2004
+    if answer.status != OK:
         result.error = f"HTTP {answer.status}: {(await answer.body()).decode(errors='replace')[:200]}"
         return
     last = start

@@ -14,13 +14,20 @@ POLL_S = 0.1
 
 async def join_mpi(program: Program) -> None:
     """As rank 0: wait for all other ranks of the step."""
-    text, count = program.environment.get("SRT_REHEARSAL_STEP", ""), int(program.environment.get("SLURM_NTASKS", "1"))
+    text, count = (
+        program.environment.get("SRT_REHEARSAL_STEP", ""),
+        int(program.environment.get("SLURM_NTASKS", "1")),
+    )
     if not text or count <= 1:
         return
     mpi_rank.arrive(text, program.rank)
     program.say(f"MPI: waiting for {count} ranks")
-    while len(list(Path(text).glob("mpi.*"))) < count:
+    while _arrived(text) < count:
         if program.is_stopping:
             await program.finish()
         await asyncio.sleep(POLL_S)
     program.say(f"MPI: {count} ranks are there")
+
+
+def _arrived(folder: str) -> int:
+    return len(list(Path(folder).glob("mpi.*")))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from srtplan.rehearsal.slurm.state import Node, State
 
+ANY = "0.0.0.0"  # noqa: S104 (Naming.bind makes it the node's own address)
 EVERYWHERE = {"0.0.0.0", "::", "[::]", "*", ""}  # noqa: S104 (recognised, not bound)
 LOCAL = {"localhost", "127.0.0.1", "::1"}
 
@@ -18,7 +19,9 @@ class Naming:
     def __init__(self, state: State, environment: dict[str, str]) -> None:
         self.nodes = {node.name: node for node in state.nodes()}
         own = environment.get("SRT_NODE_ADDRESS", "")
-        self.own: Node = next((n for n in self.nodes.values() if n.address == own), next(iter(self.nodes.values())))
+        self.own: Node = next(
+            (n for n in self.nodes.values() if n.address == own), next(iter(self.nodes.values()))
+        )
         self.mounts = _mounts(environment.get("SRT_REHEARSAL_MOUNTS", ""))
 
     def bind(self, host: str) -> str:
@@ -29,7 +32,10 @@ class Naming:
             return self.own.loopback
         address = self.nodes[host].address if host in self.nodes else host
         if address not in {self.own.address, self.own.loopback}:
-            raise OSError(99, f"[Errno 99] error while attempting to bind on address {host}: cannot assign requested address")
+            raise OSError(
+                99,
+                f"[Errno 99] error while attempting to bind on address {host}: cannot assign requested address",
+            )
         return address
 
     def reach(self, host: str) -> list[str]:

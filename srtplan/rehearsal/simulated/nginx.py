@@ -39,13 +39,12 @@ async def serve_nginx(program: Program, flags: Flags) -> int:
     try:
         text = program.naming.path(path).read_text(encoding="utf-8")
     except OSError as error:
-        program.fail(1, f'nginx: [emerg] open() "{path}" failed ({error.errno}: {error.strerror})')
+        program.exit_with(1, f'nginx: [emerg] open() "{path}" failed ({error.errno}: {error.strerror})')
     behind, places = servers(text), listens(text)
     if not behind or not places:
-        program.fail(1, f"nginx: [emerg] no upstream servers or no listen in {path}")
+        program.exit_with(1, f"nginx: [emerg] no upstream servers or no listen in {path}")
     if flags.has("t"):
-        program.say(f"nginx: configuration file {path} test is successful")
-        return 0
+        program.exit_with(0, f"nginx: configuration file {path} test is successful")
     turn = count()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,14 +56,22 @@ async def serve_nginx(program: Program, flags: Flags) -> int:
 
     await program.load(["nginx (simulated)"])
     for host, port in places:
-        program.servers.append(await asyncio.start_server(connected, program.naming.bind(host), port, backlog=4096))
-        program.say(f"listening on {host or '0.0.0.0'}:{port}, upstream: {', '.join(f'{h}:{p}' for h, p in behind)}")
+        program.servers.append(
+            await asyncio.start_server(connected, program.naming.bind(host), port, backlog=4096)
+        )
+        program.say(
+            f"listening on {host or '*'}:{port}, upstream: {', '.join(f'{h}:{p}' for h, p in behind)}"
+        )
     await program.stopped()
     await program.finish()
 
 
 async def _proxy(
-    program: Program, behind: list[tuple[str, int]], turn: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    program: Program,
+    behind: list[tuple[str, int]],
+    turn: int,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> None:
     for offset in range(len(behind)):
         try:

@@ -4,7 +4,7 @@ In: the step's environment. Out: lines on standard output, and an exit code. Exa
 
     async def serve(program: Program) -> int:
         await program.load(["Loading weights", "Ready"])
-        await program.stopped()      # TERM, or INT
+        await program.stopped()  # TERM, or INT
         return 0
 """
 
@@ -51,7 +51,7 @@ class Program:
         sys.stdout.write(f"[{now:%Y-%m-%d %H:%M:%S}] {text}\n")
         sys.stdout.flush()
 
-    def fail(self, code: int, *lines: str) -> NoReturn:
+    def exit_with(self, code: int, *lines: str) -> NoReturn:
         """Print lines and end at once with a code, without any tidying, as a crash does."""
         for line in lines:
             self.say(line)
@@ -65,7 +65,10 @@ class Program:
         if folder and Path(folder).is_dir():
             (Path(folder) / "claimed").touch()
         if "badconfig" in self.faults:
-            self.fail(2, f"{self.name}: error: argument --fault: invalid choice (a fault of this rehearsal: badconfig)")
+            self.exit_with(
+                2,
+                f"{self.name}: error: argument --fault: invalid choice (a fault of this rehearsal: badconfig)",
+            )
         for kind in faults.ENDINGS:
             if kind in self.faults:
                 delay = self.started + (self.faults[kind].at or 0.0) - time.monotonic()
@@ -76,7 +79,10 @@ class Program:
             self.say("torch.OutOfMemoryError: CUDA out of memory (a fault of this rehearsal: oom)")
             os.kill(os.getpid(), signal.SIGKILL)
         lines = ["Traceback (most recent call last):", f"RuntimeError: a fault of this rehearsal: {kind}"]
-        self.fail(faults.ENDINGS[kind], *(lines if kind == "crash" else [f"exiting (a fault of this rehearsal: {kind})"]))
+        self.exit_with(
+            faults.ENDINGS[kind],
+            *(lines if kind == "crash" else [f"exiting (a fault of this rehearsal: {kind})"]),
+        )
 
     async def load(self, lines: list[str]) -> None:
         """Take the time that loading takes, with a line now and then; never return if the step is to hang."""

@@ -73,4 +73,7 @@ async def _lost(program: Program) -> None:
     """End with 1 unless this process has been asked to end as well."""
     await asyncio.sleep(GRACE_S)
     if not program.is_stopping:
-        program.fail(1, "RuntimeError: [torch.distributed] connection closed by peer: another rank of this worker has ended")
+        program.exit_with(
+            1,
+            "RuntimeError: [torch.distributed] connection closed by peer: another rank of this worker has ended",
+        )

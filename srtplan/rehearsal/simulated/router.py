@@ -78,7 +78,9 @@ class _Router:
 
     async def _get(self, worker: _Worker, path: str) -> tuple[int, Json]:
         try:
-            answer = await asyncio.wait_for(webclient.send(self.program.naming, worker.target + path, None, worker.headers), 5)
+            answer = await asyncio.wait_for(
+                webclient.send(self.program.naming, worker.target + path, None, worker.headers), 5
+            )
             body = await answer.body()
         except (OSError, EOFError, asyncio.TimeoutError):
             return 0, None
@@ -111,8 +113,13 @@ class _Router:
         return Response({"error": "Not Found"}, 404)
 
     def _list(self, listed: list[_Worker]) -> Response:
-        stats: Json = {f"{role}_count": sum(worker.role == role for worker in listed) for role in ("prefill", "decode", "regular")}
-        return Response({"workers": [worker.row() for worker in listed], "total": len(listed), "stats": stats})
+        stats: Json = {
+            f"{role}_count": sum(worker.role == role for worker in listed)
+            for role in ("prefill", "decode", "regular")
+        }
+        return Response(
+            {"workers": [worker.row() for worker in listed], "total": len(listed), "stats": stats}
+        )
 
     def _next(self, role: str, number: int) -> _Worker | None:
         healthy = [worker for worker in self.workers if worker.role == role and worker.is_healthy]
@@ -128,8 +135,15 @@ class _Router:
             return Response({"error": {"message": "No available workers", "code": 503}}, 503)
         host = webclient.split(prefill.target)[0]
         body |= {"bootstrap_host": host, "bootstrap_port": prefill.bootstrap, "bootstrap_room": number}
-        first = forward(self.program.naming, prefill.target + request.path, body | {"stream": False, "max_tokens": 1}, prefill.headers)
-        _, answer = await asyncio.gather(first, forward(self.program.naming, decode.target + request.path, body, decode.headers))
+        first = forward(
+            self.program.naming,
+            prefill.target + request.path,
+            body | {"stream": False, "max_tokens": 1},
+            prefill.headers,
+        )
+        _, answer = await asyncio.gather(
+            first, forward(self.program.naming, decode.target + request.path, body, decode.headers)
+        )
         return answer
 
 

@@ -48,11 +48,16 @@ def _exec(words: list[str], name: str) -> int:
 
 def _inner(name: str, words: list[str]) -> list[str]:
     """Strip the wrapper's own options: those with a value in the next word are known by name."""
-    valued = {"numactl": {"-m", "-N", "-C", "-i", "-p"}, "nsys": {"-t", "-o", "-c", "-s", "-f", "-y", "-d", "--capture-range-end"}}
+    valued = {
+        "numactl": {"-m", "-N", "-C", "-i", "-p"},
+        "nsys": {"-t", "-o", "-c", "-s", "-f", "-y", "-d", "--capture-range-end"},
+    }
     rest = words[1:] if name == "nsys" and words[:1] in (["profile"], ["launch"]) else list(words)
     while rest and rest[0].startswith("-"):
         option = rest.pop(0)
-        takes_next = option in valued[name] or (name == "nsys" and option.startswith("--") and "=" not in option)
+        takes_next = option in valued[name] or (
+            name == "nsys" and option.startswith("--") and "=" not in option
+        )
         if takes_next and option not in NSYS_FLAGS and rest:
             rest.pop(0)
     return rest
@@ -77,7 +82,9 @@ def _nvidia_smi(words: list[str]) -> int:
         lines = [f"{gpu}, NVIDIA Simulated GPU, 143771" for gpu in _gpus()]
         fields = next(word for word in words if word.startswith("--query-gpu")).partition("=")[2].split(",")
         known = {"index": 0, "name": 1, "memory.total": 2}
-        sys.stdout.writelines(", ".join(line.split(", ")[known.get(f, 0)] for f in fields) + "\n" for line in lines)
+        sys.stdout.writelines(
+            ", ".join(line.split(", ")[known.get(f, 0)] for f in fields) + "\n" for line in lines
+        )
         return 0
     for gpu in _gpus():
         _print(f"GPU {gpu}: NVIDIA Simulated GPU (UUID: GPU-00000000-0000-0000-0000-{int(gpu):012d})")
@@ -90,7 +97,11 @@ def _node(state: State) -> Node:
 
 
 def _hostname(node: Node, words: list[str]) -> int:
-    _print(node.address if any(word in {"-I", "-i", "--all-ip-addresses", "--ip-address"} for word in words) else node.name)
+    _print(
+        node.address
+        if any(word in {"-I", "-i", "--all-ip-addresses", "--ip-address"} for word in words)
+        else node.name
+    )
     return 0
 
 

@@ -4,12 +4,15 @@ In: a URL that may name simulated nodes. Out: status, and the body as chunks or 
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from srtplan.rehearsal.simulated.naming import Naming
 from srtplan.rehearsal.simulated.webserver import Json, read_head
+
+LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,12 @@ def split(url: str, port: int = 80) -> tuple[str, int, str]:
 
 async def connect(naming: Naming, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect to a host by its simulated name. Raises OSError."""
-    refused: OSError = ConnectionRefusedError(111, "Connection refused")
-    for address in naming.reach(host):
-        try:
-            return await asyncio.open_connection(address, port, limit=1 << 20)
-        except OSError as error:
-            refused = error
-    raise refused
+    first, *others = naming.reach(host)
+    for address in others:  # a node's own loopback comes first, and servers on 0.0.0.0 are not there
+        with contextlib.suppress(OSError):
+            return await asyncio.open_connection(first, port, limit=LIMIT)
+        first = address
+    return await asyncio.open_connection(first, port, limit=LIMIT)
 
 
 async def send(naming: Naming, url: str, value: Json = None, headers: dict[str, str] | None = None) -> Answer:
@@ -65,8 +67,16 @@ async def send(naming: Naming, url: str, value: Json = None, headers: dict[str, 
     host, port, path = split(url)
     reader, writer = await connect(naming, host, port)
     body = b"" if value is None else json.dumps(value).encode()
-    lines = [f"{'GET' if value is None else 'POST'} {path} HTTP/1.1", f"host: {host}:{port}", "connection: close"]
-    lines += [f"content-length: {len(body)}", "content-type: application/json", *(f"{k}: {v}" for k, v in (headers or {}).items())]
+    lines = [
+        f"{'GET' if value is None else 'POST'} {path} HTTP/1.1",
+        f"host: {host}:{port}",
+        "connection: close",
+    ]
+    lines += [
+        f"content-length: {len(body)}",
+        "content-type: application/json",
+        *(f"{k}: {v}" for k, v in (headers or {}).items()),
+    ]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body)
     await writer.drain()
     head = await read_head(reader)
@@ -93,3 +103,11 @@ def decode(body: bytes) -> Json:
     except ValueError:
         return None
     return value
+
+
+async def first_model(naming: Naming, base: str) -> str:
+    """Return the first model that a server lists, empty if it lists none."""
+    _, value = await fetch(naming, f"{base}/v1/models")
+    data = value.get("data") if isinstance(value, dict) else None
+    first = data[0] if isinstance(data, list) and data else None
+    return str(first["id"]) if isinstance(first, dict) else ""

@@ -104,12 +104,22 @@ async def _write(writer: asyncio.StreamWriter, response: Response, *, is_kept: b
         writer.write(b"0\r\n\r\n")
     else:
         is_text = response.text is not None
-        body = (response.text or "").encode() if is_text else json.dumps(response.value, separators=(",", ":")).encode()
-        headers |= {"content-type": "text/plain" if is_text else "application/json", "content-length": str(len(body))}
+        body = (
+            (response.text or "").encode()
+            if is_text
+            else json.dumps(response.value, separators=(",", ":")).encode()
+        )
+        headers |= {
+            "content-type": "text/plain" if is_text else "application/json",
+            "content-length": str(len(body)),
+        }
         writer.write(_head(response.status, headers) + body)
     await writer.drain()
 
 
 def _head(status: int, headers: dict[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}", *(f"{k}: {v}" for k, v in headers.items())]
+    lines = [
+        f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}",
+        *(f"{k}: {v}" for k, v in headers.items()),
+    ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -68,12 +68,13 @@ class _Controller:
 
     def _cancel(self, job: Job) -> None:
         """Cancel a job: one that waits is over at once, one that runs is its keeper's business."""
-        if job in self.pending:
-            self.pending.remove(job)
+        waiting = [other for other in self.pending if other.number != job.number]
+        if len(waiting) < len(self.pending):
+            self.pending = waiting
             write(job.folder / "exit", "0:0")
             write(job.folder / "state", "CANCELLED")
         for pid, running in self.running.items():
-            if running == job:
+            if running.number == job.number:
                 processes.send([pid], signal.SIGTERM)
 
     def _collect(self) -> None:
@@ -90,13 +91,17 @@ class _Controller:
     def _sweep(self) -> None:
         """Kill what a killed keeper left: everything below us that is below no other keeper."""
         kept = set(self.running)
-        processes.send(processes.descendants(os.getpid()) - processes.descendants(*kept) - kept, signal.SIGKILL)
+        processes.send(
+            processes.descendants(os.getpid()) - processes.descendants(*kept) - kept, signal.SIGKILL
+        )
 
     def _start_pending(self) -> None:
         """Start waiting jobs, first come first served, while nodes are free."""
         while self.pending:
             job = self.pending[0]
-            free = [node.name for node in self.state.nodes() if node.name not in set().union(*self.used.values())]
+            free = [
+                node.name for node in self.state.nodes() if node.name not in set().union(*self.used.values())
+            ]
             record = job.record
             wanted = int(record["num_nodes"])
             if len(free) < wanted:

@@ -86,7 +86,9 @@ class Keeper:
         if self.record["signal"]:
             where, _, rest = self.record["signal"].rpartition(":")
             name, _, before = rest.partition("@")
-            timers.append((start + limit - int(before or 60), lambda: self._warn(name, is_batch="B" in where)))
+            timers.append(
+                (start + limit - int(before or 60), lambda: self._warn(name, is_batch="B" in where))
+            )
         return sorted(timers, key=lambda timer: timer[0])
 
     def _warn(self, name: str, *, is_batch: bool) -> None:
@@ -150,7 +152,12 @@ class Keeper:
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         mode = os.O_APPEND if self.record["open_mode"].startswith("a") else os.O_TRUNC
         os.dup2(os.open(self._file("output"), os.O_WRONLY | os.O_CREAT | mode, 0o666), 1)
-        os.dup2(os.open(self._file("error"), os.O_WRONLY | os.O_CREAT | mode, 0o666) if self.record["error"] else 1, 2)
+        os.dup2(
+            os.open(self._file("error"), os.O_WRONLY | os.O_CREAT | mode, 0o666)
+            if self.record["error"]
+            else 1,
+            2,
+        )
         script = self.job.folder / "slurm_script"
         script.chmod(0o700)
         arguments = [word for word in read(self.job.folder / "arguments").split("\0") if word]
@@ -159,10 +166,17 @@ class Keeper:
     def _times(self) -> dict[str, str]:
         """Return when the job began and will end, as newer Slurm tells it."""
         now, limit = int(time.clock_gettime(time.CLOCK_REALTIME)), int(self.record["time_limit"])
-        return {"SLURM_JOB_START_TIME": str(now)} | ({"SLURM_JOB_END_TIME": str(now + limit)} if limit else {})
+        return {"SLURM_JOB_START_TIME": str(now)} | (
+            {"SLURM_JOB_END_TIME": str(now + limit)} if limit else {}
+        )
 
     def _file(self, which: str) -> str:
-        known = {"%j": self.job.number, "%A": self.job.number, "%x": self.record["job_name"], "%N": self.nodes[0]}
+        known = {
+            "%j": self.job.number,
+            "%A": self.job.number,
+            "%x": self.record["job_name"],
+            "%N": self.nodes[0],
+        }
         name = self.record[which]
         for key, value in known.items():
             name = name.replace(key, str(value))

@@ -5,19 +5,23 @@ the real commands (getopt's texts), measured on Slurm 22.05.
 """
 
 import sys
-from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
 class Known:
     """The options of one command. ``values`` take a word, ``maybe`` take one only after ``=``, ``flags`` none."""
 
-    command: str
-    values: frozenset[str]
-    maybe: frozenset[str] = frozenset()
-    flags: frozenset[str] = frozenset()
-    short: dict[str, str] = field(default_factory=dict)
-    error: int = 1
+    def __init__(
+        self,
+        command: str,
+        values: frozenset[str],
+        maybe: frozenset[str] = frozenset(),
+        flags: frozenset[str] = frozenset(),
+        *,
+        short: dict[str, str],
+        error: int = 1,
+    ) -> None:
+        self.command, self.values, self.maybe, self.flags = command, values, maybe, flags
+        self.short, self.error = short, error
 
 
 class UsageError(Exception):
@@ -101,55 +105,59 @@ def complain(message: str) -> None:
     sys.stderr.flush()
 
 
-PYXIS_VALUES = frozenset({"container-image", "container-mounts", "container-workdir", "container-name", "container-env"})
-PYXIS_FLAGS = frozenset(
-    f"{no}container-{name}" for no in ("", "no-") for name in ("mount-home", "remap-root", "entrypoint", "writable", "readonly")
-) | {"container-entrypoint-log"}
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
+
+PYXIS_VALUES = _set("container-image container-mounts container-workdir container-name container-env")
+PYXIS_FLAGS = _set(
+    """container-mount-home no-container-mount-home container-remap-root no-container-remap-root
+    container-entrypoint no-container-entrypoint container-entrypoint-log container-writable container-readonly"""
+)
+COMMON = PYXIS_VALUES | _set(
+    """account acctg-freq chdir comment constraint core-spec cores-per-socket cpu-bind cpu-freq cpus-per-gpu
+    cpus-per-task delay-boot dependency distribution error exclude export gpu-bind gpu-freq gpus gpus-per-node
+    gpus-per-socket gpus-per-task gres hint immediate input job-name licenses mem mem-bind mem-per-cpu mem-per-gpu
+    network nodefile nodelist nodes ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket open-mode
+    output partition qos reservation segment signal sockets-per-node threads-per-core time time-min tmp wckey"""
+)
+SHORT = {
+    "A": "account", "c": "cpus-per-task", "C": "constraint", "D": "chdir", "d": "dependency", "e": "error",
+    "G": "gpus", "h": "help", "i": "input", "J": "job-name", "k": "no-kill", "L": "licenses", "m": "distribution",
+    "N": "nodes", "n": "ntasks", "o": "output", "O": "overcommit", "p": "partition", "Q": "quiet",
+    "s": "oversubscribe", "S": "core-spec", "t": "time", "v": "verbose", "V": "version", "w": "nodelist",
+    "x": "exclude",
+}  # fmt: skip
 SRUN = Known(
     command="srun",
-    values=PYXIS_VALUES
-    | frozenset(
-        """account acctg-freq bcast chdir comment constraint core-spec cores-per-socket cpus-per-gpu cpus-per-task
-        cpu-bind cpu-freq delay-boot dependency distribution error exclude export gpu-bind gpu-freq gpus
-        gpus-per-node gpus-per-socket gpus-per-task gres het-group hint immediate input job-name jobid licenses mem
-        mem-bind mem-per-cpu mem-per-gpu mpi msg-timeout network nodefile nodelist nodes ntasks ntasks-per-core
-        ntasks-per-gpu ntasks-per-node ntasks-per-socket open-mode output partition qos relative reservation segment
-        signal slurmd-debug sockets-per-node task-epilog task-prolog threads threads-per-core time time-min tmp wait
-        wckey""".split()
-    ),
-    maybe=frozenset({"kill-on-bad-exit", "no-kill", "exclusive", "propagate"}),
+    values=COMMON
+    | _set("bcast het-group jobid mpi msg-timeout relative slurmd-debug task-epilog task-prolog threads wait"),
+    maybe=_set("kill-on-bad-exit no-kill exclusive propagate"),
     flags=PYXIS_FLAGS
-    | frozenset(
-        """contiguous disable-status exact external-launcher interactive label no-allocate overcommit overlap
-        oversubscribe preserve-env pty quiet quit-on-interrupt spread-job unbuffered verbose whole version
-        help""".split()
+    | _set(
+        """contiguous disable-status exact external-launcher help interactive label no-allocate overcommit overlap
+        oversubscribe preserve-env pty quiet quit-on-interrupt spread-job unbuffered verbose version whole"""
     ),
-    short={
-        "A": "account", "c": "cpus-per-task", "C": "constraint", "D": "chdir", "d": "dependency", "e": "error",
-        "G": "gpus", "h": "help", "i": "input", "J": "job-name", "k": "no-kill", "K": "kill-on-bad-exit",
-        "l": "label", "L": "licenses", "m": "distribution", "N": "nodes", "n": "ntasks", "o": "output",
-        "O": "overcommit", "p": "partition", "q": "quit-on-interrupt", "Q": "quiet", "r": "relative",
-        "s": "oversubscribe", "S": "core-spec", "t": "time", "T": "threads", "u": "unbuffered", "v": "verbose",
-        "V": "version", "w": "nodelist", "W": "wait", "x": "exclude", "X": "disable-status",
+    short=SHORT
+    | {
+        "K": "kill-on-bad-exit", "l": "label", "q": "quit-on-interrupt", "r": "relative", "T": "threads",
+        "u": "unbuffered", "W": "wait", "X": "disable-status",
     },
     error=255,
 )  # fmt: skip
-
 SBATCH = Known(
     command="sbatch",
-    values=(SRUN.values - {"bcast", "threads", "msg-timeout", "het-group", "task-epilog", "task-prolog", "slurmd-debug"})
-    | frozenset(
+    values=COMMON
+    | _set(
         """array batch begin clusters deadline export-file gid kill-on-invalid-dep mail-type mail-user mcs-label
-        nice power priority profile switches test-only uid wrap""".split()
+        power priority profile switches uid wrap"""
     ),
-    maybe=frozenset({"no-kill", "exclusive", "propagate", "get-user-env", "nice"}),
+    maybe=_set("no-kill exclusive propagate get-user-env nice"),
     flags=PYXIS_FLAGS
-    | frozenset(
-        """contiguous ignore-pbs no-requeue overcommit oversubscribe parsable quiet reboot requeue spread-job
-        test-only use-min-nodes verbose version wait hold help""".split()
+    | _set(
+        """contiguous help hold ignore-pbs no-requeue overcommit oversubscribe parsable quiet reboot requeue spread-job
+        test-only use-min-nodes verbose version wait"""
     ),
-    short={k: v for k, v in SRUN.short.items() if v not in {"kill-on-bad-exit", "label", "threads", "wait", "unbuffered"}}
-    | {"a": "array", "b": "begin", "H": "hold", "W": "wait", "F": "nodefile"},
+    short=SHORT | {"a": "array", "b": "begin", "H": "hold", "W": "wait", "F": "nodefile"},
     error=255,
 )

@@ -19,7 +19,9 @@ def request(state: State, options: dict[str, str], command: list[str]) -> Reques
     if not command:
         raise UsageError("srun: fatal: No command given to execute.", 1)
     if ":" in command:
-        raise UsageError("srun: fatal: No command given to execute.", 1)  # a lone colon separates het components
+        raise UsageError(
+            "srun: fatal: No command given to execute.", 1
+        )  # a lone colon separates het components
     job = _job(state, options)
     _check_modes(options)
     allocated = hostlist.expand(job.record["nodes"])
@@ -42,7 +44,10 @@ def _job(state: State, options: dict[str, str]) -> Job:
     number = options.get("jobid") or os.environ.get("SLURM_JOB_ID", "")
     job = state.job(number)
     if job is None or job.is_over:
-        raise UsageError(f"srun: error: Unable to confirm allocation for job {number or '(none)'}: Invalid job id specified", 1)
+        raise UsageError(
+            f"srun: error: Unable to confirm allocation for job {number or '(none)'}: Invalid job id specified",
+            1,
+        )
     return job
 
 

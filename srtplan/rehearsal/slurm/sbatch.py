@@ -49,7 +49,9 @@ def _script(options: dict[str, str], words: list[str]) -> tuple[str, str]:
     except OSError as error:
         raise UsageError(f"sbatch: error: Unable to open file {words[0]}", 1) from error
     if not text.startswith("#!"):
-        raise UsageError("sbatch: error: This does not look like a batch script.  The first line must start with #!", 1)
+        raise UsageError(
+            "sbatch: error: This does not look like a batch script.  The first line must start with #!", 1
+        )
     return str(path), text
 
 
@@ -78,7 +80,10 @@ def _submit(state: State, options: dict[str, str], path: str, script: str, args:
     }
     number = claim(state.folder / "jobs", files, int(state.setting("first_job", "1")))
     if not state.tell(f"submit {number}"):
-        raise UsageError("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", 1)
+        raise UsageError(
+            "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+            1,
+        )
     return number
 
 

@@ -11,9 +11,9 @@
 Exit code 0, also for a step that has ended (as measured); 1 for a job that never was.
 """
 
-import os
 import signal
 import sys
+from pathlib import Path
 
 from srtplan.rehearsal import processes
 from srtplan.rehearsal.slurm.options import Known, UsageError, complain, parse_anywhere
@@ -89,7 +89,9 @@ def _signal_batch(job: Job, number: int) -> None:
 def _signal_steps(job: Job, number: int, *, is_full: bool) -> None:
     if is_full and (pid := job.batch_pid()) is not None:
         supervisors = {step.stepd for step in job.steps()}
-        processes.send(({pid} | processes.descendants(pid)) - supervisors - processes.descendants(*supervisors), number)
+        processes.send(
+            ({pid} | processes.descendants(pid)) - supervisors - processes.descendants(*supervisors), number
+        )
         return
     for step in job.live_steps():
         signal_step(job, step, number)
@@ -105,9 +107,9 @@ def signal_step(job: Job, step: Step, number: int) -> None:
 
 def _announce(step: str, record: dict[str, str]) -> None:
     output = record.get("option.output", "")
-    if not output.startswith("/") or "%" in output or not os.path.isfile(output):  # noqa: PTH113
+    if not output.startswith("/") or "%" in output or not Path(output).is_file():
         return
     node = record["nodes"].split(",")[0]
     line = f"slurmstepd-{node}: error: *** STEP {step} ON {node} CANCELLED ***\n"
-    with open(output, "ab") as file:
+    with Path(output).open("ab") as file:
         file.write(line.encode())

@@ -12,7 +12,12 @@ from srtplan.rehearsal.slurm.state import Job, State
 from srtplan.rehearsal.slurm.stepd import folder_of
 from srtplan.rehearsal.slurm.version import VERSION
 
-KNOWN = Known("scontrol", frozenset(), flags=frozenset({"oneliner", "version", "quiet"}), short={"o": "oneliner", "V": "version"})
+KNOWN = Known(
+    "scontrol",
+    frozenset(),
+    flags=frozenset({"oneliner", "version", "quiet"}),
+    short={"o": "oneliner", "V": "version"},
+)
 
 
 def main(state: str, argv: list[str]) -> int:
@@ -34,7 +39,9 @@ def main(state: str, argv: list[str]) -> int:
             complain(f"invalid entity:{entity} for keyword:show ")
             return 1
         case _:
-            complain(f"scontrol: the rehearsal answers only show hostnames and show job, not: {' '.join(words)}")
+            complain(
+                f"scontrol: the rehearsal answers only show hostnames and show job, not: {' '.join(words)}"
+            )
             return 1
 
 

@@ -14,10 +14,28 @@ KNOWN = Known(
     values=frozenset({"jobs", "format", "states", "user", "name"}),
     maybe=frozenset({"steps"}),
     flags=frozenset({"noheader", "me", "version", "all"}),
-    short={"h": "noheader", "j": "jobs", "o": "format", "s": "steps", "t": "states", "u": "user", "n": "name", "V": "version"},
+    short={
+        "h": "noheader",
+        "j": "jobs",
+        "o": "format",
+        "s": "steps",
+        "t": "states",
+        "u": "user",
+        "n": "name",
+        "V": "version",
+    },
 )
 SHORT_STATES = {"PENDING": "PD", "RUNNING": "R", "COMPLETING": "CG"}
-HEADERS = {"i": "JOBID", "j": "NAME", "T": "STATE", "t": "ST", "N": "NODELIST", "D": "NODES", "r": "REASON", "P": "PARTITION"}
+HEADERS = {
+    "i": "JOBID",
+    "j": "NAME",
+    "T": "STATE",
+    "t": "ST",
+    "N": "NODELIST",
+    "D": "NODES",
+    "r": "REASON",
+    "P": "PARTITION",
+}
 DEFAULT_FORMAT = "%.10i %.20j %.2t %.6D %N"
 
 
@@ -60,7 +78,11 @@ def _row(job: Job) -> dict[str, str]:
 
 def _steps(job: Job) -> list[dict[str, str]]:
     rows = [
-        {"i": f"{job.number}.{step.number}", "j": record["name"], "N": hostlist.compress(record["nodes"].split(","))}
+        {
+            "i": f"{job.number}.{step.number}",
+            "j": record["name"],
+            "N": hostlist.compress(record["nodes"].split(",")),
+        }
         for step, record in ((step, step.record) for step in job.live_steps())
     ]
     if job.batch_pid() is not None:

@@ -48,7 +48,14 @@ class _Launch:
     def run(self) -> int:
         """Fork the supervisor, read its messages, return the step's exit code."""
         reader, writer = os.pipe()
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        for number in (
+            signal.SIGTERM,
+            signal.SIGHUP,
+            signal.SIGQUIT,
+            signal.SIGINT,
+            signal.SIGUSR1,
+            signal.SIGUSR2,
+        ):
             signal.signal(number, self._signal)
         try:
             self.supervisor = stepd.spawn(self.wanted, reader, writer)

@@ -11,11 +11,11 @@
     STATE/jobs/7/{state,exit,batch,keeper}
     STATE/jobs/7/steps/0/       record, stepd, done: one folder per step
 
-Every file is small and replaced by rename, so that a reader never sees half of one.
+Every file is small and replaced by rename, so that a reader never sees half of one. The classes are plain ones: importing
+dataclasses would double the time that a stand-in takes to start.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from srtplan.rehearsal import processes
@@ -57,21 +57,18 @@ def _unescape(value: str) -> str:
     return "\\".join(half.replace("\\n", "\n").replace("\\r", "\r") for half in halves)
 
 
-@dataclass(frozen=True)
 class Node:
     """One simulated node: its name, its address, and the address that stands for its own loopback."""
 
-    name: str
-    address: str
-    loopback: str
+    def __init__(self, name: str, address: str, loopback: str) -> None:
+        self.name, self.address, self.loopback = name, address, loopback
 
 
-@dataclass(frozen=True)
 class Step:
     """One step of a job: its folder and number."""
 
-    folder: Path
-    number: int
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder, self.number = folder, number
 
     @property
     def record(self) -> dict[str, str]:
@@ -94,12 +91,11 @@ class Step:
         return processes.descendants(self.stepd)
 
 
-@dataclass(frozen=True)
 class Job:
     """One job: its folder and number."""
 
-    folder: Path
-    number: int
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder, self.number = folder, number
 
     @property
     def record(self) -> dict[str, str]:
@@ -124,7 +120,7 @@ class Job:
     def steps(self) -> list[Step]:
         """Return all steps so far, by number."""
         folder = self.folder / "steps"
-        numbers = sorted(int(name) for name in os.listdir(folder) if name.isdigit())
+        numbers = _numbers(folder)
         return [Step(folder / str(number), number) for number in numbers]
 
     def live_steps(self) -> list[Step]:
@@ -132,11 +128,11 @@ class Job:
         return [step for step in self.steps() if step.is_live]
 
 
-@dataclass(frozen=True)
 class State:
     """The state folder."""
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def nodes(self) -> list[Node]:
         """Return the nodes of the cluster."""
@@ -153,15 +149,14 @@ class State:
 
     def jobs(self) -> list[Job]:
         """Return all jobs, by number."""
-        numbers = sorted(int(name) for name in os.listdir(self.folder / "jobs") if name.isdigit())
+        numbers = _numbers(self.folder / "jobs")
         return [Job(self.folder / "jobs" / str(number), number) for number in numbers]
 
     def tell(self, message: str) -> bool:
         """Send a line to the controller; False if none listens."""
         if not processes.is_alive(read(self.folder / "controller")):
             return False
-        with open(self.folder / "control", "w", encoding="utf-8") as fifo:
-            fifo.write(f"{message}\n")
+        (self.folder / "control").write_text(f"{message}\n", encoding="utf-8")
         return True
 
 
@@ -174,14 +169,23 @@ def claim(parent: Path, files: dict[str, str], first: int = 0) -> int:
     draft.mkdir(parents=True)
     for name, text in files.items():
         write(draft / name, text)
-    number = max([first, *(int(name) + 1 for name in os.listdir(parent) if name.isdigit())])
-    while True:
-        try:
-            os.rename(draft, parent / str(number))
-        except OSError:  # taken: a folder that is not empty cannot be replaced
-            number += 1
-        else:
-            return number
+    number = max([first - 1, *_numbers(parent)]) + 1
+    while not _renamed(draft, parent / str(number)):
+        number += 1
+    return number
+
+
+def _renamed(draft: Path, target: Path) -> bool:
+    """Rename a folder, unless the target is taken: one that is not empty cannot be replaced."""
+    try:
+        draft.rename(target)
+    except OSError:
+        return False
+    return True
+
+
+def _numbers(folder: Path) -> list[int]:
+    return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit())
 
 
 def record_text(values: dict[str, str]) -> str:

@@ -8,7 +8,6 @@ daemon that a task leaves behind stays below it and ends with the step, as with 
 import os
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from srtplan.rehearsal import faults, processes
@@ -24,17 +23,22 @@ def folder_of(state: str) -> Path:
     return Path(state)
 
 
-@dataclass(frozen=True)
 class Request:
     """One step to be: where, how many tasks on each node, what, with which environment."""
 
-    state: State
-    job: Job
-    options: dict[str, str]
-    command: list[str]
-    nodes: list[Node]
-    tasks_per_node: list[int]
-    environment: dict[str, str]
+    def __init__(
+        self,
+        *,
+        state: State,
+        job: Job,
+        options: dict[str, str],
+        command: list[str],
+        nodes: list[Node],
+        tasks_per_node: list[int],
+        environment: dict[str, str],
+    ) -> None:
+        self.state, self.job, self.options, self.command = state, job, options, command
+        self.nodes, self.tasks_per_node, self.environment = nodes, tasks_per_node, environment
 
     @property
     def name(self) -> str:
@@ -86,7 +90,14 @@ class _Supervisor:
     def run(self) -> int:
         """Run the step to its end and return its exit code."""
         os.setsid()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        for number in (
+            signal.SIGTERM,
+            signal.SIGINT,
+            signal.SIGHUP,
+            signal.SIGQUIT,
+            signal.SIGUSR1,
+            signal.SIGUSR2,
+        ):
             signal.signal(number, signal.SIG_IGN)
         processes.become_subreaper()
         write(self.step.folder / "stepd", processes.identity(os.getpid()))
@@ -114,11 +125,17 @@ class _Supervisor:
             code, status = forced, forced << 8
         self.worst = max(self.worst, code)
         if code:
-            how = signal.strsignal(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else f"Exited with exit code {code}"
+            how = (
+                signal.strsignal(os.WTERMSIG(status))
+                if os.WIFSIGNALED(status)
+                else f"Exited with exit code {code}"
+            )
             self._tell(f"error: {task.node.name}: task {task.rank}: {how}")
         bad_exit = self.request.options.get("kill-on-bad-exit")
         if code and bad_exit not in {None, "0"} and self.running and self.kill_at is None:
-            self._tell(f"launch/slurm: _step_signal: Terminating StepId={self.request.job.number}.{self.step.number}")
+            self._tell(
+                f"launch/slurm: _step_signal: Terminating StepId={self.request.job.number}.{self.step.number}"
+            )
             processes.send(processes.descendants(os.getpid()), signal.SIGTERM)
             self.kill_at = time.monotonic() + float(self.request.state.setting("kill_wait", "30"))
 

@@ -8,40 +8,35 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from srtplan.rehearsal import processes
 from srtplan.rehearsal.slurm import hostlist
 from srtplan.rehearsal.slurm.state import Node, Step
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from srtplan.rehearsal.slurm.stepd import Request
 
 _PER_TASK = re.compile(r"%(?P<width>\d*)(?P<letter>[tnN])")
 
 
-@dataclass(frozen=True)
 class Task:
-    """One task: its rank in the step, on its node, and the node."""
+    """One task: its rank in the step and on its node, the node, its environment."""
 
-    rank: int
-    local: int
-    node_index: int
-    node: Node
-    step: Step
-    environment: dict[str, str]
+    def __init__(
+        self, step: Step, node: Node, *, rank: int, node_index: int, environment: dict[str, str]
+    ) -> None:
+        self.step, self.node, self.rank, self.node_index = step, node, rank, node_index
+        self.environment = environment
 
 
-@dataclass(frozen=True)
 class Streams:
     """Open files of a step by name; a pattern with %t, %n or %N is opened by each task."""
 
-    output: str | None
-    error: str | None
-    flags: int
-    opened: dict[str, int] = field(default_factory=dict)
+    def __init__(self, output: str | None, error: str | None, flags: int) -> None:
+        self.output, self.error, self.flags = output, error, flags
+        self.opened: dict[str, int] = {}
 
 
 def open_streams(request: "Request", step: Step) -> Streams:
@@ -65,7 +60,13 @@ def _pattern(request: "Request", step: Step, which: str) -> str | None:
     if name == "none":
         return "/dev/null"
     job = request.job
-    known = {"%j": job.number, "%J": f"{job.number}.{step.number}", "%s": step.number, "%A": job.number, "%x": request.name}
+    known = {
+        "%j": job.number,
+        "%J": f"{job.number}.{step.number}",
+        "%s": step.number,
+        "%A": job.number,
+        "%x": request.name,
+    }
     for key, value in known.items():
         name = name.replace(key, str(value))
     return name
@@ -97,7 +98,7 @@ def layout(request: "Request", step: Step) -> Iterator[Task]:
                 "SRT_NODE_ADDRESS": node.address,
                 "CURL_HOME": str(request.state.folder / "curl" / node.name),
             }
-            yield Task(number, local, index, node, step, common | own)
+            yield Task(step, node, rank=number, node_index=index, environment=common | own)
         rank += count
 
 
@@ -150,7 +151,10 @@ def start(request: "Request", task: Task, streams: Streams) -> int:
     try:
         _become(request, task, streams, parent)
     except OSError as error:
-        os.write(2, f"slurmstepd-{task.node.name}: error: execve(): {request.command[0]}: {error.strerror}\n".encode())
+        os.write(
+            2,
+            f"slurmstepd-{task.node.name}: error: execve(): {request.command[0]}: {error.strerror}\n".encode(),
+        )
         os._exit(error.errno or 1)
     os._exit(1)
 
@@ -158,7 +162,10 @@ def start(request: "Request", task: Task, streams: Streams) -> int:
 def _become(request: "Request", task: Task, streams: Streams, parent: int) -> None:
     """Turn this forked process into the task. Raises OSError if the program cannot be started."""
     for number in range(1, signal.NSIG):
-        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) not in (None, signal.SIG_DFL):
+        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) not in (
+            None,
+            signal.SIG_DFL,
+        ):
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
     os.setpgid(0, 0)
