@@ -87,7 +87,7 @@ def describe(kind: Any) -> str:  # noqa: ANN401, PLR0911 -- a type, or a typing 
     return "a mapping"
 
 
-def found(node: Node) -> str:
+def shown(node: Node) -> str:
     """What a node is called in a message: ``text '8'``."""
     if isinstance(node, Mapping):
         return "a mapping"
@@ -95,11 +95,11 @@ def found(node: Node) -> str:
         return "a list"
     if node.value is None:
         return "nothing (null)"
-    shown = show(node.value).replace("\n", " ")
-    shown = shown if len(shown) <= 40 else shown[:37] + "..."  # noqa: PLR2004
+    text = show(node.value).replace("\n", " ")
+    text = text if len(text) <= 40 else text[:37] + "..."  # noqa: PLR2004
     if isinstance(node.value, str):
-        return f"text '{shown}'"
-    return shown if isinstance(node.value, bool) else f"number {shown}"
+        return f"text '{text}'"
+    return text if isinstance(node.value, bool) else f"number {text}"
 
 
 def key_of(field: attrs.Attribute[Any]) -> str:
@@ -109,12 +109,10 @@ def key_of(field: attrs.Attribute[Any]) -> str:
 
 def _plural(kind: Any) -> str:  # noqa: ANN401
     name = describe(kind)
-    plain = name.removeprefix("an ").removeprefix("a ")
-    return (
-        plain
-        if name == "text" or name.startswith(("one of", "true"))
-        else plain.replace("list", "lists") + ("" if plain.startswith("list") else "s")
-    )
+    if name.startswith(("one of", "true", "anything")):
+        return name
+    word, space, rest = name.removeprefix("an ").removeprefix("a ").partition(" ")
+    return f"{word}s{space}{rest}"
 
 
 def _is(origin: Any) -> Callable[[Any], bool]:  # noqa: ANN401

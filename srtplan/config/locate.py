@@ -7,11 +7,9 @@ leads into the profile; a path to a key that is not there leads to the nearest s
 from __future__ import annotations
 
 from srtplan.config import schema
+from srtplan.config.structure import AT
 from srtplan.config.tree import Mapping, Node, spot
 from srtplan.diagnostics import Finding, Problem
-
-AT = "srtslurm.yaml"
-"""First step of a path that leads into the profile instead of the recipe."""
 
 
 def locate(tree: Mapping | None, profile: Mapping | None, finding: Finding) -> Problem:

@@ -33,15 +33,13 @@ class Divided(NamedTuple):
 
 
 def sections(tree: Mapping, kind: type, findings: list[Finding]) -> dict[str, Any]:
-    """The sections that could be structured, each on its own, so that one fault hides no other."""
+    """The sections, each structured on its own, so that one fault hides no other; None where there is one."""
     parts: dict[str, Any] = {}
     fields = attrs.fields_dict(attrs.resolve_types(kind))
     for name, field in fields.items():
         if name in tree:
             assert field.type is not None  # noqa: S101 -- every field has its annotation
-            before = len(findings)
-            value = structure(tree[name], field.type, (name,), findings)
-            parts |= {} if len(findings) > before else {name: value}
+            parts[name] = structure(tree[name], field.type, (name,), findings)
         elif field.default is attrs.NOTHING:
             message = f"missing key '{name}': {field.metadata['doc']}"
             findings.append(Finding(rule="SP111", path=(name,), message=message))

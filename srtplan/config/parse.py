@@ -115,6 +115,8 @@ class _Composer:
     def scalar(self, event: yaml.ScalarEvent) -> None:
         self.tag(event)
         spot, text = self.spot(event), event.value
+        if "\0" in text:
+            self.report(event, "SP102", "a NUL character: no argument, variable or path can hold one")
         frame = self.frames[-1] if self.frames else None
         if frame and frame.is_mapping and frame.key is None:
             self.name(event, spot, text, frame)
@@ -255,6 +257,8 @@ _HELP = {
 
 def _syntax(origin: Origin, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
+    if "quoted scalar" in (error.context or "") and "end of stream" in (error.problem or ""):
+        mark = error.context_mark
     message = error.problem or str(error)
     if error.context and error.context_mark:
         message += f" {error.context} that starts in line {error.context_mark.line + 1}"

@@ -18,11 +18,11 @@ from attrs import field, frozen
 from srtplan.config import mounts
 from srtplan.config.document import may
 from srtplan.config.environment import expand
-from srtplan.config.locate import AT, locate
+from srtplan.config.locate import locate
 from srtplan.config.parse import parse
 from srtplan.config.plugins import check_type
 from srtplan.config.source import fatal, read
-from srtplan.config.structure import structure
+from srtplan.config.structure import AT, structure
 from srtplan.config.tree import Mapping, Spot
 from srtplan.diagnostics import Finding, Problem
 from srtplan.ir.data import Map

@@ -174,6 +174,7 @@ def _roles(tree: Mapping, section: doc.Roles2 | None, nodes: doc.Resources2 | No
     given = {m: role for m in ir.MODES if (role := getattr(section, m)) is not None}
     for mode in given:
         _refuse(draft, tree, tuple(("roles", mode, k) for k in ("engine", "sidecar", "restart")))
+    _shares_said(given, draft)
     draft.counts = tuple(_counts(m, role, draft) for m, role in given.items())
     draft.gpus_per_node = nodes.gpus_per_node
     if not given:
@@ -190,14 +191,20 @@ def _roles(tree: Mapping, section: doc.Roles2 | None, nodes: doc.Resources2 | No
     )
 
 
+def _shares_said(given: dict[ir.Mode, doc.Role2], draft: Draft) -> None:
+    """Where decode shares the prefill nodes, both say their GPUs: there is nothing to divide evenly."""
+    decode = given.get("decode")
+    if decode and decode.nodes == "colocate":
+        for mode, role in given.items():
+            if role.gpus is None:
+                message = f"missing key 'gpus' in roles.{mode}: it cannot be derived where nodes are shared"
+                draft.error("SP111", ("roles", mode, "gpus"), message)
+
+
 def _counts(mode: ir.Mode, role: doc.Role2, draft: Draft) -> Counts:
     path: Path = ("roles", mode)
-    shared = role.nodes == "colocate"
-    if shared and mode != "decode":
+    if role.nodes == "colocate" and mode != "decode":
         draft.error("SP223", (*path, "nodes"), "only decode workers can share the nodes of others")
-    if shared and role.gpus is None:
-        message = f"missing key 'gpus' in roles.{mode}: a share of nodes that others use cannot be derived"
-        draft.error("SP111", (*path, "gpus"), message)
     if role.nodes == 0:
         draft.error(
             "SP220",

@@ -19,20 +19,28 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
-from srtplan.config.hooks import Mismatch, converter, describe, found, key_of
-from srtplan.config.tree import Mapping, Node, Scalar
+from srtplan.config.hooks import Mismatch, converter, describe, key_of, shown
+from srtplan.config.tree import Mapping, Node, Scalar, remove
 from srtplan.diagnostics import Finding, Path
+
+AT = "srtslurm.yaml"
+"""First step of a path that leads into the profile instead of the recipe."""
 
 T = TypeVar("T")
 
 
 def structure(node: Node, kind: type[T], path: Path, findings: list[Finding]) -> T | None:
-    """An instance of ``kind``; or None, and all faults are added to ``findings``."""
+    """An instance of ``kind``; or None. All faults are added to ``findings``; unknown keys alone do not prevent it."""
     try:
         return converter().structure(node, kind)
     except (BaseValidationError, Mismatch) as error:
-        findings.extend(_findings(error, kind, path))
+        found = tuple(_findings(error, kind, path))
+    findings.extend(found)
+    if not all(f.rule == "SP110" for f in found):
         return None
+    for finding in found:
+        node = remove(node, finding.path[len(path) :])
+    return converter().structure(node, kind)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -91,7 +99,7 @@ def _step(error: BaseException, kind: Any) -> tuple[str | int | None, Any]:  # n
 
 def _mismatch(error: Mismatch, path: Path) -> Finding:
     value = error.node.value if isinstance(error.node, Scalar) else None
-    message = f"{_shown(path)} must be {error.wanted}, not {found(error.node)}"
+    message = f"{_shown(path)} must be {error.wanted}, not {shown(error.node)}"
     if error.choices:
         hint = did_you_mean(str(value), error.choices) if isinstance(value, str) else ""
         return Finding(
@@ -124,6 +132,7 @@ def _looks_like_number(text: str) -> bool:
 
 
 def _shown(path: Path) -> str:
+    path = path[1:] if path and path[0] == AT else path
     text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
     return text.removeprefix(".") or "a recipe"
 

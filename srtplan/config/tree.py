@@ -181,5 +181,20 @@ def data(node: Node) -> Data:
     return Map(tuple([(k, data(e.value)) for k, e in node.entries.items()]))
 
 
+def remove(node: Node, path: Path) -> Node:
+    """A copy without the key at the end of a path."""
+    step, rest = path[0], path[1:]
+    below = child(node, step)
+    if isinstance(node, Mapping):
+        key = str(step)
+        if not rest or below is None:
+            return node.without(key)
+        return node.with_entry(key, Entry(node.entries[key].key, remove(below, rest)))
+    if isinstance(node, Sequence) and isinstance(step, int) and below is not None:
+        items = (remove(item, rest) if n == step else item for n, item in enumerate(node.items))
+        return Sequence(node.spot, tuple(items))
+    return node
+
+
 def _whole(where: Spot) -> Spot:
     return Spot(where.origin)

@@ -1,0 +1,79 @@
+"""Golden errors: each file of ``golden/errors`` says in its comments what is reported, and on which line.
+
+    agg_nods: 2 # SP110: unknown key 'agg_nods'
+
+A comment ``# file SP107: ...`` stands for a problem of the file as a whole. Files named ``profile-*`` are cluster
+profiles, loaded under a recipe without faults.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from srtplan.config import load
+from srtplan.diagnostics import InputError, Problem
+
+ROOT = Path(__file__).parents[2]
+ERRORS = ROOT / "golden" / "errors"
+CASES = sorted(p.stem for p in ERRORS.glob("*.yaml"))
+EXPECTED = re.compile(r"# (file )?(SP\d{3}): ([^#]*)")
+GOOD = """
+name: good
+model: {path: /models/m, container: /images/i.sqsh, precision: fp8}
+resources: {gpu_type: h100, gpus_per_node: 8, agg_nodes: 1, agg_workers: 1}
+backend: {type: mocker}
+"""
+
+
+def expected(text: str) -> list[tuple[int, str, str]]:
+    """Line (0 for the file), rule and a part of the message, in the order of the file."""
+    return [
+        (0 if whole else number, rule, part.strip())
+        for number, line in enumerate(text.splitlines(), 1)
+        for whole, rule, part in EXPECTED.findall(line)
+    ]
+
+
+def reported(case: str, tmp_path: Path) -> list[Problem]:
+    """All problems that loading a case reports, warnings included."""
+    argument, cluster = f"{case}.yaml", None
+    if case.startswith("profile-"):
+        (tmp_path / "good.yaml").write_text(GOOD)
+        argument, cluster = str(tmp_path / "good.yaml"), Path(f"{case}.yaml")
+    try:
+        return list(load(argument, cluster=cluster, cwd=ERRORS, environ={}).warnings)
+    except InputError as error:
+        return list(error.report)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_case_reports_what_its_comments_say_and_nothing_else(case: str, tmp_path: Path) -> None:
+    """Rule and line of every problem are those of the comments, and each message holds the comment's text."""
+    wanted = expected((ERRORS / f"{case}.yaml").read_text())
+    problems = reported(case, tmp_path)
+    shown = "\n\n".join(p.render() for p in problems)
+    assert sorted((line, rule) for line, rule, _ in wanted) == sorted((p.line, p.rule) for p in problems), (
+        shown
+    )
+    for line, rule, part in wanted:
+        assert any(part in p.message for p in problems if (p.line, p.rule) == (line, rule)), (part, shown)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_problem_points_into_its_line(case: str, tmp_path: Path) -> None:
+    """Line and column lie inside the text, and the source line is the one that is shown."""
+    lines = (ERRORS / f"{case}.yaml").read_text().split("\n")
+    for p in reported(case, tmp_path):
+        assert p.file == f"{case}.yaml"
+        if p.line:
+            assert p.source == lines[p.line - 1]
+            assert 1 <= p.column <= len(p.source) + 1
+
+
+def test_every_case_expects_something() -> None:
+    """A case without a comment would prove nothing."""
+    assert CASES
+    assert [c for c in CASES if not expected((ERRORS / f"{c}.yaml").read_text())] == []
