@@ -4,8 +4,7 @@
 # The trap on EXIT. Signals that arrive now are only counted; the second one forces.
 job::_exit() {
   local -r code="$?"
-  [[ -z "${STOPPING}" ]] || return 0
-  STOPPING=1
+  ENDING=stop
   trap - EXIT
   if [[ -z "${CODE}" ]]; then
     CODE=70 CLASS=internal CAUSE="job.sh ended by itself with ${code}"
@@ -48,6 +47,7 @@ stop::all() {
     log::warn "still running at the deadline, killed: ${REPLY}"
     stop::_end KILL "*"
     stop::_wait "$((NOW + 5))" "*"
+    stop::_end_srun KILL # Slurm itself does not answer
   fi
   stop::_verify
 }
@@ -82,27 +82,36 @@ stop::_count_tiers() {
 
 # Signals all running steps of a tier by one scancel. A step that has not told its id is still starting: there a TERM
 # to its srun is the only handle (srun then kills hard, which is fine: nothing runs there yet).
+# The exit code of scancel means nothing: Slurm 22.05 also asks nodes that the step does not run on.
 stop::_end() {
   local -r signal="$1" tier="$2"
-  local name
+  local name by
   local -a names
   local -A ids=()
   stop::_is_live "${tier}" || return 0
   read -ra names <<<"${REPLY}"
-  log::info "stop: ${signal} to ${names[*]}"
+  log::info "stop: ${signal} to ${#names[@]} steps: ${names[*]:0:8}${names[8]:+ ...}"
   for name in "${names[@]}"; do
-    if [[ -z "${STEP_ID[${name}]:-}" ]]; then
-      kill "-${signal}" "${STEP_PID[${name}]}" 2>/dev/null
-    elif [[ "${signal}" == KILL ]]; then
-      ids[KILL]+=" ${STEP_ID[${name}]}"
+    by="${STEP_SIGNAL[${name}]}"
+    [[ "${signal}" != KILL ]] || by=KILL
+    if [[ -n "${STEP_ID[${name}]:-}" ]]; then
+      ids["${by}"]+=" ${STEP_ID[${name}]}"
     else
-      ids["${STEP_SIGNAL[${name}]}"]+=" ${STEP_ID[${name}]}"
+      kill -TERM "${STEP_PID[${name}]}" 2>/dev/null
     fi
   done
-  for name in "${!ids[@]}"; do
+  for by in "${!ids[@]}"; do
     # shellcheck disable=SC2086 # a list of step ids
-    job::call 10 "${SCRATCH}/scancel" scancel --signal="${name}" ${ids[${name}]} ||
-      log::warn "scancel --signal=${name}${ids[${name}]} failed"
+    job::call 10 "${SCRATCH}/scancel" scancel --signal="${by}" ${ids[${by}]}
+  done
+}
+
+# Signals the sruns that are still there.
+stop::_end_srun() {
+  local -r signal="$1"
+  local name
+  for name in "${ORDER[@]}"; do
+    ! steps::is_live "${name}" || kill "-${signal}" "${STEP_PID[${name}]}" 2>/dev/null
   done
 }
 

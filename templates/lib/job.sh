@@ -20,10 +20,10 @@ CODE="" # exit code and class of the end, and the first reason for it
 CLASS=""
 CAUSE=""
 
-SIGNALS=()  # signals received so far
-STOPPING="" # set when the end has begun
-TICK_PID=0  # the sleep of the present tick
-CALL_PID=0  # the command that job::call waits for
+ENDING=""  # once there is a reason to end: "step" or "signal" while it is looked into, then "stop"
+SIGNALS=() # signals received so far
+TICK_PID=0 # the sleep of the present tick
+CALL_PID=0 # the command that job::call waits for
 
 # Prepares the run: traps, run directory, tables.
 job::begin() {
@@ -52,9 +52,9 @@ job::tick() {
     sleep 1 &>/dev/null &
     TICK_PID="$!"
   fi
-  wait -n || true
+  wait -n 2>/dev/null || true
   clock::read
-  job::_obey_signals
+  job::obey_signals
   steps::look
 }
 
@@ -95,7 +95,7 @@ job::reap() {
   local before
   while true; do
     before="${#SIGNALS[@]}"
-    wait "${pid}"
+    wait "${pid}" 2>/dev/null
     REPLY="$?"
     ((before != ${#SIGNALS[@]})) || return 0
   done
@@ -112,9 +112,10 @@ job::end() {
 }
 
 # What a signal means: a time limit is USR1 near the end of the job's time, `stop` is USR1 before that.
-job::_obey_signals() {
+job::obey_signals() {
   ((${#SIGNALS[@]} > 0)) || return 0
-  [[ -z "${STOPPING}" ]] || return 0
+  [[ "${ENDING}" != signal && "${ENDING}" != stop ]] || return 0
+  ENDING=signal
   local -r signal="${SIGNALS[0]}"
   event::write signal "signal=${signal}"
   if [[ "${signal}" == USR1 ]] && job::_is_time_over; then

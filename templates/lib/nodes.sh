@@ -74,8 +74,8 @@ nodes::_read() {
       ok) passed="${text}" ;;
       warn) notes+=("${file##*/}: warning: ${text}") ;;
       fail)
+        [[ -z "${fault}" ]] || notes+=("${file##*/}: ${text}")
         fault="${fault:-${text}}"
-        notes+=("${file##*/}: ${text}")
         ;;
     esac
   done <"${file}"

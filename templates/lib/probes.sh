@@ -3,8 +3,8 @@
 #
 # A question runs in the background and leaves one line in SCRATCH: "ready", or what is still missing.
 
-declare -A PROBE_STEP=() PROBE_TYPE=() PROBE_NODE=() PROBE_PORT=() PROBE_WANT=() PROBE_PATH=()
-declare -A PROBE_PID=() PROBE_SAYS=() PROBE_READY=()
+declare -gA PROBE_STEP=() PROBE_TYPE=() PROBE_NODE=() PROBE_PORT=() PROBE_WANT=() PROBE_PATH=()
+declare -gA PROBE_PID=() PROBE_SAYS=() PROBE_READY=()
 
 # Waits for all probes of a stage: probes::await STAGE BUDGET_S INTERVAL_S.
 probes::await() {

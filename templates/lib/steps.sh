@@ -2,13 +2,12 @@
 # The steps of the job: start them in waves, watch them, say which one failed first.
 
 # By step name, from the table.
-declare -A STEP_STAGE=() STEP_TIER=() STEP_SIGNAL=() STEP_ROLE=() STEP_NODES=()
+declare -gA STEP_STAGE=() STEP_TIER=() STEP_SIGNAL=() STEP_ROLE=() STEP_NODES=()
 # By step name, from the run: pid of its srun, Slurm step id, seconds, exit code.
-declare -A STEP_PID=() STEP_ID=() STEP_STARTED=() STEP_READY=() STEP_EXIT=()
+declare -gA STEP_PID=() STEP_ID=() STEP_STARTED=() STEP_READY=() STEP_EXIT=()
 
 ORDER=()        # names in start order
 FIRST_FAILED="" # the critical step that ended first
-SETTLING=""     # set while steps::settle waits
 STARTING=0      # steps whose Slurm step id is not known yet
 
 # Reads the table STEPS of job.sh.
@@ -29,12 +28,12 @@ steps::start() {
   job::stage "${stage}"
   for name in "${ORDER[@]}"; do
     [[ "${STEP_STAGE[${name}]}" == "${stage}" ]] || continue
+    job::obey_signals
     steps::_start_one "${name}"
     count=$((count + 1))
     ((count % PARALLEL_STARTS != 0)) || job::tick
   done
-  ((count == 0)) || log::info "${stage}: started ${count} steps"
-  job::tick
+  log::info "${stage}: ${count} steps started"
 }
 
 steps::_start_one() {
@@ -56,7 +55,8 @@ steps::look() {
       steps::_note_end "${name}"
     fi
   done
-  if [[ -n "${FIRST_FAILED}" && -z "${STOPPING}${SETTLING}" ]]; then
+  if [[ -n "${FIRST_FAILED}" && -z "${ENDING}" ]]; then
+    ENDING=step
     steps::settle 0.5 # a signal to the whole job may reach the steps a moment before it reaches us
     steps::_fail "${FIRST_FAILED}"
   fi
@@ -88,7 +88,7 @@ steps::_note_end() {
   STEP_EXIT["${name}"]="${REPLY}"
   [[ -n "${STEP_ID[${name}]:-}" ]] || STARTING=$((STARTING - 1))
   event::write step "step=${name}" "state=ended" "exit:=${REPLY}"
-  [[ -z "${STOPPING}" ]] || return 0
+  [[ "${ENDING}" != stop ]] || return 0
   case "${STEP_ROLE[${name}]}" in
     critical) FIRST_FAILED="${FIRST_FAILED:-${name}}" ;;
     optional) log::warn "${name} ended with ${REPLY}; the job goes on without it" ;;
@@ -99,13 +99,11 @@ steps::_note_end() {
 steps::settle() {
   local -r seconds="$1"
   local pid
-  SETTLING=1
   sleep "${seconds}" &>/dev/null &
   pid="$!"
   while job::is_running "${pid}"; do
     job::tick
   done
-  SETTLING=""
 }
 
 # Ends the job because of a critical step.
@@ -142,8 +140,7 @@ steps::show_log() {
   local -r name="$1"
   local lines
   lines="$(tail -n 30 -- "${LOG_DIR}/${name}.out" 2>/dev/null)"
-  log::error "${name} ended with ${STEP_EXIT[${name}]}; the last lines of ${LOG_DIR}/${name}.out:"
-  [[ -z "${lines}" ]] || log::text "${lines}"
+  log::text "--- the last lines of ${LOG_DIR}/${name}.out" "${lines}" "---"
 }
 
 # Whether Slurm lost a node, by what srun said about it (of one step, or of any). Sets REPLY to that.
