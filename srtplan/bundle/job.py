@@ -101,5 +101,10 @@ def _probe_row(probe: Probe) -> tuple[str, ...]:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[Quoted, list[Quoted]]:
     """A head as a comment, and rows as single-quoted words, in columns."""
     widths = [max(len(r[i]) for r in [columns, *rows]) for i in range(len(columns))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in [columns, *rows]]
-    return quote.comment(lines[0]), [quote.row(line) for line in lines[1:]]
+    widths[0] = max(widths[0], len(columns[0]) + 1)  # the head begins with "# ", the rows with a quote
+    head = [
+        columns[0].ljust(widths[0] - 1),
+        *(c.ljust(w) for c, w in zip(columns[1:], widths[1:], strict=True)),
+    ]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+    return quote.comment("  ".join(head)), [quote.row(line) for line in lines]

@@ -75,11 +75,11 @@ def _call(words: Words) -> Quoted:
 
 
 def _lines(words: Words) -> list[Quoted]:
-    """A command, a new line before every word that begins with a dash."""
+    """A command: a new line before every option, but not between python and its module."""
     lines: list[list[str]] = []
     for w in words:
         first = parts(w)[0]
-        flag = isinstance(first, Lit) and first.text.startswith("-")
+        flag = isinstance(first, Lit) and first.text.startswith("-") and w != Lit("-m")
         if flag or not lines:
             lines.append([])
         lines[-1].append(quote.bash_word(w).text)

@@ -1,4 +1,4 @@
-"""One quoter per output language. Only what a quoter returns may be printed by a template.
+r"""One quoter per output language. Only what a quoter returns may be printed by a template.
 
     bash_word(word("http://", ip(3), ":8000"))   ->  "http://${IP[3]}:8000"
     bash_word(word("it costs $5"))               ->  'it costs $5'
@@ -17,7 +17,7 @@ from attrs import frozen
 from srtplan.diagnostics import InternalError
 from srtplan.ir.shell import Lit, Ref, Word, parts, word
 
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+:,./=-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+:./-][A-Za-z0-9_@%+:./=-]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _FUNCTION = re.compile(r"[a-z]+::[a-z][a-z_]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -24,7 +24,9 @@ _PATH = re.compile(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*")
 
 def render(plan: Plan, documents: Mapping[str, str] | None = None) -> Bundle:
     """All files of the bundle. ``documents`` are further files by path: ``plan.json`` must be among them to run it."""
-    files = sorted([*_files(plan), *(_file(p, t) for p, t in (documents or {}).items())], key=lambda f: f.path)
+    files = sorted(
+        [*_files(plan), *(_file(p, t) for p, t in (documents or {}).items())], key=lambda f: f.path
+    )
     _check_paths(files)
     return Bundle(name=plan.name, files=tuple(sorted([*files, _manifest(files)], key=lambda f: f.path)))
 
@@ -52,7 +54,9 @@ def _content(file: PlanFile) -> str:
             raise InternalError([f"{file.path} has references but is not written at run time"])
         return "".join(p.text for p in pieces if isinstance(p, Lit))
     if any(isinstance(p, Lit) and p.text.endswith("$") for p in pieces[:-1]):
-        raise InternalError([f"{file.path}: a dollar sign before a reference cannot be written in the notation"])
+        raise InternalError(
+            [f"{file.path}: a dollar sign before a reference cannot be written in the notation"]
+        )
     return notation(file.content)
 
 
@@ -68,7 +72,9 @@ def _check_paths(files: list[BundleFile]) -> None:
     bad = [p for p in paths if not _PATH.fullmatch(p) or ".." in p.split("/")]
     twice = sorted({p for p in paths if paths.count(p) > 1})
     if bad or twice:
-        raise InternalError([f"not a path in a bundle: {p!r}" for p in bad] + [f"two files named {p}" for p in twice])
+        raise InternalError(
+            [f"not a path in a bundle: {p!r}" for p in bad] + [f"two files named {p}" for p in twice]
+        )
 
 
 def _manifest(files: list[BundleFile]) -> BundleFile:

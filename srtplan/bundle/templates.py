@@ -18,7 +18,9 @@ from srtplan.bundle.quote import Quoted
 def folder() -> Path:
     """Where the templates are: in an installed package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
-    return next(p for p in (package / "templates", package.parent / "templates") if (p / "job.sh.j2").is_file())
+    return next(
+        p for p in (package / "templates", package.parent / "templates") if (p / "job.sh.j2").is_file()
+    )
 
 
 def library() -> Mapping[str, bytes]:
@@ -50,5 +52,7 @@ def _environment() -> Environment:
 
 def _finalize(value: object) -> str:
     if not isinstance(value, Quoted):
-        raise TypeError(f"only quoted text may be printed by a template, not {type(value).__name__}: {value!r}")
+        raise TypeError(
+            f"only quoted text may be printed by a template, not {type(value).__name__}: {value!r}"
+        )
     return value.text

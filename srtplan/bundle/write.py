@@ -69,7 +69,9 @@ def _check_replaceable(directory: Path) -> None:
         if stat.S_ISREG(mode) and path != MANIFEST and path not in known:
             raise WriteError(f"{directory / path} is not part of the bundle; move it away first")
         if path in known and _sha256(directory / path) != known[path]:
-            raise WriteError(f"{directory / path} was edited; copy what you need and remove {directory} first")
+            raise WriteError(
+                f"{directory / path} was edited; copy what you need and remove {directory} first"
+            )
 
 
 def _listing(directory: Path) -> dict[str, int]:
@@ -94,7 +96,8 @@ def _holds(directory: Path, bundle: Bundle) -> bool:
         return False
     present = {path for path, mode in _listing(directory).items() if stat.S_ISREG(mode)}
     return present == {f.path for f in bundle.files} and all(
-        (directory / f.path).read_bytes() == f.content and os.access(directory / f.path, os.X_OK) == f.executable
+        (directory / f.path).read_bytes() == f.content
+        and os.access(directory / f.path, os.X_OK) == f.executable
         for f in bundle.files
     )
 

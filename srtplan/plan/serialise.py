@@ -146,7 +146,12 @@ def _file(f: PlanFile) -> dict[str, object]:
 def _benchmark(plan: Plan) -> dict[str, object]:
     runs = [_run(r) for s in plan.steps if s.terminal for r in s.runs]
     bench = plan.benchmark
-    return {"type": bench.type, "node": bench.node, "parameters": dict(bench.parameters), "runs": [r["name"] for r in runs]}
+    return {
+        "type": bench.type,
+        "node": bench.node,
+        "parameters": dict(bench.parameters),
+        "runs": [r["name"] for r in runs],
+    }
 
 
 def _check(c: PreflightCheck) -> dict[str, object]:

@@ -74,6 +74,11 @@ is_dir_fit() {
   [[ -d "${path}" && -r "${path}" && -x "${path}" ]] || refuse_path "${path}" directory "${why}"
 }
 
+is_path_fit() {
+  local -r path="$1" why="$2"
+  [[ -r "${path}" ]] || refuse_path "${path}" "file or directory" "${why}"
+}
+
 is_file_fit() {
   local -r path="$1" why="$2"
   [[ -f "${path}" && -r "${path}" ]] || refuse_path "${path}" file "${why}"

@@ -57,6 +57,58 @@ setup::dynamo_pypi() {
   setup::pip --extra-index-url https://pypi.nvidia.com "ai-dynamo-runtime==${version}" "ai-dynamo==${version}"
 }
 
+# Installs Dynamo of a version from wheels that were fetched before: in /srtctl-wheels or below /configs.
+setup::dynamo_wheel() {
+  local -r version="$1"
+  local folder
+  for folder in /srtctl-wheels /configs/dynamo-wheels /configs; do
+    if compgen -G "${folder}/ai_dynamo_runtime-${version}-*.whl" >/dev/null; then
+      setup::pip --find-links "${folder}" "ai-dynamo-runtime==${version}" "ai-dynamo==${version}"
+      return
+    fi
+  done
+  setup::_fail "no wheel of ai-dynamo-runtime ${version} in /srtctl-wheels, /configs/dynamo-wheels or /configs"
+}
+
+# Builds Dynamo at a revision ("HEAD": the newest) and installs it. Needs git, cargo and maturin in the image. A build
+# of a revision is kept in /configs/dynamo-wheels, if that can be written, for the next job.
+# Further arguments are entries of Cargo's section [patch.crates-io].
+setup::dynamo_source() {
+  local -r revision="$1"
+  shift
+  local kept="/configs/dynamo-wheels/${revision}" digest
+  if (($# > 0)); then
+    digest="$(printf '%s\n' "$@" | sha256sum)"
+    kept+="-${digest:0:12}"
+  fi
+  if [[ "${revision}" == HEAD ]] || ! mkdir -p -- "${kept}" 2>/dev/null || [[ ! -w "${kept}" ]]; then
+    kept="/tmp/srtplan-${SLURM_JOB_ID}-dynamo"
+    mkdir -p -- "${kept}"
+  fi
+  setup::_build_dynamo "${kept}" "${revision}" "$@"
+  setup::pip "${kept}"/*.whl "${kept}/dynamo"
+}
+
+# Builds into a directory under a lock; a complete build is left as it is.
+setup::_build_dynamo() {
+  local -r kept="$1" revision="$2"
+  shift 2
+  local lock
+  exec {lock}>"${kept}/.lock"
+  flock "${lock}"
+  if [[ ! -e "${kept}/.complete" ]]; then
+    rm -rf -- "${kept}/dynamo"
+    step::say git clone https://github.com/ai-dynamo/dynamo.git "${kept}/dynamo"
+    git clone --quiet https://github.com/ai-dynamo/dynamo.git "${kept}/dynamo"
+    git -C "${kept}/dynamo" checkout --quiet "${revision}"
+    (($# == 0)) || printf '\n[patch.crates-io]\n' >>"${kept}/dynamo/lib/bindings/python/Cargo.toml"
+    (($# == 0)) || printf '%s\n' "$@" >>"${kept}/dynamo/lib/bindings/python/Cargo.toml"
+    (cd -- "${kept}/dynamo/lib/bindings/python" && RUSTFLAGS="${RUSTFLAGS:-} -C target-cpu=native" maturin build --out "${kept}")
+    : >"${kept}/.complete"
+  fi
+  exec {lock}>&-
+}
+
 # Installs with pip. Tasks that may share a container wait for each other; what is installed already costs a second.
 setup::pip() {
   local lock

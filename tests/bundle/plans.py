@@ -47,10 +47,16 @@ def plan(*steps: Step, **changes: object) -> Plan:
         sbatch=("--job-name=demo", "--nodes=2", "--time=00:10:00", "--signal=B:USR1@60", "--no-requeue"),
         nodes=Nodes(total=2, infra=0, head=0, bench=0, workers=(0, 1)),
         endpoints=(Endpoint(mode="prefill", index=0, nodes=(0,), gpus=(0, 1)),),
-        processes=(Process(mode="prefill", endpoint=0, rank=0, node=0, gpus=(0, 1), leader=True, ports=(("http", 30000),)),),
+        processes=(
+            Process(
+                mode="prefill", endpoint=0, rank=0, node=0, gpus=(0, 1), leader=True, ports=(("http", 30000),)
+            ),
+        ),
         steps=steps,
         probes=(),
-        health=Health(url=word("http://", ip(0), ":8000/health"), prefill=1, decode=1, interval_s=1, timeout_s=60),
+        health=Health(
+            url=word("http://", ip(0), ":8000/health"), prefill=1, decode=1, interval_s=1, timeout_s=60
+        ),
         files=(PlanFile(path="engine.yaml", content=Lit("tp: 2\n")),),
         benchmark=BenchmarkPlan(type="sa-bench", node=0, parameters=(("isl", "128"),)),
         preflight=(PreflightCheck(kind="port", subject="8000", nodes=(0,), why="frontend_0"),),
