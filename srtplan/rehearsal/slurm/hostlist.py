@@ -44,12 +44,11 @@ def compress(hosts: list[str]) -> str:
     for host in hosts:
         prefix = host.rstrip("0123456789")
         digits = host[len(prefix) :]
-        number, width = (int(digits), len(digits) if digits.startswith("0") else 0) if digits else (-1, 0)
         last = runs[-1] if runs else None
-        if last and digits and last[0] == prefix and last[1] == width and last[3] + 1 == number:
-            runs[-1] = (prefix, width, last[2], number)
+        if last and digits and last[0] == prefix and digits == f"{last[3] + 1:0{last[1]}d}":
+            runs[-1] = (prefix, last[1], last[2], int(digits))
         else:
-            runs.append((prefix, width, number, number))
+            runs.append((prefix, len(digits), int(digits or -1), int(digits or -1)))
     return ",".join(_write_runs(runs))
 
 

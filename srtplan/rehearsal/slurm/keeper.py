@@ -171,16 +171,7 @@ class Keeper:
         )
 
     def _file(self, which: str) -> str:
-        known = {
-            "%j": self.job.number,
-            "%A": self.job.number,
-            "%x": self.record["job_name"],
-            "%N": self.nodes[0],
-        }
-        name = self.record[which]
-        for key, value in known.items():
-            name = name.replace(key, str(value))
-        return name
+        return self.record[which].replace("%N", self.nodes[0])
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of the batch script: the submitter's and Slurm's."""
@@ -199,6 +190,8 @@ class Keeper:
             **self._times(),
             "CURL_HOME": str(self.state.folder / "curl" / self.nodes[0]),
         }  # fmt: skip
+        if self.record["ntasks"]:
+            own |= {"SLURM_NTASKS": self.record["ntasks"], "SLURM_NPROCS": self.record["ntasks"]}
         gpus = int(self.record["gpus"])
         if gpus:
             own |= {"SLURM_GPUS_ON_NODE": str(gpus), "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(gpus)))}

@@ -18,6 +18,10 @@ def request(state: State, options: dict[str, str], command: list[str]) -> Reques
     """Check the command line as srun does and lay out the tasks over the nodes."""
     if not command:
         raise UsageError("srun: fatal: No command given to execute.", 1)
+    if "ntasks-per-node" not in options and "SLURM_NTASKS" in os.environ:
+        options.setdefault("ntasks", os.environ["SLURM_NTASKS"])
+    if "label" in options:
+        complain("srun: the rehearsal does not label lines")
     if ":" in command:
         raise UsageError(
             "srun: fatal: No command given to execute.", 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srtplan.rehearsal.slurm.options import SBATCH, UsageError, complain, parse
 from srtplan.rehearsal.slurm.request import environment
-from srtplan.rehearsal.slurm.state import State, claim, read, record_text
+from srtplan.rehearsal.slurm.state import State, claim, read, read_record, record_text, write_record
 from srtplan.rehearsal.slurm.stepd import folder_of
 from srtplan.rehearsal.slurm.version import VERSION
 
@@ -79,12 +79,23 @@ def _submit(state: State, options: dict[str, str], path: str, script: str, args:
         "state": "PENDING",
     }
     number = claim(state.folder / "jobs", files, int(state.setting("first_job", "1")))
+    _name_files(state.folder / "jobs" / str(number), number)
     if not state.tell(f"submit {number}"):
         raise UsageError(
             "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
             1,
         )
     return number
+
+
+def _name_files(job: Path, number: int) -> None:
+    """Put the job's number and name into the patterns of its files, as the job's record shows them."""
+    record = read_record(job / "record")
+    known = {"%j": str(number), "%A": str(number), "%x": record["job_name"], "%u": record["user"]}
+    for which in ("output", "error"):
+        for key, value in known.items():
+            record[which] = record[which].replace(key, value)
+    write_record(job / "record", record)
 
 
 def _record(options: dict[str, str], path: str) -> dict[str, str]:
@@ -94,6 +105,7 @@ def _record(options: dict[str, str], path: str) -> dict[str, str]:
     return {
         "job_name": options.get("job-name") or (os.path.basename(path) or "wrap"),  # noqa: PTH119
         "user": os.environ.get("USER", str(os.getuid())),
+        "ntasks": options.get("ntasks", ""),
         "num_nodes": options.get("nodes", "1").partition("-")[0],
         "command": path or "(null)",
         "workdir": workdir,
