@@ -53,7 +53,7 @@ run::write_files() {
   for path in "${RUN_TIME_FILES[@]}"; do
     text="$(cat -- "${BUNDLE_DIR}/files/${path}" && printf x)" || job::end 70 internal "cannot read files/${path}"
     run::_fill_in "${text%x}"
-    mkdir -p -- "${LOG_DIR}/${path%/*}" 2>/dev/null
+    [[ "${path}" != */* ]] || mkdir -p -- "${LOG_DIR}/${path%/*}" 2>/dev/null
     printf '%s' "${REPLY}" >"${LOG_DIR}/${path}" || job::end 72 preflight "cannot write ${LOG_DIR}/${path}"
   done
 }
