@@ -82,13 +82,19 @@ def add_up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--slurmd-timeout", type=int, default=base.slurmd_timeout, help="seconds (%(default)s)")
     up.add_argument("--kill-wait", type=int, default=base.kill_wait, help="seconds (%(default)s)")
     up.add_argument("--timeout", type=float, default=60, help="seconds until `up` gives up (%(default)s)")
+    up.add_argument("--scratch", type=os.path.abspath, help="a directory that goes away with the cluster")
     up.add_argument("--owner", type=int, default=0, help="a process whose end takes the cluster down")
 
 
 def raise_cluster(args: argparse.Namespace) -> int:
     """Turn the options of `up` into a ClusterConfig."""
     given = {k: v for k, v in vars(args).items() if k in ClusterConfig.__dataclass_fields__}
-    given |= {"share": tuple(args.share), "conf": tuple(args.conf), "images": args.images or ""}
+    given |= {
+        "share": tuple(args.share),
+        "conf": tuple(args.conf),
+        "images": args.images or "",
+        "scratch": args.scratch or "",
+    }
     return commands.up(ClusterConfig(directory=args.dir, **given), timeout=args.timeout, owner=args.owner)
 
 

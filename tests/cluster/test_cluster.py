@@ -18,7 +18,6 @@ from slurm_cluster.leftovers import Leftovers
 pytestmark = pytest.mark.cluster
 
 PRIVATE = ("/dev/shm/mine", "/tmp/mine")  # noqa: S108 (of a node)
-TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 (of this machine)
 RaiseCluster = Callable[..., Cluster]
 SERVER = """
 import http.server, os
@@ -160,49 +159,42 @@ def test_a_cut_link_is_seen(raise_cluster: RaiseCluster) -> None:
 # ------------------------------------------------------------------ up and down
 
 
-def machine() -> dict[str, set[str]]:
-    """Return what a cluster could leave on the machine."""
-    interfaces = subprocess.run(["ip", "-brief", "link"], check=True, capture_output=True, text=True).stdout
-    return {
-        "interfaces": {line.split()[0] for line in interfaces.splitlines()},
-        "cgroups": {str(path) for path in namespaces.FREEZER.glob("srtplan-cluster-*")},
-        "mounts": set(Path("/proc/self/mounts").read_text().splitlines()),
-        "files": {str(path) for top in TEMPORARY for path in Path(top).glob("srtplan-*")},
-    }
-
-
 def processes_below(pid: int) -> list[int]:
     """Return all descendants of a process."""
     return [one for child in namespaces.children(pid) for one in (child, *processes_below(child))]
 
 
-def test_down_leaves_nothing() -> None:
+def test_down_leaves_nothing(raise_cluster: RaiseCluster) -> None:
     """After `down` no process, interface, mount, cgroup or file of the cluster is there, busy as it was."""
-    before = machine()
-    cluster = Cluster.up("--proctrack=auto", nodes=2)
-    job = cluster.sbatch(cluster.script("job.sh", "srun sleep 60 & setsid --fork sleep 61; wait\n"))
-    job.wait_for("RUNNING", timeout=10)
+    cluster = raise_cluster("--proctrack=auto")
+    text = "srun sleep 60 & setsid --fork sleep 61; wait\n"
+    cluster.sbatch(cluster.script("job.sh", text)).wait_for("RUNNING", timeout=10)
     init = int(cluster_py("--dir", cluster.directory, "status").stdout.split()[2])
     started = {pid: namespaces.start_time(pid) for pid in (init, *processes_below(init))}
     assert len(started) > 10
     cluster.down()
     assert [pid for pid, start in started.items() if namespaces.start_time(pid) == start] == []
-    assert machine() == before
+    assert str(cluster.directory) not in Path("/proc/self/mounts").read_text()
+    assert not {"br0", "v-node0", "v-node1"} & {path.name for path in Path("/sys/class/net").iterdir()}
+    assert not Path(cluster.config.cgroup or "/none").exists()
+    assert not cluster.directory.exists()
+    assert not cluster.shared.exists()
 
 
+@pytest.mark.usefixtures("can_cluster")
 def test_a_cluster_ends_with_its_owner() -> None:
-    """A test session that is killed takes its cluster with it."""
+    """A test session that is killed takes its cluster with it, files and all."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from slurm_cluster.client import Cluster\n"
-        "print(Cluster.up(nodes=1).directory, flush=True); sys.stdin.read()"
+        "cluster = Cluster.up(nodes=1); print(cluster.directory, cluster.shared, flush=True); sys.stdin.read()"
     )
     argv = [sys.executable, "-c", code, str(PROGRAM.parent)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
-        directory = Path(owner.stdout.readline().strip())
-        assert (directory / "config.json").exists()
+        paths = [Path(word) for word in owner.stdout.readline().split()]
+        assert [path.exists() for path in paths] == [True, True]
         owner.send_signal(signal.SIGKILL)
-    eventually(lambda: not directory.exists(), timeout=10, what="the cluster is gone")
+    eventually(lambda: not any(path.exists() for path in paths), timeout=10, what="the cluster is gone")
 
 
 def test_mistakes_are_told_in_a_line(cluster: Cluster, tmp_path: Path) -> None:

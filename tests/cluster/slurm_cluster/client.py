@@ -44,11 +44,11 @@ done
 class Cluster:
     """A cluster that is up. `nodes` are the host names; `shared` is a directory that all nodes see."""
 
-    def __init__(self, directory: Path, *, shared: Path | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         self.config = ClusterConfig.load(directory)
         self.directory = directory
         self.nodes = self.config.node_names
-        self.shared = shared or Path(tempfile.mkdtemp(prefix="srtplan-shared-", dir="/var/tmp"))
+        self.shared = Path(self.config.scratch) if self.config.scratch else shared_directory()
         self.jobs: list[Job] = []
 
     @classmethod
@@ -58,11 +58,13 @@ class Cluster:
         `options` are those of `cluster.py up`. RuntimeError says why it did not come up.
         """
         directory = Path(tempfile.mkdtemp(prefix="srtplan-test-", dir="/tmp"))
+        shared = shared_directory()
         argv = [sys.executable, str(PROGRAM), "--dir", str(directory), "up", str(nodes)]
-        argv += ["--owner", str(os.getpid()), *options]
+        argv += ["--owner", str(os.getpid()), "--scratch", str(shared), *options]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode:
             shutil.rmtree(directory)
+            shutil.rmtree(shared)
             raise RuntimeError(done.stderr)
         return cls(directory)
 
@@ -70,10 +72,9 @@ class Cluster:
         """Destroy the cluster and its shared directory. One that is down already is no error."""
         if self.directory.exists():
             self._cluster("down", check=True)
-        self.forget()
 
     def forget(self) -> None:
-        """Remove the shared directory, and leave the cluster up."""
+        """Remove the shared directory, and leave the cluster up: for one that someone else has raised."""
         shutil.rmtree(self.shared, ignore_errors=True)
 
     # -------------------------------------------------------------- commands inside
@@ -254,6 +255,13 @@ class Job:
     def cancel(self) -> None:
         """Cancel the job, and return at once."""
         self.cluster.run(["scancel", str(self.id)])
+
+
+def shared_directory() -> Path:
+    """Make a directory that all nodes see, and containers only if it is mounted: it is not below /tmp."""
+    path = Path(tempfile.mkdtemp(prefix="srtplan-shared-", dir="/var/tmp"))
+    path.chmod(0o755)
+    return path
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -173,7 +173,8 @@ def down(directory: Path, *, keep: bool, quiet: bool = False) -> int:
     began = time.monotonic()
     if not (directory / "config.json").exists():
         raise ClusterError(f"no cluster is up in {directory}")
-    cgroup = ClusterConfig.load(directory).cgroup
+    config = ClusterConfig.load(directory)
+    cgroup = config.cgroup
     if is_up(directory):
         os.kill(init_of(directory), signal.SIGKILL)  # the kernel kills all the rest
     while is_up(directory):
@@ -185,6 +186,8 @@ def down(directory: Path, *, keep: bool, quiet: bool = False) -> int:
         namespaces.remove_cgroup(cgroup)
     if not keep:
         shutil.rmtree(directory)
+        if config.scratch:
+            shutil.rmtree(config.scratch, ignore_errors=True)
     if not quiet:
         print(f"down in {time.monotonic() - began:.2f} s")
     return 0

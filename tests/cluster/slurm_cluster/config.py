@@ -29,7 +29,7 @@ class ClusterConfig:
 
     `share` are directories below /tmp that all nodes see; `images` is where the container stand-in looks up
     an image that is given by name; `cgroup` is the freezer cgroup that holds the cluster, or "" without one;
-    `conf` are further lines for slurm.conf.
+    `conf` are further lines for slurm.conf; `scratch` is a directory that goes away with the cluster, or "".
     """
 
     directory: Path
@@ -48,6 +48,7 @@ class ClusterConfig:
     slurmd_timeout: int = 10
     kill_wait: int = 5
     cgroup: str = ""
+    scratch: str = ""
 
     @property
     def node_names(self) -> tuple[str, ...]:
