@@ -29,6 +29,7 @@ except ImportError:  # pragma: no cover -- PyYAML without libyaml
 
 MAX_DEPTH = 60
 MAX_NODES = 100_000
+MAX_PROBLEMS = 100
 MERGE = "<<"
 
 
@@ -95,6 +96,8 @@ class _Composer:
                 handler = handlers.get(type(event))
                 if handler:
                     handler(event)
+        except InputError as error:
+            self.problems.extend(error.report)
         except yaml.MarkedYAMLError as error:
             self.problems.append(_syntax(self.origin, error))
         except yaml.YAMLError as error:  # pragma: no cover -- source.py has refused such characters
@@ -123,6 +126,8 @@ class _Composer:
             return
         node = Scalar(spot, resolve(text) if event.implicit[0] else text)
         self.nodes += 1
+        if self.nodes > MAX_NODES:
+            self.limits(event, 0)
         if event.anchor:
             self.anchors[event.anchor] = _Anchor(node, 1, 0)
         self.add(node, 0)
@@ -137,7 +142,7 @@ class _Composer:
             self.report(event, "SP105", "empty key")
         elif text in frame.entries:
             first = frame.entries[text].key
-            self.problems.append(
+            self.found(
                 spot.problem(
                     "SP104",
                     f"duplicate key '{text}', first given in line {first.line}, column {first.column}",
@@ -206,7 +211,7 @@ class _Composer:
                         into.entries.setdefault(key, entry)
                 else:
                     message = "'<<' takes a mapping, or a list of mappings"
-                    self.problems.append(part.spot.problem("SP105", message, hint='quote it ("<<") as a key'))
+                    self.found(part.spot.problem("SP105", message, hint='quote it ("<<") as a key'))
 
     def limits(self, event: yaml.Event, height: int) -> None:
         if len(self.frames) + height > MAX_DEPTH:
@@ -222,7 +227,13 @@ class _Composer:
             self.report(event, "SP105", f"tag '{shown}' is not supported", hint='quote numbers as text: "8"')
 
     def report(self, event: yaml.Event, rule: str, message: str, *, hint: str = "") -> None:
-        self.problems.append(self.spot(event).problem(rule, message, hint=hint))
+        self.found(self.spot(event).problem(rule, message, hint=hint))
+
+    def found(self, problem: Problem) -> None:
+        """Another problem; reading ends when there are too many to be of use."""
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise fatal(problem)
+        self.problems.append(problem)
 
     def spot(self, event: yaml.Event) -> Spot:
         """Where a scalar stands, as wide as it is when it stands on one line."""

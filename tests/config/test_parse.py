@@ -1,0 +1,243 @@
+"""YAML with positions: what is read, where it stands, what is refused, and how fast."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srtplan.config import load
+from srtplan.config import parse as module
+from srtplan.config.parse import parse
+from srtplan.config.source import read
+from srtplan.config.tree import Mapping, Node, Origin, Sequence, at, data, spot
+from srtplan.diagnostics import InputError
+from srtplan.ir.data import freeze
+
+
+def tree(text: str) -> Node:
+    """The root of a text."""
+    node = parse(Origin("f.yaml", text))
+    assert node is not None
+    return node
+
+
+def fault(text: str) -> str:
+    """The rule of the first problem, and where it is."""
+    with pytest.raises(InputError) as caught:
+        parse(Origin("f.yaml", text))
+    first = next(iter(caught.value.report))
+    return f"{first.rule} {first.line}:{first.column}"
+
+
+def test_values_and_keys_know_their_place() -> None:
+    """Line, column and width of a value, of its key, and of an item."""
+    root = tree("model:\n  path: /models/r1\n  list: [1, 'two']\n")
+    assert spot(root, ("model", "path"))[1:] == (2, 9, 10)
+    assert spot(root, ("model", "path"), on_key=True)[1:] == (2, 3, 4)
+    assert spot(root, ("model", "list", 1))[1:] == (3, 13, 5)
+
+
+def test_a_missing_key_is_at_the_nearest_section() -> None:
+    """A path that leads nowhere stands at the key of what is above it; from the top, at the file."""
+    root = tree("model:\n  path: x\n")
+    assert spot(root, ("model", "container"))[1:3] == (1, 1)
+    assert spot(root, ("model", "path", "deeper"))[1:3] == (2, 3)
+    assert spot(root, ("resources",)).line == 0
+
+
+def test_keys_are_text() -> None:
+    """A key is taken as it is written, whatever a value of that form would be."""
+    root = tree("8: a\ntrue: b\n1e3: c\n'x y': d\n~: e\n")
+    assert isinstance(root, Mapping)
+    assert list(root) == ["8", "true", "1e3", "x y", "~"]
+
+
+def test_aliases_give_the_anchored_value() -> None:
+    """An alias stands for the value of its anchor, wherever that is used."""
+    assert data(tree("a: &x {k: [1]}\nb: *x\nc: [*x, *x]")) == freeze(
+        {"a": {"k": [1]}, "b": {"k": [1]}, "c": [{"k": [1]}, {"k": [1]}]}
+    )
+
+
+def test_merge_keys_fill_in_what_is_missing() -> None:
+    """``<<`` takes a mapping or several; the mapping's own keys win, then the first merged."""
+    text = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz: {<<: [*x, *y], a: 0}\nq: {'<<': *x}\n"
+    root = tree(text)
+    assert data(at(root, ("z",)) or root) == freeze({"a": 0, "b": 1, "c": 2})
+    assert data(at(root, ("q",)) or root) == freeze({"<<": {"a": 1, "b": 1}})
+
+
+def test_a_merged_value_stands_where_it_was_written() -> None:
+    """The place of a value that came through ``<<`` is the anchored mapping."""
+    root = tree("x: &x {a: 1}\nz:\n  <<: *x\n")
+    assert spot(root, ("z", "a")).line == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a: 1\n\n a: 2\n", "SP103 3:3"),
+        ("a: 1\nb: {c: 1,\n    c: 2}\n", "SP104 3:5"),
+        ("{a: 1, a: 1}", "SP104 1:8"),
+        ("a: !x 1", "SP105 1:4"),
+        ("a: 1\n---\nb: 1\n", "SP105 2:1"),
+        ("a: 1\n...\n---\n", "SP105 3:1"),
+        ("%YAML 1.1\n---\na: 1", "SP105 1:1"),
+        ("&a x: 1", "SP105 1:1"),
+        ("a: &a x\n*a : 1", "SP105 2:1"),
+        ("{[1]: 2}", "SP105 1:2"),
+        ("a: &a [*a]", "SP106 1:8"),
+        ("a: *b", "SP103 1:4"),
+        ('a: "\\0"', "SP102 1:4"),
+        ("a: @b", "SP103 1:4"),
+        ("a: [1", "SP103 1:6"),
+    ],
+)
+def test_what_is_refused_and_where(text: str, wanted: str) -> None:
+    """Each construct that recipes do not have is refused at its place."""
+    assert fault(text) == wanted
+
+
+def test_all_duplicates_are_reported_at_once() -> None:
+    """One problem per repetition, each with the place of the first."""
+    with pytest.raises(InputError) as caught:
+        parse(Origin("f", "a: 1\nb: 1\na: 2\nb: 2\na: 3\n"))
+    found = [(p.line, p.message) for p in caught.value.report]
+    assert [line for line, _ in found] == [3, 4, 5]
+    assert "line 1, column 1" in found[2][1]
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+CHAIN = "a0: &a0 " + "[" * 50 + "]" * 50 + "\n" + "a1: &a1 " + "[" * 50 + "*a0" + "]" * 50 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (BOMB, "SP106"),
+        (CHAIN, "SP106"),
+        ("[" * 100_000, "SP106"),
+        ("{a: " * 100_000, "SP106"),
+        ("- " * 100_000, "SP106"),
+        ("- [\n" * 50_000, "SP103"),
+        ("a: [" + "1, " * 300_000 + "]", "SP106"),
+        ("a: '" + "x" * 900_000, "SP103"),
+        ("? " * 1000, "SP105"),
+        ("a: " + "&a " * 1000 + "1", "SP103"),
+        ("*" * 900_000, "SP103"),
+        ("a: |\n" + "\t" * 900_000 + "\n b", "SP103"),
+        ("k: v\n" * 100_000, "SP104"),
+    ],
+    ids=["laughs", "deep aliases", "brackets", "braces", "dashes", "lines", "long", "quote", "marks", "anchors", "stars",
+         "tabs", "repeated"],
+)  # fmt: skip
+def test_hostile_texts_are_refused_quickly(text: str, rule: str) -> None:
+    """No text below the size limit takes two seconds, and none ends in anything but a problem."""
+    start = time.perf_counter()
+    assert fault(text).startswith(rule)
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "rule", "line", "column"),
+    [
+        (b"name: caf\xe9\n", "SP102", 1, 10),
+        (b"a: 1\nb: \x00\n", "SP102", 2, 4),
+        (b"a: \x1b[31m\n", "SP102", 1, 4),
+        ("a: 1\n".encode("utf-16"), "SP102", 1, 1),
+        (b"\x7fELF\x02\x01\x01", "SP102", 1, 1),
+        (b"\x89PNG\r\n\x1a\n", "SP102", 1, 1),
+        (b"a: 1 #" + b"x" * 10_000_000, "SP101", 0, 0),
+        (b"", "SP107", 0, 0),
+        (b"# nothing\n", "SP107", 0, 0),
+        (b"text\n", "SP107", 1, 1),
+        (b"[1]\n", "SP107", 1, 1),
+    ],
+)
+def test_files_that_are_no_recipes(raw: bytes, rule: str, line: int, column: int, tmp_path: Path) -> None:
+    """Binary, other encodings, 10 MB, empty: one problem with its place, in less than two seconds."""
+    (tmp_path / "f.yaml").write_bytes(raw)
+    start = time.perf_counter()
+    with pytest.raises(InputError) as caught:
+        load("f.yaml", cwd=tmp_path, environ={})
+    assert time.perf_counter() - start < 2
+    (problem,) = caught.value.report
+    assert (problem.rule, problem.line, problem.column) == (rule, line, column)
+    assert problem.render().isprintable() or "\n" in problem.render()
+
+
+def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:
+    """Both are said in words, at the name that the user gave."""
+    for name, part in ((".", "directory"), ("none.yaml", "no such file"), ("a\0b", "cannot be read")):
+        with pytest.raises(InputError) as caught:
+            load(name, cwd=tmp_path, environ={})
+        (problem,) = caught.value.report
+        assert (problem.rule, problem.file) == ("SP101", name)
+        assert part in problem.message
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+    """A file saved by an editor that writes a mark is read like any other."""
+    (tmp_path / "f.yaml").write_bytes(b"\xef\xbb\xbfname: x\n")
+    node = parse(read(tmp_path / "f.yaml", "f.yaml").origin)
+    assert isinstance(node, Mapping)
+    assert list(node) == ["name"]
+    assert spot(node, ("name",))[1:3] == (1, 7)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_line_ends_do_not_matter(newline: str) -> None:
+    """Places are the same whatever ends the lines."""
+    origin = Origin("f", newline.join(["a: 1", "b:", "  - x", "  - x: 1", "    x: 2"]))
+    with pytest.raises(InputError) as caught:
+        parse(origin)
+    (problem,) = caught.value.report
+    assert (problem.line, problem.column, problem.source) == (5, 5, "    x: 2")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=" \n-:[]{},#&*!|>'\"%@`?ab1\t~<", max_size=60))
+def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
+    """Parsing ends in a tree, in nothing, or in problems whose places exist."""
+    try:
+        parse(Origin("f", text))
+    except InputError as error:
+        for problem in error.report:
+            assert problem.rule.startswith("SP10")
+            assert 0 <= problem.line <= text.count("\n") + 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet=" \n-:[]{},#'\"ab1~", max_size=40))
+def test_pure_python_and_libyaml_agree(text: str) -> None:
+    """The fallback reads the same tree, and refuses what libyaml refuses."""
+    assert outcome(text, pure=True) == outcome(text, pure=False)
+
+
+def outcome(text: str, *, pure: bool) -> object:
+    """The data of a text, or the fact that it is refused."""
+    compiled = module.CParser
+    module.CParser = None if pure else compiled  # type: ignore[misc,assignment]
+    try:
+        node = parse(Origin("f", text))
+    except InputError:
+        return InputError
+    finally:
+        module.CParser = compiled  # type: ignore[misc]
+    return None if node is None else data(node)
+
+
+def test_libyaml_is_in_use() -> None:
+    """The tests above compare two parsers, not one with itself."""
+    assert module.CParser is not None
+    assert yaml.__with_libyaml__
+    assert "yaml._yaml" in sys.modules
+    assert isinstance(tree("[1]"), Sequence)
