@@ -111,11 +111,24 @@ class BenchmarkContext:
 
 
 @frozen(kw_only=True)
+class Input:
+    """A file or folder that a client reads: a dataset, a trace, a wheel. ``path`` is absolute; ``why`` names the field."""
+
+    path: str
+    why: str
+
+
+@frozen(kw_only=True)
 class BenchmarkCommand:
-    """``command`` is None for a job that serves until it is stopped."""
+    """``command`` is None for a job that serves until it is stopped. ``image`` None is the job's own image.
+
+    An input that no mount of the job brings into the container is mounted at its own path, read-only.
+    """
 
     command: Command | None
     parameters: tuple[tuple[str, str], ...] = ()
+    image: str | None = None
+    inputs: tuple[Input, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -338,6 +351,7 @@ __all__ = [
     "Engine",
     "Frontend",
     "FrontendContext",
+    "Input",
     "Interface",
     "JobContext",
     "Mode",

@@ -11,11 +11,14 @@ from typing import Literal
 
 from attrs import frozen
 
+from srtplan.benchmarks import _checks
+from srtplan.benchmarks._aiperf import needs_aiperf
 from srtplan.benchmarks._clients import CLIENTS, Load
+from srtplan.benchmarks._facts import gpus_by_mode, results, texts
 from srtplan.diagnostics import Finding
 from srtplan.ir.plan import Run
 from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import RUN_DIR, Word, word, words
+from srtplan.ir.shell import Word, words
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, engine
 
 WARMUP_RATE = "250"
@@ -49,22 +52,22 @@ class SaBench:
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Required fields and ranges."""
-        at, o = recipe.benchmark.at, _options(recipe)
-        for name in ("isl", "osl", "concurrencies"):
-            if getattr(o, name) is None and not (o.dataset_name == "custom" and name != "concurrencies"):
-                yield Finding(
-                    rule="SP701",
-                    path=at,
-                    message=f"sa-bench needs '{name}'",
-                    help=f"add `{name}:` to benchmark",
-                )
-        yield from _ranges(o, at)
-        if o.dataset_name == "custom" and not o.dataset_path:
-            yield Finding(rule="SP701", path=at, message="a custom dataset needs 'dataset_path'")
+        o = _options(recipe)
+        custom = o.dataset_name == "custom"
+        yield from _checks.missing(
+            recipe, *(("dataset_path",) if custom else ("isl", "osl")), "concurrencies"
+        )
+        yield from _checks.ladder(recipe, o.concurrencies)
+        yield from _checks.least(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1, "num_warmup_mult": 0})
+        yield from _checks.rated(recipe, o.req_rate)
+        yield from _checks.absolute(recipe, "dataset_path")
+        if not 0 < o.random_range_ratio <= 1:
+            says = "must be above 0 and at most 1: the shortest length as a part of the longest"
+            yield _checks.bad(recipe, "random_range_ratio", says)
         if o.custom_tokenizer and "/" not in o.custom_tokenizer:
             yield Finding(
                 rule="SP703",
-                path=(*at, "custom_tokenizer"),
+                path=(*recipe.benchmark.at, "custom_tokenizer"),
                 severity="warning",
                 message="a tokenizer class is known only to srtctl's own client; the model's tokenizer is used",
                 help="give a directory or a Hugging Face id, or leave it out",
@@ -75,23 +78,19 @@ class SaBench:
         recipe = ctx.job.recipe
         o = _options(recipe)
         client = engine(recipe.engine.type).client if o.client == "auto" else o.client
-        runs = tuple(r for c in parse_concurrencies(o.concurrencies) or () for r in _pair(ctx, o, client, c))
+        runs = tuple(
+            r for c in dict.fromkeys(_checks.rungs(o.concurrencies) or ()) for r in _pair(ctx, o, client, c)
+        )
+        get = (needs_aiperf(None),) if client == "aiperf" else ()
         return BenchmarkCommand(
             command=Command(
                 runs=runs,
-                preamble=(words("setup::open_files", 65536),),
+                preamble=(words("setup::open_files", 65536), *get),
                 note=f"sa-bench with the {client} client",
             ),
             parameters=_parameters(ctx, o, client),
+            inputs=_checks.inputs(recipe, "dataset_path", "custom_tokenizer"),
         )
-
-
-def parse_concurrencies(value: tuple[int | str, ...] | str | None) -> tuple[int, ...] | None:
-    """``"4x8"`` or a list as numbers; None if it is neither, or not positive."""
-    items = value.split("x") if isinstance(value, str) else list(value or ())
-    if not items or not all(str(i).strip().isdigit() and int(i) > 0 for i in items):
-        return None
-    return tuple(int(i) for i in items)
 
 
 def _options(recipe: Recipe) -> Options:
@@ -100,43 +99,16 @@ def _options(recipe: Recipe) -> Options:
     return options
 
 
-def _ranges(o: Options, at: tuple[str | int, ...]) -> Iterable[Finding]:
-    def bad(name: str, says: str) -> Finding:
-        return Finding(rule="SP702", path=(*at, name), message=f"{name} {says}")
-
-    if o.concurrencies is not None and parse_concurrencies(o.concurrencies) is None:
-        yield bad("concurrencies", "must be positive numbers, as [4, 8] or '4x8'")
-    for name, least in (("isl", 1), ("osl", 1), ("num_prompts_mult", 1), ("num_warmup_mult", 0)):
-        value = getattr(o, name)
-        if value is not None and value < least:
-            yield bad(name, f"must be at least {least}")
-    if not 0 < o.random_range_ratio <= 1:
-        yield bad(
-            "random_range_ratio",
-            "must be above 0 and at most 1: the shortest length as a part of the longest",
-        )
-    if _rate(o) is None:
-        yield bad("req_rate", "must be a positive number of requests per second, or inf")
-
-
-def _rate(o: Options) -> str | None:
-    text = str(o.req_rate)
-    if text == "inf":
-        return text
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return f"{value:g}" if 0 < value < float("inf") else None
-
-
 def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Run]:
-    result = word(RUN_DIR, f"/results/{_folder(o)}/{_file(ctx, c)}")
+    result = results(_folder(o), _file(ctx, c))
     if o.num_warmup_mult:
         load = _load(ctx, o, c, prompts=o.num_warmup_mult * c, rate=WARMUP_RATE, result=None)
         yield Run(name=f"warmup_{c}", argv=CLIENTS[client](load))
-    load = _load(ctx, o, c, prompts=o.num_prompts_mult * c, rate=_rate(o) or "inf", result=result)
-    yield Run(name=f"concurrency_{c}", argv=CLIENTS[client](load), result=result, client=client)
+    load = _load(
+        ctx, o, c, prompts=o.num_prompts_mult * c, rate=_checks.rate(o.req_rate) or "inf", result=result
+    )
+    facts = (("concurrency", str(c)), ("request_rate", load.rate))
+    yield Run(name=f"concurrency_{c}", argv=CLIENTS[client](load), result=result, client=client, facts=facts)
 
 
 def _load(ctx: BenchmarkContext, o: Options, c: int, *, prompts: int, rate: str, result: Word | None) -> Load:
@@ -155,9 +127,7 @@ def _load(ctx: BenchmarkContext, o: Options, c: int, *, prompts: int, rate: str,
         reuse_connections=o.reuse_http_connections,
         dataset_path=o.dataset_path if o.dataset_name == "custom" else None,
         result=result,
-        artifacts=word(
-            RUN_DIR, f"/results/{_folder(o)}/artifacts/{'concurrency' if result else 'warmup'}_{c}"
-        ),
+        artifacts=results(_folder(o), "artifacts", f"{'concurrency' if result else 'warmup'}_{c}"),
     )
 
 
@@ -174,20 +144,14 @@ def _file(ctx: BenchmarkContext, c: int) -> str:
     return f"results_concurrency_{c}_gpus_{sum(gpus.values())}{split}.json"
 
 
-def gpus_by_mode(recipe: Recipe) -> dict[str, int]:
-    """GPUs that the workers of each mode use."""
-    roles = {r.mode: r.workers * r.gpus for r in recipe.resources.roles}
-    return {mode: roles.get(mode, 0) for mode in ("prefill", "decode", "agg")}
-
-
 def _parameters(ctx: BenchmarkContext, o: Options, client: str) -> tuple[tuple[str, str], ...]:
     gpus = gpus_by_mode(ctx.job.recipe)
     values: dict[str, object] = {
         "client": client,
-        "isl": o.isl or "",
-        "osl": o.osl or "",
-        "concurrencies": "x".join(map(str, parse_concurrencies(o.concurrencies) or ())),
-        "request_rate": _rate(o) or "",
+        "isl": o.isl,
+        "osl": o.osl,
+        "concurrencies": "x".join(map(str, _checks.rungs(o.concurrencies) or ())),
+        "request_rate": _checks.rate(o.req_rate),
         "tokenizer": ctx.job.model,
         "served_model_name": ctx.job.served_model_name,
         "disaggregated": ctx.job.recipe.resources.disaggregated,
@@ -197,13 +161,13 @@ def _parameters(ctx: BenchmarkContext, o: Options, client: str) -> tuple[tuple[s
         "random_range_ratio": o.random_range_ratio,
         "num_prompts_mult": o.num_prompts_mult,
         "num_warmup_mult": o.num_warmup_mult,
-        "custom_tokenizer": o.custom_tokenizer or "",
+        "custom_tokenizer": o.custom_tokenizer,
         "use_chat_template": o.use_chat_template,
         "dataset_name": o.dataset_name,
-        "dataset_path": o.dataset_path or "",
+        "dataset_path": o.dataset_path,
         "reuse_http_connections": o.reuse_http_connections,
     }
-    return tuple((k, str(v).lower() if isinstance(v, bool) else str(v)) for k, v in values.items())
+    return texts(values)
 
 
 PLUGIN = SaBench()

@@ -61,13 +61,15 @@ class SrunOption:
 class Run:
     """One command of a step that runs several in turn (a benchmark's ladder); ``result`` must exist afterwards.
 
-    ``client`` names the format of the result, for the library's check that tokens came out.
+    ``client`` names the format of the result, for the library's check that tokens came out. ``facts`` are what a reader
+    of the results wants to know of this run (``concurrency``, ...).
     """
 
     name: str
     argv: Words
     result: Word | None = None
     client: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 @frozen(kw_only=True)

@@ -122,7 +122,7 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         health=probes.health(job),
         files=made.files,
         benchmark=BenchmarkPlan(
-            type=recipe.benchmark.type, node=topology.nodes.bench, parameters=made.parameters
+            type=recipe.benchmark.type, node=topology.nodes.bench, parameters=made.benchmark.parameters
         ),
         preflight=preflight.checks(job, made),
         url=steps.public_url(job),

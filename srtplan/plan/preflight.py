@@ -5,7 +5,9 @@ Model, image and mounts are there, planned ports are free, GPUs are counted.
 
 from __future__ import annotations
 
+from srtplan import plugin
 from srtplan.ir.plan import PreflightCheck
+from srtplan.plan.mounts import host_path
 from srtplan.plan.steps import Launches
 from srtplan.plugin import JobContext
 
@@ -17,6 +19,7 @@ def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
     out: list[PreflightCheck] = []
     if recipe.model.hub_id is None:
         out.append(PreflightCheck(kind="dir", subject=recipe.model.path, nodes=every, why="model.path"))
+    out += _inputs(job, made)
     if recipe.site.runtime != "none":
         out += _images(job, made)
         out += [
@@ -31,6 +34,14 @@ def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
             PreflightCheck(kind="gpus", subject=per_node, nodes=nodes.workers, why="resources.gpus_per_node")
         )
     return tuple(out)
+
+
+def _inputs(job: JobContext, made: Launches) -> list[PreflightCheck]:
+    """What the benchmark's client reads, on its node."""
+    maps = plugin.runtime(job.recipe.site.runtime).maps_paths
+    at = (job.topology.nodes.bench,)
+    found = [(i, host_path(job.recipe, i.path) if maps else i.path) for i in made.benchmark.inputs]
+    return [PreflightCheck(kind="path", subject=path, nodes=at, why=i.why) for i, path in found if path]
 
 
 def _images(job: JobContext, made: Launches) -> list[PreflightCheck]:

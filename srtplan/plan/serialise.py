@@ -121,7 +121,8 @@ def _mount(m: Mount) -> dict[str, object]:
 
 def _run(r: Run) -> dict[str, object]:
     result = None if r.result is None else notation(r.result)
-    return {"name": r.name, "argv": [notation(w) for w in r.argv], "result": result, "client": r.client}
+    argv = [notation(w) for w in r.argv]
+    return {"name": r.name, "argv": argv, "result": result, "client": r.client, "facts": dict(r.facts)}
 
 
 def _probe(p: Probe) -> dict[str, object]:

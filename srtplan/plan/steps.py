@@ -11,15 +11,16 @@ from attrs import evolve, frozen
 
 from srtplan import plugin
 from srtplan.frontends import _nginx
-from srtplan.ir.plan import TIER, Container, EnvVar, PlanFile, SrunOption, Stage, Step
+from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Stage, Step
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import BUNDLE_DIR, Lit, Word, Words, ip, word, words
 from srtplan.ir.topology import Endpoint, Process
 from srtplan.plan import environ
 from srtplan.plan.frontends import FrontendLayout
-from srtplan.plan.mounts import job_mounts
+from srtplan.plan.mounts import input_mounts, job_mounts
 from srtplan.plan.names import worker_step
 from srtplan.plugin import (
+    BenchmarkCommand,
     BenchmarkContext,
     Command,
     FrontendContext,
@@ -39,13 +40,13 @@ class Launches:
     steps: tuple[Step, ...]
     files: tuple[PlanFile, ...]
     listening: tuple[Listening, ...]
-    parameters: tuple[tuple[str, str], ...]
+    benchmark: BenchmarkCommand
 
 
 def launches(job: JobContext, layout: FrontendLayout) -> Launches:
     """Everything that is launched, in order."""
     made = [*_services(job), *_workers(job), *_frontends(job, layout)]
-    bench, parameters = _benchmark(job)
+    bench, benchmark = _benchmark(job)
     made += bench
     files = {f.path: f for _, c in made for f in c.files}
     if job.recipe.site.bash_preamble:
@@ -54,7 +55,7 @@ def launches(job: JobContext, layout: FrontendLayout) -> Launches:
         steps=tuple(s for s, _ in made),
         files=tuple(files[p] for p in sorted(files)),
         listening=tuple((s.nodes[0], port, s.name) for s, c in made for port in c.listens),
-        parameters=parameters,
+        benchmark=benchmark,
     )
 
 
@@ -129,7 +130,7 @@ def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Made]:
         yield step, command
 
 
-def _benchmark(job: JobContext) -> tuple[list[Made], tuple[tuple[str, str], ...]]:
+def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
     recipe, nodes = job.recipe, job.topology.nodes
     url = public_url(job)
     ctx = BenchmarkContext(
@@ -137,7 +138,7 @@ def _benchmark(job: JobContext) -> tuple[list[Made], tuple[tuple[str, str], ...]
     )
     answer = plugin.benchmark(recipe.benchmark.type).command(ctx)
     if answer.command is None:
-        return [], answer.parameters
+        return [], answer
     own = (
         EnvVar(name="OPENAI_API_KEY", value=Lit("EMPTY")),
         EnvVar(name="SRT_FRONTEND_HOST", value=ip(job.public_node)),
@@ -149,9 +150,9 @@ def _benchmark(job: JobContext) -> tuple[list[Made], tuple[tuple[str, str], ...]
     )
     step = _step(
         job, answer.command, name="benchmark", kind="benchmark", stage="benchmark", nodes=(nodes.bench,),
-        env=env, srun=recipe.srun_options,
+        env=env, srun=recipe.srun_options, image=answer.image, extra_mounts=input_mounts(recipe, answer.inputs),
     )  # fmt: skip
-    return [(evolve(step, terminal=True, critical=False), answer.command)], answer.parameters
+    return [(evolve(step, terminal=True, critical=False), answer.command)], answer
 
 
 def public_url(job: JobContext) -> Word:
@@ -172,12 +173,13 @@ def _step(
     srun: Iterable[tuple[str, str]] = (),
     image: str | None = None,
     remap_root: bool = False,
+    extra_mounts: tuple[Mount, ...] = (),
 ) -> Step:
     recipe = job.recipe
     container = Container(
         image=image or recipe.model.container, runtime=recipe.site.runtime, remap_root=remap_root
     )
-    mounts = job_mounts(recipe) if plugin.runtime(recipe.site.runtime).maps_paths else ()
+    mounts = (*job_mounts(recipe), *extra_mounts) if plugin.runtime(recipe.site.runtime).maps_paths else ()
     base = (
         (environ.REMAP_ROOT,) if kind in ("worker", "frontend") and installs_dynamo(recipe) and mounts else ()
     )

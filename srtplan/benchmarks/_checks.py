@@ -1,0 +1,120 @@
+"""Checks that several benchmarks share: what must be there, ranges, ladders of concurrencies, files.
+
+In: a recipe whose options are structured. Out: findings at the fields of ``benchmark``::
+
+    missing(recipe, "isl")            ->  SP701 at benchmark: "sa-bench needs 'isl'"
+    least(recipe, {"num_shots": 0})   ->  SP702 at benchmark.num_shots: "num_shots must be at least 0"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from srtplan.diagnostics import Finding
+from srtplan.ir.recipe import Recipe
+from srtplan.plugin import Input, engine
+
+Ladder = tuple[int | str, ...] | str | None
+INFINITE = float("inf")
+
+
+def missing(recipe: Recipe, *names: str) -> Iterable[Finding]:
+    """Fields that the type cannot do without."""
+    for name in names:
+        if getattr(recipe.benchmark.options, name) in (None, ""):
+            yield Finding(
+                rule="SP701",
+                path=recipe.benchmark.at,
+                message=f"{recipe.benchmark.type} needs '{name}'",
+                help=f"add `{name}:` to benchmark",
+            )
+
+
+def least(recipe: Recipe, bounds: Mapping[str, float]) -> Iterable[Finding]:
+    """Numbers below what makes sense."""
+    for name, low in bounds.items():
+        value = getattr(recipe.benchmark.options, name)
+        if value is not None and value < low:
+            yield bad(recipe, name, f"must be at least {low:g}")
+
+
+def bad(recipe: Recipe, name: str, says: str) -> Finding:
+    """A field with a value that cannot be."""
+    return Finding(rule="SP702", path=(*recipe.benchmark.at, name), message=f"{name} {says}")
+
+
+def rungs(value: Ladder) -> tuple[int, ...] | None:
+    """``"4x8"`` or a list as numbers; None if it is neither, or not positive, or empty."""
+    items = value.split("x") if isinstance(value, str) else list(value or ())
+    if not items or not all(str(i).strip().isdigit() and int(i) > 0 for i in items):
+        return None
+    return tuple(int(i) for i in items)
+
+
+def ladder(recipe: Recipe, value: Ladder) -> Iterable[Finding]:
+    """Concurrencies that are no ladder, or hold one twice."""
+    steps = rungs(value)
+    if value is not None and steps is None:
+        yield bad(recipe, "concurrencies", "must be positive numbers, as [4, 8] or '4x8'")
+    for number in sorted({n for n in steps or () if (steps or ()).count(n) > 1}):
+        yield Finding(
+            rule="SP707",
+            path=(*recipe.benchmark.at, "concurrencies"),
+            severity="warning",
+            message=f"{number} stands twice and runs once: its second result would replace the first",
+        )
+
+
+def rate(value: float | str) -> str | None:
+    """Requests per second as a client wants them, ``inf`` or ``2.5``; None if it is no rate."""
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if number == INFINITE:
+        return "inf"
+    return f"{number:g}" if number > 0 else None
+
+
+def rated(recipe: Recipe, value: float | str) -> Iterable[Finding]:
+    """A request rate that is none."""
+    if rate(value) is None:
+        yield bad(recipe, "req_rate", "must be a positive number of requests per second, or inf")
+
+
+def absolute(recipe: Recipe, *names: str) -> Iterable[Finding]:
+    """Files that a client reads: a relative path would depend on where a container starts."""
+    for name in names:
+        value = getattr(recipe.benchmark.options, name)
+        if value and not value.startswith("/"):
+            yield bad(recipe, name, "must be an absolute path, on the cluster or in the container")
+
+
+def inputs(recipe: Recipe, *names: str) -> tuple[Input, ...]:
+    """The files that are given, for mounts and preflight."""
+    given = ((n, getattr(recipe.benchmark.options, n)) for n in names)
+    return tuple(Input(path=v, why=f"benchmark.{n}") for n, v in given if v and v.startswith("/"))
+
+
+def fetched(recipe: Recipe, what: str, field: str) -> Finding:
+    """A file that a client gets from the network by itself."""
+    return Finding(
+        rule="SP704",
+        path=recipe.benchmark.at,
+        severity="warning",
+        message=f"{recipe.benchmark.type} downloads {what} when it starts, after the model is loaded",
+        help=f"give a local copy by `{field}:`" if field else "the client's node must reach the internet",
+    )
+
+
+def image(recipe: Recipe, program: str, of: str) -> Iterable[Finding]:
+    """A client that only the image of one engine has."""
+    if engine(recipe.engine.type).client != of and not getattr(
+        recipe.benchmark.options, "container_image", None
+    ):
+        yield Finding(
+            rule="SP705",
+            path=(*recipe.benchmark.at, "type"),
+            message=f"{program} is not in the image of {recipe.engine.type}; the run would fail after the model is loaded",
+            help="set benchmark.container_image to an image that has it",
+        )

@@ -1,0 +1,55 @@
+"""The workers as a client may want to know them: addresses, HTTP endpoints, where their metrics are.
+
+``SRT_PREFILL_IPS=${IP[0]},${IP[1]}``, ``SRT_DECODE_ENDPOINTS=http://${IP[2]}:30000``: the leaders of every mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from srtplan.ir.plan import EnvVar
+from srtplan.ir.recipe import MODES
+from srtplan.ir.shell import Word, ip, word
+from srtplan.ir.topology import Process
+from srtplan.plugin import BenchmarkContext
+
+
+def workers_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
+    """Addresses and endpoints of the modes that the job has."""
+    out: list[EnvVar] = []
+    for mode in MODES:
+        leaders = ctx.job.topology.leaders(mode)
+        if leaders:
+            prefix = f"SRT_{mode.upper()}"
+            out.append(EnvVar(name=f"{prefix}_IPS", value=_joined(ip(p.node) for p in leaders)))
+            out.append(
+                EnvVar(
+                    name=f"{prefix}_ENDPOINTS", value=_joined(word("http://", _at(ctx, p)) for p in leaders)
+                )
+            )
+    return tuple(out)
+
+
+def metrics_urls(ctx: BenchmarkContext) -> tuple[Word, ...]:
+    """Where each worker process tells its metrics."""
+    return tuple(
+        word("http://", _at(ctx, p, metrics=True), "/metrics") for p in ctx.job.topology.processes if p.leader
+    )
+
+
+def metrics_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
+    """The same as a variable, for commands of a recipe."""
+    return (EnvVar(name="AIPERF_SERVER_METRICS_URLS", value=_joined(metrics_urls(ctx))),)
+
+
+def _at(ctx: BenchmarkContext, process: Process, *, metrics: bool = False) -> Word:
+    direct = not ctx.job.frontends
+    kind = "system" if metrics and ctx.job.interface == "dynamo" else "http"
+    return word(ip(process.node), ":", ctx.job.public_port if direct else process.port(kind))
+
+
+def _joined(items: Iterable[Word]) -> Word:
+    out: list[str | Word] = []
+    for item in items:
+        out += [",", item] if out else [item]
+    return word(*out)

@@ -1,0 +1,82 @@
+"""custom: a command of the recipe's own, run by ``bash -lc`` as it stands.
+
+It finds the service in ``SRT_FRONTEND_URL`` (and ``_HOST``, ``_PORT``), the workers in ``SRT_PREFILL_ENDPOINTS`` and the
+like, and leaves its results below ``SRT_RESULTS_DIR``. ``result`` names the file there that must exist afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from attrs import frozen
+
+from srtplan.benchmarks import _checks
+from srtplan.benchmarks._facts import results, texts
+from srtplan.benchmarks._workers import metrics_env, workers_env
+from srtplan.diagnostics import Finding
+from srtplan.ir.plan import EnvVar, Run
+from srtplan.ir.recipe import Pairs, Recipe
+from srtplan.ir.shell import Lit, words
+from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+
+
+@frozen(kw_only=True)
+class Options:
+    """``result_format`` says whose report ``result`` is, so that its figures are read and checked."""
+
+    command: str | None = None
+    container_image: str | None = None
+    env: Pairs = ()
+    result: str | None = None
+    result_format: Literal["sglang", "vllm", "trtllm", "aiperf", "sglang-eval", "lm-eval"] | None = None
+
+
+@frozen
+class Custom:
+    """The benchmark plugin."""
+
+    name: str = "custom"
+    options: type[object] = Options
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """A command; a result inside the results."""
+        o = _options(recipe)
+        yield from _checks.missing(recipe, "command")
+        if o.result and (o.result.startswith("/") or ".." in o.result.split("/")):
+            yield _checks.bad(recipe, "result", "must be a path below the results, such as 'bench.json'")
+        if o.result_format and not o.result:
+            yield _checks.bad(recipe, "result_format", "needs 'result', the file it is about")
+
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """One run."""
+        o = _options(ctx.job.recipe)
+        own = (
+            EnvVar(name="SRT_RESULTS_DIR", value=results("")),
+            EnvVar(name="AIPERF_ARTIFACT_DIR", value=results("artifacts")),
+        )
+        run = Run(
+            name="custom",
+            argv=words("bash", "-lc", o.command or ""),
+            result=results(o.result) if o.result else None,
+            client=o.result_format or "",
+        )
+        given = tuple(EnvVar(name=k, value=Lit(v)) for k, v in o.env)
+        return BenchmarkCommand(
+            command=Command(
+                runs=(run,),
+                env=(*own, *workers_env(ctx), *metrics_env(ctx), *given),
+                note="the recipe's own command",
+            ),
+            parameters=texts({"result": o.result, "result_format": o.result_format}),
+            image=o.container_image,
+        )
+
+
+def _options(recipe: Recipe) -> Options:
+    options = recipe.benchmark.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options
+
+
+PLUGIN = Custom()

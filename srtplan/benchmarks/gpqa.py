@@ -1,0 +1,21 @@
+"""gpqa: the diamond set of graduate-level questions, several times over (see ``_multiple_choice.py``)."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from srtplan.benchmarks._multiple_choice import MultipleChoice
+
+
+@frozen(kw_only=True)
+class Options:
+    """``repeat`` asks the whole set that many times; the score is the mean."""
+
+    num_examples: int = 198
+    max_tokens: int = 32768
+    repeat: int = 8
+    num_threads: int = 128
+    container_image: str | None = None
+
+
+PLUGIN = MultipleChoice("gpqa", Options, "the GPQA diamond questions")

@@ -1,0 +1,129 @@
+"""gsm8k: grade-school mathematics, few-shot, scored by SGLang's evaluator or by lm-eval.
+
+SGLang's evaluator is in SGLang's images; with another engine lm-eval runs. Out, with ``num_shots: 8``::
+
+    python3 -m sglang.test.run_eval --base-url http://... --model ds-r1 --eval-name gsm8k --num-shots 8 ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from attrs import frozen
+
+from srtplan.benchmarks import _checks
+from srtplan.benchmarks._evaluation import Evaluation, Harness, lm_eval, needs_lm_eval, sglang
+from srtplan.benchmarks._facts import texts
+from srtplan.diagnostics import Finding
+from srtplan.ir.plan import Run
+from srtplan.ir.recipe import Recipe
+from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, engine
+
+MAX_TOKENS = {"sglang": 16384, "lm-eval": 256}
+
+
+@frozen(kw_only=True)
+class Options:
+    """``client`` auto is sglang with the sglang engine, else lm-eval. ``dataset_path`` is the test set as JSON lines."""
+
+    num_examples: int = 1319
+    max_tokens: int | None = None
+    num_threads: int = 512
+    num_shots: int = 5
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    dataset_path: str | None = None
+    client: Literal["auto", "sglang", "lm-eval"] = "auto"
+    lm_eval_package: str | None = None
+    container_image: str | None = None
+
+
+@frozen
+class GSM8K:
+    """The benchmark plugin."""
+
+    name: str = "gsm8k"
+    options: type[object] = Options
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Ranges, and where the questions come from."""
+        o = _options(recipe)
+        yield from _checks.least(
+            recipe, {"num_examples": 1, "max_tokens": 1, "num_threads": 1, "num_shots": 0}
+        )
+        yield from _checks.absolute(recipe, "dataset_path")
+        if _client(recipe, o) == "sglang":
+            yield from _checks.image(recipe, "sglang.test.run_eval", "sglang")
+            if not o.dataset_path:
+                yield _checks.fetched(recipe, "the GSM8K test set", "dataset_path")
+        elif o.dataset_path:
+            yield _checks.bad(
+                recipe, "dataset_path", "cannot be read by lm-eval, which takes the data set of its task"
+            )
+        else:
+            yield _checks.fetched(recipe, "the GSM8K data set from the Hugging Face hub", "")
+
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """One run of the evaluator."""
+        recipe = ctx.job.recipe
+        o = _options(recipe)
+        client = _client(recipe, o)
+        tokens = o.max_tokens or MAX_TOKENS[client]
+        native = client == "sglang"
+        run = _sglang(ctx, o, tokens) if native else _harness(ctx, o, tokens)
+        preamble = () if native else (needs_lm_eval(o.lm_eval_package),)
+        values = {
+            "client": client,
+            "num_examples": o.num_examples,
+            "max_tokens": tokens,
+            "num_threads": o.num_threads,
+        }
+        return BenchmarkCommand(
+            command=Command(runs=(run,), preamble=preamble, note=f"gsm8k with {client}"),
+            parameters=texts(values | {"num_shots": o.num_shots, "dataset_path": o.dataset_path}),
+            image=o.container_image,
+            inputs=_checks.inputs(recipe, "dataset_path"),
+        )
+
+
+def _options(recipe: Recipe) -> Options:
+    options = recipe.benchmark.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options
+
+
+def _client(recipe: Recipe, o: Options) -> str:
+    native = engine(recipe.engine.type).client == "sglang" or o.dataset_path
+    return ("sglang" if native else "lm-eval") if o.client == "auto" else o.client
+
+
+def _sglang(ctx: BenchmarkContext, o: Options, tokens: int) -> Run:
+    flags = {
+        "num-examples": o.num_examples,
+        "max-tokens": tokens,
+        "num-threads": o.num_threads,
+        "num-shots": o.num_shots,
+        "temperature": o.temperature,
+        "top-p": o.top_p,
+        "top-k": o.top_k,
+        "gsm8k-data-path": o.dataset_path,
+    }
+    return sglang(ctx, Evaluation(name="gsm8k", flags=flags))
+
+
+def _harness(ctx: BenchmarkContext, o: Options, tokens: int) -> Run:
+    sampling = {"max_gen_toks": tokens, "temperature": o.temperature, "top_p": o.top_p, "top_k": o.top_k}
+    harness = Harness(
+        name="gsm8k",
+        tasks=("gsm8k",),
+        concurrency=o.num_threads,
+        generation=sampling,
+        flags={"num_fewshot": o.num_shots, "limit": o.num_examples},
+        model_args={},
+    )
+    return lm_eval(ctx, harness)
+
+
+PLUGIN = GSM8K()

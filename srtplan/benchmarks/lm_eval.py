@@ -1,0 +1,104 @@
+"""lm-eval: any tasks of the evaluation harness against the served model.
+
+Out::
+
+lm_eval --model local-chat-completions --model_args model=ds-r1,base_url=http://.../v1/chat/completions,num_concurrent=32
+  --tasks gsm8k,ifeval --apply_chat_template --output_path ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from srtplan.benchmarks import _checks
+from srtplan.benchmarks._evaluation import Harness, lm_eval, needs_lm_eval
+from srtplan.benchmarks._facts import texts
+from srtplan.diagnostics import Finding
+from srtplan.ir.recipe import Pairs, Recipe
+from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+
+
+@frozen(kw_only=True)
+class Options:
+    """``use_chat_template`` false asks the completions interface, for tasks that need log probabilities.
+
+    ``include_path`` is a folder of further task files. ``lm_eval_package`` is what pip installs where the image has none.
+    """
+
+    tasks: tuple[str, ...] | str = ("gsm8k",)
+    num_concurrent: int = 32
+    num_fewshot: int | None = None
+    limit: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    use_chat_template: bool = True
+    model_args: Pairs = ()
+    include_path: str | None = None
+    lm_eval_package: str | None = None
+    container_image: str | None = None
+
+
+@frozen
+class LmEval:
+    """The benchmark plugin."""
+
+    name: str = "lm-eval"
+    options: type[object] = Options
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Ranges; that data sets come from the hub."""
+        o = _options(recipe)
+        yield from _checks.least(recipe, {"num_concurrent": 1, "num_fewshot": 0, "limit": 1, "max_tokens": 1})
+        yield from _checks.absolute(recipe, "include_path")
+        if not _tasks(o):
+            yield _checks.bad(recipe, "tasks", "must name a task")
+        if not o.include_path:
+            yield _checks.fetched(
+                recipe, "the data sets of its tasks from the Hugging Face hub", "include_path"
+            )
+
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """One run of the harness over all tasks."""
+        o = _options(ctx.job.recipe)
+        args = dict(o.model_args)
+        if not o.use_chat_template:
+            args = {"tokenizer": ctx.job.model} | args
+        harness = Harness(
+            name="lm-eval",
+            tasks=_tasks(o),
+            concurrency=o.num_concurrent,
+            generation={"max_gen_toks": o.max_tokens, "temperature": o.temperature},
+            flags={"num_fewshot": o.num_fewshot, "limit": o.limit, "include_path": o.include_path},
+            model_args=args,
+            chat=o.use_chat_template,
+        )
+        values = {
+            "client": "lm-eval",
+            "tasks": ",".join(_tasks(o)),
+            "num_fewshot": o.num_fewshot,
+            "limit": o.limit,
+        }
+        return BenchmarkCommand(
+            command=Command(
+                runs=(lm_eval(ctx, harness),), preamble=(needs_lm_eval(o.lm_eval_package),), note="lm-eval"
+            ),
+            parameters=texts(values),
+            image=o.container_image,
+            inputs=_checks.inputs(ctx.job.recipe, "include_path", "lm_eval_package"),
+        )
+
+
+def _tasks(o: Options) -> tuple[str, ...]:
+    given = o.tasks.split(",") if isinstance(o.tasks, str) else o.tasks
+    return tuple(t.strip() for t in given if t.strip())
+
+
+def _options(recipe: Recipe) -> Options:
+    options = recipe.benchmark.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options
+
+
+PLUGIN = LmEval()

@@ -1,0 +1,121 @@
+"""mooncake-router: a public trace with its own timestamps, and how many requests met both latency targets, by aiperf.
+
+Four workloads of the Mooncake paper can be named; ``trace_file`` is a local copy of one, or a trace of one's own.
+Without it the trace is downloaded in the job, checked against ``trace_sha256`` if that is given, and kept beside the
+results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from attrs import frozen
+
+from srtplan.benchmarks import _checks
+from srtplan.benchmarks._aiperf import PACKAGE, check_aiperf, needs_aiperf, package_input, profile, warmup
+from srtplan.benchmarks._facts import results, texts
+from srtplan.benchmarks._workers import metrics_env
+from srtplan.diagnostics import Finding
+from srtplan.ir.data import EMPTY, Map
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import Word, Words, word, words
+from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+
+FOLDER = "https://raw.githubusercontent.com/kvcache-ai/Mooncake/main/FAST25-release"
+FILES = {
+    "mooncake": "arxiv-trace/mooncake_trace.jsonl",
+    "conversation": "traces/conversation_trace.jsonl",
+    "synthetic": "traces/synthetic_trace.jsonl",
+    "toolagent": "traces/toolagent_trace.jsonl",
+}
+SHA256_DIGITS = 64
+
+
+@frozen(kw_only=True)
+class Options:
+    """Thresholds are milliseconds: a request is good if its first token and its mean gap come within them."""
+
+    mooncake_workload: Literal["mooncake", "conversation", "synthetic", "toolagent"] = "conversation"
+    ttft_threshold_ms: int = 2000
+    itl_threshold_ms: int = 25
+    trace_file: str | None = None
+    trace_sha256: str | None = None
+    aiperf_package: str | None = None
+    aiperf_args: Map = EMPTY
+    container_image: str | None = None
+
+
+@frozen
+class MooncakeRouter:
+    """The benchmark plugin."""
+
+    name: str = "mooncake-router"
+    options: type[object] = Options
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Thresholds above zero; a trace that is known, or said to be fetched."""
+        o = _options(recipe)
+        yield from _checks.least(recipe, {"ttft_threshold_ms": 1, "itl_threshold_ms": 1})
+        yield from _checks.absolute(recipe, "trace_file")
+        if o.trace_sha256 and (
+            len(o.trace_sha256) != SHA256_DIGITS or set(o.trace_sha256) - set("0123456789abcdef")
+        ):
+            yield _checks.bad(recipe, "trace_sha256", "must be 64 hexadecimal digits in small letters")
+        if not o.trace_file:
+            yield _checks.fetched(recipe, f"the {o.mooncake_workload} trace", "trace_file")
+        yield from check_aiperf(recipe)
+
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """A short warm-up, then the trace."""
+        o = _options(ctx.job.recipe)
+        trace, get = _trace(o)
+        goodput = f"time_to_first_token:{o.ttft_threshold_ms} inter_token_latency:{o.itl_threshold_ms}"
+        chat = words("--endpoint-type", "chat")
+        main = words(
+            *(*chat, "--input-file", trace, "--custom-dataset-type", "mooncake_trace"),
+            *("--fixed-schedule", "--fixed-schedule-auto-offset", "--goodput", goodput),
+        )
+        values = {
+            "client": "aiperf",
+            "mooncake_workload": o.mooncake_workload,
+            "trace_file": o.trace_file,
+            "ttft_threshold_ms": o.ttft_threshold_ms,
+            "itl_threshold_ms": o.itl_threshold_ms,
+            "aiperf_package": o.aiperf_package or PACKAGE,
+        }
+        runs = (
+            warmup(ctx, "warmup", words(*chat, "--concurrency", 10, "--request-count", 20)),
+            profile(ctx, o.mooncake_workload, main, facts=(("workload", o.mooncake_workload),)),
+        )
+        return BenchmarkCommand(
+            command=Command(
+                runs=runs,
+                env=metrics_env(ctx),
+                preamble=(words("setup::open_files", 65536), *get, needs_aiperf(o.aiperf_package)),
+                note="Mooncake trace with aiperf",
+            ),
+            parameters=texts(values),
+            image=o.container_image,
+            inputs=(*_checks.inputs(ctx.job.recipe, "trace_file"), *package_input(ctx.job.recipe)),
+        )
+
+
+def _trace(o: Options) -> tuple[Word, tuple[Words, ...]]:
+    """Where the trace is, and the call that gets or checks it."""
+    if o.trace_file:
+        check = (words("bench::verify", o.trace_file, o.trace_sha256),) if o.trace_sha256 else ()
+        return word(o.trace_file), check
+    path = results("traces", f"{o.mooncake_workload}_trace.jsonl")
+    return path, (
+        words("bench::fetch", f"{FOLDER}/{FILES[o.mooncake_workload]}", path, o.trace_sha256 or ""),
+    )
+
+
+def _options(recipe: Recipe) -> Options:
+    options = recipe.benchmark.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options
+
+
+PLUGIN = MooncakeRouter()

@@ -1,0 +1,107 @@
+"""router: how well a router uses prefixes that requests share, by aiperf.
+
+Per ratio r one run of ``num_requests`` requests of ``isl`` tokens, the first ``r * isl`` of them one of 20 common prefixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from srtplan.benchmarks import _checks
+from srtplan.benchmarks._aiperf import PACKAGE, check_aiperf, needs_aiperf, package_input, profile
+from srtplan.benchmarks._facts import texts
+from srtplan.diagnostics import Finding
+from srtplan.ir.data import EMPTY, Map
+from srtplan.ir.plan import Run
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import words
+from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+
+PREFIXES = 20
+
+
+@frozen(kw_only=True)
+class Options:
+    """``prefix_ratios`` is a list, or numbers with blanks between."""
+
+    isl: int = 14000
+    osl: int = 200
+    num_requests: int = 200
+    concurrency: int = 20
+    prefix_ratios: tuple[float, ...] | str = (0.1, 0.3, 0.5, 0.7, 0.9)
+    aiperf_package: str | None = None
+    aiperf_args: Map = EMPTY
+    container_image: str | None = None
+
+
+@frozen
+class Router:
+    """The benchmark plugin."""
+
+    name: str = "router"
+    options: type[object] = Options
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Ranges."""
+        yield from _checks.least(recipe, {"isl": 2, "osl": 1, "num_requests": 1, "concurrency": 1})
+        if not _ratios(_options(recipe)):
+            yield _checks.bad(recipe, "prefix_ratios", "must be numbers from 0 to below 1, each once")
+        yield from check_aiperf(recipe)
+
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """One run per ratio."""
+        o = _options(ctx.job.recipe)
+        ratios = _ratios(o)
+        values = {
+            "client": "aiperf",
+            "isl": o.isl,
+            "osl": o.osl,
+            "num_requests": o.num_requests,
+            "concurrency": o.concurrency,
+            "prefix_ratios": " ".join(f"{r:g}" for r in ratios),
+            "aiperf_package": o.aiperf_package or PACKAGE,
+        }
+        return BenchmarkCommand(
+            command=Command(
+                runs=tuple(_run(ctx, o, r) for r in ratios),
+                preamble=(words("setup::open_files", 65536), needs_aiperf(o.aiperf_package)),
+                note="prefix ratios with aiperf",
+            ),
+            parameters=texts(values),
+            image=o.container_image,
+            inputs=package_input(ctx.job.recipe),
+        )
+
+
+def _run(ctx: BenchmarkContext, o: Options, ratio: float) -> Run:
+    common = round(o.isl * ratio)
+    shared = ("--num-prefix-prompts", PREFIXES, "--prefix-prompt-length", common) if common else ()
+    own = words(
+        *("--endpoint-type", "chat", "--isl", max(1, o.isl - common), "--osl", o.osl, *shared),
+        *("--extra-inputs", "ignore_eos:true"),
+        *("--concurrency", o.concurrency, "--request-count", o.num_requests),
+    )
+    facts = (("concurrency", str(o.concurrency)), ("prefix_ratio", f"{ratio:g}"))
+    return profile(ctx, f"prefix_{ratio:g}", own, facts=facts)
+
+
+def _ratios(o: Options) -> tuple[float, ...]:
+    """The ratios; none if one of them is no ratio."""
+    given = o.prefix_ratios.split() if isinstance(o.prefix_ratios, str) else o.prefix_ratios
+    try:
+        ratios = tuple(float(r) for r in given)
+    except ValueError:
+        return ()
+    good = all(0 <= r < 1 for r in ratios) and len(set(ratios)) == len(ratios)
+    return ratios if good else ()
+
+
+def _options(recipe: Recipe) -> Options:
+    options = recipe.benchmark.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options
+
+
+PLUGIN = Router()

@@ -1,0 +1,103 @@
+"""sglang-bench: SGLang's own load generator over a ladder of concurrencies, with its own warm-up and nothing before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from srtplan.benchmarks import _checks
+from srtplan.benchmarks._clients import Load, sglang
+from srtplan.benchmarks._facts import results, texts
+from srtplan.diagnostics import Finding
+from srtplan.ir.plan import Run
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import words
+from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+
+
+@frozen(kw_only=True)
+class Options:
+    """``random_range_ratio`` 1 makes every request exactly ``isl`` and ``osl`` tokens long."""
+
+    isl: int | None = None
+    osl: int | None = None
+    concurrencies: tuple[int | str, ...] | str | None = None
+    req_rate: int | float | str = "inf"
+    random_range_ratio: float = 1.0
+    num_prompts_mult: int = 10
+    use_chat_template: bool = False
+    container_image: str | None = None
+
+
+@frozen
+class SGLangBench:
+    """The benchmark plugin."""
+
+    name: str = "sglang-bench"
+    options: type[object] = Options
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Required fields and ranges."""
+        o = _options(recipe)
+        yield from _checks.missing(recipe, "isl", "osl", "concurrencies")
+        yield from _checks.ladder(recipe, o.concurrencies)
+        yield from _checks.least(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1})
+        yield from _checks.rated(recipe, o.req_rate)
+        if not 0 < o.random_range_ratio <= 1:
+            yield _checks.bad(recipe, "random_range_ratio", "must be above 0 and at most 1")
+        yield from _checks.image(recipe, "sglang.bench_serving", "sglang")
+
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """One run per rung."""
+        o = _options(ctx.job.recipe)
+        rungs = _checks.rungs(o.concurrencies) or ()
+        values = {
+            "client": "sglang",
+            "isl": o.isl,
+            "osl": o.osl,
+            "concurrencies": "x".join(map(str, rungs)),
+            "request_rate": _checks.rate(o.req_rate),
+            "random_range_ratio": o.random_range_ratio,
+            "num_prompts_mult": o.num_prompts_mult,
+        }
+        return BenchmarkCommand(
+            command=Command(
+                runs=tuple(_run(ctx, o, c) for c in dict.fromkeys(rungs)),
+                preamble=(words("setup::open_files", 65536),),
+                note="SGLang's load generator",
+            ),
+            parameters=texts(values),
+            image=o.container_image,
+        )
+
+
+def _run(ctx: BenchmarkContext, o: Options, c: int) -> Run:
+    result = results(f"sglang-bench_isl_{o.isl}_osl_{o.osl}", f"concurrency_{c}.jsonl")
+    load = Load(
+        url=ctx.url,
+        model=ctx.job.served_model_name,
+        tokenizer=ctx.job.model,
+        concurrency=c,
+        prompts=o.num_prompts_mult * c,
+        isl=o.isl or 1,
+        osl=o.osl or 1,
+        ratio=o.random_range_ratio,
+        rate=_checks.rate(o.req_rate) or "inf",
+        chat_template=o.use_chat_template,
+        reuse_connections=False,
+        dataset_path=None,
+        result=result,
+        artifacts=results("artifacts"),
+    )
+    facts = (("concurrency", str(c)), ("request_rate", load.rate))
+    return Run(name=f"concurrency_{c}", argv=sglang(load), result=result, client="sglang", facts=facts)
+
+
+def _options(recipe: Recipe) -> Options:
+    options = recipe.benchmark.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options
+
+
+PLUGIN = SGLangBench()

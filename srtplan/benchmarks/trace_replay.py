@@ -1,0 +1,88 @@
+"""trace-replay: the requests of a trace, as many at a time as each rung of the ladder says, by aiperf.
+
+The trace is in Mooncake's format, a JSON object a line::
+
+    {"timestamp": 0, "input_length": 512, "output_length": 64, "hash_ids": [1]}
+
+Timestamps are not obeyed: concurrency decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from srtplan.benchmarks import _checks
+from srtplan.benchmarks._aiperf import PACKAGE, check_aiperf, needs_aiperf, package_input, profile
+from srtplan.benchmarks._facts import texts
+from srtplan.benchmarks._workers import metrics_env
+from srtplan.diagnostics import Finding
+from srtplan.ir.data import EMPTY, Map
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import words
+from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+
+
+@frozen(kw_only=True)
+class Options:
+    """``trace_file`` is an absolute path; ``aiperf_args`` are further flags, or others for those given here."""
+
+    trace_file: str | None = None
+    concurrencies: tuple[int | str, ...] | str | None = None
+    aiperf_package: str | None = None
+    aiperf_args: Map = EMPTY
+    container_image: str | None = None
+
+
+@frozen
+class TraceReplay:
+    """The benchmark plugin."""
+
+    name: str = "trace-replay"
+    options: type[object] = Options
+
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """A trace and a ladder."""
+        o = _options(recipe)
+        yield from _checks.missing(recipe, "trace_file", "concurrencies")
+        yield from _checks.ladder(recipe, o.concurrencies)
+        yield from _checks.absolute(recipe, "trace_file")
+        yield from check_aiperf(recipe)
+
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """One run per rung."""
+        o = _options(ctx.job.recipe)
+        rungs = _checks.rungs(o.concurrencies) or ()
+        fixed = words(
+            *("--endpoint-type", "chat", "--input-file", o.trace_file or ""),
+            *("--custom-dataset-type", "mooncake_trace", "--no-fixed-schedule", "--ignore-trace-delays"),
+            *("--extra-inputs", "ignore_eos:true"),
+        )
+        runs = tuple(
+            profile(
+                ctx, f"concurrency_{c}", words(*fixed, "--concurrency", c), facts=(("concurrency", str(c)),)
+            )
+            for c in dict.fromkeys(rungs)
+        )
+        values = {"client": "aiperf", "trace_file": o.trace_file, "concurrencies": "x".join(map(str, rungs))}
+        return BenchmarkCommand(
+            command=Command(
+                runs=runs,
+                env=metrics_env(ctx),
+                preamble=(words("setup::open_files", 65536), needs_aiperf(o.aiperf_package)),
+                note="trace replay with aiperf",
+            ),
+            parameters=texts(values | {"aiperf_package": o.aiperf_package or PACKAGE}),
+            image=o.container_image,
+            inputs=(*_checks.inputs(ctx.job.recipe, "trace_file"), *package_input(ctx.job.recipe)),
+        )
+
+
+def _options(recipe: Recipe) -> Options:
+    options = recipe.benchmark.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options
+
+
+PLUGIN = TraceReplay()
