@@ -151,7 +151,7 @@ def _benchmark(plan: Plan) -> dict[str, object]:
         "type": bench.type,
         "node": bench.node,
         "parameters": dict(bench.parameters),
-        "runs": [r["name"] for r in runs],
+        "runs": [{k: v for k, v in r.items() if k != "argv"} for r in runs],
     }
 
 

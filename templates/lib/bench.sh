@@ -30,19 +30,66 @@ bench::run() {
 bench::aiperf() {
   local -r result="$1" artifacts="$2"
   shift 3
-  mkdir -p -- "${artifacts}" "${result%/*}"
-  "$@" || return
-  bench::_publish "${artifacts}/profile_export_aiperf.json" "${result}"
+  mkdir -p -- "${artifacts}" || return
+  bench::_newest "${result}" "${artifacts}/profile_export_aiperf.json" "$@"
 }
 
-# Runs an evaluation that leaves its report under a name of its own choice: bench::newest RESULT PATTERN -- COMMAND...
-bench::newest() {
-  local -r result="$1" pattern="$2"
+# Runs SGLang's evaluator, which names its report itself: bench::evaluate RESULT PREFIX_OF_REPORT -- COMMAND...
+bench::evaluate() {
+  local -r result="$1" prefix="$2"
   shift 3
+  bench::_newest "${result}" "${prefix}*.json" "$@"
+}
+
+# Runs lm-eval, which puts its report into a folder named after the model: bench::lm_eval RESULT FOLDER -- COMMAND...
+bench::lm_eval() {
+  local -r result="$1" folder="$2"
+  shift 3
+  mkdir -p -- "${folder}" || return
+  bench::_newest "${result}" "${folder}/*/results_*.json" "$@"
+}
+
+# Installs a package if the image has not the program: bench::need PROGRAM PACKAGE (for the preamble).
+bench::need() {
+  local -r program="$1" package="$2"
+  if ! type -P "${program}" >/dev/null; then
+    setup::pip "${package}"
+  fi
+}
+
+# Fetches a file once, whole or not at all: bench::fetch URL FILE SHA256 (for the preamble; "" for no checksum).
+bench::fetch() {
+  local -r url="$1" file="$2" sha256="$3"
+  mkdir -p -- "${file%/*}"
+  step::say curl --fail --location --output "${file}" "${url}"
+  curl --fail --location --silent --show-error --retry 3 --output "${file}.new" "${url}"
+  if [[ -n "${sha256}" ]]; then
+    bench::verify "${file}.new" "${sha256}"
+  fi
+  mv -f -- "${file}.new" "${file}"
+}
+
+# Compares a file with its checksum: bench::verify FILE SHA256 (for the preamble).
+bench::verify() {
+  local -r file="$1" sha256="$2"
+  local sum
+  sum="$(sha256sum -- "${file}")"
+  sum="${sum#\\}" # where the name has odd characters
+  if [[ "${sum%% *}" != "${sha256,,}" ]]; then
+    printf '%s has the checksum %s, not %s\n' "${file}" "${sum%% *}" "${sha256}" >&2
+    exit 1
+  fi
+}
+
+# Runs a command and takes the newest file of a pattern that was written meanwhile as its result.
+bench::_newest() {
+  local -r result="$1" pattern="$2"
+  shift 2
   local file found="" mark
-  mark="$(mktemp)"
+  mark="$(mktemp)" || return
   "$@" || return
-  # shellcheck disable=SC2231 # the pattern is to be expanded
+  local IFS="" # the pattern is one word
+  # shellcheck disable=SC2231 # and is to be expanded
   for file in ${pattern}; do
     if [[ "${file}" -nt "${mark}" && ! "${found}" -nt "${file}" ]]; then
       found="${file}"
@@ -56,14 +103,13 @@ bench::newest() {
 bench::_publish() {
   local -r from="$1" to="$2"
   [[ "${to}" != /dev/null && -f "${from}" ]] || return 0
-  cp -- "${from}" "${to}.new"
-  mv -f -- "${to}.new" "${to}"
+  mkdir -p -- "${to%/*}" && cp -- "${from}" "${to}.new" && mv -f -- "${to}.new" "${to}"
 }
 
-# A result is a file that was written by this run and says that tokens came out.
+# A result is a file that was written by this run and says that it was a success.
 bench::_check() {
   local -r name="$1" result="$2" client="$3"
-  local tokens
+  local holds
   if [[ ! -s "${result}" ]]; then
     bench::_no_result "${name} left no result: ${result}"
   elif [[ "${result}" -ot "${result}.start" ]]; then
@@ -71,11 +117,11 @@ bench::_check() {
   fi
   rm -f -- "${result}.start"
   [[ -n "${client}" ]] || return 0
-  tokens="$(LC_ALL=C awk -f "${BUNDLE_DIR}/lib/json.awk" -f "${BUNDLE_DIR}/lib/tokens.awk" "${result}")"
-  if [[ -z "${tokens}" || "${tokens}" == 0 ]]; then
-    bench::_no_result "${name}: no output tokens in ${result}"
+  holds="$(LC_ALL=C awk -v client="${client}" -f "${BUNDLE_DIR}/lib/json.awk" -f "${BUNDLE_DIR}/lib/result.awk" "${result}")"
+  if [[ -z "${holds}" ]]; then
+    bench::_no_result "${name} produced nothing, by its report ${result}"
   fi
-  printf 'run %s: %s output tokens, %s\n' "${name}" "${tokens}" "${result}"
+  printf 'run %s: %s; %s\n' "${name}" "${holds}" "${result}"
 }
 
 bench::_no_result() {
