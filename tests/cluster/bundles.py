@@ -1,0 +1,108 @@
+"""Bundles for tests on the real Slurm: compiled from a recipe, with the rig's image, and submitted as a user would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from parts import Rig
+from slurm_cluster.client import Cluster, Job
+
+from srtplan import pipeline
+
+ROOT = Path(__file__).parents[2]
+SIMULATED = """
+import os, pathlib, socket, sys
+sys.path.insert(0, {root!r})
+from srtplan.rehearsal.simulated.dispatch import main
+host = socket.gethostname()
+os.environ["SRT_NODE_ADDRESS"] = socket.gethostbyname(host)
+state = pathlib.Path("/opt/simulated")
+state.mkdir(parents=True, exist_ok=True)
+names = [f"node{{i}}" for i in range(4)]
+(state / "hosts").write_text("".join(f"{{n}} {{socket.gethostbyname(n)}} 127.0.0.1\\n" for n in names))
+sys.exit(main({module!r}, str(state), sys.argv[1:]))
+"""
+
+
+class Run:
+    """One submitted bundle: the job, and what it leaves below ``outputs/<job id>/latest``."""
+
+    def __init__(self, job: Job, folder: Path) -> None:
+        self.job, self.folder = job, folder
+
+    @property
+    def directory(self) -> Path:
+        """The run directory of the last attempt."""
+        return self.folder / "outputs" / str(self.job.id) / "latest"
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """status.json."""
+        found: dict[str, Any] = json.loads((self.directory / "status.json").read_text())
+        return found
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """events.jsonl."""
+        return [json.loads(line) for line in (self.directory / "events.jsonl").read_text().splitlines()]
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """The result files of the ladder, by name."""
+        found = sorted((self.directory / "results").glob("sa-bench*/results_*.json"))
+        return {p.name: json.loads(p.read_text().splitlines()[-1] if p.read_text()[0] == "{" and
+                                   "\n{" in p.read_text() else p.read_text()) for p in found}
+
+    def explain(self) -> str:
+        """Everything that helps to see why a test failed."""
+        logs = sorted((self.directory / "logs").glob("*.out"))
+        ends = [f"== {p.name}\n{p.read_text(errors='replace')[-1500:]}" for p in logs]
+        return "\n".join([self.job.output, *ends])
+
+
+def compile_bundle(cluster: Cluster, name: str, recipe: str, *sets: str, profile: str = "") -> Path:
+    """Compile a recipe to a folder that all nodes see; ``profile`` is the text of a cluster profile."""
+    folder = cluster.shared / name
+    folder.mkdir()
+    site = folder / "site.yaml"
+    site.write_text(profile or "use_segment_sbatch_directive: false\n")
+    (only,) = pipeline.compile_recipe(recipe, cluster=site, sets=sets)
+    pipeline.write(pipeline.bundle(only.plan), folder / "bundle")
+    return folder
+
+
+def submit(cluster: Cluster, folder: Path, *options: str, env: Mapping[str, str] | None = None) -> Run:
+    """``sbatch bundle/job.sh`` in the folder."""
+    job = cluster.sbatch(folder / "bundle" / "job.sh", *options, cwd=folder, env=env)
+    return Run(job, folder)
+
+
+def profile_for(rig: Rig, *more: str) -> str:
+    """A profile whose containers are the rig's image and whose mounts bring the tiny model."""
+    names = ("dynamo-sglang", "nginx", "nvcr.io#nvidia/ai-dynamo/vllm-runtime:1.0.0", "nginx:1.27.4")
+    lines = [
+        "use_segment_sbatch_directive: false",
+        f"default_mounts: {{{rig.hf_home}: {rig.hf_home}}}",
+        "containers:",
+        *(f"  {name!r}: {rig.image}" for name in names),
+        *more,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def environment(rig: Rig) -> dict[str, str]:
+    """What the submitting user has exported: where the tiny model is, and that there is no network."""
+    return {"HF_HOME": str(rig.hf_home), "HF_HUB_OFFLINE": "1"}
+
+
+def simulated_sglang(folder: Path) -> Path:
+    """A Python package ``sglang`` whose server and load generator are simulated; to be mounted and put on PYTHONPATH."""
+    package = folder / "simulated" / "sglang"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    for module in ("launch_server", "bench_serving"):
+        text = SIMULATED.format(root=str(ROOT), module=f"sglang.{module}")
+        (package / f"{module}.py").write_text(text)
+    return package.parent
