@@ -43,8 +43,9 @@ def test_public_mocker_recipe(
 def test_disaggregated_mocker_behind_nginx(cluster: Cluster, rig: Rig, leftovers: Leftovers) -> None:
     """Two prefill and two decode workers on three nodes, two frontends behind nginx: every frontend counts all four."""
     folder = compile_bundle(
-        cluster, "mocker-disagg", str(ROOT / "examples" / "mocker-disagg.yaml"), profile=profile_for(rig)
-    )
+        cluster, "mocker-disagg", str(ROOT / "examples" / "mocker-disagg.yaml"), "frontend.nginx_container=nginx",
+        profile=profile_for(rig),
+    )  # fmt: skip
     run = submit(cluster, folder, env=environment(rig))
     run.job.wait(timeout=240)
     assert_clean_end(run, leftovers)
