@@ -146,6 +146,28 @@ class Shape:
     rpc: bool = False
 
 
+@frozen(kw_only=True)
+class ProfileRequest:
+    """What a worker shall record: ``type`` is torch, nsys or nsys-time, the window counts the engine's steps.
+
+    ``directory`` is where its traces go, a path inside and outside the container.
+    """
+
+    type: str
+    start_step: int
+    stop_step: int
+    directory: Word
+
+
+@frozen(kw_only=True)
+class Profile:
+    """How one worker step records. ``start`` is the JSON body of the call that starts it; None where no call is needed."""
+
+    env: tuple[EnvVar, ...] = ()
+    args: Words = ()
+    start: str | None = None
+
+
 class Engine(Protocol):
     """One inference engine."""
 
@@ -157,6 +179,8 @@ class Engine(Protocol):
     """One srun per process, or one over all nodes of an endpoint (MPI)."""
     ports: tuple[str, ...]
     """Kinds of ports that its processes need beyond those of every engine (system, http, kv_events, nixl, bootstrap)."""
+    profilers: frozenset[str]
+    """Types of profiling that it can be asked for."""
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Faults that only this engine can see; paths start at ``role.args_at`` or ``recipe.engine.at``."""
@@ -184,6 +208,10 @@ class Engine(Protocol):
 
     def command(self, ctx: WorkerContext) -> Command:
         """What one worker step runs."""
+        ...
+
+    def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
+        """What a worker step needs in order to record; asked only for types in ``profilers``."""
         ...
 
 
@@ -355,6 +383,8 @@ __all__ = [
     "Interface",
     "JobContext",
     "Mode",
+    "Profile",
+    "ProfileRequest",
     "Runtime",
     "Service",
     "ServiceContext",

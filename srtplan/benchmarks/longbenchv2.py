@@ -1,6 +1,8 @@
-"""longbenchv2: questions over long documents, scored by SGLang's evaluator. Out::
+"""longbenchv2: questions over long documents, scored by SGLang's evaluator.
 
-python3 -m sglang.test.run_eval ... --eval-name longbench_v2 --max-context-length 128000 --num-threads 16 --max-tokens 16384
+Out::
+
+    python3 -m sglang.test.run_eval ... --eval-name longbench_v2 --max-context-length 128000 --num-threads 16 ...
 """
 
 from __future__ import annotations

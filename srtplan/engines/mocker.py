@@ -16,7 +16,7 @@ from srtplan.diagnostics import Finding
 from srtplan.ir.data import Data, Map
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import words
-from srtplan.plugin import Command, Interface, Shape, WorkerContext, runtime
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, runtime
 
 DECIDED = {
     "disaggregation-mode": "it follows from the role",
@@ -58,6 +58,7 @@ class Mocker:
     client: str = "aiperf"
     launch: Literal["process", "endpoint"] = "process"
     ports: tuple[str, ...] = ()
+    profilers: frozenset[str] = frozenset()
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Flags that stand twice or are decided elsewhere; event publishing has its own flags here."""
@@ -131,6 +132,10 @@ class Mocker:
             listens=(ctx.process.port("system"),),
             note=f"Dynamo mocker, {ctx.endpoint.mode} worker {ctx.endpoint.index}",
         )
+
+    def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
+        """Never asked for: it has no work of a GPU that could be recorded."""
+        raise AssertionError(ctx, request)
 
 
 PLUGIN = Mocker()

@@ -19,9 +19,10 @@ from attrs import field, frozen
 from srtplan import flags
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import Map, thaw
+from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import LOG_DIR, Lit, Word, ip, word, words
-from srtplan.plugin import Command, Interface, Shape, WorkerContext
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
 
 DECIDED = {
     "port": "every worker gets its own port; see `ports:` in the cluster profile",
@@ -51,6 +52,7 @@ class SGLang:
     client: str = "sglang"
     launch: Literal["process", "endpoint"] = "process"
     ports: tuple[str, ...] = ("nccl",)
+    profilers: frozenset[str] = frozenset(("torch", "nsys", "nsys-time"))
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Flags that are decided elsewhere, stand twice, or contradict the mode."""
@@ -136,6 +138,18 @@ class SGLang:
             listens=_listens(ctx, direct=direct),
             note=f"SGLang {ctx.endpoint.mode} worker {ctx.endpoint.index}",
         )
+
+    def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
+        """A call with a window of steps; torch writes where the variable says."""
+        torch = request.type == "torch"
+        body = {
+            "start_step": request.start_step,
+            "num_steps": request.stop_step - request.start_step,
+            "activities": ["CPU", "GPU", "MEM"] if torch else ["CUDA_PROFILER"],
+        }
+        env = (EnvVar(name="SGLANG_TORCH_PROFILER_DIR", value=request.directory),)
+        called = ctx.process.leader and request.type != "nsys-time"
+        return Profile(env=env if torch else (), start=json.dumps(body) if called else None)
 
 
 def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from srtplan.ir.data import Data, thaw
 from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Lit, Word, Words, word, words
-from srtplan.plugin import Command, Interface, Shape, WorkerContext
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
 
 NUMA_GPUS = ("gb200", "gb300")
 PARALLEL = ("tensor_parallel_size", "moe_expert_parallel_size", "pipeline_parallel_size")
@@ -50,6 +50,7 @@ class TensorRTLLM:
     client: str = "trtllm"
     launch: Literal["process", "endpoint"] = "endpoint"
     ports: tuple[str, ...] = ()
+    profilers: frozenset[str] = frozenset(("nsys", "nsys-time"))
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """KV events are published by a flag of the engine, not by ``kv_events_config``."""
@@ -126,6 +127,19 @@ class TensorRTLLM:
             files=_files(ctx, config),
             listens=(_port(ctx),) if direct else (ctx.process.port("system"),),
             note=f"TensorRT-LLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+        )
+
+    def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
+        """It counts its iterations itself and obeys a window in a variable; no call is needed."""
+        del ctx
+        if request.type == "nsys-time":
+            return Profile()
+        window = Lit(f"{request.start_step}-{request.stop_step}")
+        return Profile(
+            env=(
+                EnvVar(name="TLLM_LLMAPI_ENABLE_NVTX", value=Lit("1")),
+                EnvVar(name="TLLM_PROFILE_START_STOP", value=window),
+            )
         )
 
 

@@ -23,7 +23,7 @@ from srtplan.ir.data import Data, Map, thaw
 from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
-from srtplan.plugin import Command, Interface, Shape, WorkerContext
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
 
 DP, TP, PP = "data-parallel-size", "tensor-parallel-size", "pipeline-parallel-size"
 CONNECTORS: dict[str, dict[str, object]] = {
@@ -74,6 +74,7 @@ class VLLM:
     client: str = "vllm"
     launch: Literal["process", "endpoint"] = "process"
     ports: tuple[str, ...] = ("vllm",)
+    profilers: frozenset[str] = frozenset(("torch", "nsys", "nsys-time"))
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Flags that are decided elsewhere, stand twice, or name an unknown connector."""
@@ -159,6 +160,16 @@ class VLLM:
             listens=(job.public_port,) if direct and ctx.process.leader else (ctx.process.port("system"),),
             note=f"vLLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
         )
+
+    def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
+        """The window is an option of the server, the call only starts it; headless ranks follow their leader."""
+        if request.type == "nsys-time":
+            return Profile()
+        window = f'"delay_iterations": {request.start_step}, "max_iterations": {request.stop_step - request.start_step}'
+        torch = word('{"profiler": "torch", "torch_profiler_dir": "', request.directory, f'", {window}}}')
+        config = torch if request.type == "torch" else word(f'{{"profiler": "cuda", {window}}}')
+        follows = not ctx.process.leader and _spans(ctx.job.recipe, ctx.role)
+        return Profile(args=words("--profiler-config", config), start=None if follows else "{}")
 
 
 Flags = list[tuple[str, Word | None]]

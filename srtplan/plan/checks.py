@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from srtplan import plugin
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import Recipe
+from srtplan.plan import profiling
 
 
 def check(recipe: Recipe) -> tuple[Finding, ...]:
@@ -20,6 +21,7 @@ def check(recipe: Recipe) -> tuple[Finding, ...]:
         *plugin.engine(recipe.engine.type).check(recipe),
         *plugin.frontend(recipe.frontend.type).check(recipe),
         *plugin.benchmark(recipe.benchmark.type).check(recipe),
+        *profiling.check(recipe),
     )
 
 

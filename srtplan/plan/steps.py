@@ -14,8 +14,7 @@ from srtplan.frontends import _nginx
 from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Stage, Step
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import BUNDLE_DIR, Lit, Word, Words, ip, word, words
-from srtplan.ir.topology import Endpoint, Process
-from srtplan.plan import environ
+from srtplan.plan import environ, profiling
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.mounts import input_mounts, job_mounts
 from srtplan.plan.names import worker_step
@@ -45,7 +44,7 @@ class Launches:
 
 def launches(job: JobContext, layout: FrontendLayout) -> Launches:
     """Everything that is launched, in order."""
-    made = [*_services(job), *_workers(job), *_frontends(job, layout)]
+    made = [*_services(job), *map(_worker, _contexts(job)), *_frontends(job, layout)]
     bench, benchmark = _benchmark(job)
     made += bench
     files = {f.path: f for _, c in made for f in c.files}
@@ -73,21 +72,22 @@ def _services(job: JobContext) -> Iterable[Made]:
         yield _step(job, command, name=name, kind="infra", stage="infra", nodes=(at,)), command
 
 
-def _workers(job: JobContext) -> Iterable[Made]:
+def _contexts(job: JobContext) -> Iterable[WorkerContext]:
+    """One per worker step."""
     engine = plugin.engine(job.recipe.engine.type)
     for endpoint in job.topology.endpoints:
+        role = job.recipe.resources.role(endpoint.mode)
+        assert role is not None  # noqa: S101 -- endpoints are made from the roles
         peers = job.topology.of(endpoint)
         for process in peers if engine.launch == "process" else peers[:1]:
-            yield _worker(job, endpoint, peers, process)
+            yield WorkerContext(job=job, role=role, endpoint=endpoint, process=process, peers=peers)
 
 
-def _worker(job: JobContext, endpoint: Endpoint, peers: tuple[Process, ...], process: Process) -> Made:
+def _worker(ctx: WorkerContext) -> Made:
+    job, role, endpoint, process, peers = ctx.job, ctx.role, ctx.endpoint, ctx.process, ctx.peers
     recipe = job.recipe
     engine = plugin.engine(recipe.engine.type)
-    role = recipe.resources.role(endpoint.mode)
-    assert role is not None  # noqa: S101 -- endpoints are made from the roles
-    ctx = WorkerContext(job=job, role=role, endpoint=endpoint, process=process, peers=peers)
-    command = engine.command(ctx)
+    command = profiling.worker(ctx, engine.command(ctx))
     discovery = plugin.frontend(recipe.frontend.type).worker_env(job)
     whole = engine.launch == "endpoint"
     step = _step(
@@ -148,11 +148,13 @@ def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
     env = environ.layered(
         own, environ.from_recipe(recipe.environment, at=nodes.bench, nodes=nodes), answer.command.env
     )
+    runs = profiling.around(job, _contexts(job), answer.command.runs)
+    command = evolve(answer.command, runs=runs)
     step = _step(
-        job, answer.command, name="benchmark", kind="benchmark", stage="benchmark", nodes=(nodes.bench,),
+        job, command, name="benchmark", kind="benchmark", stage="benchmark", nodes=(nodes.bench,),
         env=env, srun=recipe.srun_options, image=answer.image, extra_mounts=input_mounts(recipe, answer.inputs),
     )  # fmt: skip
-    return [(evolve(step, terminal=True, critical=False), answer.command)], answer
+    return [(evolve(step, terminal=True, critical=False), command)], answer
 
 
 def public_url(job: JobContext) -> Word:
