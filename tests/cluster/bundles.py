@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tiny_model
 from parts import Rig
 from slurm_cluster.client import Cluster, Job
 
@@ -94,6 +95,7 @@ def profile_for(rig: Rig, *more: str) -> str:
 
 def environment(rig: Rig) -> dict[str, str]:
     """What the submitting user has exported: where the tiny model is, and that there is no network."""
+    tiny_model.make(rig.hf_home, "Qwen/Qwen3-0.6B")
     return {"HF_HOME": str(rig.hf_home), "HF_HUB_OFFLINE": "1"}
 
 
