@@ -18,6 +18,136 @@ model: {path: /models/m, container: /images/i.sqsh, precision: fp8}
 resources: {gpu_type: h100, gpus_per_node: 8, agg_nodes: 1, agg_workers: 1}
 backend: {type: mocker}
 """
+RICH = """\
+name: rich
+model:
+  path: /models/r1
+  container: nvcr.io/nvidia/sglang:1.0
+  precision: fp8
+  stage_dir: /raid/models
+resources:
+  gpu_type: gb200
+  gpus_per_node: 4
+  prefill_nodes: 1
+  prefill_workers: 2
+  decode_nodes: 2
+  decode_workers: 1
+  gpus_per_decode: 8
+  spread_workers: false
+slurm:
+  account: acct
+  partition: part
+  time_limit: "02:00:00"
+backend:
+  type: sglang
+  prefill_environment: {A: "1", B: x}
+  decode_environment: {A: "2"}
+  prefill_extra_args: [--x, "1"]
+  kv_events_config: {prefill: true, decode: {topic: t}}
+  sglang_config:
+    prefill: {tensor-parallel-size: 2, trust-remote-code: true, mem-fraction-static: 0.85}
+    decode: {tensor-parallel-size: 8, list: [1, 2], nested: {k: null}}
+frontend:
+  type: dynamo
+  enable_multiple_frontends: true
+  num_additional_frontends: 2
+  nginx_container: nginx:1.27.4
+  nginx_session_affinity: true
+  args: {router-mode: kv, router-temperature: 0.5}
+  env: {C: "3"}
+  dedicated_node: true
+dynamo:
+  hash: 0123456789abcdef0123456789abcdef01234567
+  cargo_patches: [one]
+  request_plane: nats
+  event_plane: zmq
+benchmark:
+  type: sa-bench
+  isl: 1024
+  osl: 128
+  concurrencies: [4, 8]
+  req_rate: inf
+  client_placement: last_decode
+  colocate_with_frontend: false
+profiling:
+  type: torch
+  prefill: {start_step: 1, stop_step: 2}
+  decode: {start_step: 3, stop_step: 9}
+health_check: {max_attempts: 20, interval_seconds: 5}
+infra: {etcd_nats_dedicated_node: true, nats_max_payload_mb: 32}
+environment: {D: "{node}"}
+container_mounts: {/cache: /cache}
+extra_mount: ["/data:/data:ro"]
+srun_options: {cpu-bind: none}
+sbatch_directives: {mem: "0", exclusive: ""}
+setup_script: fix.sh
+"""
+"""A recipe that says something in every section."""
+
+RICH2 = """\
+schema: 2
+name: rich
+model:
+  path: /models/r1
+  container: nvcr.io/nvidia/sglang:1.0
+  precision: fp8
+  stage_dir: /raid/models
+resources: {gpu_type: gb200, gpus_per_node: 4, spread_workers: false}
+slurm: {account: acct, partition: part, time_limit: "02:00:00"}
+engine: {type: sglang}
+roles:
+  prefill:
+    nodes: 1
+    workers: 2
+    env: {A: "1", B: x}
+    args: {tensor-parallel-size: 2, trust-remote-code: true, mem-fraction-static: 0.85}
+    extra_args: [--x, "1"]
+    kv_events: true
+  decode:
+    nodes: 2
+    workers: 1
+    gpus: 8
+    env: {A: "2"}
+    args: {tensor-parallel-size: 8, list: [1, 2], nested: {k: null}}
+    kv_events: {topic: t}
+frontend:
+  type: dynamo
+  enable_multiple_frontends: true
+  num_additional_frontends: 2
+  nginx_container: nginx:1.27.4
+  nginx_session_affinity: true
+  args: {router-mode: kv, router-temperature: 0.5}
+  env: {C: "3"}
+  placement: {node: dedicated}
+dynamo:
+  source: {git: https://github.com/ai-dynamo/dynamo.git, rev: 0123456789abcdef0123456789abcdef01234567}
+  patches: [one]
+  request_plane: nats
+  event_plane: zmq
+benchmark:
+  type: sa-bench
+  isl: 1024
+  osl: 128
+  concurrencies: [4, 8]
+  req_rate: inf
+  placement: {node: last_decode}
+  colocate_with_frontend: false
+profiling:
+  type: torch
+  prefill: {start_step: 1, stop_step: 2}
+  decode: {start_step: 3, stop_step: 9}
+health_check: {max_attempts: 20, interval_seconds: 5}
+services:
+  - {name: nats, type: nats, placement: {node: dedicated}, options: {max_payload_mb: 32}}
+  - {name: etcd, type: etcd, placement: {node: dedicated}}
+environment: {D: "{node}"}
+container_mounts: {/cache: /cache}
+extra_mount: ["/data:/data:ro"]
+srun_options: {cpu-bind: none}
+sbatch_directives: {mem: "0", exclusive: ""}
+setup_script: fix.sh
+"""
+"""The same in the layout of srtctl 2.x."""
 
 
 class Folder:

@@ -1,0 +1,188 @@
+"""What a document becomes: every field of the Recipe, from both layouts."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from documents import RICH, RICH2, SMALL, Folder
+
+from srtplan.diagnostics import Finding
+from srtplan.ir.data import EMPTY, freeze, thaw
+from srtplan.ir.recipe import MountRequest, Recipe, Window
+
+
+def test_every_section_of_v1_arrives(folder: Folder) -> None:
+    """Each value of a recipe that says something everywhere is found in the Recipe."""
+    recipe = folder.job(RICH).recipe
+    assert attrs.astuple(recipe.model) == ("/models/r1", "nvcr.io/nvidia/sglang:1.0", "fp8", "/raid/models")
+    assert attrs.astuple(recipe.slurm) == ("acct", "part", "02:00:00")
+    assert (recipe.dynamo.hash, recipe.dynamo.version, recipe.dynamo.install) == (
+        "0123456789abcdef" * 2 + "01234567",
+        None,
+        True,
+    )
+    assert (recipe.dynamo.request_plane, recipe.dynamo.event_plane, recipe.dynamo.cargo_patches) == (
+        "nats",
+        "zmq",
+        ("one",),
+    )
+    assert attrs.astuple(recipe.health_check) == (20, 5)
+    assert attrs.astuple(recipe.infra) == (True, 32)
+    assert recipe.profiling.windows == (
+        ("prefill", Window(start_step=1, stop_step=2)),
+        ("decode", Window(start_step=3, stop_step=9)),
+    )
+    assert recipe.environment == (("D", "{node}"),)
+    assert recipe.srun_options == (("cpu-bind", "none"),)
+    assert recipe.sbatch_directives == (("mem", "0"), ("exclusive", ""))
+    assert recipe.setup_script == "fix.sh"
+
+
+def test_mounts_of_v1(folder: Folder) -> None:
+    """``extra_mount`` comes first, each with the path of its line."""
+    assert folder.job(RICH).recipe.mounts == (
+        MountRequest(source="/data", target="/data", flags="ro", origin="recipe", at=("extra_mount", 0)),
+        MountRequest(source="/cache", target="/cache", origin="recipe", at=("container_mounts", "/cache")),
+    )
+
+
+def test_roles_of_v1(folder: Folder) -> None:
+    """Counts from ``resources``, options and environment from ``backend``."""
+    prefill, decode = folder.job(RICH).recipe.resources.roles
+    assert (prefill.mode, prefill.nodes, prefill.workers, prefill.gpus) == ("prefill", 1, 2, 2)
+    assert (decode.mode, decode.nodes, decode.workers, decode.gpus) == ("decode", 2, 1, 8)
+    assert prefill.env == (("A", "1"), ("B", "x"))
+    assert (prefill.extra_args, prefill.kv_events) == (("--x", "1"), EMPTY)
+    assert decode.kv_events == freeze({"topic": "t"})
+    assert thaw(decode.args) == {"tensor-parallel-size": 8, "list": [1, 2], "nested": {"k": None}}
+    assert (decode.args_at, decode.env_at) == (
+        ("backend", "sglang_config", "decode"),
+        ("backend", "decode_environment"),
+    )
+
+
+def test_frontend_and_benchmark_of_v1(folder: Folder) -> None:
+    """Common fields are in the Recipe, the others in the plugin's own options."""
+    recipe = folder.job(RICH).recipe
+    assert (recipe.frontend.type, recipe.frontend.multiple, recipe.frontend.additional) == ("dynamo", True, 2)
+    assert (recipe.frontend.dedicated_node, recipe.frontend.nginx_session_affinity) == (True, True)
+    assert list(recipe.frontend.args) == ["router-mode", "router-temperature"]
+    assert (recipe.benchmark.client_placement, recipe.benchmark.colocate_with_frontend) == (
+        "last_decode",
+        False,
+    )
+    options = attrs.asdict(recipe.benchmark.options)  # type: ignore[arg-type]
+    assert (options["isl"], options["osl"], options["concurrencies"]) == (1024, 128, (4, 8))
+
+
+def test_defaults(folder: Folder) -> None:
+    """What a small recipe leaves out has srtctl's defaults."""
+    recipe = folder.job(SMALL.replace("backend: {type: mocker}\n", "")).recipe
+    assert (recipe.engine.type, recipe.frontend.type, recipe.benchmark.type) == ("sglang", "dynamo", "manual")
+    assert (recipe.dynamo.version, recipe.dynamo.request_plane) == ("0.8.0", "tcp")
+    assert (recipe.frontend.nginx_container, recipe.frontend.additional) == ("nginx:1.27.4", 9)
+    assert attrs.astuple(recipe.health_check) == (180, 10)
+    assert recipe.profiling.type == "none"
+
+
+def test_kv_events_for_all_means_prefill_and_decode(folder: Folder) -> None:
+    """``kv_events_config: true`` says nothing about aggregated workers."""
+    events = [r.kv_events for r in folder.job(RICH, "backend.kv_events_config=true").recipe.resources.roles]
+    assert events == [EMPTY, EMPTY]
+    small = folder.job(SMALL.replace("mocker", "sglang"), "backend.kv_events_config=true")
+    assert small.recipe.resources.roles[0].kv_events is None
+
+
+def comparable(recipe: Recipe) -> dict[str, object]:
+    """A recipe without the places of its document."""
+    plain = attrs.asdict(recipe)
+    del plain["source"]
+    for part in ("engine", "frontend", "benchmark"):
+        del plain[part]["at"]
+    for role in plain["resources"]["roles"]:
+        for key in ("at", "args_at", "env_at"):
+            del role[key]
+    return plain
+
+
+def test_both_layouts_become_one_recipe(folder: Folder) -> None:
+    """The same job in v1 and in ``schema: 2`` differs only in where things stand."""
+    assert comparable(folder.job(RICH2).recipe) == comparable(folder.job(RICH).recipe)
+
+
+def test_schema_2_has_more_for_roles(folder: Folder) -> None:
+    """Srun options, an image and being dispensable are a role's own."""
+    text = RICH2.replace(
+        "    gpus: 8\n",
+        "    gpus: 8\n    container: alias\n    critical: false\n    srun_options: {mem: '0'}\n",
+    )
+    decode = folder.job(text, profile="containers: {alias: /i.sqsh}\n").recipe.resources.roles[1]
+    assert (decode.container, decode.critical, decode.srun_options) == ("/i.sqsh", False, (("mem", "0"),))
+
+
+def test_decode_shares_the_prefill_nodes(folder: Folder) -> None:
+    """``colocate`` is v1's ``decode_nodes: 0``."""
+    text = RICH2.replace(
+        "nodes: 2\n    workers: 1\n    gpus: 8", "nodes: colocate\n    workers: 1\n    gpus: 2"
+    )
+    text = text.replace("workers: 2\n", "workers: 1\n    gpus: 2\n")
+    decode = folder.job(text).recipe.resources.roles[1]
+    assert (decode.nodes, decode.gpus) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("resources", "decode_nodes"), 20),
+        (("infra", "nats_max_payload_mb"), 53),
+        (("frontend", "dedicated_node"), 34),
+        (("dynamo", "hash"), 36),
+        (("backend", "type"), 10),
+        (("roles", "decode", "args", "list"), 24),
+        (("benchmark", "isl"), 42),
+    ],
+)
+def test_later_stages_need_not_know_the_layout(folder: Folder, path: tuple[str, ...], line: int) -> None:
+    """A finding at a v1 path is shown where schema 2 says the same thing."""
+    problem = folder.job(RICH2).locate(Finding(rule="SP499", message="x", path=path))
+    assert problem.line == line, problem.render()
+
+
+def test_a_finding_in_the_profile(folder: Folder) -> None:
+    """A path that starts with the profile's name leads into it."""
+    job = folder.job(SMALL, profile="cluster: x\nports:\n  http: 6000\n")
+    problem = job.locate(Finding(rule="SP499", message="x", path=("srtslurm.yaml", "ports", "http")))
+    assert (problem.file, problem.line, problem.column) == ("srtslurm.yaml", 3, 9)
+    alone = folder.path / "srtslurm.yaml"
+    alone.unlink()
+    problem = folder.job(SMALL).locate(
+        Finding(rule="SP499", message="x", path=("srtslurm.yaml", "ports", "http"))
+    )
+    assert (problem.file, problem.line) == ("srtslurm.yaml", 0)
+
+
+def test_warnings_do_not_prevent_a_job(folder: Folder) -> None:
+    """A job carries its warnings, in source order."""
+    job = folder.job(SMALL + "identity: {}\nreporting: {}\n")
+    assert [(p.rule, p.severity, p.line) for p in job.warnings] == [
+        ("SP132", "warning", 5),
+        ("SP132", "warning", 6),
+    ]
+
+
+def test_variables_in_paths(folder: Folder) -> None:
+    """``$VAR``, ``${VAR}`` and ``~`` are replaced while compiling."""
+    text = SMALL.replace("/models/m", "'$MODELS/${NAME}'").replace("/images/i.sqsh", "~/i.sqsh")
+    recipe = folder.job(text, MODELS="/lustre/models", NAME="r1", HOME="/home/me").recipe
+    assert (recipe.model.path, recipe.model.container) == ("/lustre/models/r1", "/home/me/i.sqsh")
+
+
+def test_the_source_is_as_the_user_gave_it(folder: Folder) -> None:
+    """A relative path stays; an absolute one becomes relative to the current directory."""
+    from srtplan.config import load  # noqa: PLC0415 -- only here
+
+    path = folder.write(SMALL, "sub/r.yaml")
+    for argument in ("sub/r.yaml", str(path), "./sub/r.yaml"):
+        (job,) = load(argument, cwd=folder.path, environ={}).jobs
+        assert job.recipe.source.path == "sub/r.yaml"
+        assert len(job.recipe.source.sha256) == 64
