@@ -4,8 +4,9 @@
 # The trap on EXIT. Signals that arrive now are only counted; the second one forces.
 job::_exit() {
   local -r code="$?"
-  ENDING=stop
   trap - EXIT
+  clock::read
+  job::note_ending stop
   if [[ -z "${CODE}" ]]; then
     CODE=70 CLASS=internal CAUSE="job.sh ended by itself with ${code}"
   fi
@@ -20,7 +21,7 @@ job::_exit() {
   job::stage end
   event::write end "class=${CLASS}" "code:=${CODE}" "cause=${CAUSE}"
   kill "${TICK_PID}" 2>/dev/null
-  [[ "${SCRATCH}" == "${RUN_DIR}"/* ]] || rm -rf -- "${SCRATCH}"
+  run::remove_scratch
   log::info "end class=${CLASS} code=${CODE}"
   exit "${CODE}"
 }
@@ -28,26 +29,20 @@ job::_exit() {
 # Stops whatever runs within STOP_TIMEOUT_S: TERM from tier 0 up, then KILL.
 stop::all() {
   local -r caller="${CALL_PID}"
-  local deadline tier
-  local -i left
+  local -r deadline=$((ENDING_AT + STOP_TIMEOUT_S))
+  local tier
   CALL_PID=0
   ((caller == 0)) || kill -TERM "${caller}" 2>/dev/null
-  clock::read
-  deadline=$((NOW + STOP_TIMEOUT_S))
   for tier in {0..9}; do
-    stop::_count_tiers "${tier}"
-    left="${REPLY}"
-    if ((left > 0)) && stop::_is_live "${tier}"; then
+    if stop::_is_live "${tier}"; then
       stop::_end TERM "${tier}"
-      stop::_wait "$((NOW + (deadline - NOW) / left))" "${tier}"
+      stop::_count_tiers "${tier}"
+      stop::_wait "$((NOW + (deadline - NOW) / REPLY))" "${tier}"
     fi
   done
   stop::_wait "${deadline}" "*"
   if stop::_is_live "*"; then
-    log::warn "still running at the deadline, killed: ${REPLY}"
-    stop::_end KILL "*"
-    stop::_wait "$((NOW + 5))" "*"
-    stop::_end_srun KILL # Slurm itself does not answer
+    stop::_kill
   fi
   stop::_verify
 }
@@ -71,13 +66,13 @@ stop::_is_live() {
   [[ -n "${REPLY}" ]]
 }
 
-# Sets REPLY to the number of tiers from this one up that have running steps: each may use its share of the time.
+# Sets REPLY to the number of tiers above this one that have running steps, plus one: each may use its share of the time.
 stop::_count_tiers() {
-  local tier names=0
-  for ((tier = $1; tier <= 9; tier++)); do
-    ! stop::_is_live "${tier}" || names=$((names + 1))
+  local tier count=1
+  for ((tier = $1 + 1; tier <= 9; tier++)); do
+    ! stop::_is_live "${tier}" || count=$((count + 1))
   done
-  REPLY="${names}"
+  REPLY="${count}"
 }
 
 # Signals all running steps of a tier by one scancel. A step that has not told its id is still starting: there a TERM
@@ -90,7 +85,7 @@ stop::_end() {
   local -A ids=()
   stop::_is_live "${tier}" || return 0
   read -ra names <<<"${REPLY}"
-  log::info "stop: ${signal} to ${#names[@]} steps: ${names[*]:0:8}${names[8]:+ ...}"
+  log::info "stop: ${signal} to ${names[*]:0:8}${names[8]:+ ... (${#names[@]} steps)}"
   for name in "${names[@]}"; do
     by="${STEP_SIGNAL[${name}]}"
     [[ "${signal}" != KILL ]] || by=KILL
@@ -106,20 +101,25 @@ stop::_end() {
   done
 }
 
-# Signals the sruns that are still there.
-stop::_end_srun() {
-  local -r signal="$1"
-  local name
-  for name in "${ORDER[@]}"; do
-    ! steps::is_live "${name}" || kill "-${signal}" "${STEP_PID[${name}]}" 2>/dev/null
-  done
-}
-
 # Waits until no step of a tier runs, the deadline has passed, or the end is forced.
 stop::_wait() {
   local -r deadline="$1" tier="$2"
-  while stop::_is_live "${tier}" && ((NOW < deadline)) && ! { stop::_is_forced && [[ "${tier}" != "*" ]]; }; do
+  while stop::_is_live "${tier}" && ((NOW < deadline)) && ! stop::_is_forced; do
     job::tick
+  done
+}
+
+# Ends what is left the hard way: by Slurm, and if that does not help by ending srun itself.
+stop::_kill() {
+  local deadline name
+  log::warn "killed, for it still ran: ${REPLY}"
+  stop::_end KILL "*"
+  deadline=$((NOW + 5))
+  while stop::_is_live "*" && ((NOW < deadline)); do
+    job::tick
+  done
+  for name in "${ORDER[@]}"; do
+    ! steps::is_live "${name}" || kill -KILL "${STEP_PID[${name}]}" 2>/dev/null
   done
 }
 

@@ -12,15 +12,17 @@ source "${BUNDLE_DIR}/lib/probes.sh"
 source "${BUNDLE_DIR}/lib/ending.sh"
 
 JOB_ID="${SLURM_JOB_ID:-0}"
-STAGE="" # what the job is doing now
-URL=""   # where it serves, once addresses are known
-READY_COUNTS="{}"
+RUN_DIR="" LOG_DIR="" SCRATCH="" # made by run::make_directory; SCRATCH is node-local
+STAGE=""                         # what the job is doing now
+URL=""                           # where it serves, once addresses are known
+READY="{}"                       # what probes say, as JSON
 
 CODE="" # exit code and class of the end, and the first reason for it
 CLASS=""
 CAUSE=""
 
 ENDING=""  # once there is a reason to end: "step" or "signal" while it is looked into, then "stop"
+ENDING_AT= # when that was: the time to stop counts from there
 SIGNALS=() # signals received so far
 TICK_PID=0 # the sleep of the present tick
 CALL_PID=0 # the command that job::call waits for
@@ -101,6 +103,12 @@ job::reap() {
   done
 }
 
+# Notes that there is a reason to end the job.
+job::note_ending() {
+  ENDING="$1"
+  ENDING_AT="${ENDING_AT:-${NOW}}"
+}
+
 # Ends the job: job::end CODE CLASS CAUSE. The first call counts.
 job::end() {
   if [[ -z "${CODE}" ]]; then
@@ -115,7 +123,7 @@ job::end() {
 job::obey_signals() {
   ((${#SIGNALS[@]} > 0)) || return 0
   [[ "${ENDING}" != signal && "${ENDING}" != stop ]] || return 0
-  ENDING=signal
+  job::note_ending signal
   local -r signal="${SIGNALS[0]}"
   event::write signal "signal=${signal}"
   if [[ "${signal}" == USR1 ]] && job::_is_time_over; then
@@ -130,6 +138,7 @@ job::obey_signals() {
 job::_is_time_over() {
   local now left
   clock::read
+  ((WARNING_S > 0)) || return 1
   left=$((TIME_LIMIT_S - NOW))
   if [[ "${SLURM_JOB_END_TIME:-}" =~ ^[0-9]+$ ]]; then
     printf -v now '%(%s)T' -1

@@ -84,6 +84,7 @@ event::write() {
 
 # Replaces status.json, so that a reader never sees half of it.
 status::write() {
+  [[ -n "${RUN_DIR}" ]] || return 0
   local -r file="${RUN_DIR}/status.json"
   local REPLY name cause url
   json::string "${JOB_NAME}"
@@ -95,7 +96,7 @@ status::write() {
   clock::read
   {
     printf '{"job_id":"%s","name":%s,"stage":"%s","t":%d,"url":%s,"ready":%s,"class":"%s","code":%s,"cause":%s}\n' \
-      "${JOB_ID}" "${name}" "${STAGE}" "${NOW}" "${url}" "${READY_COUNTS}" "${CLASS}" "${CODE:-null}" "${cause}" \
+      "${JOB_ID}" "${name}" "${STAGE}" "${NOW}" "${url}" "${READY}" "${CLASS}" "${CODE:-null}" "${cause}" \
       >"${file}.new" && mv -f -- "${file}.new" "${file}"
   } 2>/dev/null
   return 0

@@ -19,6 +19,19 @@ run::make_directory() {
   ln -s -- "attempt_${attempt}" "${base}/.latest.${attempt}" && mv -fT -- "${base}/.latest.${attempt}" "${base}/latest"
   SCRATCH="$(mktemp -d)" || SCRATCH="${RUN_DIR}/run"
   log::open "${RUN_DIR}"
+  run::_warn_if_full
+}
+
+run::_warn_if_full() {
+  local free
+  free="$(df -Pk -- "${LOG_DIR}" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')"
+  ((${free:-1024} >= 1024)) || log::warn "only ${free} MiB are free at ${LOG_DIR}"
+}
+
+run::remove_scratch() {
+  if [[ -n "${SCRATCH}" && "${SCRATCH}" != "${RUN_DIR}"/* ]]; then
+    rm -rf -- "${SCRATCH}"
+  fi
 }
 
 # The run keeps its own copy: compiling again must not change what a running job starts later.

@@ -21,7 +21,7 @@ steps::load() {
   done
 }
 
-# Starts every step of a stage, PARALLEL_STARTS of them a second, watching the others meanwhile.
+# Starts every step of a stage, PARALLEL_STARTS of them a second; the others are watched meanwhile.
 steps::start() {
   local -r stage="$1"
   local name count=0
@@ -31,7 +31,7 @@ steps::start() {
     job::obey_signals
     steps::_start_one "${name}"
     count=$((count + 1))
-    ((count % PARALLEL_STARTS != 0)) || job::tick
+    ((count % PARALLEL_STARTS != 0)) || steps::settle 1
   done
   log::info "${stage}: ${count} steps started"
 }
@@ -56,7 +56,7 @@ steps::look() {
     fi
   done
   if [[ -n "${FIRST_FAILED}" && -z "${ENDING}" ]]; then
-    ENDING=step
+    job::note_ending step
     steps::settle 0.5 # a signal to the whole job may reach the steps a moment before it reaches us
     steps::_fail "${FIRST_FAILED}"
   fi
