@@ -13,7 +13,7 @@ from srtplan import plugin
 from srtplan.frontends import _nginx
 from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Stage, Step
 from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import BUNDLE_DIR, Lit, Word, Words, ip, word, words
+from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, Lit, Word, Words, ip, word, words
 from srtplan.plan import environ, profiling
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.mounts import input_mounts, job_mounts
@@ -149,7 +149,8 @@ def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
         own, environ.from_recipe(recipe.environment, at=nodes.bench, nodes=nodes), answer.command.env
     )
     runs = profiling.around(job, _contexts(job), answer.command.runs)
-    command = evolve(answer.command, runs=runs)
+    scratch = words("setup::tmpdir", word("/tmp/srtplan-", JOB_ID, "-benchmark"))  # noqa: S108 -- made fresh, per job
+    command = evolve(answer.command, runs=runs, preamble=(scratch, *answer.command.preamble))
     step = _step(
         job, command, name="benchmark", kind="benchmark", stage="benchmark", nodes=(nodes.bench,),
         env=env, srun=recipe.srun_options, image=answer.image, extra_mounts=input_mounts(recipe, answer.inputs),

@@ -30,12 +30,20 @@ setup::path_prepend() {
   export PATH="${directory}:${PATH}"
 }
 
-# An empty private directory of this job: what a former job left there is never read.
+# An empty private directory of this job, gone when the step ends: what a former job left there is never read.
 setup::scratch() {
   local -r directory="$1"
   rm -rf -- "${directory}"
   mkdir -p -- "${directory}"
   chmod 700 -- "${directory}"
+  SCRATCH+=("${directory}")
+}
+
+# The same for the temporary files of programs that do not clear up.
+setup::tmpdir() {
+  local -r directory="$1"
+  setup::scratch "${directory}"
+  export TMPDIR="${directory}"
 }
 
 # Raises the limit of open files, as far as the hard limit allows.

@@ -16,6 +16,7 @@ SRUN=()       # options of srun
 LAUNCH_ENV=() # NAME=value, for srun itself and the container runtime
 ENV=()        # NAME=value, set inside the step, where Slurm does not overwrite them
 ARGV=()       # the command, if the launcher has no function "runs"
+SCRATCH=()    # directories of setup::scratch, removed at the end
 
 # Learns where it runs: step::begin STEP VERB [RUN_DIR].
 step::begin() {
@@ -58,12 +59,35 @@ step::_task() {
   if declare -F preamble >/dev/null; then
     preamble
   fi
+  if ((${#SCRATCH[@]} > 0)); then
+    step::_clear_after step::_work
+  else
+    step::_work
+  fi
+}
+
+step::_work() {
   if declare -F runs >/dev/null; then
     runs
   else
     step::say "${ARGV[@]}"
     exec ${LATE_ENV[@]+env -- "${LATE_ENV[@]}"} "${ARGV[@]}"
   fi
+}
+
+# Runs a function, then removes the directories of setup::scratch, and ends with the function's code. Slurm signals every
+# process of a step, so the work is told to stop whenever this shell is: it only has to wait.
+step::_clear_after() {
+  local code=0 child
+  trap : TERM INT USR1 USR2
+  "$@" &
+  child="$!"
+  while kill -0 "${child}" 2>/dev/null; do
+    code=0
+    wait "${child}" || code="$?"
+  done
+  rm -rf -- "${SCRATCH[@]}"
+  exit "${code}"
 }
 
 # The first task tells the step's id, by which the job can stop it gently.
@@ -82,7 +106,7 @@ step::_export() {
     case "${pair%%=*}" in
       BASH* | DIRSTACK | EPOCH* | EUID | FUNCNAME | GROUPS | HIST* | IFS | LINENO | OPT* | PIPESTATUS | POSIXLY_CORRECT | \
         PPID | PS4 | RANDOM | REPLY | SECONDS | SHELLOPTS | SRANDOM | UID | _ | \
-        ARGV | BUNDLE_DIR | ENV | IP | JOB_ID | LATE_ENV | LAUNCH_ENV | LOG_DIR | NODE | RUN_DIR | SRUN | STEP | VERB)
+        ARGV | BUNDLE_DIR | ENV | IP | JOB_ID | LATE_ENV | LAUNCH_ENV | LOG_DIR | NODE | RUN_DIR | SCRATCH | SRUN | STEP | VERB)
         LATE_ENV+=("${pair}")
         ;;
       *) export "${pair?}" ;;
