@@ -53,8 +53,14 @@ class Run:
     def results(self) -> dict[str, dict[str, Any]]:
         """The result files of the ladder, by name."""
         found = sorted((self.directory / "results").glob("sa-bench*/results_*.json"))
-        return {p.name: json.loads(p.read_text().splitlines()[-1] if p.read_text()[0] == "{" and
-                                   "\n{" in p.read_text() else p.read_text()) for p in found}
+        return {
+            p.name: json.loads(
+                p.read_text().splitlines()[-1]
+                if p.read_text()[0] == "{" and "\n{" in p.read_text()
+                else p.read_text()
+            )
+            for p in found
+        }
 
     def explain(self) -> str:
         """Everything that helps to see why a test failed."""

@@ -85,7 +85,9 @@ def wait_for_stage(run: Run, stage: str, timeout: float = 90) -> None:
     def reached() -> bool:
         return (run.directory / "status.json").exists() and run.status["stage"] == stage
 
-    eventually(reached, timeout, f"stage {stage}; {run.explain() if run.job.state != 'RUNNING' else run.job.state}")
+    eventually(
+        reached, timeout, f"stage {stage}; {run.explain() if run.job.state != 'RUNNING' else run.job.state}"
+    )
 
 
 @pytest.mark.parametrize(("stage", "loads"), [("health", "120"), ("benchmark", "1")])
@@ -99,8 +101,16 @@ def test_a_killed_worker_ends_the_job(
     step = (run.directory / "run" / "steps" / "decode_0.id").read_text().strip()
     killed = cluster.run(["bash", "-c", f"scancel --signal=KILL {step}; date +%s.%N"])
     run.job.wait(timeout=60)
-    ended = float(cluster.run(["bash", "-c", f"date -d \"$(scontrol show job {run.job.id} | sed -n "
-                                             "'s/.*EndTime=\\([^ ]*\\).*/\\1/p')\" +%s.%N"]).stdout)
+    ended = float(
+        cluster.run(
+            [
+                "bash",
+                "-c",
+                f'date -d "$(scontrol show job {run.job.id} | sed -n '
+                "'s/.*EndTime=\\([^ ]*\\).*/\\1/p')\" +%s.%N",
+            ]
+        ).stdout
+    )
     assert ended - float(killed.stdout) < 5, run.explain()
     assert (run.job.state, run.job.exit_code) == ("FAILED", 74), run.explain()
     assert run.status["class"] == "worker"
