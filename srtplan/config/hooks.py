@@ -83,7 +83,10 @@ def describe(kind: Any) -> str:  # noqa: ANN401, PLR0911 -- a type, or a typing 
     if get_origin(kind) is dict:
         return "a mapping of " + _plural(args[1])
     if _is_union(kind):
-        return " or ".join(describe(a) for a in args if a is not type(None))
+        members = sorted(
+            args, key=lambda a: get_origin(a) is tuple
+        )  # the list last: its items may be a union, too
+        return " or ".join(describe(a) for a in members if a is not type(None))
     return "a mapping"
 
 
@@ -111,6 +114,8 @@ def _plural(kind: Any) -> str:  # noqa: ANN401
     name = describe(kind)
     if name.startswith(("one of", "true", "anything")):
         return name
+    if _is_union(kind):
+        return " or ".join(_plural(a) for a in get_args(kind) if a is not type(None))
     word, space, rest = name.removeprefix("an ").removeprefix("a ").partition(" ")
     return f"{word}s{space}{rest}"
 

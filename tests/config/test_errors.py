@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from srtplan import pipeline
 from srtplan.config import load
-from srtplan.diagnostics import InputError, Problem
+from srtplan.diagnostics import InputError, Problem, Report
 
 ROOT = Path(__file__).parents[2]
 ERRORS = ROOT / "golden" / "errors"
@@ -38,13 +39,14 @@ def expected(text: str) -> list[tuple[int, str, str]]:
 
 
 def reported(case: str, tmp_path: Path) -> list[Problem]:
-    """All problems that loading a case reports, warnings included."""
+    """All problems of a case, warnings included, until the plan is made."""
     argument, cluster = f"{case}.yaml", None
     if case.startswith("profile-"):
         (tmp_path / "good.yaml").write_text(GOOD)
         argument, cluster = str(tmp_path / "good.yaml"), Path(f"{case}.yaml")
     try:
-        return list(load(argument, cluster=cluster, cwd=ERRORS, environ={}).warnings)
+        loaded = load(argument, cluster=cluster, cwd=ERRORS, environ={})
+        return list(Report(tuple(p for planned in pipeline.plan(loaded.jobs) for p in planned.report)))
     except InputError as error:
         return list(error.report)
 

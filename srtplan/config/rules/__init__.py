@@ -35,7 +35,6 @@ RULES: tuple[Rule, ...] = (
     sections.unused_roles,
     sections.health_check,
     sections.dynamo,
-    sections.profiling,
     sections.infra,
     sections.frontend,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from srtplan.config.draft import Draft
 from srtplan.diagnostics import Finding, Path
-from srtplan.ir.recipe import Dynamo, Mode, Profiling
+from srtplan.ir.recipe import Dynamo
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
@@ -65,41 +65,6 @@ def _dynamo_words(d: Dynamo) -> Iterator[Finding]:
             yield Finding(rule="SP231", path=("dynamo", name), message=f"'{value}' is not {wanted}")
 
 
-def profiling(draft: Draft) -> Iterator[Finding]:
-    """SP232: windows for the roles there are, and only for those."""
-    p = draft.profiling
-    if p is None or p.type == "none":
-        return
-    if p.type == "nsys-time":
-        for name, value in (("delay_secs", p.delay_secs), ("duration_secs", p.duration_secs)):
-            if value is None:
-                yield Finding(rule="SP232", path=p.at, message=f"profiling by time needs '{name}'")
-            elif value < (name == "duration_secs"):
-                yield Finding(rule="SP232", path=(*p.at, name), message=f"{name} is too small: {value}")
-    if draft.resources is not None:
-        yield from _windows(p, tuple(r.mode for r in draft.resources.roles))
-
-
-def _windows(p: Profiling, modes: tuple[Mode, ...]) -> Iterator[Finding]:
-    given = dict(p.windows)
-    for mode, window in p.windows:
-        path = (*p.at, _key(mode))
-        if modes and mode not in modes:
-            message = f"a profiling window for {mode} workers, but there are none"
-            yield Finding(rule="SP232", path=path, on_key=True, message=message)
-        start, stop = window.start_step or 0, window.stop_step
-        if start < 0 or (stop is not None and stop <= start):
-            message = f"the profiling window {start} to {stop} is empty"
-            yield Finding(
-                rule="SP232", path=path, on_key=True, message=message, help="stop_step > start_step >= 0"
-            )
-    for mode in modes:
-        if mode not in given and p.type != "nsys-time":
-            message = f"profiling lacks a window for the {mode} workers"
-            hint = f"add {_key(mode)}: {{start_step: 10, stop_step: 20}}"
-            yield Finding(rule="SP232", path=p.at, message=message, help=hint)
-
-
 def infra(draft: Draft) -> Iterator[Finding]:
     """SP233: NATS takes messages of at least one MiB."""
     if draft.infra is not None and draft.infra.nats_max_payload_mb is not None:
@@ -126,7 +91,3 @@ def frontend(draft: Draft) -> Iterator[Finding]:
 def _positive(rule: str, path: Path, value: int) -> Iterator[Finding]:
     if value <= 0:
         yield Finding(rule=rule, path=path, message=f"{path[-1]} must be positive, not {value}")
-
-
-def _key(mode: Mode) -> str:
-    return "aggregated" if mode == "agg" else mode
