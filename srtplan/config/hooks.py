@@ -83,9 +83,7 @@ def describe(kind: Any) -> str:  # noqa: ANN401, PLR0911 -- a type, or a typing 
     if get_origin(kind) is dict:
         return "a mapping of " + _plural(args[1])
     if _is_union(kind):
-        members = sorted(
-            args, key=lambda a: get_origin(a) is tuple
-        )  # the list last: its items may be a union, too
+        members = sorted(args, key=_is(tuple))  # the list last: its items may be a union, too
         return " or ".join(describe(a) for a in members if a is not type(None))
     return "a mapping"
 

@@ -1,0 +1,57 @@
+"""``docs/errors.md`` has a section for every rule id, and the golden cases show every rule of the front end."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RULE = re.compile(r"""["'](SP\d{3})["']""")
+PAGE = (ROOT / "docs" / "errors.md").read_text()
+SECTIONS = {
+    m[1]: m[2] for m in re.finditer(r"^### (SP\d{3})\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+}
+WITHOUT_CASE = {
+    "SP101": "files that cannot be read: test_parse",
+    "SP120": "--set: test_settings",
+    "SP301": "a named profile that is missing: test_profile",
+}
+
+
+def rules(folder: str) -> set[str]:
+    """Rule ids in the source below a folder."""
+    return {r for p in (ROOT / folder).rglob("*.py") for r in RULE.findall(p.read_text())}
+
+
+def test_every_rule_has_its_section() -> None:
+    """A user can look up each id that the code uses: add a section to docs/errors.md for a new one."""
+    assert rules("srtplan") - set(SECTIONS) == set()
+
+
+def test_every_section_has_its_rule() -> None:
+    """The page describes nothing that srtplan no longer says."""
+    assert set(SECTIONS) - rules("srtplan") == set()
+
+
+def test_sections_say_what_why_and_how() -> None:
+    """Each section has a bold first sentence, the reason, and the remedy."""
+    for rule, text in SECTIONS.items():
+        assert text.lstrip().startswith("**"), rule
+        assert "*Why:*" in text, rule
+        assert "*Fix:*" in text, rule
+
+
+def test_sections_are_sorted() -> None:
+    """Ids stand in their order, each once."""
+    found = re.findall(r"^### (SP\d{3})$", PAGE, re.MULTILINE)
+    assert found == sorted(set(found))
+
+
+def test_every_rule_of_the_front_end_has_a_golden_case() -> None:
+    """Each rule is shown in ``golden/errors``, but for those that no file can show."""
+    shown = {
+        r
+        for p in (ROOT / "golden" / "errors").glob("*.yaml")
+        for r in re.findall(r"# (?:file )?(SP\d{3}):", p.read_text())
+    }
+    assert rules("srtplan/config") - shown == set(WITHOUT_CASE)
