@@ -89,12 +89,20 @@ class Program:
         seconds = self.faults["slow"].value if "slow" in self.faults else self.load_s
         for line in lines:
             self.say(line)
-            await asyncio.sleep((seconds or 0.0) / max(1, len(lines)))
+            await self._load_for((seconds or 0.0) / max(1, len(lines)))
         if "hang" in self.faults and self.faults["hang"].at is None:
             self.say("still loading (a fault of this rehearsal: hang)")
             await self._stop.wait()
             await self.finish()
         self.ready_at = time.monotonic()
+
+    async def _load_for(self, seconds: float) -> None:
+        """Load for a while; a TERM ends the program then and there, as it does a real engine that loads."""
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except asyncio.TimeoutError:
+            return
+        await self.finish()
 
     @property
     def is_ready(self) -> bool:
