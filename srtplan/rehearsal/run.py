@@ -100,7 +100,11 @@ class _Rehearsal:
             self.say(line)
         self.say()
         log = cluster.folder / "job.out"
-        environment = {"SRTPLAN_OUTPUT": str(output), faults.VARIABLE: " ".join(map(str, self.faults))}
+        environment = {
+            "SRTPLAN_OUTPUT": str(output),
+            "SRTPLAN_PREFLIGHT_SKIP": "dir file path gpus",  # models, images and GPUs are the cluster's
+            faults.VARIABLE: " ".join(map(str, self.faults)),
+        }
         argv = [
             "sbatch",
             "--parsable",

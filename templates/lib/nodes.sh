@@ -67,6 +67,7 @@ nodes::_read() {
     case "${kind}" in
       address) address="${text}" ;;
       ok) says="${text} ok" ;;
+      skipped) says+=", ${text} skipped" ;;
       warn) notes+=("  ${text}") ;;
       fail)
         [[ -z "${fault}" ]] || notes+=("  ${text}")
