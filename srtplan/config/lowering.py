@@ -15,13 +15,14 @@ from srtplan.config import mounts, plugins
 from srtplan.config.draft import Draft
 from srtplan.config.environment import expand
 from srtplan.config.structure import structure, unknown_key
-from srtplan.config.tree import Mapping, is_null
+from srtplan.config.tree import Mapping, at, is_null
 from srtplan.diagnostics import Finding, Path
 from srtplan.ir import recipe as ir
 from srtplan.ir.data import EMPTY
 
 DOCUMENT_KEYS: dict[ir.Mode, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
-NO_EFFECT = ("enable_config_dump", "output", "reporting", "identity", "observability", "telemetry")
+NO_EFFECT = ("enable_config_dump", "output", "reporting", "identity", "observability", "telemetry", "lock")
+NO_EFFECT_PROFILING = ("isl", "osl", "concurrency")
 
 
 class Divided(NamedTuple):
@@ -73,13 +74,19 @@ def same(parts: dict[str, Any], draft: Draft) -> None:
 def no_effect(tree: Mapping, kind: type, draft: Draft) -> None:
     """A warning for each section that changes nothing."""
     fields = attrs.fields_dict(kind)
-    for key in NO_EFFECT:
-        if not is_null(tree.get(key)):
-            text = fields[key].metadata["doc"].removeprefix("no effect").lstrip(":, ")
-            message = f"'{key}' has no effect: {text}"
-            draft.findings.append(
-                Finding(rule="SP132", path=(key,), on_key=True, severity="warning", message=message)
-            )
+    dead: list[tuple[Path, str]] = [
+        ((key,), fields[key].metadata["doc"].removeprefix("no effect").lstrip(":, "))
+        for key in NO_EFFECT
+        if key in fields and not is_null(tree.get(key))
+    ]
+    traffic = "profiling records the benchmark's own traffic"
+    paths = (("profiling", key) for key in NO_EFFECT_PROFILING)
+    dead += [(path, traffic) for path in paths if not is_null(at(tree, path))]
+    for path, why in dead:
+        message = f"'{path[-1]}' has no effect: {why}"
+        draft.findings.append(
+            Finding(rule="SP132", path=path, on_key=True, severity="warning", message=message)
+        )
 
 
 def divide(kind: plugin.Kind, section: Mapping, common: type, path: Path, draft: Draft) -> Divided:

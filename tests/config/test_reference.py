@@ -1,0 +1,45 @@
+"""``docs/recipe.md`` is what the classes say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import attrs
+import reference
+
+from srtplan.config import document, document2
+from srtplan.ir.recipe import Ports
+
+PAGE = Path(__file__).parents[2] / "docs" / "recipe.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    """A changed field changes the page; ``SRTPLAN_GOLDEN=rewrite`` makes this test write it."""
+    if os.environ.get("SRTPLAN_GOLDEN") == "rewrite":
+        PAGE.write_text(reference.render())
+    assert PAGE.read_text() == reference.render()
+
+
+def test_every_section_is_on_the_page() -> None:
+    """No class of the two layouts is left out."""
+    listed = {kind for _, kind in (*reference.V1, *reference.V2)} | {document.Document, document2.Document2}
+    classes = {
+        c
+        for module in (document, document2)
+        for c in vars(module).values()
+        if isinstance(c, type) and attrs.has(c) and c.__module__ == module.__name__
+    }
+    assert classes - listed == {document.FrontendCommon}
+
+
+def test_every_port_is_described() -> None:
+    """The IR has no words for ports; the page does."""
+    assert set(reference.PORTS) == set(attrs.fields_dict(Ports))
+
+
+def test_every_field_of_a_section_is_described() -> None:
+    """A field without a meaning is no reference."""
+    for name, kind in (*reference.V1, *reference.V2):
+        for field in attrs.fields(kind):
+            assert field.metadata.get("doc"), f"{name}.{field.name}"
