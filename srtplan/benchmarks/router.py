@@ -83,7 +83,11 @@ def _run(ctx: BenchmarkContext, o: Options, ratio: float) -> Run:
         *("--extra-inputs", "ignore_eos:true"),
         *("--concurrency", o.concurrency, "--request-count", o.num_requests),
     )
-    facts = (("concurrency", str(o.concurrency)), ("prefix_ratio", f"{ratio:g}"))
+    facts = (
+        ("concurrency", str(o.concurrency)),
+        ("prefix_ratio", f"{ratio:g}"),
+        ("requests", str(o.num_requests)),
+    )
     return profile(ctx, f"prefix_{ratio:g}", own, facts=facts)
 
 

@@ -107,7 +107,7 @@ def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Ru
     load = _load(
         ctx, o, c, prompts=o.num_prompts_mult * c, rate=_checks.rate(o.req_rate) or "inf", result=result
     )
-    facts = (("concurrency", str(c)), ("request_rate", load.rate))
+    facts = (("concurrency", str(c)), ("request_rate", load.rate), ("requests", str(load.prompts)))
     yield Run(name=f"concurrency_{c}", argv=CLIENTS[client](load), result=result, client=client, facts=facts)
 
 

@@ -90,7 +90,7 @@ def _run(ctx: BenchmarkContext, o: Options, c: int) -> Run:
         result=result,
         artifacts=results("artifacts"),
     )
-    facts = (("concurrency", str(c)), ("request_rate", load.rate))
+    facts = (("concurrency", str(c)), ("request_rate", load.rate), ("requests", str(load.prompts)))
     return Run(name=f"concurrency_{c}", argv=sglang(load), result=result, client="sglang", facts=facts)
 
 

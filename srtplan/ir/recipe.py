@@ -144,6 +144,8 @@ class Benchmark:
     client_placement: Literal["head", "last_decode"] = "head"
     client_dedicated_node: bool = False
     colocate_with_frontend: bool = True
+    retries: int = 0
+    max_failed_share: float = 0.05
     at: Path = ("benchmark",)
 
 

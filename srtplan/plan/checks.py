@@ -22,7 +22,18 @@ def check(recipe: Recipe) -> tuple[Finding, ...]:
         *plugin.frontend(recipe.frontend.type).check(recipe),
         *plugin.benchmark(recipe.benchmark.type).check(recipe),
         *profiling.check(recipe),
+        *_gate(recipe),
     )
+
+
+def _gate(recipe: Recipe) -> Iterable[Finding]:
+    """Retries and the bound of failed requests."""
+    bench = recipe.benchmark
+    if bench.retries < 0:
+        yield Finding(rule="SP702", path=(*bench.at, "retries"), message="retries must be 0 or more")
+    if not 0 <= bench.max_failed_share <= 1:
+        message = "max_failed_share must be a share, from 0 to 1"
+        yield Finding(rule="SP702", path=(*bench.at, "max_failed_share"), message=message)
 
 
 def _pair(recipe: Recipe) -> Iterable[Finding]:

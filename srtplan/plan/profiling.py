@@ -2,7 +2,7 @@
 
 In: the recipe's ``profiling``. Out: for nsys a prefix of every worker's command, with its report inside the run::
 
-    nsys profile -t cuda,nvtx ... -c cudaProfilerApi -o /logs/profiles/decode/node1_decode_w0_profile_gpu0-1-2-3 python3 -m ...
+    nsys profile -t cuda,nvtx ... -c cudaProfilerApi -o /logs/profiles/decode/node1_decode_w0_profile_gpu0-1 python3 ...
 
 and, before the first and after the last run of the benchmark, calls of every worker at its port of the plan. A window
 of steps per mode says what is recorded; ``nsys-time`` records by the clock and needs no calls.

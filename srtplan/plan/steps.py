@@ -14,7 +14,7 @@ from srtplan.frontends import _nginx
 from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Stage, Step
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, Lit, Word, Words, ip, word, words
-from srtplan.plan import environ, profiling
+from srtplan.plan import environ, profiling, results
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.mounts import input_mounts, job_mounts
 from srtplan.plan.names import worker_step
@@ -47,7 +47,7 @@ def launches(job: JobContext, layout: FrontendLayout) -> Launches:
     made = [*_services(job), *map(_worker, _contexts(job)), *_frontends(job, layout)]
     bench, benchmark = _benchmark(job)
     made += bench
-    files = {f.path: f for _, c in made for f in c.files}
+    files = {f.path: f for f in (*(f for _, c in made for f in c.files), *results.files(job, benchmark))}
     if job.recipe.site.bash_preamble:
         files["preamble.sh"] = PlanFile(path="preamble.sh", content=Lit(job.recipe.site.bash_preamble))
     return Launches(
@@ -144,6 +144,8 @@ def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
         EnvVar(name="SRT_FRONTEND_HOST", value=ip(job.public_node)),
         EnvVar(name="SRT_FRONTEND_PORT", value=word(job.public_port)),
         EnvVar(name="SRT_FRONTEND_URL", value=url),
+        EnvVar(name="SRT_BENCH_RETRIES", value=word(recipe.benchmark.retries)),
+        EnvVar(name="SRT_BENCH_MAX_FAILED_SHARE", value=Lit(f"{recipe.benchmark.max_failed_share:g}")),
     )
     env = environ.layered(
         own, environ.from_recipe(recipe.environment, at=nodes.bench, nodes=nodes), answer.command.env

@@ -1,29 +1,77 @@
 # shellcheck shell=bash
 # Several commands in turn, each with a result to check: calls in the function "runs" of a launcher.
 #
-# A run that fails ends the step with its own code; one that leaves no usable result ends it with 80.
+# A run that fails ends the step with its own code; one that leaves no usable result ends it with 80. Either way
+# results/summary.json says what there is, and run/benchmark.reason why it ended.
+#
+# SRT_BENCH_RETRIES is how often a run that failed is tried again; SRT_BENCH_MAX_FAILED_SHARE bounds failed requests.
+
+source "${BASH_SOURCE[0]%/*}/../lib/results.sh"
+source "${BASH_SOURCE[0]%/*}/../lib/profile.sh"
 
 RUN_NUMBER=0
 RUN_TOTAL=0
+RUN_CODE=0 # of the last try
+RUN_REASON=""
 
 # Runs a command: bench::run NAME RESULT CLIENT COMMAND... ("" for no result, and for no known client).
 bench::run() {
   local -r name="$1" result="$2" client="$3"
   shift 3
-  local code=0
+  local -r began="${SECONDS}" most=$((${SRT_BENCH_RETRIES:-0} + 1))
+  local tries=0
   RUN_NUMBER=$((RUN_NUMBER + 1))
   printf 'run %d/%d %s\n' "${RUN_NUMBER}" "${RUN_TOTAL}" "${name}"
   step::say "$@"
+  while ((tries < most)); do
+    tries=$((tries + 1))
+    bench::_try "${result}" "$@"
+    if [[ -n "${result}" ]]; then
+      bench::_record "${name}" "${result}" "${client}" "${tries}" "${began}"
+    fi
+    ((RUN_CODE != 0)) || return 0
+    printf 'run %s: %s (try %d of %d)\n' "${name}" "${RUN_REASON}" "${tries}" "${most}" >&2
+  done
+  printf '%s: %s\n' "${name}" "${RUN_REASON}" >"${RUN_DIR}/run/benchmark.reason"
+  exit "${RUN_CODE}"
+}
+
+# One try; sets RUN_CODE and RUN_REASON.
+bench::_try() {
+  local -r result="$1"
+  shift
+  RUN_CODE=0
+  RUN_REASON=""
   if [[ -n "${result}" ]]; then
     mkdir -p -- "${result%/*}"
     : >"${result}.start"
   fi
-  "$@" || code="$?"
-  if ((code != 0)); then
-    printf 'run %s failed with %d\n' "${name}" "${code}" >&2
-    exit "${code}"
+  "$@" || RUN_CODE="$?"
+  if ((RUN_CODE != 0)); then
+    RUN_REASON="failed with ${RUN_CODE}"
+  elif [[ -n "${result}" && ! -s "${result}" ]]; then
+    bench::_no_result "left no result: ${result}"
+  elif [[ -n "${result}" && "${result}" -ot "${result}.start" ]]; then
+    bench::_no_result "did not write its result, an older one lies there: ${result}"
   fi
-  [[ -z "${result}" ]] || bench::_check "${name}" "${result}" "${client}"
+}
+
+# Notes what came of a try, and looks whether its report says that it was a success.
+bench::_record() {
+  local -r name="$1" result="$2" client="$3" tries="$4" began="$5"
+  rm -f -- "${result}.start"
+  if ! results::record "${name}" "${result}" "${client}" "${RUN_CODE}" "${RUN_REASON}" "${tries}" "${began}"; then
+    bench::_no_result "its report cannot be read: ${result}"
+  elif ((RUN_CODE == 0)) && [[ -n "${RECORD_REASON}" ]]; then
+    bench::_no_result "${RECORD_REASON}: ${result}"
+  elif ((RUN_CODE == 0)); then
+    printf 'run %s: %s; %s\n' "${name}" "${REPLY}" "${result}"
+  fi
+}
+
+bench::_no_result() {
+  RUN_CODE=80
+  RUN_REASON="$1"
 }
 
 # Runs aiperf and puts its report where the result is expected: bench::aiperf RESULT ARTIFACT_DIR -- COMMAND...
@@ -104,27 +152,4 @@ bench::_publish() {
   local -r from="$1" to="$2"
   [[ "${to}" != /dev/null && -f "${from}" ]] || return 0
   mkdir -p -- "${to%/*}" && cp -- "${from}" "${to}.new" && mv -f -- "${to}.new" "${to}"
-}
-
-# A result is a file that was written by this run and says that it was a success.
-bench::_check() {
-  local -r name="$1" result="$2" client="$3"
-  local holds
-  if [[ ! -s "${result}" ]]; then
-    bench::_no_result "${name} left no result: ${result}"
-  elif [[ "${result}" -ot "${result}.start" ]]; then
-    bench::_no_result "${name} did not write its result, an older one lies there: ${result}"
-  fi
-  rm -f -- "${result}.start"
-  [[ -n "${client}" ]] || return 0
-  holds="$(LC_ALL=C awk -v client="${client}" -f "${BUNDLE_DIR}/lib/json.awk" -f "${BUNDLE_DIR}/lib/result.awk" "${result}")"
-  if [[ -z "${holds}" ]]; then
-    bench::_no_result "${name} produced nothing, by its report ${result}"
-  fi
-  printf 'run %s: %s; %s\n' "${name}" "${holds}" "${result}"
-}
-
-bench::_no_result() {
-  printf '%s\n' "$1" >&2
-  exit 80
 }

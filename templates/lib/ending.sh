@@ -17,6 +17,7 @@ job::_exit() {
   fi
   job::stage stop
   stop::all
+  [[ -z "${RUN_DIR:-}" ]] || results::summarize
   job::_summary
   job::stage end
   event::write end "class=${CLASS}" "code:=${CODE}" "cause=${CAUSE}"

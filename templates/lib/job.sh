@@ -9,6 +9,7 @@ source "${BUNDLE_DIR}/lib/run.sh"
 source "${BUNDLE_DIR}/lib/nodes.sh"
 source "${BUNDLE_DIR}/lib/steps.sh"
 source "${BUNDLE_DIR}/lib/probes.sh"
+source "${BUNDLE_DIR}/lib/results.sh"
 source "${BUNDLE_DIR}/lib/ending.sh"
 
 JOB_ID="${SLURM_JOB_ID:-0}"
@@ -164,11 +165,21 @@ job::await_terminal() {
   if steps::find_lost_node "${name}"; then
     job::end 77 node "Slurm lost a node: ${REPLY}"
   elif ((code == 80)); then
-    job::end 80 no_result "${name} left no usable result"
+    job::_why_it_failed "${name} left no usable result"
+    job::end 80 no_result "${REPLY}"
   elif ((code >= 70 && code <= 79)); then
     job::end 1 benchmark "${name} failed with ${code}" # those codes are the job's own
   fi
-  job::end "${code}" benchmark "${name} failed with ${code}"
+  job::_why_it_failed "${name} failed with ${code}"
+  job::end "${code}" benchmark "${REPLY}"
+}
+
+# Sets REPLY to a sentence and what the benchmark itself wrote about its end.
+job::_why_it_failed() {
+  local -r sentence="$1"
+  local reason=""
+  { read -r reason <"${RUN_DIR}/run/benchmark.reason"; } 2>/dev/null
+  REPLY="${sentence}${reason:+; ${reason}}"
 }
 
 # Serves until a signal comes.
