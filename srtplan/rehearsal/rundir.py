@@ -34,6 +34,7 @@ MODULES = (
     "vllm.benchmarks.serve",
     "tensorrt_llm.serve.scripts.benchmark_serving",
     "tensorrt_llm.commands.serve",
+    "pip",
 )
 PROGRAMS = (
     "nats-server", "etcd", "nginx", "aiperf", "vllm", "trtllm-serve", "trtllm-llmapi-launch", "numactl", "nsys",
