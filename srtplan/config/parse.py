@@ -116,7 +116,8 @@ class _Composer:
             self.report(event, "SP105", f"YAML {version} is asked for, but recipes are read as YAML 1.2")
 
     def scalar(self, event: yaml.ScalarEvent) -> None:
-        self.tag(event)
+        if event.tag is not None:
+            self.tag(event)
         spot, text = self.spot(event), event.value
         if "\0" in text:
             self.report(event, "SP102", "a NUL character: no argument, variable or path can hold one")
@@ -194,7 +195,8 @@ class _Composer:
             self.root = node
             return
         frame = self.frames[-1]
-        frame.height = max(frame.height, height + 1)
+        if height >= frame.height:
+            frame.height = height + 1
         if not frame.is_mapping:
             frame.items.append(node)
         elif frame.merge_next:
@@ -237,17 +239,14 @@ class _Composer:
 
     def spot(self, event: yaml.Event) -> Spot:
         """Where a scalar stands, as wide as it is when it stands on one line."""
-        start, end = _marks(event)
-        width = end.column - start.column if end.line == start.line else 1
-        return Spot(self.origin, start.line + 1, start.column + 1, max(width, 1))
+        start, end = cast("tuple[_Mark, _Mark]", (event.start_mark, event.end_mark))
+        column = start.column
+        width = end.column - column if end.line == start.line else 1
+        return Spot(self.origin, start.line + 1, column + 1, width or 1)
 
     def start(self, event: yaml.Event) -> Spot:
-        mark, _ = _marks(event)
+        mark = cast("_Mark", event.start_mark)
         return Spot(self.origin, mark.line + 1, mark.column + 1)
-
-
-def _marks(event: yaml.Event) -> tuple[_Mark, _Mark]:
-    return cast("tuple[_Mark, _Mark]", (event.start_mark, event.end_mark))
 
 
 def _parser(text: str) -> _Parser:

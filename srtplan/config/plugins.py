@@ -45,8 +45,11 @@ def split(section: Mapping, common: type) -> Split:
 
 def check_type(kind: plugin.Kind, name: str, path: Path, findings: list[Finding]) -> bool:
     """The type exists, or a finding with those that do."""
-    known = plugin.names(kind)
-    if name in known:
+    try:
+        plugin.get(kind, name)
+    except plugin.UnknownPluginError as error:
+        known = error.known
+    else:
         return True
     hint = did_you_mean(name, known)
     message = f"unknown {kind} type '{name}'"

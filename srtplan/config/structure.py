@@ -8,7 +8,6 @@ In: a mapping of the tree and a class. Out: an instance, or None and findings::
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import attrs
@@ -45,6 +44,8 @@ def structure(node: Node, kind: type[T], path: Path, findings: list[Finding]) ->
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint that names the closest known word, or all of a few; empty if there are none."""
+    from difflib import get_close_matches  # noqa: PLC0415 -- only a faulty recipe needs it
+
     known = sorted(known)
     lowered = {k.lower().replace("-", "_"): k for k in known}
     close = get_close_matches(word.lower().replace("-", "_"), lowered, n=1, cutoff=0.6)

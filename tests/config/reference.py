@@ -79,7 +79,7 @@ INTRO = """\
 
 Generated from the code by `tests/config/reference.py`; a test holds the two together.
 
-A recipe is one YAML file, read as YAML 1.2: `yes`, `on` and `4:00:00` are text, `8` is a number and `"8"` is not. Unknown keys are
+A recipe is one YAML file, read as YAML 1.2: `yes` and `4:00:00` are text, `8` is a number and `"8"` is not. Unknown keys are
 errors. Values come from three layers, the later one wins:
 
 1. defaults of the cluster profile `srtslurm.yaml`, for keys that the recipe lacks or that are null;
