@@ -3,7 +3,7 @@
 In: process ids. Out: sets of process ids, read from /proc. Example::
 
     become_subreaper()  # orphans of my children become my children
-    kill_all(descendants(pid))  # a whole tree, whether or not it called setsid
+    kill_below(pid)  # a whole tree, whether or not it called setsid
 """
 
 import contextlib
@@ -91,6 +91,11 @@ def send(pids: Iterable[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended meanwhile
             os.kill(pid, number)
+
+
+def children(root: int) -> set[int]:
+    """Return the processes whose parent is the given one."""
+    return {pid for pid, parent in table().items() if parent == root}
 
 
 def kill_below(*roots: int, seconds: float = 5.0) -> bool:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,35 +22,9 @@ sys.path[:0] = [str(TESTS / "cluster"), str(TESTS / "rehearsal")]
 
 from slurm_cluster import commands  # noqa: E402 (found by the line above)
 from slurm_cluster.client import Cluster  # noqa: E402
+from stand_in import StandIn  # noqa: E402
 
 KILL_WAIT_S = 2
-
-
-class StandIn(Cluster):
-    """The stand-ins behind the interface of the real cluster: four nodes with eight GPUs each."""
-
-    def __init__(self, inner: StandInCluster, shared: Path) -> None:
-        self.inner = inner
-        self.nodes = [node.name for node in inner.state.nodes()]
-        self.shared = shared
-        self.jobs = []
-
-    def run(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        node: str = "",
-        cwd: Path | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float = 60,
-        check: bool = True,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command as on the login host."""
-        assert not node, "the stand-ins have no shell on a node"
-        words = [str(word) for word in argv]
-        done = self.inner.run(words, cwd=cwd or self.shared, env=dict(env or {}), timeout=timeout)
-        assert not (check and done.returncode), f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done
 
 
 def unavailable(reason: str) -> None:

@@ -2,7 +2,7 @@
 
 ::
 
-    scancel --signal=TERM 7.3     every process of the step gets TERM
+    scancel --signal=TERM 7.3     the tasks of the step get TERM (not what they started, see Step.signal)
     scancel 7.3                   the step's processes are killed at once
     scancel --batch --signal=USR1 7    job.sh only
     scancel --signal=TERM 7       all steps, not job.sh;  --full: job.sh and what it started
@@ -98,11 +98,11 @@ def _signal_steps(job: Job, number: int, *, is_full: bool) -> None:
 
 
 def signal_step(job: Job, step: Step, number: int) -> None:
-    """Signal all processes of a step; for TERM and KILL its log gets slurmstepd's line first."""
+    """Signal a step; for TERM and KILL its log gets slurmstepd's line first."""
     record = step.record
     if number in (signal.SIGTERM, signal.SIGKILL):
         _announce(f"{job.number}.{step.number}", record)
-    processes.send(step.tasks(), number)
+    step.signal(number)
 
 
 def _announce(step: str, record: dict[str, str]) -> None:

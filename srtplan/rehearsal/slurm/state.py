@@ -16,6 +16,7 @@ dataclasses would double the time that a stand-in takes to start.
 """
 
 import os
+import signal
 from pathlib import Path
 
 from srtplan.rehearsal import processes
@@ -86,9 +87,13 @@ class Step:
         """Tell whether the step still runs."""
         return not (self.folder / "done").exists() and processes.is_alive(read(self.folder / "stepd"))
 
-    def tasks(self) -> set[int]:
-        """Return all processes of the step's tasks."""
-        return processes.descendants(self.stepd)
+    def signal(self, number: int) -> None:
+        """Signal the step as slurmstepd does with proctrack/cgroup: KILL all its processes, else the tasks themselves.
+
+        What a task has started gets nothing but KILL (SignalChildrenProcesses=no, the default of cgroup.conf), so a
+        shell that does not exec its server, nor forward TERM to it, leaves it unaware.
+        """
+        signal_step(self.stepd, number)
 
 
 class Job:
@@ -158,6 +163,12 @@ class State:
             return False
         (self.folder / "control").write_text(f"{message}\n", encoding="utf-8")
         return True
+
+
+def signal_step(stepd: int, number: int) -> None:
+    """Signal the tasks below a step's supervisor; see ``Step.signal``."""
+    pids = processes.descendants(stepd) if number == signal.SIGKILL else processes.children(stepd)
+    processes.send(pids, number)
 
 
 def claim(parent: Path, files: dict[str, str], first: int = 0) -> int:

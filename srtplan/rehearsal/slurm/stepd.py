@@ -13,7 +13,7 @@ from pathlib import Path
 from srtplan.rehearsal import faults, processes
 from srtplan.rehearsal.slurm import tasks
 from srtplan.rehearsal.slurm.options import UsageError
-from srtplan.rehearsal.slurm.state import Job, Node, State, Step, claim, read, record_text, write
+from srtplan.rehearsal.slurm.state import Job, Node, State, Step, claim, read, record_text, signal_step, write
 
 TICK_S = 0.5
 
@@ -136,7 +136,7 @@ class _Supervisor:
             self._tell(
                 f"launch/slurm: _step_signal: Terminating StepId={self.request.job.number}.{self.step.number}"
             )
-            processes.send(processes.descendants(os.getpid()), signal.SIGTERM)
+            signal_step(os.getpid(), signal.SIGTERM)
             self.kill_at = time.monotonic() + float(self.request.state.setting("kill_wait", "30"))
 
     def _tick(self) -> None:
