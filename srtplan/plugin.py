@@ -47,6 +47,8 @@ class Command:
     srun: tuple[SrunOption, ...] = ()
     files: tuple[PlanFile, ...] = ()
     preamble: tuple[Words, ...] = ()
+    selects_gpus: bool = False
+    """The command names its GPUs itself, so that no CUDA_VISIBLE_DEVICES is exported."""
     listens: tuple[int, ...] = ()
     """Ports that the step opens on its node: the preflight looks whether they are free."""
     note: str = ""

@@ -157,6 +157,7 @@ class VLLM:
         return Command(
             argv=(*argv, *flags.render(role.args, skip={*OWN, *DECIDED}), *words(*role.extra_args)),
             env=_environment(ctx),
+            selects_gpus=not direct and not _options(job.recipe).set_cuda_visible_devices,
             listens=(job.public_port,) if direct and ctx.process.leader else (ctx.process.port("system"),),
             note=f"vLLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
         )

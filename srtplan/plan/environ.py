@@ -14,7 +14,7 @@ from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import Pairs
 from srtplan.ir.shell import Lit, Word, ip, node, word
 from srtplan.ir.topology import Nodes
-from srtplan.plugin import JobContext, WorkerContext
+from srtplan.plugin import Command, JobContext, WorkerContext
 
 QUIET_LOG = "info,dynamo_runtime::pipeline::network::ingress::push_handler=warn"
 REMAP_ROOT = EnvVar(name="ENROOT_REMAP_ROOT", value=Lit("yes"), launch=True)
@@ -42,7 +42,7 @@ def substitute(text: str, *, at: int, nodes: Nodes) -> Word:
     return word(*out)
 
 
-def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], own: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
+def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], command: Command) -> tuple[EnvVar, ...]:
     """Everything that one worker step gets."""
     job, process = ctx.job, ctx.process
     recipe, nodes = job.recipe, job.topology.nodes
@@ -55,10 +55,10 @@ def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], own: tuple[EnvVar,
     return layered(
         base,
         discovery,
-        own,
+        command.env,
         from_recipe(ctx.role.env, at=process.node, nodes=nodes),
         from_recipe(recipe.environment, at=process.node, nodes=nodes),
-        visible_gpus(job, process.gpus),
+        () if command.selects_gpus else visible_gpus(job, process.gpus),
     )
 
 

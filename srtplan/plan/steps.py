@@ -98,7 +98,7 @@ def _worker(ctx: WorkerContext) -> Made:
         stage="worker",
         nodes=endpoint.nodes if whole else (process.node,),
         ntasks=len(endpoint.nodes) * len(endpoint.gpus) if whole else 1,
-        env=environ.worker(ctx, discovery, command.env),
+        env=environ.worker(ctx, discovery, command),
         srun=(*recipe.srun_options, *role.srun_options),
         image=role.container,
     )
