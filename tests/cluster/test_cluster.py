@@ -30,6 +30,7 @@ http.server.HTTPServer(("0.0.0.0", 30000), Name).serve_forever()
 LITTER = """
 srun --nodes=1 --nodelist=node1 bash -c '
   setsid --fork python3 -m http.server 30001 >/dev/null 2>&1 </dev/null
+  until (</dev/tcp/127.0.0.1/30001) 2>/dev/null; do sleep 0.1; done
   touch /tmp/forgotten /dev/shm/forgotten
   ipcmk --shmem 4096'
 """

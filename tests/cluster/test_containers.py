@@ -26,10 +26,20 @@ def image(cluster: Cluster) -> Path:
 
 
 def run(cluster: Cluster, command: str, *options: str, env: dict[str, str] | None = None) -> Job:
-    """Run a shell command in one task with these options of srun."""
+    """Run a shell command in one task with these options of srun.
+
+    The job's output is all that the command says, in order; what srun and Slurm say is in `job.err`.
+    """
     words = " ".join(f"'{option}'" for option in options)
-    script = cluster.script("job.sh", f"srun {words} bash -c '{command}'\n")
-    return cluster.sbatch(script, env=env).wait(timeout=20)
+    script = cluster.script("job.sh", f"srun {words} bash -c 'exec 2>&1; {command}'\n")
+    return cluster.sbatch(script, "--error=job.err", env=env).wait(timeout=20)
+
+
+def refused(cluster: Cluster, *options: str) -> tuple[int, str]:
+    """Run a task that is not to start, and return srun's status and what it said."""
+    job = run(cluster, "echo started", *options)
+    assert job.output == ""
+    return job.exit_code, (cluster.shared / "job.err").read_text()
 
 
 def test_a_container_shows_only_its_image(cluster: Cluster, image: Path) -> None:
@@ -80,15 +90,16 @@ def test_the_images_environment_wins(cluster: Cluster, image: Path) -> None:
 
 def test_mistakes_are_refused_as_pyxis_does(cluster: Cluster, image: Path) -> None:
     """An unknown image, a mount of nothing, and bad syntax end srun with pyxis' words."""
-    unknown = run(cluster, "true", "--container-image=/no/such.sqsh")
-    nothing = run(cluster, "true", f"--container-image={image}", "--container-mounts=/no/such:/x")
-    syntax = run(cluster, "true", f"--container-image={image}", "--container-mounts=:/x")
-    other = run(cluster, "true", "--container-imagine=x")
-    assert [job.exit_code for job in (unknown, nothing, syntax, other)] == [1, 1, 255, 255]
-    assert "failed to import docker image: /no/such.sqsh" in unknown.output
-    assert "/no/such: No such file or directory" in nothing.output
-    assert "invalid format" in syntax.output
-    assert "unrecognized option" in other.output
+    told = {
+        (1, "failed to import docker image: /no/such.sqsh"): ["--container-image=/no/such.sqsh"],
+        (1, "/no/such: No such file"): [f"--container-image={image}", "--container-mounts=/no/such:/x"],
+        (255, "invalid format"): [f"--container-image={image}", "--container-mounts=:/x"],
+        (255, "unrecognized option"): ["--container-imagine=x"],
+    }
+    for (status, words), options in told.items():
+        code, said = refused(cluster, *options)
+        assert code == status
+        assert words in said
 
 
 def test_the_log_tells_what_was_asked(cluster: Cluster, image: Path) -> None:
