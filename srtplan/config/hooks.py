@@ -25,7 +25,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from srtplan.config.scalars import show
 from srtplan.config.tree import Mapping, Node, Scalar, Sequence, data
-from srtplan.ir.data import Data, Map
+from srtplan.ir.data import Map
 from srtplan.ir.recipe import Pairs
 
 Hook = Callable[[Node, Any], Any]
@@ -59,7 +59,7 @@ def converter() -> Converter:
         c.register_structure_hook(kind, _scalar_hook(kind))
     c.register_structure_hook(str, _text)
     c.register_structure_hook_func(lambda t: t == Pairs, _pairs_hook(c))
-    c.register_structure_hook_func(lambda t: t == Data, lambda n, _: data(n))
+    c.register_structure_hook_func(_is_data, lambda n, _: data(n))
     c.register_structure_hook_factory(attrs.has, lambda t: _class_hook(c, t))
     c.register_structure_hook_factory(_is(Literal), _literal_hook)
     c.register_structure_hook_factory(_is(dict), lambda t: _mapping_hook(c, t))
@@ -73,7 +73,7 @@ def describe(kind: Any) -> str:  # noqa: ANN401, PLR0911 -- a type, or a typing 
     """What a type is called in a message and in the reference: ``a list of integers``."""
     if kind in _NAMES:
         return _NAMES[kind]
-    if kind == Data:
+    if _is_data(kind):
         return "anything"
     args = get_args(kind)
     if get_origin(kind) is Literal:
@@ -123,7 +123,12 @@ def _is(origin: Any) -> Callable[[Any], bool]:  # noqa: ANN401
 
 
 def _is_union(kind: Any) -> bool:  # noqa: ANN401
-    return get_origin(kind) in (Union, types.UnionType) and kind != Data
+    return get_origin(kind) in (Union, types.UnionType) and not _is_data(kind)
+
+
+def _is_data(kind: Any) -> bool:  # noqa: ANN401
+    """``Data``, also with its reference to itself resolved once, which makes it another type to Python."""
+    return {Map, str, bool} <= set(get_args(kind))
 
 
 def _scalar_hook(kind: type) -> Hook:

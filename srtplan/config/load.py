@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 
 from attrs import evolve, frozen
 
+from srtplan import diagnostics
 from srtplan.config import layers, profile, rules, schema, settings, variants
 from srtplan.config.draft import Context
-from srtplan.config.locate import locate
+from srtplan.config.locate import locate, origin
 from srtplan.config.parse import parse
 from srtplan.config.source import Text, fatal, read
 from srtplan.config.tree import Mapping, Spot
@@ -35,6 +36,10 @@ class Job:
     locate: Callable[[Finding], Problem]
     warnings: Report
     tree: Mapping
+
+    def origin(self, path: diagnostics.Path) -> str:
+        """Where a value came from: ``recipe.yaml:12``, ``srtslurm.yaml:3``, ``--set a=1``, or ``default``."""
+        return origin(self.tree, path)
 
 
 @frozen(kw_only=True)

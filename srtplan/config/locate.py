@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from srtplan.config import schema
 from srtplan.config.structure import AT
-from srtplan.config.tree import Mapping, Node, spot
-from srtplan.diagnostics import Finding, Problem
+from srtplan.config.tree import Mapping, Node, at, spot
+from srtplan.diagnostics import Finding, Path, Problem
+
+
+def origin(tree: Mapping, path: Path) -> str:
+    """Where the value at a path came from: ``recipe.yaml:12``, ``srtslurm.yaml:3``, ``--set a=1``, or ``default``."""
+    path = schema.path(tree, path)
+    node = at(tree, path)
+    return "default" if node is None else str(node.spot)
 
 
 def locate(tree: Mapping | None, profile: Mapping | None, finding: Finding) -> Problem:

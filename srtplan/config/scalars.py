@@ -23,10 +23,12 @@ _CONSTANTS: dict[str, Scalar] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _FIRST = frozenset("0123456789+-.")
-_INT = re.compile(r"[-+]?[0-9]+", re.ASCII)
-_OCTAL = re.compile(r"0o[0-7]+", re.ASCII)
-_HEX = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(
+    r"([-+]?[0-9]+)|0o([0-7]+)|0x([0-9a-fA-F]+)|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?",
+    re.ASCII,
+)
+_BASES = {1: 10, 2: 8, 3: 16}
+"""Bases of the groups above; without a group it is a float."""
 MAX_DIGITS = 400
 """Longer numbers stay text: Python refuses to read very long ones, and no option has them."""
 
@@ -37,13 +39,11 @@ def resolve(text: str) -> Scalar:
         return _CONSTANTS[text]
     if text[0] not in _FIRST or len(text) > MAX_DIGITS:
         return text
-    if _INT.fullmatch(text):
-        return int(text)
-    if _OCTAL.fullmatch(text):
-        return int(text, 8)
-    if _HEX.fullmatch(text):
-        return int(text, 16)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return text
+    group = match.lastindex
+    return int(match[group], _BASES[group]) if group else float(text)
 
 
 def show(value: Scalar) -> str:

@@ -146,6 +146,8 @@ def _pick(node: Node, n: int) -> Node:
 def _expand(variant: Variant, changes: Sequence[Change]) -> Iterator[Variant]:
     """The variant with ``--set`` applied; several if it has a sweep."""
     tree, refused = settings.apply(variant.tree, changes)
+    if variant.key:
+        refused = (*refused, *_addressed(changes))
     variant = evolve(variant, tree=tree, problems=(*variant.problems, *refused))
     if "sweep" not in tree:
         yield variant
@@ -153,6 +155,15 @@ def _expand(variant: Variant, changes: Sequence[Change]) -> Iterator[Variant]:
     prefix = f"{variant.name}_" if variant.name else ""
     for name, swept, problems in sweep.expand(tree):
         yield evolve(variant, name=prefix + name, tree=swept, problems=(*variant.problems, *problems))
+
+
+def _addressed(changes: Sequence[Change]) -> Iterator[Problem]:
+    """Settings that name a section of the file, though they are applied to each variant."""
+    for change in changes:
+        first = str(change.path[0])
+        if first == BASE or first.startswith((OVERRIDE, ZIP)):
+            hint = f"leave out '{first}.', and choose variants by a selector"
+            yield change.spot.problem("SP120", "--set is applied to every variant, after merging", hint=hint)
 
 
 def _select(found: list[Variant], selector: str) -> tuple[Variant, ...]:

@@ -188,3 +188,24 @@ def test_set_changes_a_sweep(folder: Folder) -> None:
     """``--set`` comes before the expansion, as editing the file would."""
     text = SMALL + "sweep: {a: [1, 2]}\nenvironment: {A: '{a}'}\n"
     assert [j.recipe.environment for j in folder.load(text, "sweep.a=[5]").jobs] == [(("A", "5"),)]
+
+
+def test_variants_of_schema_2(folder: Folder) -> None:
+    """``schema`` stands beside ``base`` and holds for every variant."""
+    text = (
+        "schema: 2\n"
+        "base:\n"
+        "  name: small\n"
+        "  model: {path: /models/m, container: /images/i.sqsh, precision: fp8}\n"
+        "  engine: mocker\n"
+        "  roles: {agg: {nodes: 1, workers: 1}}\n"
+        "override_two: {roles: {agg: {workers: 2}}}\n"
+    )
+    recipe = folder.job(text).recipe
+    assert (recipe.name, recipe.resources.roles[0].workers) == ("small_two", 2)
+
+
+def test_set_does_not_address_the_base(folder: Folder) -> None:
+    """A setting is for every variant, so it does not start with ``base``."""
+    found = {p.rule: p.help for p in folder.problems(FILE, "base.name=x")}
+    assert found["SP120"] == "leave out 'base.', and choose variants by a selector"

@@ -1,0 +1,169 @@
+"""Strict structuring: which node fits which type, and how it is said when it does not."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+from attrs import field, frozen
+from documents import SMALL, Folder
+
+from srtplan.config.hooks import describe
+from srtplan.config.parse import parse
+from srtplan.config.structure import structure
+from srtplan.config.tree import Origin
+from srtplan.diagnostics import Finding
+from srtplan.ir.data import Data, Map, freeze
+from srtplan.ir.recipe import Pairs
+
+
+@frozen(kw_only=True)
+class Inner:
+    """A nested section."""
+
+    port: int
+    ratio: float = 1.0
+
+
+@frozen(kw_only=True)
+class Outer:
+    """A section with a field of every kind."""
+
+    inner: Inner | None = None
+    many: tuple[Inner, ...] = ()
+    by_name: dict[str, Inner] = field(factory=dict)
+    env: Pairs = ()
+    free: Map | None = None
+    any: Data = None
+    ladder: tuple[int | str, ...] | str | None = None
+    mode: Literal["a", "b"] | None = None
+    flag: bool = False
+    lambda_: int = field(default=0, metadata={"key": "lambda"})
+
+
+def made(text: str, kind: Any = Outer) -> tuple[Any, list[Finding]]:
+    """The instance of a text, and the findings."""
+    node = parse(Origin("f", text))
+    assert node is not None
+    findings: list[Finding] = []
+    return structure(node, kind, ("top",), findings), findings
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("inner: {port: 1, ratio: 2}", "inner", Inner(port=1, ratio=2.0)),
+        ("inner: null", "inner", None),
+        ("many: [{port: 1}, {port: 2}]", "many", (Inner(port=1), Inner(port=2))),
+        ("by_name: {x: {port: 1}}", "by_name", {"x": Inner(port=1)}),
+        ("env: {B: b, A: ''}", "env", (("B", "b"), ("A", ""))),
+        ("free: {x: [1, {y: null}]}", "free", freeze({"x": [1, {"y": None}]})),
+        ("any: [1, [x]]", "any", (1, ("x",))),
+        ("any: {a: 1}", "any", freeze({"a": 1})),
+        ("ladder: 4x8", "ladder", "4x8"),
+        ("ladder: [4, '8']", "ladder", (4, "8")),
+        ("ladder:", "ladder", None),
+        ("mode: a", "mode", "a"),
+        ("flag: true", "flag", True),
+        ("lambda: 5", "lambda_", 5),
+    ],
+)
+def test_what_fits(text: str, name: str, value: object) -> None:
+    """Every kind of field takes what it is declared for, unchanged."""
+    instance, findings = made(text)
+    assert findings == []
+    assert getattr(instance, name) == value
+    assert type(getattr(instance, name)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "rule", "part"),
+    [
+        ("inner: 5", ("inner",), "SP112", "must be a mapping, not number 5"),
+        ("inner: {}", ("inner", "port"), "SP111", "missing key 'port' in top.inner"),
+        ("inner: {port: '1'}", ("inner", "port"), "SP112", "must be an integer, not text '1'"),
+        ("inner: {port: true}", ("inner", "port"), "SP112", "not true"),
+        ("inner: {port: 1.0}", ("inner", "port"), "SP112", "not number 1.0"),
+        ("inner: {port: 1, ratio: '2'}", ("inner", "ratio"), "SP112", "must be a number"),
+        ("many: [{port: 1}, {prt: 2}]", ("many", 1, "port"), "SP111", "missing key 'port' in top.many.1"),
+        ("many: {port: 1}", ("many",), "SP112", "must be a list of mappings, not a mapping"),
+        ("by_name: {x: {port: y}}", ("by_name", "x", "port"), "SP112", "must be an integer"),
+        ("env: {A: 1}", ("env", "A"), "SP112", "must be text, not number 1"),
+        ("env: [A]", ("env",), "SP112", "must be a mapping of texts, not a list"),
+        ("ladder: [[1]]", ("ladder", 0), "SP112", "must be an integer or text, not a list"),
+        ("ladder: 4", ("ladder",), "SP112", "must be text or a list of integers or texts, not number 4"),
+        ("mode: c", ("mode",), "SP113", "must be one of 'a', 'b', not text 'c'"),
+        ("flag: yes", ("flag",), "SP112", "must be true or false, not text 'yes'"),
+        ("lambda_: 5", ("lambda_",), "SP110", "unknown key 'lambda_'"),
+        ("lambda: x", ("lambda",), "SP112", "top.lambda must be an integer"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit(text: str, path: tuple[str | int, ...], rule: str, part: str) -> None:
+    """The path is that of the value, and the message says what is wanted and what is there."""
+    _, findings = made(text)
+    assert (findings[0].path, findings[0].rule) == (("top", *path), rule)
+    assert part in findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("env: {A: 1}", 'quote it: "1"'),
+        ("env: {A: 0x1F}", 'quote it: "0x1F"'),
+        ("inner: {port: '8'}", "remove the quotes: 8"),
+        ("flag: yes", "write true or false; in YAML 1.2 yes, no, on and off are text"),
+        ("flag:", "remove the key to get the default"),
+        ("mode: A", "did you mean 'a'?"),
+        ("innr: {}", "did you mean 'inner'?"),
+        ("by-name: {}", "did you mean 'by_name'?"),
+    ],
+)
+def test_the_remedy(text: str, hint: str) -> None:
+    """The help is what to type."""
+    _, (finding,) = made(text)
+    assert finding.help == hint
+
+
+def test_unknown_keys_hide_nothing() -> None:
+    """An unknown key alone does not prevent the instance, so that other rules still see the section."""
+    instance, findings = made("{flag: true, inner: {port: 1, prot: 2}, x: 1}")
+    assert instance == Outer(flag=True, inner=Inner(port=1))
+    assert [f.path for f in findings] == [("top", "inner", "prot"), ("top", "x")]
+
+
+def test_all_faults_of_a_section_at_once() -> None:
+    """Nothing stops at the first."""
+    instance, findings = made("{inner: {ratio: x}, many: [1, {port: y}], env: {A: 1, B: 2}, z: 1}")
+    assert instance is None
+    assert sorted(f.rule for f in findings) == ["SP110", "SP111", *["SP112"] * 5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (int, "an integer"),
+        (tuple[str, ...], "a list of texts"),
+        (tuple[int | float, ...] | None, "a list of integers or numbers"),
+        (dict[str, int], "a mapping of integers"),
+        (dict[str, tuple[str, ...]], "a mapping of lists of texts"),
+        (Literal["x"], "one of 'x'"),
+        (Map | bool | None, "a mapping or true or false"),
+        (Data, "anything"),
+    ],
+)
+def test_types_in_words(kind: Any, words: str) -> None:
+    """Messages and the reference name types without Python."""
+    assert describe(kind) == words
+
+
+def test_where_a_value_came_from(folder: Folder) -> None:
+    """File and line, the profile's line, the setting, or default; what ``srtplan explain`` shows."""
+    job = folder.job(
+        SMALL + "environment: {A: x}\n",
+        "resources.agg_workers=2",
+        profile="default_account: me\nmodel_paths: {x: /y}\n",
+    )
+    assert job.origin(("environment", "A")) == "recipe.yaml:5"
+    assert job.origin(("resources", "agg_workers")) == "--set resources.agg_workers=2"
+    assert job.origin(("slurm", "account")) == "srtslurm.yaml:1"
+    assert job.origin(("slurm", "time_limit")) == "default"
