@@ -1,0 +1,122 @@
+"""The public recipes: all that srtctl accepts compile, to what srtctl runs but for the differences that are written down."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from corpus import ENVIRON, PROFILE, corpus, oracle
+
+from srtplan import pipeline
+from srtplan.config.load import load
+from srtplan.diagnostics import InputError
+from srtplan.plan.allocate import AllocationError, Group, allocate
+
+pytestmark = pytest.mark.corpus
+ROOT = Path(__file__).parents[1]
+REFUSED = {
+    "examples/example-override.yaml@tp64",
+    "examples/example-override.yaml@tp_sweep_0",
+    "examples/example-override.yaml@tp_sweep_1",
+    "b200-fp8/8k1k.yaml@base",
+    "b200-fp8/glm5.yaml@base",
+    "gb200-fp8/8k1k/low-latency.yaml@base",
+    "qwen3.5/fp8/disagg/mooncake/stp_prefix_off/1p1d-dep4tp4-staging-gsm8k-bench.yaml@None",
+}
+"""Each has a row and a reason in docs/differences.md."""
+
+
+def planned(folder: Path) -> Iterator[tuple[str, pipeline.Planned | str]]:
+    """Every job of the corpus: ``path@variant`` with its plan, or the problems that refuse it."""
+    for path in sorted(folder.rglob("*.yaml")):
+        if path.name == PROFILE:
+            continue
+        name = path.relative_to(folder).as_posix()
+        arguments = [f"recipes/{name}"]
+        if path.read_text().startswith("base:") or "\nbase:" in path.read_text():
+            arguments.append(f"recipes/{name}:base")
+        for argument in arguments:
+            yield from _of(name, argument)
+
+
+def _of(name: str, argument: str) -> Iterator[tuple[str, pipeline.Planned | str]]:
+    try:
+        jobs = load(argument, cluster=Path("recipes") / PROFILE).jobs
+    except InputError as e:
+        yield f"{name}@{'base' if argument.endswith(':base') else None}", str(e)
+        return
+    for job in jobs:
+        label = f"{name}@{job.recipe.source.variant}"
+        try:
+            (plan,) = pipeline.plan([job])
+        except InputError as e:
+            yield label, str(e)
+        else:
+            yield label, plan
+
+
+@pytest.fixture(scope="module")
+def jobs() -> dict[str, pipeline.Planned | str]:
+    """All jobs of the corpus."""
+    folder = corpus()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder.parent)
+        for key, value in ENVIRON.items():
+            patch.setenv(key, value)
+        return dict(planned(folder))
+
+
+def test_all_compile_but_those_with_a_fault(jobs: dict[str, pipeline.Planned | str]) -> None:
+    """Exactly the recipes that docs/differences.md lists are refused."""
+    assert {name: text for name, text in jobs.items() if isinstance(text, str) and name not in REFUSED} == {}
+    assert {name for name, plan in jobs.items() if isinstance(plan, str)} == REFUSED
+    assert len(jobs) > 350
+
+
+def test_they_run_what_srtctl_runs(jobs: dict[str, pipeline.Planned | str], tmp_path: Path) -> None:
+    """The comparer finds no difference but those of docs/differences.json, and each of its rules allows something."""
+    compare = oracle().parent / "tools" / "compare_facts.py"
+    for name, job in jobs.items():
+        if not isinstance(job, str):
+            bundle = pipeline.bundle(job.plan)
+            folder = tmp_path / name.replace("/", "__")
+            for file in bundle.files:
+                if file.path == "plan.json" or file.path.startswith("files/"):
+                    (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / file.path).write_bytes(file.content)
+    rules = ROOT / "docs" / "differences.json"
+    argv = [sys.executable, compare, "--oracle", oracle(), "--allow", rules, tmp_path]
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+    assert "rules that allowed nothing" not in done.stdout
+
+
+def test_every_difference_is_explained() -> None:
+    """Each rule for the comparer names a row of docs/differences.md."""
+    page = (ROOT / "docs" / "differences.md").read_text()
+    for rule in json.loads((ROOT / "docs" / "differences.json").read_text()):
+        assert f"| {rule['why'].partition(':')[0]} |" in page, rule
+
+
+def test_allocation_agrees_with_the_recorded_grid() -> None:
+    """Every recorded case is placed alike; overlaps and workers that are not whole nodes are errors instead."""
+    seen = {"same": 0, "error": 0, "overlap": 0, "not whole": 0}
+    for line in (oracle() / "allocation-grid.jsonl").read_text().splitlines():
+        case = json.loads(line)
+        a = case["args"]
+        groups = [Group(m, a[f"num_{m}"], a[f"gpus_per_{m}"]) for m in ("prefill", "decode", "agg")]
+        try:
+            made = allocate(groups, gpus_per_node=a["gpus_per_node"], nodes=range(a["nodes"]))
+        except AllocationError as e:
+            kind = "overlap" if case["gpu_overlap"] else "not whole" if case["gpu_count_differs"] else "error"
+            assert kind != "error" or case["endpoints"] is None, (a, str(e))
+            assert kind != "overlap" or "would both use GPU" in str(e)
+        else:
+            kind = "same"
+            assert [[e.mode, e.index, list(e.nodes), list(e.gpus)] for e in made] == case["endpoints"], a
+        seen[kind] += 1
+    assert min(seen.values()) > 0, seen
