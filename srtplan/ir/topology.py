@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from srtplan.ir.recipe import Mode
 
@@ -67,10 +67,19 @@ class Topology:
     nodes: Nodes
     endpoints: tuple[Endpoint, ...]
     processes: tuple[Process, ...]
+    _by_worker: dict[tuple[Mode, int], tuple[Process, ...]] = field(init=False, eq=False, repr=False)
+
+    @_by_worker.default
+    def _group(self) -> dict[tuple[Mode, int], tuple[Process, ...]]:
+        """A job has thousands of processes: each worker's are looked up, not searched."""
+        groups: dict[tuple[Mode, int], list[Process]] = {}
+        for p in self.processes:
+            groups.setdefault((p.mode, p.endpoint), []).append(p)
+        return {worker: tuple(own) for worker, own in groups.items()}
 
     def of(self, endpoint: Endpoint) -> tuple[Process, ...]:
         """The processes of an endpoint, by rank."""
-        return tuple(p for p in self.processes if p.mode == endpoint.mode and p.endpoint == endpoint.index)
+        return self._by_worker[endpoint.mode, endpoint.index]
 
     def leaders(self, mode: Mode) -> tuple[Process, ...]:
         """The first process of every endpoint of a mode."""
