@@ -14,6 +14,8 @@ from srtplan.config.draft import Counts
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import Mode
 
+LARGEST = 10_000
+"""No allocation has more nodes, workers or GPUs of a worker; a larger number is a slip, and would take long to plan."""
 Sizes = dict[Mode, tuple[int, int, int]]
 
 
@@ -33,15 +35,13 @@ def sizes(counts: Sequence[Counts], gpus_per_node: int) -> Sizes:
 
 def check(counts: Sequence[Counts], gpus_per_node: int) -> Iterator[Finding]:
     """Faults of the counts themselves; whether workers fit onto nodes is the plan's question."""
-    negative = [f for c in counts for f in _negative(c)]
-    yield from negative
-    if gpus_per_node <= 0:
-        yield Finding(
-            rule="SP220",
-            path=("resources", "gpus_per_node"),
-            message=f"gpus_per_node must be positive, not {gpus_per_node}",
-        )
-    elif not negative:
+    impossible = [f for c in counts for f in _impossible(c)]
+    yield from impossible
+    if not 0 < gpus_per_node <= LARGEST:
+        wanted = "positive" if gpus_per_node <= 0 else f"at most {LARGEST}"
+        message = f"gpus_per_node must be {wanted}, not {gpus_per_node}"
+        yield Finding(rule="SP220", path=("resources", "gpus_per_node"), message=message)
+    elif not impossible:
         yield from _modes(counts)
         for c in counts:
             yield from _per_worker(c, gpus_per_node)
@@ -59,7 +59,10 @@ def _gpus(c: Counts, gpus_per_node: int, *, fallback: int) -> int:
     return nodes * gpus_per_node // c.workers if nodes and c.workers else fallback
 
 
-def _negative(c: Counts) -> Iterator[Finding]:
+def _impossible(c: Counts) -> Iterator[Finding]:
+    for value, path in ((c.nodes, c.nodes_at), (c.workers, c.workers_at), (c.gpus, c.gpus_at)):
+        if value is not None and value > LARGEST:
+            yield Finding(rule="SP220", path=path, message=f"{path[-1]} is above {LARGEST}: {value}")
     for value, path in ((c.nodes, c.nodes_at), (c.workers, c.workers_at)):
         if value is not None and value < 0:
             yield Finding(rule="SP220", path=path, message=f"{path[-1]} cannot be negative: {value}")

@@ -74,6 +74,7 @@ def test_sizes(given_counts: list[Counts], per_node: int, result: dict[str, obje
         ([counts("prefill", 1, 9), counts("decode", 1, 1)], ["SP224"]),
         ([counts("prefill", 1, 3), counts("decode", 1, 1)], ["SP225"]),
         ([counts("prefill", 1, 3, 2), counts("decode", 1, 1)], []),
+        ([counts("agg", 1, 10**30)], ["SP220"]),
         ([counts("prefill", -1, 1), counts("decode", 1, 1)], ["SP220"]),
         ([counts("prefill", 1, -1), counts("decode", 1, 1, 0)], ["SP220", "SP220"]),
     ],
