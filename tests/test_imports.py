@@ -17,7 +17,9 @@ def test_layers_name_every_package() -> None:
 
 def test_modules_stay_readable() -> None:
     """No module of srtplan passes 400 lines."""
-    long = {str(p): n for p in (ROOT / "srtplan").rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
+    long = {
+        str(p): n for p in (ROOT / "srtplan").rglob("*.py") if (n := len(p.read_text().splitlines())) > 400
+    }
     assert long == {}
 
 

@@ -49,7 +49,8 @@ def compile_all(recipes: Sequence[str], output: Path, *, cluster: Path | None, s
 
     report = Report()
     seen: dict[Path, str] = {}
-    for target, planned in _each(recipes, cluster=cluster, sets=sets, into=(failed := [])):
+    failed: list[Report] = []
+    for target, planned in _each(recipes, cluster=cluster, sets=sets, into=failed):
         for job in planned:
             report += job.report
             where = output / target.folder / ((job.plan.recipe.variant or "") if len(planned) > 1 else "")
@@ -68,7 +69,8 @@ def compile_all(recipes: Sequence[str], output: Path, *, cluster: Path | None, s
 def check_all(recipes: Sequence[str], *, cluster: Path | None, sets: Sequence[str]) -> int:
     """Plan everything, write nothing."""
     report, count = Report(), 0
-    for _, planned in _each(recipes, cluster=cluster, sets=sets, into=(failed := [])):
+    failed: list[Report] = []
+    for _, planned in _each(recipes, cluster=cluster, sets=sets, into=failed):
         count += len(planned)
         for job in planned:
             report += job.report

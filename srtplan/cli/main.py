@@ -115,7 +115,9 @@ def plan(recipe: str, *, as_json: bool, cluster: Path | None, sets: tuple[str, .
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Where the run goes; default: outputs/."
 )
-@click.option("--timeout", type=click.FloatRange(min=1), help="End it as a time limit would, after so many seconds.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), help="End it as a time limit would, after so many seconds."
+)
 def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None, timeout: float | None) -> int:
     """Run a BUNDLE on this machine with simulated Slurm and engines: no root, no GPU."""
     from srtplan.cli import rehearsal  # noqa: PLC0415
