@@ -26,12 +26,13 @@ class Name(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.end_headers(); self.wfile.write(os.uname().nodename.encode())
 http.server.HTTPServer(("0.0.0.0", 30000), Name).serve_forever()
 """
-# leaves a process that listens, a file in each private directory, and System V memory
+# leaves a process that listens, a file in each private directory, a mount, and System V memory
 LITTER = """
 srun --nodes=1 --nodelist=node1 bash -c '
   setsid --fork python3 -m http.server 30001 >/dev/null 2>&1 </dev/null
   until (</dev/tcp/127.0.0.1/30001) 2>/dev/null; do sleep 0.1; done
   touch /tmp/forgotten /dev/shm/forgotten
+  mount -t tmpfs tmpfs /mnt
   ipcmk --shmem 4096'
 """
 
@@ -115,6 +116,7 @@ def test_leftovers_finds_what_a_job_left(raise_cluster: RaiseCluster) -> None:
         ["node1:", "file"],
         ["node1:", "listening"],
         ["node1:", "memory"],
+        ["node1:", "mount"],
         ["node1:", "process"],
     ]
     assert {"node1: file /tmp/forgotten", "node1: listening on 0.0.0.0:30001"} <= set(found)
