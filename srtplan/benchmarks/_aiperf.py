@@ -71,10 +71,14 @@ def package_input(recipe: Recipe) -> tuple[Input, ...]:
     return inputs(recipe, "aiperf_package")
 
 
-def profile(ctx: BenchmarkContext, name: str, own: Words, *, facts: tuple[tuple[str, str], ...] = ()) -> Run:
-    """One measured run; ``own`` are the arguments of its load."""
+def profile(
+    ctx: BenchmarkContext, name: str, own: Words, *, facts: tuple[tuple[str, str], ...] = (), whole: str = ""
+) -> Run:
+    """One measured run; ``own`` are the arguments of its load, ``whole`` a trace that is sent to its end."""
     result = results("aiperf", f"{name}.json")
-    return Run(name=name, argv=_argv(ctx, name, own, result), result=result, client="aiperf", facts=facts)
+    argv = _argv(ctx, name, own, result)
+    counted = (*words("bench::aiperf_trace", whole), *argv[1:]) if whole else argv
+    return Run(name=name, argv=counted, result=result, client="aiperf", facts=facts)
 
 
 def warmup(ctx: BenchmarkContext, name: str, own: Words) -> Run:
@@ -98,6 +102,7 @@ def _argv(ctx: BenchmarkContext, name: str, own: Words, result: Word | None) -> 
             "--url",
             ctx.url,
             "--streaming",
+            "--use-server-token-count",
             "--random-seed",
             42,
             "--ui",

@@ -78,7 +78,7 @@ def aiperf(load: Load) -> Words:
     return words(
         *("bench::aiperf", load.result or "/dev/null", load.artifacts, "--"),
         *("aiperf", "profile", "--model", load.model, "--tokenizer", load.tokenizer),
-        *("--tokenizer-trust-remote-code", "--url", load.url),
+        *("--tokenizer-trust-remote-code", "--url", load.url, "--use-server-token-count"),
         *("--endpoint-type", "chat" if load.chat_template else "completions", "--streaming", *path),
         *("--isl", load.isl, "--osl", load.osl, *style, "--extra-inputs", "ignore_eos:true"),
         *("--concurrency", load.concurrency, "--request-count", load.prompts, *rate),

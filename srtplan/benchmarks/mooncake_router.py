@@ -30,6 +30,18 @@ FILES = {
     "toolagent": "traces/toolagent_trace.jsonl",
 }
 SHA256_DIGITS = 64
+WARMUP = (
+    "--isl",
+    512,
+    "--osl",
+    64,
+    "--extra-inputs",
+    "ignore_eos:true",
+    "--concurrency",
+    10,
+    "--request-count",
+    20,
+)
 
 
 @frozen(kw_only=True)
@@ -85,7 +97,7 @@ class MooncakeRouter:
             "aiperf_package": o.aiperf_package or PACKAGE,
         }
         runs = (
-            warmup(ctx, "warmup", words(*chat, "--concurrency", 10, "--request-count", 20)),
+            warmup(ctx, "warmup", words(*chat, *WARMUP)),
             profile(ctx, o.mooncake_workload, main, facts=(("workload", o.mooncake_workload),)),
         )
         return BenchmarkCommand(

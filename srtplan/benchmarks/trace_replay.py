@@ -19,6 +19,7 @@ from srtplan.benchmarks._facts import texts
 from srtplan.benchmarks._workers import metrics_env
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import EMPTY, Map
+from srtplan.ir.plan import Run
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import words
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
@@ -54,17 +55,7 @@ class TraceReplay:
         """One run per rung."""
         o = _options(ctx.job.recipe)
         rungs = _checks.rungs(o.concurrencies) or ()
-        fixed = words(
-            *("--endpoint-type", "chat", "--input-file", o.trace_file or ""),
-            *("--custom-dataset-type", "mooncake_trace", "--no-fixed-schedule", "--ignore-trace-delays"),
-            *("--extra-inputs", "ignore_eos:true"),
-        )
-        runs = tuple(
-            profile(
-                ctx, f"concurrency_{c}", words(*fixed, "--concurrency", c), facts=(("concurrency", str(c)),)
-            )
-            for c in dict.fromkeys(rungs)
-        )
+        runs = tuple(_run(ctx, o, c) for c in dict.fromkeys(rungs))
         values = {"client": "aiperf", "trace_file": o.trace_file, "concurrencies": "x".join(map(str, rungs))}
         return BenchmarkCommand(
             command=Command(
@@ -77,6 +68,15 @@ class TraceReplay:
             image=o.container_image,
             inputs=(*_checks.inputs(ctx.job.recipe, "trace_file"), *package_input(ctx.job.recipe)),
         )
+
+
+def _run(ctx: BenchmarkContext, o: Options, c: int) -> Run:
+    own = words(
+        *("--endpoint-type", "chat", "--input-file", o.trace_file or ""),
+        *("--custom-dataset-type", "mooncake_trace", "--no-fixed-schedule", "--ignore-trace-delays"),
+        *("--extra-inputs", "ignore_eos:true", "--concurrency", c),
+    )
+    return profile(ctx, f"concurrency_{c}", own, facts=(("concurrency", str(c)),), whole=o.trace_file or "")
 
 
 def _options(recipe: Recipe) -> Options:

@@ -82,6 +82,15 @@ bench::aiperf() {
   bench::_newest "${result}" "${artifacts}/profile_export_aiperf.json" "$@"
 }
 
+# The same with a trace, all of whose requests are sent: bench::aiperf_trace TRACE RESULT ARTIFACT_DIR -- COMMAND...
+bench::aiperf_trace() {
+  local -r trace="$1"
+  shift
+  local requests
+  requests="$(grep -c '[^[:space:]]' -- "${trace}")" || return
+  bench::aiperf "$@" --request-count "${requests}"
+}
+
 # Runs SGLang's evaluator, which names its report itself: bench::evaluate RESULT PREFIX_OF_REPORT -- COMMAND...
 bench::evaluate() {
   local -r result="$1" prefix="$2"
@@ -97,12 +106,16 @@ bench::lm_eval() {
   bench::_newest "${result}" "${folder}/*/results_*.json" "$@"
 }
 
-# Installs a package if the image has not the program: bench::need PROGRAM PACKAGE (for the preamble).
+# Installs a package if the image has not the program: bench::need PROGRAM PACKAGE (for the preamble). It goes into a
+# folder of its own, for what it brings along must not replace anything of the image.
 bench::need() {
   local -r program="$1" package="$2"
+  local -r folder="/tmp/srtplan-${SLURM_JOB_ID}-${program}"
   if ! type -P "${program}" >/dev/null; then
-    setup::pip "${package}"
+    setup::pip --target "${folder}" "${package}"
+    export PATH="${folder}/bin:${PATH}" PYTHONPATH="${folder}${PYTHONPATH:+:${PYTHONPATH}}"
   fi
+  type -P "${program}"
 }
 
 # Fetches a file once, whole or not at all: bench::fetch URL FILE SHA256 (for the preamble; "" for no checksum).

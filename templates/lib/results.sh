@@ -38,10 +38,10 @@ results::record() {
   )" || return
   printf '%s\n' "${out#*$'\n'}" >"${folder}/.${name}.new"
   mv -f -- "${folder}/.${name}.new" "${folder}/${name}.json"
+  results::summarize
   out="${out%%$'\n'*}"
   REPLY="${out#* }"
   [[ "${out}" != bad* ]] || RECORD_REASON="${REPLY}"
-  results::summarize
 }
 
 # Puts the records together. At the job's end CLASS and CODE say how it ended; before that it is still running.
