@@ -13,7 +13,7 @@ import pytest
 
 VARIABLE = "SRTPLAN_CORPUS"
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "recipes"
-ENVIRON = {"RUTER_MODEL_PATH": "/models/qwen3-32b-fp8"}
+ENVIRON = {"RUTER_MODEL_PATH": "/models/RUTER_MODEL_PATH"}
 """Variables that recipes of the corpus expect to be set."""
 PROFILE = "srtslurm.yaml"
 

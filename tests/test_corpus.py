@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shellcheck
 from corpus import ENVIRON, PROFILE, corpus, oracle
 
 from srtplan import pipeline
@@ -120,3 +122,24 @@ def test_allocation_agrees_with_the_recorded_grid() -> None:
             assert [[e.mode, e.index, list(e.nodes), list(e.gpus)] for e in made] == case["endpoints"], a
         seen[kind] += 1
     assert min(seen.values()) > 0, seen
+
+
+def test_every_bundle_is_clean_shell(jobs: dict[str, pipeline.Planned | str], tmp_path: Path) -> None:
+    """Every job.sh and launcher of the corpus passes bash -n and ShellCheck with the optional checks.
+
+    Launchers that differ only in numbers are looked at once: what ShellCheck sees is the same.
+    """
+    seen: dict[str, Path] = {}
+    for name, job in jobs.items():
+        if isinstance(job, str):
+            continue
+        for file in pipeline.bundle(job.plan).files:
+            if file.path == "job.sh" or file.path.startswith("steps/"):
+                text = file.content.decode()
+                path = tmp_path / f"{len(seen)}.sh"
+                if seen.setdefault(re.sub(r"\d+", "0", text), path) is path:
+                    path.write_text(f"#!/bin/bash\n# {name} {file.path}\n{text.partition(chr(10))[2]}")
+    files = list(seen.values())
+    assert len(files) > 500
+    assert shellcheck.syntax(files) == ""
+    assert shellcheck.alone(files) == ""
