@@ -41,7 +41,9 @@ def bash(
     )
 
 
-def in_library(script: str, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+def in_library(
+    script: str, *args: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run a script where the supervisor's library is loaded, without a job around it."""
     return bash(PRELUDE + script, *args, env=env)
 
@@ -88,6 +90,13 @@ class Job:
         end = time.monotonic() + timeout
         while text not in self.log:
             assert time.monotonic() < end, f"no {text!r} in:\n{self.log}"
+            time.sleep(0.05)
+
+    def await_running(self, steps: int, timeout: float = 30) -> None:
+        """Wait until so many steps have told their ids."""
+        end = time.monotonic() + timeout
+        while sum(e.get("state") == "running" for e in self.events) < steps:
+            assert time.monotonic() < end, self.log
             time.sleep(0.05)
 
     def signal(self, name: str) -> None:

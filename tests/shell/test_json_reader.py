@@ -70,7 +70,12 @@ def flatten(value: object, pointer: str = "") -> Iterator[tuple[str, tuple[str, 
 @pytest.mark.parametrize("awk", AWKS)
 @given(document=DOCUMENTS, indent=INDENTS, ascii_only=st.booleans())
 @settings(max_examples=80, deadline=None)
-def test_reads_what_python_writes(awk: str, document: object, indent: int | str | None, ascii_only: bool) -> None:  # noqa: FBT001
+def test_reads_what_python_writes(
+    awk: str,
+    document: object,
+    indent: int | str | None,
+    ascii_only: bool,  # noqa: FBT001 -- Hypothesis passes by name
+) -> None:
     """Any document, in any layout, has the same values for json.awk as for Python."""
     event(type(document).__name__)
     text = json.dumps(document, indent=indent, ensure_ascii=ascii_only)
@@ -133,7 +138,11 @@ def test_a_repeated_key_replaces_all_below_it() -> None:
 
 def test_a_report_of_megabytes_is_read_in_seconds() -> None:
     """Time grows with the size of a report, not with its square."""
-    document = {"itls": [[0.125] * 100 for _ in range(2000)], "texts": ["x" * 1000] * 500, "total_output_tokens": 5}
+    document = {
+        "itls": [[0.125] * 100 for _ in range(2000)],
+        "texts": ["x" * 1000] * 500,
+        "total_output_tokens": 5,
+    }
     got = read("awk", json.dumps(document).encode())
     assert got is not None
     assert got["/total_output_tokens"][1] == "5"

@@ -25,20 +25,62 @@ from shell_lab import bash, in_library
 
 NODES, IPS = ("n0", "n1"), ("10.0.0.1", "10.0.0.2")
 NASTY = st.sampled_from(
-    ["'", '"', "$(touch x)", "`id`", "${IP[0]}", "$${", "\\", "\n", "\t", ";", "&&", "#", "~", "*", "!", "=", "\x7f", "é", "\u202e", "--", " "]
+    [
+        "'",
+        '"',
+        "$(touch x)",
+        "`id`",
+        "${IP[0]}",
+        "$${",
+        "\\",
+        "\n",
+        "\t",
+        ";",
+        "&&",
+        "#",
+        "~",
+        "*",
+        "!",
+        "=",
+        "\x7f",
+        "é",
+        "\u202e",
+        "--",
+        " ",
+    ]
 )
-TEXT = st.lists(NASTY | st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=5)).map("".join)
+TEXT = st.lists(
+    NASTY | st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=5)
+).map("".join)
 REFS = st.sampled_from([ip(0), ip(1), node(0), node(1), JOB_ID, LOG_DIR, RUN_DIR])
 WORDS = st.lists(TEXT | REFS, max_size=4).map(lambda parts: word(*parts))
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True) | st.sampled_from(
-    ["NODE", "IP", "RUN_DIR", "ENV", "ARGV", "IFS", "UID", "PATH_X", "LOG_DIR", "STEP", "VERB", "RANDOM", "BASH_ENV", "PS4", "REPLY", "_"]
+    [
+        "NODE",
+        "IP",
+        "RUN_DIR",
+        "ENV",
+        "ARGV",
+        "IFS",
+        "UID",
+        "PATH_X",
+        "LOG_DIR",
+        "STEP",
+        "VERB",
+        "RANDOM",
+        "BASH_ENV",
+        "PS4",
+        "REPLY",
+        "_",
+    ]
 )
 UNTOUCHED = {"PATH", "PWD", "OLDPWD", "SHLVL", "LD_PRELOAD", "LD_LIBRARY_PATH", "_"}
 
 RECORD = """#!/usr/bin/python3
 import os, sys
 with open(os.environ["RECORD"], "wb") as f:
-    f.write(b"\\0".join(map(os.fsencode, sys.argv[1:])) + b"\\1\\1" + b"\\0".join(k + b"=" + v for k, v in os.environb.items()))
+    f.write(b"\\0".join(map(os.fsencode, sys.argv[1:])) + b"\\1\\1")
+    f.write(b"\\0".join(k + b"=" + v for k, v in os.environb.items()))
 """
 
 
@@ -109,7 +151,9 @@ def test_a_step_gets_its_argv_and_environment(lab: Lab, argv: list[Word], env: d
     made = worker("w_0", argv=(Lit("srun"), *argv))
     made = evolve(made, env=tuple(EnvVar(name=k, value=v) for k, v in env.items()))
     got_argv, got_env = lab.run(made, "task")
-    assert got_argv == [lab.value(w) for w in argv] or (got_argv == [] and [lab.value(w) for w in argv] == [""])
+    assert got_argv == [lab.value(w) for w in argv] or (
+        got_argv == [] and [lab.value(w) for w in argv] == [""]
+    )
     assert {k: got_env.get(k) for k in env} == {k: lab.value(v) for k, v in env.items()}
     assert got_env["SRT_STEP"] == "w_0"
     assert not (lab.folder / "x").exists()
@@ -153,7 +197,11 @@ def test_files_are_filled_in(text: Word) -> None:
     )
     lab = {"JOB_ID": "7", "RUN_DIR": "/r", "LOG_DIR": "/r/logs"}
     want = "".join(
-        p.text if isinstance(p, Lit) else {"NODE": NODES, "IP": IPS}[p.name][p.index] if p.index is not None else lab[p.name]
+        p.text
+        if isinstance(p, Lit)
+        else {"NODE": NODES, "IP": IPS}[p.name][p.index]
+        if p.index is not None
+        else lab[p.name]
         for p in parts(text)
     )
     assert done.stdout.decode() == want, done.stderr
@@ -161,7 +209,24 @@ def test_files_are_filled_in(text: Word) -> None:
 
 def test_shellcheck_has_nothing_to_say_of_odd_words(tmp_path: Path) -> None:
     """Words that look like mistakes are no reason for a warning in the launcher."""
-    odd = ["a,b", "a=b", "$HOME", "`x`", "it's", "\u2018quoted\u2019", "two\nlines", "~", "*", "{a,b}", "x\\", "", "[a]", "-n", "$(x)", "\u202e"]
+    odd = [
+        "a,b",
+        "a=b",
+        "$HOME",
+        "`x`",
+        "it's",
+        "\u2018quoted\u2019",
+        "two\nlines",
+        "~",
+        "*",
+        "{a,b}",
+        "x\\",
+        "",
+        "[a]",
+        "-n",
+        "$(x)",
+        "\u202e",
+    ]
     made = evolve(
         step("odd_0", "worker", words(*odd, word("x", ip(0), "$y", "\n"))),
         env=tuple(EnvVar(name=f"V{n}", value=Lit(o)) for n, o in enumerate(odd)),

@@ -1,0 +1,200 @@
+"""Writing: complete or not at all, and never over anybody else's files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from plans import disaggregated, nats, plan
+
+from srtplan.bundle import write as writing
+from srtplan.bundle.render import MANIFEST, render
+from srtplan.bundle.write import WriteError, write
+from srtplan.ir.bundle import Bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def first() -> Bundle:
+    """One bundle."""
+    return render(disaggregated())
+
+
+def second() -> Bundle:
+    """Another one, with fewer files."""
+    return render(plan(nats()))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Files below a folder with their content."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def content(bundle: Bundle) -> dict[str, bytes]:
+    """The same of a bundle."""
+    return {f.path: f.content for f in bundle.files}
+
+
+def test_a_bundle_is_written_as_it_is(tmp_path: Path) -> None:
+    """Every file with its bytes and mode, parents made, nothing beside it."""
+    write(first(), tmp_path / "a" / "b")
+    assert tree(tmp_path / "a" / "b") == content(first())
+    assert os.access(tmp_path / "a" / "b" / "job.sh", os.X_OK)
+    assert not os.access(tmp_path / "a" / "b" / "plan.json", os.X_OK)
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["b"]
+
+
+def test_writing_again_changes_nothing(tmp_path: Path) -> None:
+    """The same bundle leaves the directory alone: same inodes, same times."""
+    target = tmp_path / "b"
+    assert write(first(), target)
+    before = {p: p.stat() for p in [target, *target.rglob("*")]}
+    assert not write(first(), target)
+    assert {p: p.stat() for p in [target, *target.rglob("*")]} == before
+
+
+def test_another_bundle_replaces_it(tmp_path: Path) -> None:
+    """Files that the new bundle has not are gone."""
+    write(first(), tmp_path / "b")
+    assert write(second(), tmp_path / "b")
+    assert tree(tmp_path / "b") == content(second())
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_changed_mode_is_a_change(tmp_path: Path) -> None:
+    """A launcher that cannot be run any more is written anew."""
+    write(first(), tmp_path / "b")
+    (tmp_path / "b" / "job.sh").chmod(0o644)
+    assert write(first(), tmp_path / "b")
+    assert os.access(tmp_path / "b" / "job.sh", os.X_OK)
+
+
+def test_without_an_exchange_two_renames_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file system cannot swap directories the result is the same."""
+    monkeypatch.setattr(writing.ctypes, "CDLL", lambda *_a, **_k: object())
+    write(first(), tmp_path / "b")
+    write(second(), tmp_path / "b")
+    assert tree(tmp_path / "b") == content(second())
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def _foreign_folder(target: Path) -> str:
+    (target / "notes.txt").parent.mkdir()
+    (target / "notes.txt").write_text("mine")
+    return "not a bundle"
+
+
+def _foreign_file(target: Path) -> str:
+    write(first(), target)
+    (target / "steps" / "mine.sh").write_text("mine")
+    return "steps/mine.sh is not part of the bundle"
+
+
+def _edited_file(target: Path) -> str:
+    write(first(), target)
+    (target / "job.sh").write_text("mine")
+    return "job.sh was edited"
+
+
+def _edited_manifest(target: Path) -> str:
+    write(first(), target)
+    (target / MANIFEST).write_text("mine")
+    return "is not part of the bundle"
+
+
+def _link_inside(target: Path) -> str:
+    write(first(), target)
+    (target / "steps" / "nats_0.sh").unlink()
+    (target / "steps" / "nats_0.sh").symlink_to("/etc/passwd")
+    return "is not a plain file"
+
+
+def _link_to_a_folder_inside(target: Path) -> str:
+    write(first(), target)
+    (target / "more").symlink_to("/etc")
+    return "is not a plain file"
+
+
+def _link(target: Path) -> str:
+    write(first(), target.with_name("real"))
+    target.symlink_to(target.with_name("real"))
+    return "is a link"
+
+
+def _file(target: Path) -> str:
+    target.write_text("mine")
+    return "is not a directory"
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        _foreign_folder,
+        _foreign_file,
+        _edited_file,
+        _edited_manifest,
+        _link_inside,
+        _link_to_a_folder_inside,
+        _link,
+        _file,
+    ],
+)
+def test_what_is_not_ours_is_not_replaced(tmp_path: Path, prepare: object) -> None:
+    """Anything that a compile did not put there is refused, with its name, and left as it is."""
+    target = tmp_path / "b"
+    says = prepare(target)  # type: ignore[operator]
+    before = tree(tmp_path)
+    with pytest.raises(WriteError, match=says):
+        write(second(), target)
+    assert tree(tmp_path) == before
+
+
+def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
+    """A directory that somebody made beforehand is no obstacle."""
+    (tmp_path / "b").mkdir()
+    write(first(), tmp_path / "b")
+    assert tree(tmp_path / "b") == content(first())
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    """A bundle that cannot be written completely is not written at all, and its draft is gone."""
+    write(first(), tmp_path / "b")
+    odd = second()
+    odd = evolve(odd, files=(*odd.files, evolve(odd.files[0], path="x/" + "y" * 300)))
+    with pytest.raises(WriteError, match="cannot write"):
+        write(odd, tmp_path / "b")
+    assert tree(tmp_path / "b") == content(first())
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+LOOP = """
+import sys; sys.path[:0] = [{root!r}, {here!r}]
+from pathlib import Path
+from test_write import first, second, write
+print("ready", flush=True)
+while True:
+    write(first(), Path({target!r})); write(second(), Path({target!r}))
+"""
+
+
+@pytest.mark.parametrize("after", [0.001, 0.004, 0.009, 0.016, 0.023, 0.031])
+def test_killed_at_any_moment(tmp_path: Path, after: float) -> None:
+    """Whenever the writer is killed, the directory is one complete bundle or the other."""
+    target = tmp_path / "b"
+    script = LOOP.format(root=str(ROOT), here=str(Path(__file__).parent), target=str(target))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        while not target.exists():
+            time.sleep(0.001)
+        time.sleep(after)
+        writer.send_signal(signal.SIGKILL)
+    assert tree(target) in (content(first()), content(second()))
+    write(first(), target)
+    assert tree(target) == content(first())

@@ -1,0 +1,244 @@
+"""Launchers on their own: what a preamble does, how runs are checked, what `show` prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from plans import benchmark, plan, run, step, worker
+from shell_lab import bash
+
+from srtplan.bundle.render import render
+from srtplan.bundle.write import write
+from srtplan.ir.plan import Run, Step
+from srtplan.ir.shell import Words, ip, word, words
+from srtplan.plan.serialise import to_json
+
+
+class Task:
+    """Runs the task part of a launcher, without Slurm."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.run_dir, self.bin = folder, folder / "run", folder / "bin"
+        (self.run_dir / "run" / "steps").mkdir(parents=True)
+        (self.run_dir / "run" / "nodes.sh").write_text("NODE=(n0 n1)\nIP=(10.0.0.1 10.0.0.2)\n")
+        self.bin.mkdir()
+
+    def program(self, name: str, script: str) -> None:
+        """Put a program on PATH."""
+        path = self.bin / name
+        path.write_text(f"#!/bin/bash\n{script}\n")
+        path.chmod(0o755)
+
+    def run(self, made: Step, verb: str = "task", **env: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a step's launcher."""
+        made_plan = plan(made)
+        write(render(made_plan, {"plan.json": to_json(made_plan)}), self.folder / "bundle")
+        own = {"PATH": f"{self.bin}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_STEP_ID": "3"}
+        return bash(
+            'exec bash "$@"',
+            f"{self.folder}/bundle/steps/{made.name}.sh",
+            verb,
+            str(self.run_dir),
+            env=own | env,
+        )
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    """A place to run launchers."""
+    return Task(tmp_path)
+
+
+def with_preamble(*calls: Words, argv: Words = words("true")) -> Step:  # noqa: B008 -- immutable
+    """A step with calls before its command."""
+    return step("x_0", "worker", argv, preamble=calls)
+
+
+def test_the_first_task_tells_the_step(task: Task) -> None:
+    """Task 0 writes the step's id; the others leave it alone."""
+    task.run(worker("w_0", argv=words("true")), SLURM_PROCID="1")
+    assert not (task.run_dir / "run/steps/w_0.id").exists()
+    task.run(worker("w_0", argv=words("true")), SLURM_PROCID="0")
+    assert (task.run_dir / "run/steps/w_0.id").read_text() == "7.3\n"
+
+
+def test_a_preamble_that_fails_ends_the_step(task: Task) -> None:
+    """The command is not started after a call that failed."""
+    made = with_preamble(words("setup::script", "no such.sh"), argv=words("touch", task.folder / "started"))
+    done = task.run(made)
+    assert done.returncode == 1
+    assert b"no such.sh is neither in /configs nor" in done.stderr
+    assert not (task.folder / "started").exists()
+
+
+def test_scratch_is_empty_and_private(task: Task) -> None:
+    """What a former job left in a scratch directory is gone, and what this one leaves goes with it."""
+    scratch = task.folder / "scratch"
+    (scratch / "old").mkdir(parents=True)
+    look = words("bash", "-c", 'ls -A "$0"; stat -c %a "$0"; touch "$0/mine"; exit 5', str(scratch))
+    done = task.run(with_preamble(words("setup::scratch", str(scratch)), argv=look))
+    assert done.returncode == 5
+    assert done.stdout.splitlines()[-1] == b"700"
+    assert b"old" not in done.stdout.splitlines()
+    assert not scratch.exists()
+
+
+def test_variables_of_a_preamble_reach_the_command(task: Task) -> None:
+    """A sourced file and a directory for PATH last until the command runs."""
+    (task.folder / "site.sh").write_text("export SITE=here\n")
+    made = with_preamble(
+        words("setup::bash_preamble", f"{task.folder}/site.sh"),
+        words("setup::path_prepend", "/odd dir"),
+        argv=words("bash", "-c", 'echo "${SITE} ${PATH%%:*}"'),
+    )
+    assert task.run(made).stdout.splitlines()[-1] == b"here /odd dir"
+
+
+def test_open_files_are_raised_as_far_as_allowed(task: Task) -> None:
+    """A limit above the hard limit is no error."""
+    made = with_preamble(
+        words("setup::open_files", 2**40), argv=words("bash", "-c", "ulimit -n; ulimit -H -n")
+    )
+    soft, hard = task.run(made).stdout.split()[-2:]
+    assert soft == hard
+
+
+def test_dynamo_is_installed_under_a_lock(task: Task) -> None:
+    """Tasks that share a container install one after the other."""
+    task.program(
+        "python3",
+        'echo "$*" >>"$LOG"; [[ ! -e "$LOG.busy" ]] || exit 9; touch "$LOG.busy"; sleep 0.3; rm "$LOG.busy"',
+    )
+    made = with_preamble(words("setup::dynamo_pypi", "0.9.1"))
+    log = task.folder / "pip.log"
+    task.run(made, LOG=str(log), SLURM_JOB_ID="71")
+    both = 'bash "$1" task "$2" & SLURM_PROCID=1 bash "$1" task "$2" & wait -n && wait -n'
+    env = {
+        "PATH": f"{task.bin}:{os.environ['PATH']}",
+        "SLURM_JOB_ID": "71",
+        "SLURM_STEP_ID": "3",
+        "LOG": str(log),
+    }
+    done = bash(both, f"{task.folder}/bundle/steps/x_0.sh", str(task.run_dir), env=env)
+    assert done.returncode == 0, done.stderr
+    calls = log.read_text().splitlines()
+    assert len(calls) == 3
+    assert calls[0].endswith(
+        "--extra-index-url https://pypi.nvidia.com ai-dynamo-runtime==0.9.1 ai-dynamo==0.9.1"
+    )
+    Path("/tmp/srtplan-71-pip.lock").unlink()  # noqa: S108 -- where the library puts it
+
+
+def test_a_ladder_runs_in_order_and_stops_at_the_first_failure(task: Task) -> None:
+    """Each run is announced; the step ends with the code of the one that failed."""
+    done = task.run(
+        benchmark(run("a", "echo", "one"), run("b", "bash", "-c", "exit 9"), run("c", "echo", "three"))
+    )
+    assert done.returncode == 9
+    assert b"run 1/3 a\n" in done.stdout
+    assert b"run 2/3 b\n" in done.stdout
+    assert b"three" not in done.stdout
+
+
+@pytest.mark.parametrize("client", ["sglang", "vllm", "trtllm", "aiperf", "sglang-eval", "lm-eval", ""])
+def test_a_result_is_checked_by_its_client(task: Task, client: str) -> None:
+    """A report that says that nothing came out is refused, one that says more is accepted."""
+    good = {
+        "sglang": {"total_output_tokens": 8},
+        "vllm": {"total_output_tokens": 8},
+        "trtllm": {"total_output_tokens": 8},
+        "aiperf": {"total_osl": {"unit": "tokens", "avg": 8.0}},
+        "sglang-eval": {"score": 0.5},
+        "lm-eval": {"results": {"gsm8k": {"exact_match,strict": 0.5}}},
+        "": {},
+    }[client]
+    bad = {"total_output_tokens": 0, "total_osl": {"avg": 0}, "results": {}}
+    for report, code in ((good, 0), (bad, 0 if client == "" else 80)):
+        made = run("r", "bash", "-c", f"echo '{json.dumps(report)}' >\"$0\"", result="r.json", client=client)
+        assert task.run(benchmark(made)).returncode == code
+
+
+def test_an_old_result_is_no_result(task: Task) -> None:
+    """A file from before the run does not count."""
+    old = task.run_dir / "results" / "r.json"
+    old.parent.mkdir()
+    old.write_text('{"total_output_tokens": 8}')
+    os.utime(old, (1, 1))
+    done = task.run(benchmark(run("r", "true", result="r.json")))
+    assert done.returncode == 80
+    assert b"an older one lies there" in done.stderr
+
+
+def test_aiperf_leaves_its_report_where_it_is_expected(task: Task) -> None:
+    """The report is copied from aiperf's own folder; an old one there is not taken."""
+    result = word(str(task.run_dir), "/results/r.json")
+    artifacts = str(task.folder / "artifacts")
+    write_it = f'echo \'{{"total_osl": {{"avg": 5}}}}\' >{artifacts}/profile_export_aiperf.json'
+    for script, code in ((write_it, 0), ("true", 80), ("exit 3", 3)):
+        argv = words("bench::aiperf", result, artifacts, "--", "bash", "-c", script)
+        (task.run_dir / "results/r.json").unlink(missing_ok=True)
+        made = benchmark(Run(name="r", argv=argv, result=result, client="aiperf"))
+        assert task.run(made).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("function", "where", "report"),
+    [("evaluate", "gpqa_ds*", "gpqa_ds.json"), ("lm_eval", "out", "out/m/results_1.json")],
+)
+def test_an_evaluation_is_found_under_its_own_name(
+    task: Task, function: str, where: str, report: str
+) -> None:
+    """The newest report that was written by the run is the result."""
+    result = word(str(task.run_dir), "/results/r.json")
+    path = task.folder / report
+    script = (
+        f'mkdir -p "{path.parent}"; echo \'{{"score": 1, "results": {{"t": {{"acc,none": 1}}}}}}\' >"{path}"'
+    )
+    argv = words(
+        f"bench::{function}", result, f"{task.folder}/{where.rstrip('*')}", "--", "bash", "-c", script
+    )
+    client = {"evaluate": "sglang-eval", "lm_eval": "lm-eval"}[function]
+    assert task.run(benchmark(Run(name="r", argv=argv, result=result, client=client))).returncode == 0
+    assert json.loads((task.run_dir / "results/r.json").read_text())["score"] == 1
+
+
+def test_downloads_are_whole_and_checked(task: Task) -> None:
+    """A file whose checksum differs is refused and not left behind."""
+    source = task.folder / "source"
+    source.write_text("hello")
+    good = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    for sha256, code in ((good, 0), (good.upper(), 0), ("0" * 64, 1), ("", 0)):
+        target = task.folder / "traces" / "t.jsonl"
+        target.unlink(missing_ok=True)
+        done = task.run(with_preamble(words("bench::fetch", f"file://{source}", str(target), sha256)))
+        assert (done.returncode, target.exists()) == (code, code == 0), done.stderr
+    assert task.run(with_preamble(words("bench::verify", str(source), good))).returncode == 0
+    assert task.run(with_preamble(words("bench::verify", str(source), "f" * 64))).returncode == 1
+
+
+def test_what_show_prints_runs(task: Task) -> None:
+    """The printed command of a step can be pasted and gives the same words."""
+    made = worker("w_0", argv=words("printf", "<%s>", "a b", "$x", word("http://", ip(1)), "--flag", "it's"))
+    shown = task.run(made, "show").stdout.decode()
+    inner = shown.partition("# in the step\n")[2]
+    assert bash(inner).stdout == b"<a b><$x><http://10.0.0.2><--flag><it's>"
+    assert shown.partition("srun ")[2].startswith("\\\n --overlap")
+
+
+def test_show_needs_no_run(task: Task) -> None:
+    """Before there are nodes their names are shown as the launcher writes them."""
+    task.run(worker("w_0", argv=words("true")))
+    done = bash('bash "$@"', f"{task.folder}/bundle/steps/w_0.sh", "show")
+    assert b"HEAD_NODE_IP=\\$\\{IP\\[0\\]\\}" in done.stdout
+
+
+def test_a_launcher_says_how_it_is_used(task: Task) -> None:
+    """Without a verb a launcher prints its usage and does nothing."""
+    task.run(worker("w_0", argv=words("true")))
+    done = bash('bash "$@"', f"{task.folder}/bundle/steps/w_0.sh")
+    assert done.returncode == 2
+    assert b"usage" in done.stderr

@@ -1,0 +1,65 @@
+"""Log lines, events and status: valid for any text, harmless where nothing can be written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shell_lab import in_library
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
+
+
+@given(texts=st.lists(TEXT, max_size=4), number=st.integers(-5, 10**9))
+@settings(max_examples=120, deadline=None)
+def test_an_event_is_a_line_of_json(texts: list[str], number: int) -> None:
+    """Any text becomes a JSON string that says the same; numbers stay numbers."""
+    fields = [f"k{n}={t}" for n, t in enumerate(texts)]
+    done = in_library('EVENT_FD=1; event::write kind "$@"', *fields, f"n:={number}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b"\n") == 1
+    event = json.loads(done.stdout)
+    assert event.pop("t") >= 0
+    assert event == {"event": "kind", "n": number} | {f"k{n}": t for n, t in enumerate(texts)}
+
+
+@given(name=TEXT, cause=TEXT)
+@settings(max_examples=40, deadline=None)
+def test_the_status_is_json(name: str, cause: str) -> None:
+    """Status is JSON whatever the job is called and whatever it failed of."""
+    script = """
+    RUN_DIR="$(mktemp -d)" JOB_NAME="$1" CAUSE="$2" CODE=74
+    status::write; cat "${RUN_DIR}/status.json"; rm -r "${RUN_DIR}"
+    """
+    status = json.loads(in_library(script, name, cause).stdout)
+    assert (status["name"], status["cause"], status["code"]) == (name, cause, 74)
+
+
+def test_a_full_disk_is_no_reason_to_fail(tmp_path: Path) -> None:
+    """Where writing fails the log functions return as if nothing were wrong, and stderr stays quiet."""
+    script = """
+    exec {LOG_FD}>/dev/full {EVENT_FD}>/dev/full
+    log::info one; log::text two three; event::write kind a=b
+    RUN_DIR=/nonexistent; status::write
+    echo "code $?" >&2
+    """
+    done = in_library(script)
+    assert done.stderr == b"code 0\n"
+    assert done.stdout.count(b"\n") == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_stdout_does_not_end_the_supervisor() -> None:
+    """Nobody reads the output any more: the supervisor goes on."""
+    script = "trap ':' PIPE; exec 1> >(exit 0); sleep 0.2; log::info one; log::info two; echo alive >&2"
+    assert b"alive" in in_library(script).stderr
+
+
+def test_the_clock_counts_from_the_start() -> None:
+    """Seconds are those since the start, and hundredths are beside them."""
+    done = in_library('sleep 1.1; clock::read; echo "${NOW} ${NOW_CS}"')
+    seconds, hundredths = map(int, done.stdout.split())
+    assert seconds >= 1
+    assert hundredths // 100 == seconds

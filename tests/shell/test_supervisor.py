@@ -1,0 +1,361 @@
+"""Whole jobs on the stand-in cluster: how each ends, how soon, and that nothing is left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import pytest
+from attrs import evolve
+from plans import benchmark, frontend, nats, plan, run, step, tcp, worker
+from shell_lab import Job, Lab
+
+from srtplan.ir.plan import Health, Plan, PreflightCheck, Probe, Step
+from srtplan.ir.shell import Words, ip, word, words
+
+DEAF = words("bash", "-c", "trap '' TERM; while :; do sleep 0.2; done")
+
+
+def sh(script: str) -> Words:
+    """A command of a step: a short script."""
+    return words("bash", "-c", script)
+
+
+def serving(*steps: Step, **changes: object) -> Plan:
+    """A plan that serves until something happens."""
+    return plan(nats(), worker("prefill_0"), worker("decode_0", 1), frontend(), *steps, **changes)
+
+
+def ended(job: Job, name: str) -> int:
+    """The exit code of a step, by the events."""
+    codes = [e["exit"] for e in job.events if e.get("step") == name and e.get("state") == "ended"]
+    assert len(codes) == 1
+    return int(codes[0])
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "says"),
+    [
+        ("echo last words; exit 3", 74, "decode_1 on node1 ended with 3"),
+        ("exit 0", 74, "decode_1 on node1 ended with 0"),
+        ("kill -KILL $$", 74, "decode_1 on node1 ended with 137"),
+    ],
+)
+def test_a_worker_that_ends_ends_the_job(lab: Lab, script: str, code: int, says: str) -> None:
+    """Whatever a critical step ends with, zero included, the job ends within seconds and says which step it was."""
+    job = lab.submit(
+        serving(worker("decode_1", 1, sh(f"sleep 2; {script}")), benchmark(run("b", "sleep", "60")))
+    )
+    assert job.wait() == code
+    assert f"ERROR worker: {says}" in job.log
+    end = next(e for e in job.events if e["event"] == "stage" and e["stage"] == "stop")
+    death = next(e for e in job.events if e.get("step") == "decode_1" and e.get("state") == "ended")
+    assert end["t"] - death["t"] < 2
+    assert job.status["class"] == "worker"
+
+
+def test_the_last_words_of_the_step_are_in_the_log(lab: Lab) -> None:
+    """The report shows the last 30 lines of the log of the step that failed, and of no other."""
+    _, job = lab.run(
+        serving(worker("decode_1", 1, sh("sleep 1; for i in {1..50}; do echo line $i; done; exit 1")))
+    )
+    assert "line 50\n" in job.log
+    assert "line 30\n" in job.log
+    assert "line 15\n" not in job.log
+    assert job.log.count("the last lines of") == 1
+
+
+@pytest.mark.parametrize(("stage", "code"), [("infra", 73), ("frontend", 75)])
+def test_the_class_says_what_kind_of_step_it_was(lab: Lab, stage: str, code: int) -> None:
+    """Infrastructure and frontends have codes of their own."""
+    got, _ = lab.run(serving(step("odd_0", stage, sh("sleep 1; exit 5")), tier_of(stage)))
+    assert got == code
+
+
+def tier_of(stage: str) -> Step:
+    """A second step of a stage, so that there is something to stop."""
+    return step("other_0", stage, words("sleep", "1000"))
+
+
+def test_the_first_failure_is_the_cause(lab: Lab) -> None:
+    """A client and a worker that fail because another worker died are not reported as the reason."""
+    watch = "while [[ -e $SRT_RUN_DIR/run/alive ]]; do sleep 0.05; done; sleep 0.3; exit 9"
+    dies = sh("touch $SRT_RUN_DIR/run/alive; sleep 3; rm $SRT_RUN_DIR/run/alive; sleep 0.1; exit 4")
+    made = plan(
+        nats(),
+        worker("decode_0", 1, dies),
+        worker("decode_1", 1, sh(f"sleep 1; {watch}")),
+        benchmark(run("b", "bash", "-c", f"sleep 1; {watch}")),
+    )
+    code, job = lab.run(made)
+    assert code == 74
+    assert job.status["cause"].startswith("decode_0 ")
+
+
+def test_an_optional_step_may_end(lab: Lab) -> None:
+    """A step that is not critical ends with a warning only."""
+    extra = evolve(worker("extra_0", 0, sh("exit 4")), critical=False)
+    code, job = lab.run(serving(extra, benchmark(run("b", "sleep", "2"))))
+    assert code == 0
+    assert "extra_0 ended with 4; the job goes on without it" in job.log
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "group"),
+    [("exit 7", 7, "benchmark"), ("exit 75", 1, "benchmark"), ("kill $$", 143, "benchmark")],
+)
+def test_the_benchmarks_own_code_is_the_jobs(lab: Lab, script: str, code: int, group: str) -> None:
+    """A benchmark that fails passes its code on, but for those that mean something else here."""
+    got, job = lab.run(plan(nats(), benchmark(run("b", "bash", "-c", script))))
+    assert got == code
+    assert job.status["class"] == group
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ('echo \'{"total_output_tokens": 5}\' >"$0"', 0),
+        ('echo \'{"total_output_tokens": 0}\' >"$0"', 80),
+        ('echo "{" >"$0"', 80),
+        ("true", 80),
+    ],
+)
+def test_success_needs_a_result(lab: Lab, script: str, code: int) -> None:
+    """A benchmark that ends with 0 and leaves no tokens is no success."""
+    got, job = lab.run(plan(nats(), benchmark(run("b", "bash", "-c", script, result="r.json"))))
+    assert got == code
+    assert job.status["class"] == ("no_result" if code else "success")
+
+
+def test_steps_stop_tier_by_tier(lab: Lab) -> None:
+    """Frontends end before workers, workers before infrastructure, and each gets a TERM that it can handle."""
+    note = "trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.05; done"
+    made = plan(
+        step("nats_0", "infra", sh(note)),
+        worker("prefill_0", 0, sh(note)),
+        worker("decode_0", 1, sh(note)),
+        frontend(sh(note)),
+        benchmark(run("b", "sleep", "1")),
+    )
+    code, job = lab.run(made)
+    assert code == 0
+    order = [e["step"] for e in job.events if e.get("state") == "ended"]
+    assert order[0] == "benchmark"
+    assert order[1] == "frontend_0"
+    assert set(order[2:4]) == {"prefill_0", "decode_0"}
+    assert order[4] == "nats_0"
+    assert [ended(job, name) for name in order] == [0, 0, 0, 0, 0]
+
+
+def test_a_deaf_step_is_killed_at_the_deadline(lab: Lab) -> None:
+    """One deadline for all: a worker that ignores TERM does not keep others from being stopped gently."""
+    made = serving(worker("deaf_0", 1, DEAF), benchmark(run("b", "sleep", "1")), stop_timeout_s=4)
+    code, job = lab.run(made)
+    assert code == 0
+    assert ended(job, "deaf_0") == 137
+    assert ended(job, "nats_0") == 143
+    assert "killed, for it still ran: deaf_0" in job.log
+
+
+@pytest.mark.parametrize(("name", "code"), [("TERM", 79), ("INT", 79), ("USR1", 79)])
+def test_a_signal_ends_the_job_in_order(lab: Lab, name: str, code: int) -> None:
+    """TERM, INT and the USR1 of `stop` are a cancellation."""
+    job = lab.submit(serving())
+    job.await_line("serving acme/tiny")
+    job.signal(name)
+    assert job.wait() == code
+    assert job.status["class"] == "cancelled"
+    assert job.log.count("stop: TERM to") == 3
+
+
+def test_usr1_near_the_end_of_the_time_is_the_time_limit(lab: Lab) -> None:
+    """The warning that #SBATCH --signal asks for has a code of its own."""
+    job = lab.submit(serving(sbatch=("--nodes=2", "--time=00:01:00", "--signal=B:USR1@30")))
+    job.await_line("serving acme/tiny")
+    job.signal("USR1")
+    assert job.wait() == 78
+
+
+def test_a_second_signal_forces(lab: Lab) -> None:
+    """Who signals twice does not wait for the deadline."""
+    job = lab.submit(serving(worker("deaf_0", 1, DEAF), stop_timeout_s=40))
+    job.await_line("serving acme/tiny")
+    job.signal("TERM")
+    job.await_line("stop: TERM to prefill_0")
+    job.signal("TERM")
+    assert job.wait(timeout=15) == 79
+    assert ended(job, "deaf_0") == 137
+
+
+@pytest.mark.parametrize("after", ["infra: 1 steps", "run directory", "node1 "])
+def test_a_signal_while_steps_start_leaves_nothing(lab: Lab, after: str) -> None:
+    """Wherever in the start a signal arrives, every step that was started is ended."""
+    many = [worker(f"prefill_{n}", n % 2) for n in range(20)]
+    job = lab.submit(plan(nats(), *many, frontend()), SRTPLAN_PARALLEL_STARTS="4")
+    job.await_line(after)
+    job.signal("TERM")
+    assert job.wait() == 79
+    started = {e["step"] for e in job.events if e.get("state") == "started"}
+    assert {e["step"] for e in job.events if e.get("state") == "ended"} == started
+
+
+def test_scancel_is_a_cancellation(lab: Lab) -> None:
+    """Where Slurm signals the steps and the job at once, the steps' ends are not taken for the reason."""
+    job = lab.submit(serving())
+    job.await_line("serving acme/tiny")
+    lab.cluster.run(["scancel", job.id])
+    assert job.wait() == 79
+
+
+def test_the_stop_script_ends_a_job(lab: Lab) -> None:
+    """./stop JOBID, as the log tells."""
+    job = lab.submit(serving())
+    job.await_line("serving acme/tiny")
+    said = job.log.partition("end it with: ")[2].splitlines()[0].split()
+    assert lab.cluster.run(said).returncode == 0
+    assert job.wait() == 79
+    assert lab.cluster.run([said[0], "no number"]).returncode == 2
+
+
+def test_an_attempt_gets_a_directory_of_its_own(lab: Lab) -> None:
+    """A job that is started again does not touch what its first attempt left."""
+    code, first = lab.run(plan(nats(), benchmark(run("b", "true"))))
+    old = first.run_dir
+    assert (code, old.name) == (0, "attempt_0")
+    script = (
+        f"export SRTPLAN_OUTPUT={first.folder}/out; cd {first.folder}; "
+        "mkdir -p out/$SLURM_JOB_ID/attempt_0; exec bash bundle/job.sh"
+    )
+    (first.folder / "again.sh").write_text(f"#!/bin/bash\n#SBATCH --nodes=2\n{script}\n")
+    done = lab.cluster.run(
+        ["sbatch", "--parsable", f"--output={first.folder}/again.log", f"{first.folder}/again.sh"]
+    )
+    number = done.stdout.strip()
+    job = lab.cluster.state.job(number)
+    assert job is not None
+    first.id, first_log = number, first.folder / "again.log"
+    end = time.monotonic() + 60
+    while not job.is_over and time.monotonic() < end:
+        time.sleep(0.1)
+    assert "end class=success" in first_log.read_text()
+    assert first.run_dir.name == "attempt_1"
+    assert (old / "logs" / "job.log").exists()
+
+
+def test_a_log_directory_that_vanishes_does_not_stop_the_supervisor(lab: Lab) -> None:
+    """Without its run directory a job still notices the end of a step, stops the others and says so."""
+    job = lab.submit(serving(worker("decode_1", 1, sh("sleep 4; exit 1"))))
+    job.await_line("serving acme/tiny")
+    job.await_running(5)
+    shutil.rmtree(job.run_dir)
+    assert job.wait(timeout=30) == 74
+    assert "decode_1 on node1 ended with 1" in job.log
+
+
+def test_nobody_listens_in_time(lab: Lab) -> None:
+    """A service that runs but never listens ends the job when its time is over, with the service's name."""
+    probe = evolve(tcp("nats_0", 4222), timeout_s=3)
+    code, job = lab.run(plan(nats(), benchmark(run("b", "true")), probes=(probe,)))
+    assert code == 73
+    assert "nobody listens after 3 s: nats_0 (nobody listens)" in job.status["cause"]
+
+
+def test_a_dead_service_is_noticed_while_its_port_is_awaited(lab: Lab) -> None:
+    """Nobody waits for the port of a process that has ended."""
+    made = plan(
+        step("nats_0", "infra", sh("sleep 1; exit 1")),
+        benchmark(run("b", "true")),
+        probes=(evolve(tcp("nats_0", 4222), timeout_s=60),),
+    )
+    job = lab.submit(made)
+    assert job.wait(timeout=15) == 73
+
+
+SERVER = """
+import http.server, pathlib, sys
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = pathlib.Path(sys.argv[3]).read_bytes()
+        self.send_response(200); self.end_headers(); self.wfile.write(body)
+    def log_message(self, *a): pass
+http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), H).serve_forever()
+"""
+
+
+def test_readiness_is_counted(lab: Lab) -> None:
+    """The health gate opens when every frontend counts every worker, and says until then what is missing."""
+    answer = lab.folder / "answer.json"
+    answer.write_text('{"instances": [{"endpoint": "generate", "component": "prefill"}]}')
+    server = frontend(words("python3", "-c", SERVER, ip(0), 18000, str(answer)))
+    probe = Probe(
+        step="frontend_0", type="dynamo_health", node=0, port=18000, stage="health", path="/health",
+        expect=(("prefill", 1), ("decode", 2)),
+    )  # fmt: skip
+    gate = Health(url=word("http://x"), prefill=1, decode=2, interval_s=1, timeout_s=30)
+    job = lab.submit(plan(nats(), server, benchmark(run("b", "true")), probes=(probe,), health=gate))
+    job.await_line("health: waiting for frontend_0 (prefill 1/1 decode 0/2)")
+    backend = {"component": "backend", "endpoint": "generate", "x": {"endpoint": "clear"}}
+    instances = [backend, {"endpoint": "clear", "component": "backend"}, backend]
+    answer.write_text(json.dumps({"instances": [*instances, {"component": "prefill", "endpoint": "generate"}]}, indent=1))
+    assert job.wait() == 0
+    assert "health: ready after" in job.log
+
+
+def test_not_ready_in_time(lab: Lab) -> None:
+    """When the budget is over the job ends and says what was missing."""
+    probe = Probe(step="frontend_0", type="http", node=0, port=18001, stage="health", path="/v1/models")
+    gate = Health(url=word("http://x"), prefill=1, decode=1, interval_s=1, timeout_s=3)
+    code, job = lab.run(plan(nats(), frontend(), benchmark(run("b", "true")), probes=(probe,), health=gate))
+    assert code == 76
+    assert job.status["cause"] == "not ready after 3 s: frontend_0 (no answer)"
+
+
+def test_preflight_names_node_and_reason(lab: Lab) -> None:
+    """What is missing on a node ends the job before anything is started."""
+    checks = (
+        PreflightCheck(kind="dir", subject="/nonexistent", nodes=(1,), why="model.path"),
+        PreflightCheck(kind="file", subject="/etc/passwd", nodes=(0, 1), why="image"),
+    )
+    code, job = lab.run(plan(nats(), benchmark(run("b", "true")), preflight=checks))
+    assert code == 72
+    assert job.status["cause"] == "node1: model.path: /nonexistent does not exist"
+    assert not any(e["event"] == "step" for e in job.events)
+
+
+def test_the_job_runs_what_was_compiled_even_if_the_bundle_changes(lab: Lab) -> None:
+    """A run keeps its own copy: compiling again does not change what a running job starts later."""
+    job = lab.submit(
+        plan(nats(), worker("w_0", 0, sh("sleep 2; sleep 1000")), benchmark(run("b", "sleep", "1")))
+    )
+    job.await_line("run directory")
+    job.await_line("node1 ")
+    shutil.rmtree(job.folder / "bundle")
+    assert job.wait() == 0
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "job.sh"])
+def test_a_tampered_bundle_is_refused(lab: Lab, change: str) -> None:
+    """A file that was edited, added or removed after compiling ends the job with 71 before anything happens."""
+    made = plan(nats(), benchmark(run("b", "true")))
+    held = lab.submit(made)
+    held.wait()
+    bundle = held.folder / "bundle"
+    names = {"edit": "steps/nats_0.sh", "add": "lib/more.sh", "remove": "plan.json", "job.sh": "job.sh"}
+    path = bundle / names[change]
+    if change == "remove":
+        path.unlink()
+    else:
+        path.write_text((path.read_text() if path.exists() else "") + "# x\n")
+    for allowed, want in (("", 71), ("1", 0)):
+        env = {
+            "SRTPLAN_OUTPUT": str(lab.folder / "o"),
+            "SRTPLAN_ALLOW_EDITS": allowed,
+            "SRTPLAN_BUNDLE": str(bundle),
+        }
+        done = lab.cluster.run(
+            ["sbatch", "--wait", f"--output={lab.folder}/log", str(bundle / "job.sh")], env=env
+        )
+        said = (lab.folder / "log").read_text()
+        assert done.returncode == want, said
+        assert names[change] in said or "not the job.sh" in said
