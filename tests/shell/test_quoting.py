@@ -14,6 +14,7 @@ from attrs import evolve
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from plans import benchmark, plan, step, worker
+from shell_lab import bash, in_library
 
 from srtplan.bundle import quote
 from srtplan.bundle.render import render
@@ -21,7 +22,6 @@ from srtplan.bundle.write import write
 from srtplan.diagnostics import InternalError
 from srtplan.ir.plan import EnvVar, PlanFile, Run, SrunOption, Step
 from srtplan.ir.shell import JOB_ID, LOG_DIR, RUN_DIR, Lit, Ref, Word, ip, node, notation, parts, word, words
-from shell_lab import bash, in_library
 
 NODES, IPS = ("n0", "n1"), ("10.0.0.1", "10.0.0.2")
 NASTY = st.sampled_from(

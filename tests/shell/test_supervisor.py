@@ -297,7 +297,9 @@ def test_readiness_is_counted(lab: Lab) -> None:
     job.await_line("health: waiting for frontend_0 (prefill 1/1 decode 0/2)")
     backend = {"component": "backend", "endpoint": "generate", "x": {"endpoint": "clear"}}
     instances = [backend, {"endpoint": "clear", "component": "backend"}, backend]
-    answer.write_text(json.dumps({"instances": [*instances, {"component": "prefill", "endpoint": "generate"}]}, indent=1))
+    answer.write_text(
+        json.dumps({"instances": [*instances, {"component": "prefill", "endpoint": "generate"}]}, indent=1)
+    )
     assert job.wait() == 0
     assert "health: ready after" in job.log
 
