@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, event, given, settings
+from recipes import Recipe, recipes
 
 from srtplan import pipeline
 from srtplan.diagnostics import InputError
 from srtplan.ir.plan import Plan
 from srtplan.ir.shell import notation
-
-sys.path.insert(0, str(Path(__file__).parent))
-from recipes import Recipe, recipes
 
 settings.register_profile("plan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("plan")
