@@ -1,0 +1,84 @@
+# shellcheck shell=bash
+# The nodes of the job: names from Slurm, addresses and fitness from one fan-out step.
+
+NODE=()
+IP=()
+
+# Checks every node before anything is started; ends the job with 72 if one is not fit.
+nodes::preflight() {
+  local -r out="${RUN_DIR}/run/preflight" log="${LOG_DIR}/preflight.out"
+  local hosts
+  job::stage preflight
+  nodes::_list
+  printf -v hosts '%s,' "${NODE[@]}"
+  job::call 120 "${log}" srun --overlap --input=none --nodes="${NODES}" --ntasks="${NODES}" --nodelist="${hosts%,}" \
+    --job-name=preflight --output="${log}" --open-mode=append \
+    bash "${BUNDLE_DIR}/lib/preflight.sh" "${BUNDLE_DIR}/files/preflight.tsv" "${out}" "${NETWORK_INTERFACE}" "${NODE[@]}"
+  nodes::_report "${out}"
+  nodes::_write
+  run::write_files
+}
+
+# Node names in the order of the allocation. A held allocation may have more nodes than planned.
+nodes::_list() {
+  local list="${SLURM_JOB_NODELIST:-}" group name
+  for ((group = 0; group < ${SLURM_HET_SIZE:-0}; group++)); do
+    local -n part="SLURM_JOB_NODELIST_HET_GROUP_${group}"
+    ((group > 0)) || list=""
+    list+="${list:+,}${part}"
+  done
+  [[ -n "${list}" ]] || job::end 72 preflight "SLURM_JOB_NODELIST is not set: run this with sbatch or inside salloc"
+  scontrol show hostnames "${list}" >"${SCRATCH}/hostnames"
+  mapfile -t NODE <"${SCRATCH}/hostnames"
+  ((${#NODE[@]} >= NODES)) || job::end 72 preflight "the plan needs ${NODES} nodes, the job has ${#NODE[@]}: ${list}"
+  NODE=("${NODE[@]:0:NODES}")
+  for name in "${NODE[@]}"; do
+    [[ "${name}" =~ ^[A-Za-z0-9._-]+$ ]] || job::end 72 preflight "not a host name: ${name}"
+  done
+}
+
+# One table of all nodes. The first fault found is the cause.
+nodes::_report() {
+  local -r out="$1"
+  local node line address says fault first=""
+  local -a notes
+  printf -v line '%-24s %-16s %s' node address checks
+  log::text "${line}"
+  for node in "${NODE[@]}"; do
+    nodes::_read "${out}/${node}"
+    printf -v line '%-24s %-16s %s' "${node}" "${address:--}" "${fault:-${says}}"
+    log::text "${line}" ${notes[@]+"${notes[@]}"}
+    if [[ -n "${address}" && " ${IP[*]} " == *" ${address} "* ]]; then
+      fault="${fault:-another node has the address ${address}, too}"
+    fi
+    IP+=("${address}")
+    first="${first:-${fault:+${node}: ${fault}}}"
+  done
+  [[ -z "${first}" ]] || job::end 72 preflight "${first}"
+}
+
+# Reads what one node wrote into the caller's variables: address, says, fault (the first), notes (what else).
+nodes::_read() {
+  local -r file="$1"
+  local kind text
+  address="" says="did not answer" fault="" notes=()
+  [[ -e "${file}" ]] || fault="did not answer the preflight; see ${LOG_DIR}/preflight.out"
+  while IFS=$'\t' read -r kind text; do
+    case "${kind}" in
+      address) address="${text}" ;;
+      ok) says="${text} ok" ;;
+      skipped) says+=", ${text} skipped" ;;
+      warn) notes+=("  ${text}") ;;
+      fail)
+        [[ -z "${fault}" ]] || notes+=("  ${text}")
+        fault="${fault:-${text}}"
+        ;;
+    esac
+  done < <(cat -- "${file}" 2>/dev/null || true)
+}
+
+# Names and addresses for the launchers; both were checked.
+nodes::_write() {
+  printf 'NODE=(%s)\nIP=(%s)\n' "${NODE[*]}" "${IP[*]}" >"${RUN_DIR}/run/nodes.sh" ||
+    job::end 72 preflight "cannot write ${RUN_DIR}/run/nodes.sh"
+}

@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# Profiling of the workers: calls at their HTTP interface, around the runs of a benchmark.
+#
+# Behind Dynamo a worker is called at its system port, /engine/start_profile (in later versions /engine/control/...); a
+# worker with an HTTP server of its own at /start_profile.
+
+PROFILED=() # kind and URLs of the workers that record now
+
+# Makes the folder of the traces: profile::directory FOLDER (for the preamble).
+profile::directory() {
+  mkdir -p -- "$1"
+}
+
+# Starts the recording of workers: profile::start KIND BODY URL...; KIND is dynamo or http.
+profile::start() {
+  local -r kind="$1" body="$2"
+  shift 2
+  local url
+  for url in "$@"; do
+    if ! profile::_call "${kind}" start_profile "${body}" "${url}"; then
+      printf 'profiling did not start at %s: %s\n' "${url}" "${REPLY}" >&2
+      return 1
+    fi
+    PROFILED+=("${kind} ${url}")
+    printf 'profiling started at %s\n' "${url}"
+  done
+  trap profile::_abandon EXIT
+}
+
+# Stops it: profile::stop KIND URL... A worker whose window has passed has stopped by itself and may say so.
+profile::stop() {
+  local -r kind="$1"
+  shift
+  local url
+  for url in "$@"; do
+    if profile::_call "${kind}" stop_profile '{}' "${url}"; then
+      printf 'profiling stopped at %s\n' "${url}"
+    else
+      printf 'profiling at %s had ended: %s\n' "${url}" "${REPLY}"
+    fi
+  done
+  PROFILED=()
+}
+
+# Waits until the traces are written, for workers write them after they have answered: profile::await_traces FOLDER.
+# They are done when something is there and its size has not changed for 10 s; without anything it is an error.
+profile::await_traces() {
+  local -r folder="$1" patience="${SRT_PROFILE_WAIT_S:-300}" quiet="${SRT_PROFILE_QUIET_S:-10}"
+  local size="" before="" since="${SECONDS}"
+  local -r began="${SECONDS}"
+  while ((SECONDS - began < patience)); do
+    size="$(find "${folder}" -type f -size +0 -exec wc -c {} + 2>/dev/null)" || size=""
+    if [[ -z "${size}" || "${size}" != "${before}" ]]; then
+      before="${size}"
+      since="${SECONDS}"
+    elif ((SECONDS - since >= quiet)); then
+      printf 'traces:\n%s\n' "${size}"
+      return 0
+    fi
+    sleep 1
+  done
+  printf 'no complete trace in %s after %d s\n' "${folder}" "${patience}" >&2
+  [[ -n "${size}" ]]
+}
+
+# A run failed: workers must not go on recording.
+profile::_abandon() {
+  local item
+  for item in ${PROFILED[@]+"${PROFILED[@]}"}; do
+    profile::_call "${item%% *}" stop_profile '{}' "${item#* }" || :
+  done
+}
+
+# Posts a call; sets REPLY to what went wrong. A status 200 may still carry {"status": "error"}.
+profile::_call() {
+  local -r kind="$1" verb="$2" body="$3" url="$4"
+  local path answer status
+  local -a paths=("/${verb}")
+  [[ "${kind}" != dynamo ]] || paths=("/engine/${verb}" "/engine/control/${verb}")
+  for path in "${paths[@]}"; do
+    answer="$(curl --silent --show-error --noproxy '*' --max-time 120 --write-out '\n%{http_code}' \
+      --header 'Content-Type: application/json' --data "${body}" "${url}${path}" 2>&1)" || :
+    status="${answer##*$'\n'}"
+    REPLY="HTTP status ${status}: ${answer%$'\n'*}"
+    [[ "${status}" == 404 ]] || break
+  done
+  [[ "${status}" == 200 && ! "${answer}" =~ \"status\"[[:space:]]*:[[:space:]]*\"error\" ]]
+}

@@ -1,0 +1,156 @@
+# shellcheck shell=bash
+# The steps of the job: start them in waves, watch them, say which one failed first.
+
+# By step name, from the table.
+declare -gA STEP_STAGE=() STEP_TIER=() STEP_SIGNAL=() STEP_ROLE=() STEP_NODES=()
+# By step name, from the run: pid of its srun, Slurm step id, seconds, exit code.
+declare -gA STEP_PID=() STEP_ID=() STEP_STARTED=() STEP_READY=() STEP_EXIT=()
+
+ORDER=()        # names in start order
+FIRST_FAILED="" # the critical step that ended first
+STARTING=0      # steps whose Slurm step id is not known yet
+
+# Reads the table STEPS of job.sh.
+steps::load() {
+  local row name
+  for row in "${STEPS[@]}"; do
+    read -r name _ <<<"${row}"
+    ORDER+=("${name}")
+    read -r _ "STEP_STAGE[${name}]" "STEP_TIER[${name}]" "STEP_SIGNAL[${name}]" \
+      "STEP_ROLE[${name}]" "STEP_NODES[${name}]" <<<"${row}"
+  done
+}
+
+# Starts every step of a stage, PARALLEL_STARTS of them a second; the others are watched meanwhile.
+steps::start() {
+  local -r stage="$1"
+  local name count=0
+  job::stage "${stage}"
+  for name in "${ORDER[@]}"; do
+    [[ "${STEP_STAGE[${name}]}" == "${stage}" ]] || continue
+    job::obey_signals
+    steps::_start_one "${name}"
+    count=$((count + 1))
+    ((count % PARALLEL_STARTS != 0)) || steps::settle 1
+  done
+  log::info "${stage}: ${count} steps started"
+}
+
+steps::_start_one() {
+  local -r name="$1"
+  bash "${BUNDLE_DIR}/steps/${name}.sh" launch "${RUN_DIR}" </dev/null >>"${LOG_DIR}/${name}.out" 2>&1 &
+  STEP_PID["${name}"]="$!"
+  clock::read
+  STEP_STARTED["${name}"]="${NOW}"
+  STARTING=$((STARTING + 1))
+  event::write step "step=${name}" "state=started" "pid:=${STEP_PID[${name}]}"
+}
+
+# Notices ids and ends. A critical step that ends, with any code, ends the job.
+steps::look() {
+  local name
+  ((STARTING == 0)) || steps::_learn_ids
+  for name in "${ORDER[@]}"; do
+    if steps::is_live "${name}" && ! job::is_running "${STEP_PID[${name}]}"; then
+      steps::_note_end "${name}"
+    fi
+  done
+  if [[ -n "${FIRST_FAILED}" && -z "${ENDING}" ]]; then
+    job::note_ending step
+    steps::settle 0.5 # a signal to the whole job may reach the steps a moment before it reaches us
+    steps::_fail "${FIRST_FAILED}"
+  fi
+}
+
+# Started, and not seen to end.
+steps::is_live() {
+  local -r name="$1"
+  [[ -n "${STEP_PID[${name}]:-}" && -z "${STEP_EXIT[${name}]:-}" ]]
+}
+
+# Step ids are written by the steps themselves. Listing the directory makes NFS look again.
+steps::_learn_ids() {
+  local name file
+  for file in "${RUN_DIR}"/run/steps/*.id; do
+    name="${file##*/}"
+    name="${name%.id}"
+    if [[ -n "${STEP_PID[${name}]:-}" && -z "${STEP_ID[${name}]:-}" ]] && { read -r "STEP_ID[${name}]" <"${file}"; } 2>/dev/null; then
+      STARTING=$((STARTING - 1))
+      event::write step "step=${name}" "state=running" "id=${STEP_ID[${name}]}"
+    fi
+  done
+}
+
+steps::_note_end() {
+  local -r name="$1"
+  local REPLY
+  job::reap "${STEP_PID[${name}]}"
+  STEP_EXIT["${name}"]="${REPLY}"
+  [[ -n "${STEP_ID[${name}]:-}" ]] || STARTING=$((STARTING - 1))
+  event::write step "step=${name}" "state=ended" "exit:=${REPLY}"
+  [[ "${ENDING}" != stop ]] || return 0
+  case "${STEP_ROLE[${name}]}" in
+    critical) FIRST_FAILED="${FIRST_FAILED:-${name}}" ;;
+    optional) log::warn "${name} ended with ${REPLY}; the job goes on without it" ;;
+  esac
+}
+
+# Waits SECONDS for whatever else may come to light: another end, a signal.
+steps::settle() {
+  local -r seconds="$1"
+  local pid
+  sleep "${seconds}" &>/dev/null &
+  pid="$!"
+  while job::is_running "${pid}"; do
+    job::tick
+  done
+}
+
+# Ends the job because of a critical step.
+steps::_fail() {
+  local -r name="$1"
+  local -r code="${STEP_EXIT[${name}]}"
+  local where
+  steps::where "${name}"
+  where="${REPLY}"
+  steps::show_log "${name}"
+  if steps::find_lost_node "${name}"; then
+    job::end 77 node "Slurm lost a node: ${REPLY} (${name} on ${where})"
+  fi
+  case "${STEP_STAGE[${name}]}" in
+    infra) job::end 73 infra "${name} on ${where} ended with ${code}" ;;
+    worker) job::end 74 worker "${name} on ${where} ended with ${code}" ;;
+    frontend) job::end 75 frontend "${name} on ${where} ended with ${code}" ;;
+    *) job::end 1 benchmark "${name} on ${where} ended with ${code}" ;;
+  esac
+}
+
+# Sets REPLY to the names of a step's nodes.
+steps::where() {
+  local -r name="$1"
+  local index
+  REPLY=""
+  for index in ${STEP_NODES[${name}]//,/ }; do
+    REPLY+="${REPLY:+,}${NODE[index]}"
+  done
+}
+
+# The last lines of a step's log.
+steps::show_log() {
+  local -r name="$1"
+  local lines
+  lines="$(tail -n 30 -- "${LOG_DIR}/${name}.out" 2>/dev/null)"
+  log::text "--- the last lines of ${LOG_DIR}/${name}.out" "${lines}" "---"
+}
+
+# Whether Slurm lost a node, by what srun said about it (of one step, or of any). Sets REPLY to that.
+steps::find_lost_node() {
+  local -r said='^(srun|slurmstepd): error: .*(Node failure on|DUE TO NODE FAILURE|failed on node .* connection failure)'
+  local -a logs=("${LOG_DIR}"/*.out)
+  (($# == 0)) || logs=("${LOG_DIR}/$1.out")
+  REPLY="$(tail -q -n 40 -- "${logs[@]}" 2>/dev/null | grep -m 1 -E "${said}")"
+  [[ -z "${REPLY}" ]] || return 0
+  job::call 5 "${SCRATCH}/state" squeue --noheader --jobs="${JOB_ID}" --format=%T
+  REPLY="$(tail -n 1 -- "${SCRATCH}/state")"
+  [[ "${REPLY}" == *NODE_FAIL* ]]
+}

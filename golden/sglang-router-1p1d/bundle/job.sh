@@ -1,0 +1,130 @@
+#!/bin/bash
+#SBATCH --job-name=sglang-router-1p1d
+#SBATCH --nodes=2
+#SBATCH --ntasks=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=8
+#SBATCH --segment=2
+#SBATCH --time=02:00:00
+#SBATCH --output=srtplan-%j.log
+#SBATCH --open-mode=append
+#SBATCH --no-requeue
+#SBATCH --signal=B:USR1@60
+#
+# sglang-router-1p1d: Qwen/Qwen3-32B with sglang behind sglang, 2 nodes, 4 steps.
+# Compiled by srtplan from examples/sglang-router-1p1d.yaml; change the recipe, not this file.
+# shellcheck source-path=SCRIPTDIR
+set -uo pipefail
+
+readonly JOB_NAME=sglang-router-1p1d
+readonly MODEL_NAME=Qwen/Qwen3-32B
+readonly NODES=2
+readonly NETWORK_INTERFACE=''
+readonly OUTPUT_BASE=''
+readonly TIME_LIMIT_S=7200 WARNING_S=60 STOP_TIMEOUT_S=25
+readonly PARALLEL_STARTS="${SRTPLAN_PARALLEL_STARTS:-32}"
+readonly SECRETS=()
+readonly RUN_TIME_FILES=()
+
+# Steps in start order. Tiers stop from 0 up; a critical step may not end before the job does.
+readonly STEPS=(
+  # name      stage      tier  stop by  role      nodes
+  'prefill_0  worker     3     TERM     critical  0'
+  'decode_0   worker     3     TERM     critical  1'
+  'router_0   frontend   2     TERM     critical  0'
+  'benchmark  benchmark  0     TERM     terminal  0'
+)
+
+# What must answer before the job goes on.
+readonly PROBES=(
+  # stage  step      type            node  port  prefill,decode  path
+  'health  router_0  sglang_workers  0     8000  1,1             /workers'
+)
+
+main() {
+  check_shell
+  find_bundle
+  check_bundle
+  # shellcheck source=lib/job.sh
+  source "${BUNDLE_DIR}/lib/job.sh"
+
+  job::begin
+  nodes::preflight
+  URL="http://${IP[0]}:8000"
+
+  steps::start worker
+  steps::start frontend
+  probes::await health 1800 10
+  steps::start benchmark
+  job::await_terminal benchmark
+}
+
+check_shell() {
+  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+    printf 'srtplan: bash 4.4 or later is needed, this is %s\n' "${BASH_VERSION}" >&2
+    exit 72
+  fi
+  local tool
+  for tool in srun scontrol scancel squeue sha256sum awk grep sed curl; do
+    if ! command -v "${tool}" >/dev/null; then
+      printf 'srtplan: %s is not on PATH\n' "${tool}" >&2
+      exit 72
+    fi
+  done
+}
+
+# sbatch runs a copy of this file from its spool, so its own folder says nothing: Slurm knows what was submitted.
+find_bundle() {
+  local here record
+  here="$(dirname -- "${BASH_SOURCE[0]}")" && here="$(cd -- "${here}" && pwd)" || exit 70
+  if [[ -n "${SRTPLAN_BUNDLE:-}" ]]; then
+    BUNDLE_DIR="$(cd -- "${SRTPLAN_BUNDLE}" && pwd)" || exit 70
+  elif [[ -f "${here}/plan.json" ]]; then
+    BUNDLE_DIR="${here}"
+  else
+    record="$(scontrol show job -o "${SLURM_JOB_ID:-}")" || exit 70
+    record="${record#* Command=}"
+    BUNDLE_DIR="${record%%/job.sh *}"
+  fi
+  if [[ ! -f "${BUNDLE_DIR}/MANIFEST.sha256" ]]; then
+    printf 'srtplan: no bundle at %s; set SRTPLAN_BUNDLE to its folder\n' "${BUNDLE_DIR}" >&2
+    exit 70
+  fi
+}
+
+# The bundle must be as compiled, and this script must be the bundle's: it may have waited in the queue for days.
+check_bundle() {
+  local changed
+  changed="$(list_changes)"
+  if [[ -z "${changed}" ]]; then
+    return 0
+  elif [[ "${SRTPLAN_ALLOW_EDITS:-}" == 1 ]]; then
+    printf 'srtplan: the bundle was edited, as SRTPLAN_ALLOW_EDITS allows:\n%s\n' "${changed}"
+  else
+    printf 'srtplan: %s is not as it was compiled:\n%s\n' "${BUNDLE_DIR}" "${changed}" >&2
+    printf 'srtplan: compile again, or set SRTPLAN_ALLOW_EDITS=1 to run it as it is\n' >&2
+    exit 71
+  fi
+}
+
+list_changes() {
+  local file own
+  local -A known=(["MANIFEST.sha256"]=1)
+  own="$(sha256sum <"${BASH_SOURCE[0]}")"
+  if ! grep -qxF -- "${own%%-*}job.sh" "${BUNDLE_DIR}/MANIFEST.sha256"; then
+    printf '  this script is not the job.sh of the bundle, which was compiled again\n'
+  fi
+  cd -- "${BUNDLE_DIR}" || exit
+  sha256sum --check --quiet --strict MANIFEST.sha256 2>&1 | sed -n 's/^/  /; /: FAILED/p'
+  shopt -s globstar dotglob nullglob
+  while IFS= read -r file; do
+    known["${file:66}"]=1
+  done <MANIFEST.sha256
+  for file in **; do
+    if [[ -L "${file}" || (! -d "${file}" && -z "${known[${file}]:-}") ]]; then
+      printf '  %s: added\n' "${file}"
+    fi
+  done
+}
+
+main

@@ -1,0 +1,192 @@
+# shellcheck shell=bash
+# The supervisor of one job: its clock tick, its end, and what every stage shares. Sourced by job.sh.
+#
+# Signal handlers only note the signal; what follows from it happens in job::tick, never in the middle of a start.
+# Whoever finds a reason to end calls job::end once; stopping and the report are done by the trap on EXIT.
+
+source "${BUNDLE_DIR}/lib/log.sh"
+source "${BUNDLE_DIR}/lib/run.sh"
+source "${BUNDLE_DIR}/lib/nodes.sh"
+source "${BUNDLE_DIR}/lib/steps.sh"
+source "${BUNDLE_DIR}/lib/probes.sh"
+source "${BUNDLE_DIR}/lib/results.sh"
+source "${BUNDLE_DIR}/lib/ending.sh"
+
+JOB_ID="${SLURM_JOB_ID:-0}"
+RUN_DIR="" LOG_DIR="" SCRATCH="" # made by run::make_directory; SCRATCH is node-local
+STAGE=""                         # what the job is doing now
+URL=""                           # where it serves, once addresses are known
+READY="{}"                       # what probes say, as JSON
+
+CODE="" # exit code and class of the end, and the first reason for it
+CLASS=""
+CAUSE=""
+
+ENDING=""  # once there is a reason to end: "step" or "signal" while it is looked into, then "stop"
+ENDING_AT= # when that was: the time to stop counts from there
+SIGNALS=() # signals received so far
+TICK_PID=0 # the sleep of the present tick
+CALL_PID=0 # the command that job::call waits for
+
+# Prepares the run: traps, run directory, tables.
+job::begin() {
+  trap 'SIGNALS+=(TERM)' TERM
+  trap 'SIGNALS+=(INT)' INT
+  trap 'SIGNALS+=(USR1)' USR1
+  trap ':' PIPE
+  trap job::_exit EXIT
+  export SLURM_EXPORT_ENV=ALL
+  steps::load
+  run::make_directory
+  run::copy_bundle
+  run::check_secrets
+  log::info "job ${JOB_ID} ${JOB_NAME}: run directory ${RUN_DIR}"
+}
+
+job::stage() {
+  STAGE="$1"
+  event::write stage "stage=${STAGE}"
+  status::write
+}
+
+# At most a second; less if a process of ours ends or a signal comes. Costs one process, the sleep.
+job::tick() {
+  if ! job::is_running "${TICK_PID}"; then
+    sleep 1 &>/dev/null &
+    TICK_PID="$!"
+  fi
+  wait -n 2>/dev/null || true
+  clock::read
+  job::obey_signals
+  steps::look
+}
+
+# A child of ours that still runs. The number alone says little: it may have been given to somebody else by now.
+job::is_running() {
+  local -r pid="$1"
+  local stat
+  { IFS= read -r stat <"/proc/${pid}/stat"; } 2>/dev/null || return 1
+  [[ "${stat##*) }" == [!ZX]" $$ "* ]]
+}
+
+# Runs a command that may take long, so that signals act meanwhile: job::call SECONDS OUTPUT COMMAND...
+# Returns the command's code, or 124 when the time is over.
+job::call() {
+  local -r seconds="$1" output="$2"
+  shift 2
+  local code deadline
+  clock::read
+  deadline=$((NOW + seconds))
+  "$@" </dev/null >>"${output}" 2>&1 &
+  CALL_PID="$!"
+  while job::is_running "${CALL_PID}"; do
+    if ((NOW >= deadline)); then
+      kill -KILL "${CALL_PID}" 2>/dev/null
+      CALL_PID=0
+      return 124
+    fi
+    job::tick
+  done
+  job::reap "${CALL_PID}"
+  CALL_PID=0
+  return "${REPLY}"
+}
+
+# Sets REPLY to the exit code of a child that has ended. A signal may interrupt wait: then it is asked again.
+job::reap() {
+  local -r pid="$1"
+  local before
+  while true; do
+    before="${#SIGNALS[@]}"
+    wait "${pid}" 2>/dev/null
+    REPLY="$?"
+    ((before != ${#SIGNALS[@]})) || return 0
+  done
+}
+
+# Notes that there is a reason to end the job.
+job::note_ending() {
+  ENDING="$1"
+  ENDING_AT="${ENDING_AT:-${NOW}}"
+}
+
+# Ends the job: job::end CODE CLASS CAUSE. The first call counts.
+job::end() {
+  if [[ -z "${CODE}" ]]; then
+    CODE="$1"
+    CLASS="$2"
+    CAUSE="$3"
+  fi
+  exit "${CODE}"
+}
+
+# What a signal means: a time limit is USR1 near the end of the job's time, `stop` is USR1 before that.
+job::obey_signals() {
+  ((${#SIGNALS[@]} > 0)) || return 0
+  [[ "${ENDING}" != signal && "${ENDING}" != stop ]] || return 0
+  job::note_ending signal
+  local -r signal="${SIGNALS[0]}"
+  event::write signal "signal=${signal}"
+  if [[ "${signal}" == USR1 ]] && job::_is_time_over; then
+    job::end 78 time_limit "the time limit is near (USR1)"
+  fi
+  if steps::find_lost_node; then
+    job::end 77 node "Slurm lost a node: ${REPLY}"
+  fi
+  job::end 79 cancelled "received ${signal}"
+}
+
+job::_is_time_over() {
+  local now left
+  clock::read
+  ((WARNING_S > 0)) || return 1
+  left=$((TIME_LIMIT_S - NOW))
+  if [[ "${SLURM_JOB_END_TIME:-}" =~ ^[0-9]+$ ]]; then
+    printf -v now '%(%s)T' -1
+    left=$((SLURM_JOB_END_TIME - now))
+  fi
+  ((left < WARNING_S + 90)) # Slurm sends its warning up to a minute early
+}
+
+# Waits for the terminal step and ends the job with what came of it.
+job::await_terminal() {
+  local -r name="$1"
+  job::stage benchmark
+  log::info "${name} runs; log: ${LOG_DIR}/${name}.out"
+  while [[ -z "${STEP_EXIT[${name}]:-}" ]]; do
+    job::tick
+  done
+  local -r code="${STEP_EXIT[${name}]}"
+  if ((code == 0)); then
+    job::end 0 success ""
+  fi
+  steps::settle 3 # a worker that died makes its client fail: the worker is the cause
+  steps::show_log "${name}"
+  if steps::find_lost_node "${name}"; then
+    job::end 77 node "Slurm lost a node: ${REPLY}"
+  elif ((code == 80)); then
+    job::_why_it_failed "${name} left no usable result"
+    job::end 80 no_result "${REPLY}"
+  elif ((code >= 70 && code <= 79)); then
+    job::end 1 benchmark "${name} failed with ${code}" # those codes are the job's own
+  fi
+  job::_why_it_failed "${name} failed with ${code}"
+  job::end "${code}" benchmark "${REPLY}"
+}
+
+# Sets REPLY to a sentence and what the benchmark itself wrote about its end.
+job::_why_it_failed() {
+  local -r sentence="$1"
+  local reason=""
+  { read -r reason <"${RUN_DIR}/run/benchmark.reason"; } 2>/dev/null
+  REPLY="${sentence}${reason:+; ${reason}}"
+}
+
+# Serves until a signal comes.
+job::serve() {
+  job::stage serving
+  log::info "serving ${MODEL_NAME} at ${URL}; end it with: ${BUNDLE_HOME}/stop ${JOB_ID}"
+  while true; do
+    job::tick
+  done
+}

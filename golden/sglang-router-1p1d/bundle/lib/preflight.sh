@@ -1,0 +1,165 @@
+#!/bin/bash
+# One node's part of the preflight: preflight.sh TABLE OUT_DIR INTERFACE NODE...
+#
+# Runs on every node at once, before anything is loaded. Checks the lines of TABLE (kind, subject, nodes, why;
+# separated by tabs) that name this node, and writes OUT_DIR/<node>: lines of "address", "ok", "warn" or "fail", a
+# tab, and text. Ends with 0 even where a check fails: the job reads the file. SRTPLAN_PREFLIGHT_SKIP="dir file gpus"
+# leaves out kinds of checks.
+set -uo pipefail
+
+readonly IPV4='^((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])$'
+
+main() {
+  local -r table="$1" out_dir="$2" interface="$3"
+  shift 3
+  local name index
+  name="$(hostname)"
+  name="${SLURMD_NODENAME:-${name%%.*}}"
+  index="$(node_index "${name}" "$@")"
+  {
+    report_address "${interface}"
+    check_table "${table}" "${index}"
+  } >"${out_dir}/.${name}"
+  mv -f -- "${out_dir}/.${name}" "${out_dir}/${name}"
+}
+
+# The position of this node among those of the job.
+node_index() {
+  local -r name="$1"
+  shift
+  local index=0 node
+  for node in "$@"; do
+    [[ "${node}" != "${name}" ]] || break
+    index=$((index + 1))
+  done
+  printf '%d\n' "${index}"
+}
+
+report_address() {
+  local -r interface="$1"
+  local address
+  address="$(find_address "${interface}")"
+  if [[ "${address}" =~ ${IPV4} && "${address}" != 0.* && ("${address}" != 127.* || -n "${SRT_NODE_ADDRESS:-}") ]]; then
+    printf 'address\t%s\n' "${address}"
+  else
+    printf 'fail\tno usable IPv4 address%s (found "%s")\n' "${interface:+ on interface ${interface}}" "${address}"
+  fi
+}
+
+# SRT_NODE_ADDRESS, else the interface of the profile, else the first address that is not the loopback's.
+find_address() {
+  local -r interface="$1"
+  if [[ -n "${SRT_NODE_ADDRESS:-}" ]]; then
+    printf '%s\n' "${SRT_NODE_ADDRESS}"
+  elif [[ -n "${interface}" ]]; then
+    ip -4 -oneline address show dev "${interface}" scope global | awk '{ sub("/.*", "", $4); print $4; exit }'
+  else
+    hostname -I | tr ' ' '\n' | grep -E '^[0-9.]+$' | grep -Ev '^(127|169\.254)\.' | head -n 1
+  fi
+}
+
+check_table() {
+  local -r table="$1" index="$2"
+  local kind subject nodes why passed=0 skipped=0
+  while IFS=$'\t' read -r kind subject nodes why; do
+    [[ ",${nodes}," == *",${index},"* ]] || continue
+    if [[ " ${SRTPLAN_PREFLIGHT_SKIP:-} " == *" ${kind} "* ]]; then
+      skipped=$((skipped + 1))
+    elif "is_${kind}_fit" "${subject}" "${why}"; then
+      passed=$((passed + 1))
+    fi
+  done <"${table}"
+  printf 'ok\t%d\n' "${passed}"
+  ((skipped == 0)) || printf 'skipped\t%d\n' "${skipped}"
+}
+
+is_dir_fit() {
+  local -r path="$1" why="$2"
+  [[ -d "${path}" && -r "${path}" && -x "${path}" ]] || refuse_path "${path}" directory "${why}"
+}
+
+is_path_fit() {
+  local -r path="$1" why="$2"
+  [[ -r "${path}" ]] || refuse_path "${path}" "file or directory" "${why}"
+}
+
+is_file_fit() {
+  local -r path="$1" why="$2"
+  [[ -f "${path}" && -r "${path}" ]] || refuse_path "${path}" file "${why}"
+}
+
+refuse_path() {
+  local -r path="$1" kind="$2" why="$3"
+  if [[ -e "${path}" ]]; then
+    fail "${why}: ${path} is not a readable ${kind}"
+  elif [[ -L "${path}" ]]; then
+    fail "${why}: ${path} is a link that leads nowhere"
+  else
+    fail "${why}: ${path} does not exist"
+  fi
+}
+
+is_port_fit() {
+  local -r port="$1" why="$2"
+  local socket holder
+  socket="$(listeners | awk -v port="${port}" '$1 == port { print $2, $3; exit }')"
+  [[ -n "${socket}" ]] || return 0
+  holder="$(occupant "${socket% *}" "${socket#* }")"
+  fail "port ${port} (${why}) is in use by ${holder}"
+}
+
+is_gpus_fit() {
+  local -r wanted="$1" why="$2"
+  local have
+  local -a devices=(/dev/nvidia[0-9]*)
+  if command -v nvidia-smi >/dev/null; then
+    have="$(timeout 30 nvidia-smi --list-gpus | grep -c '^GPU ')"
+  elif [[ -e "${devices[0]}" ]]; then
+    have="${#devices[@]}"
+  else
+    printf 'warn\tGPUs cannot be counted: neither nvidia-smi nor /dev/nvidia*\n'
+    return 0
+  fi
+  ((have >= wanted)) || fail "${have} GPUs, but ${wanted} are needed (${why})"
+}
+
+fail() {
+  printf 'fail\t%s\n' "$1"
+  return 1
+}
+
+# Ports that are listened on, with inode and owner of the socket. With SRT_NODE_ADDRESS the node is one address of many on this
+# machine: another address does not count.
+listeners() {
+  local a b c d own=""
+  if [[ -n "${SRT_NODE_ADDRESS:-}" ]]; then
+    IFS=. read -r a b c d <<<"${SRT_NODE_ADDRESS}"
+    printf -v own '%02X%02X%02X%02X' "${d}" "${c}" "${b}" "${a}"
+  fi
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v own="${own}" '
+    function hex(text,    i, n) {
+      for (i = 1; i <= length(text); i++) n = n * 16 + index("0123456789ABCDEF", substr(text, i, 1)) - 1
+      return n
+    }
+    $4 == "0A" {
+      split($2, at, ":")
+      if (own == "" || at[1] ~ "^0+$" || at[1] == own) print hex(at[2]), $10, $8
+    }'
+}
+
+# Who holds a socket, as far as this user may see.
+occupant() {
+  local -r inode="$1" uid="$2"
+  local pid name
+  # shellcheck disable=SC2012 # one ls for all descriptors of all processes; their names are numbers
+  pid="$(ls -l /proc/[0-9]*/fd 2>/dev/null | awk -F / -v socket="socket:[${inode}]" '
+    /^\/proc/ { pid = $3 }
+    index($0, "-> " socket) { print pid; exit }')"
+  if [[ -n "${pid}" ]] && read -r name <"/proc/${pid}/comm"; then
+    printf '%s (pid %d)' "${name}" "${pid}"
+  else
+    printf 'a process of user id %d' "${uid}"
+  fi
+}
+
+main "$@"

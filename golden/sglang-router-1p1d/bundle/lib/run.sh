@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# The run directory, what it needs at the start, and files that wait for addresses.
+
+# Makes <output base>/<job id>/attempt_N and the link "latest". mkdir decides who gets a number.
+run::make_directory() {
+  local base="${SRTPLAN_OUTPUT:-${OUTPUT_BASE}}" attempt=0
+  [[ -n "${base}" ]] || base=outputs
+  [[ "${base}" == /* ]] || base="${SLURM_SUBMIT_DIR:-${PWD}}/${base}"
+  base="${base}/${JOB_ID}"
+  mkdir -p -- "${base}" || job::end 72 preflight "cannot make the output directory ${base}"
+  until mkdir -- "${base}/attempt_${attempt}" 2>/dev/null; do
+    [[ -e "${base}/attempt_${attempt}" ]] || job::end 72 preflight "cannot write in ${base}"
+    attempt=$((attempt + 1))
+  done
+  RUN_DIR="${base}/attempt_${attempt}"
+  LOG_DIR="${RUN_DIR}/logs"
+  mkdir -- "${LOG_DIR}" "${RUN_DIR}/results" "${RUN_DIR}/run" "${RUN_DIR}/run/steps" "${RUN_DIR}/run/preflight" ||
+    job::end 72 preflight "cannot write in ${RUN_DIR}"
+  ln -s -- "attempt_${attempt}" "${base}/.latest.${attempt}" && mv -fT -- "${base}/.latest.${attempt}" "${base}/latest"
+  SCRATCH="$(mktemp -d)" || SCRATCH="${RUN_DIR}/run"
+  log::open "${RUN_DIR}"
+  run::_warn_if_full
+}
+
+run::_warn_if_full() {
+  local free
+  free="$(df -Pk -- "${LOG_DIR}" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')"
+  ((${free:-1024} >= 1024)) || log::warn "only ${free} MiB are free at ${LOG_DIR}"
+}
+
+run::remove_scratch() {
+  if [[ -n "${SCRATCH}" && "${SCRATCH}" != "${RUN_DIR}"/* ]]; then
+    rm -rf -- "${SCRATCH}"
+  fi
+}
+
+# The run keeps its own copy: compiling again must not change what a running job starts later.
+run::copy_bundle() {
+  job::call 120 "${SCRATCH}/copy" cp -R -- "${BUNDLE_DIR}" "${RUN_DIR}/bundle" ||
+    job::end 72 preflight "cannot copy the bundle to ${RUN_DIR}"
+  BUNDLE_HOME="${BUNDLE_DIR}"
+  BUNDLE_DIR="${RUN_DIR}/bundle"
+}
+
+# Secrets are taken from the environment, else from the file that SRTPLAN_SECRETS names (NAME=value a line, mode 0600).
+run::check_secrets() {
+  local name value mode
+  local -r file="${SRTPLAN_SECRETS:-}"
+  if [[ -n "${file}" ]]; then
+    mode="$(stat -L -c %a -- "${file}")" || job::end 72 preflight "cannot read SRTPLAN_SECRETS: ${file}"
+    [[ "${mode}" == [46]00 ]] || job::end 72 preflight "${file} holds secrets but has mode ${mode}: chmod 600 it"
+    while IFS='=' read -r name value; do
+      if [[ " ${SECRETS[*]} " == *" ${name} "* && -z "${!name:-}" ]]; then
+        export "${name}=${value}"
+      fi
+    done <"${file}"
+  fi
+  for name in "${SECRETS[@]}"; do
+    [[ -n "${!name:-}" ]] || job::end 72 preflight "${name} is not set: export it, or write it into the file of SRTPLAN_SECRETS"
+  done
+}
+
+# Writes the files that hold references into LOG_DIR.
+run::write_files() {
+  local path text
+  for path in "${RUN_TIME_FILES[@]}"; do
+    text="$(cat -- "${BUNDLE_DIR}/files/${path}" && printf x)" || job::end 70 internal "cannot read files/${path}"
+    run::_fill_in "${text%x}"
+    [[ "${path}" != */* ]] || mkdir -p -- "${LOG_DIR}/${path%/*}" 2>/dev/null
+    printf '%s' "${REPLY}" >"${LOG_DIR}/${path}" || job::end 72 preflight "cannot write ${LOG_DIR}/${path}"
+  done
+}
+
+# Sets REPLY to a text with its references replaced; "$${" is "${".
+run::_fill_in() {
+  local rest="$1" name
+  REPLY=""
+  while [[ "${rest}" == *"\${"* ]]; do
+    REPLY+="${rest%%"\${"*}"
+    rest="${rest#*"\${"}"
+    if [[ "${REPLY}" == *"\$" ]]; then
+      REPLY+="{"
+      continue
+    fi
+    name="${rest%%"}"*}"
+    rest="${rest#*"}"}"
+    run::_value "${name}"
+  done
+  REPLY+="${rest}"
+}
+
+run::_value() {
+  case "$1" in
+    NODE\[*\]) REPLY+="${NODE[${1//[!0-9]/}]}" ;;
+    IP\[*\]) REPLY+="${IP[${1//[!0-9]/}]}" ;;
+    JOB_ID) REPLY+="${JOB_ID}" ;;
+    RUN_DIR) REPLY+="${RUN_DIR}" ;;
+    LOG_DIR) REPLY+="${LOG_DIR}" ;;
+    BUNDLE_DIR) REPLY+="${BUNDLE_DIR}" ;;
+    *) job::end 70 internal "unknown reference \${$1} in a file" ;;
+  esac
+}

@@ -1,0 +1,169 @@
+# shellcheck shell=bash
+# Sourced by every launcher, steps/<step>.sh:
+#
+#   launch RUN_DIR   on the batch host: exec srun
+#   task RUN_DIR     in the step, inside its container: environment, preamble, command
+#   show [RUN_DIR]   print what would run, ready to paste
+#
+# A launcher calls step::begin, fills the arrays, and ends with step::main.
+
+source "${BASH_SOURCE[0]%/*}/../lib/setup.sh"
+source "${BASH_SOURCE[0]%/*}/../lib/bench.sh"
+
+NODE=()
+IP=()
+SRUN=()       # options of srun
+LAUNCH_ENV=() # NAME=value, for srun itself and the container runtime
+ENV=()        # NAME=value, set inside the step, where Slurm does not overwrite them
+ARGV=()       # the command, if the launcher has no function "runs"
+SCRATCH=()    # directories of setup::scratch, removed at the end
+
+# Learns where it runs: step::begin STEP VERB [RUN_DIR].
+step::begin() {
+  STEP="$1"
+  VERB="${2:-}"
+  RUN_DIR="${3:-}"
+  BUNDLE_DIR="$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)"
+  if [[ -n "${RUN_DIR}" ]]; then
+    # shellcheck source=/dev/null # names and addresses of this run
+    source "${RUN_DIR}/run/nodes.sh"
+  elif [[ "${VERB}" == show ]]; then
+    step::_pretend
+  else
+    printf 'usage: bash %s launch|task|show RUN_DIR\n' "$0" >&2
+    exit 2
+  fi
+  # shellcheck disable=SC2034 # launchers refer to it
+  JOB_ID="${SLURM_JOB_ID:-JOB_ID}"
+  LOG_DIR="${RUN_DIR}/logs"
+}
+
+step::main() {
+  case "${VERB}" in
+    launch) step::_launch ;;
+    task) step::_task ;;
+    show) step::_show ;;
+    *) exit 2 ;;
+  esac
+}
+
+step::_launch() {
+  step::_export ${LAUNCH_ENV[@]+"${LAUNCH_ENV[@]}"}
+  exec srun "${SRUN[@]}" bash "${BUNDLE_DIR}/steps/${STEP}.sh" task "${RUN_DIR}" </dev/null
+}
+
+step::_task() {
+  step::_note_id
+  export SRT_STEP="${STEP}" SRT_RUN_DIR="${RUN_DIR}"
+  step::_export ${ENV[@]+"${ENV[@]}"}
+  if declare -F preamble >/dev/null; then
+    preamble
+  fi
+  if ((${#SCRATCH[@]} > 0)); then
+    step::_clear_after step::_work
+  else
+    step::_work
+  fi
+}
+
+step::_work() {
+  if declare -F runs >/dev/null; then
+    runs
+  else
+    step::say "${ARGV[@]}"
+    exec ${LATE_ENV[@]+env -- "${LATE_ENV[@]}"} "${ARGV[@]}"
+  fi
+}
+
+# Runs a function, then removes the directories of setup::scratch, and ends with the function's code. Slurm signals every
+# process of a step, so the work is told to stop whenever this shell is: it only has to wait.
+step::_clear_after() {
+  local code=0 child
+  trap : TERM INT USR1 USR2
+  "$@" &
+  child="$!"
+  while kill -0 "${child}" 2>/dev/null; do
+    code=0
+    wait "${child}" || code="$?"
+  done
+  rm -rf -- "${SCRATCH[@]}"
+  exit "${code}"
+}
+
+# The first task tells the step's id, by which the job can stop it gently.
+step::_note_id() {
+  local -r file="${RUN_DIR}/run/steps/${STEP}.id"
+  [[ "${SLURM_PROCID:-0}" == 0 ]] || return 0
+  printf '%s.%s\n' "${SLURM_JOB_ID}" "${SLURM_STEP_ID}" >"${file}.new"
+  mv -f -- "${file}.new" "${file}"
+}
+
+# Exports NAME=value pairs. Names that bash or a launcher uses itself wait for `env` in front of the command.
+LATE_ENV=()
+step::_export() {
+  local pair
+  for pair in "$@"; do
+    case "${pair%%=*}" in
+      BASH* | DIRSTACK | EPOCH* | EUID | FUNCNAME | GROUPS | HIST* | IFS | LINENO | OPT* | PIPESTATUS | POSIXLY_CORRECT | \
+        PPID | PS4 | RANDOM | REPLY | SECONDS | SHELLOPTS | SRANDOM | UID | _ | \
+        ARGV | BUNDLE_DIR | ENV | IP | JOB_ID | LATE_ENV | LAUNCH_ENV | LOG_DIR | NODE | RUN_DIR | SCRATCH | SRUN | STEP | VERB)
+        LATE_ENV+=("${pair}")
+        ;;
+      *) export "${pair?}" ;;
+    esac
+  done
+}
+
+# Prints a command in a form that can be pasted.
+step::say() {
+  [[ "${SLURM_PROCID:-0}" == 0 ]] || return 0
+  local text
+  printf -v text ' %q' "$@"
+  printf '[%s]%s\n' "${STEP}" "${text}"
+}
+
+# shellcheck disable=SC2034 # launchers refer to them
+# Without a run, names and addresses are shown as the launcher writes them.
+step::_pretend() {
+  local i
+  for i in {0..999}; do
+    NODE[i]="\${NODE[${i}]}"
+    IP[i]="\${IP[${i}]}"
+  done
+  RUN_DIR="\${RUN_DIR}"
+}
+
+step::_show() {
+  local pair
+  printf '# on the batch host\n'
+  for pair in ${LAUNCH_ENV[@]+"${LAUNCH_ENV[@]}"}; do
+    printf 'export %q\n' "${pair}"
+  done
+  step::_lines srun "${SRUN[@]}" bash "${BUNDLE_DIR}/steps/${STEP}.sh" task "${RUN_DIR}"
+  printf '\n# in the step\n'
+  for pair in ${ENV[@]+"${ENV[@]}"}; do
+    printf 'export %q\n' "${pair}"
+  done
+  if declare -F preamble >/dev/null; then
+    declare -f preamble
+  fi
+  if declare -F runs >/dev/null; then
+    declare -f runs
+  else
+    step::_lines "${ARGV[@]}"
+  fi
+}
+
+# A command, one option a line.
+step::_lines() {
+  local word line=""
+  for word in "$@"; do
+    if [[ "${word}" == -* && -n "${line}" ]]; then
+      printf '%s \\\n ' "${line}"
+      line=""
+    fi
+    printf -v word '%q' "${word}"
+    line+="${line:+ }${word}"
+  done
+  printf '%s\n' "${line}"
+}

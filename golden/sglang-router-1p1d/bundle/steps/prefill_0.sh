@@ -1,0 +1,46 @@
+#!/bin/bash
+# prefill_0: SGLang prefill worker 0
+# To see what will run: bash steps/prefill_0.sh show
+# shellcheck source-path=SCRIPTDIR disable=SC2016 # a recipe's text in single quotes is meant as it stands
+set -Eeuo pipefail
+source "${BASH_SOURCE[0]%/*}/../lib/step.sh"
+step::begin prefill_0 "$@"
+
+SRUN=(
+  --overlap
+  --input=none
+  --nodes=1
+  --ntasks=1
+  --nodelist="${NODE[0]}"
+  --job-name=prefill_0
+  --output="${LOG_DIR}/prefill_0.out"
+  --open-mode=append
+  --kill-on-bad-exit=1
+  --container-image=/images/sglang-v0.5.11.sqsh
+  --no-container-entrypoint
+  --no-container-mount-home
+  --container-mounts="${BUNDLE_DIR}:${BUNDLE_DIR}:ro,${RUN_DIR}:${RUN_DIR},${LOG_DIR}:/logs,/models/Qwen3-32B:/model"
+)
+
+ENV=(
+  'DYN_LOG=info,dynamo_runtime::pipeline::network::ingress::push_handler=warn'
+  'DYN_REQUEST_PLANE=tcp'
+  'DYN_SKIP_SGLANG_LOG_FORMATTING=1'
+  'DYN_SYSTEM_PORT=8081'
+  "HEAD_NODE_IP=${IP[0]}"
+)
+
+ARGV=(
+  python3 -m sglang.launch_server
+  --model-path /model
+  --served-model-name Qwen/Qwen3-32B
+  --host 0.0.0.0
+  --port 30000
+  --nccl-port 17500
+  --disaggregation-mode prefill
+  --disaggregation-bootstrap-port 31000
+  --tensor-parallel-size 8
+  --trust-remote-code
+)
+
+step::main

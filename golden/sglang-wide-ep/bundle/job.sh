@@ -1,0 +1,148 @@
+#!/bin/bash
+#SBATCH --job-name=deepseek-r1-2p1d-dep16
+#SBATCH --nodes=7
+#SBATCH --ntasks=7
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=4
+#SBATCH --segment=7
+#SBATCH --time=04:00:00
+#SBATCH --output=srtplan-%j.log
+#SBATCH --open-mode=append
+#SBATCH --no-requeue
+#SBATCH --signal=B:USR1@60
+#
+# deepseek-r1-2p1d-dep16: deepseek-ai/DeepSeek-R1 with sglang behind dynamo, 7 nodes, 14 steps.
+# Compiled by srtplan from examples/sglang-wide-ep.yaml; change the recipe, not this file.
+# shellcheck source-path=SCRIPTDIR
+set -uo pipefail
+
+readonly JOB_NAME=deepseek-r1-2p1d-dep16
+readonly MODEL_NAME=deepseek-ai/DeepSeek-R1
+readonly NODES=7
+readonly NETWORK_INTERFACE=''
+readonly OUTPUT_BASE=''
+readonly TIME_LIMIT_S=14400 WARNING_S=60 STOP_TIMEOUT_S=25
+readonly PARALLEL_STARTS="${SRTPLAN_PARALLEL_STARTS:-32}"
+readonly SECRETS=()
+readonly RUN_TIME_FILES=(nginx.conf)
+
+# Steps in start order. Tiers stop from 0 up; a critical step may not end before the job does.
+readonly STEPS=(
+  # name        stage      tier  stop by  role      nodes
+  'nats         infra      4     TERM     critical  0'
+  'etcd         infra      4     TERM     critical  0'
+  'prefill_0    worker     3     TERM     critical  1'
+  'prefill_1    worker     3     TERM     critical  2'
+  'decode_0_r0  worker     3     TERM     critical  3'
+  'decode_0_r1  worker     3     TERM     critical  4'
+  'decode_0_r2  worker     3     TERM     critical  5'
+  'decode_0_r3  worker     3     TERM     critical  6'
+  'nginx        frontend   1     TERM     critical  1'
+  'frontend_0   frontend   2     TERM     critical  2'
+  'frontend_1   frontend   2     TERM     critical  3'
+  'frontend_2   frontend   2     TERM     critical  4'
+  'frontend_3   frontend   2     TERM     critical  5'
+  'benchmark    benchmark  0     TERM     terminal  1'
+)
+
+# What must answer before the job goes on.
+readonly PROBES=(
+  # stage  step        type           node  port  prefill,decode  path
+  'infra   nats        tcp            0     4222  0,0             /'
+  'infra   etcd        tcp            0     2379  0,0             /'
+  'health  frontend_0  dynamo_health  2     8080  2,1             /health'
+  'health  frontend_1  dynamo_health  3     8080  2,1             /health'
+  'health  frontend_2  dynamo_health  4     8080  2,1             /health'
+  'health  frontend_3  dynamo_health  5     8080  2,1             /health'
+  'health  nginx       http           1     8000  0,0             /v1/models'
+)
+
+main() {
+  check_shell
+  find_bundle
+  check_bundle
+  # shellcheck source=lib/job.sh
+  source "${BUNDLE_DIR}/lib/job.sh"
+
+  job::begin
+  nodes::preflight
+  URL="http://${IP[1]}:8000"
+
+  steps::start infra
+  probes::await infra 120 1
+  steps::start worker
+  steps::start frontend
+  probes::await health 3600 10
+  steps::start benchmark
+  job::await_terminal benchmark
+}
+
+check_shell() {
+  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+    printf 'srtplan: bash 4.4 or later is needed, this is %s\n' "${BASH_VERSION}" >&2
+    exit 72
+  fi
+  local tool
+  for tool in srun scontrol scancel squeue sha256sum awk grep sed curl; do
+    if ! command -v "${tool}" >/dev/null; then
+      printf 'srtplan: %s is not on PATH\n' "${tool}" >&2
+      exit 72
+    fi
+  done
+}
+
+# sbatch runs a copy of this file from its spool, so its own folder says nothing: Slurm knows what was submitted.
+find_bundle() {
+  local here record
+  here="$(dirname -- "${BASH_SOURCE[0]}")" && here="$(cd -- "${here}" && pwd)" || exit 70
+  if [[ -n "${SRTPLAN_BUNDLE:-}" ]]; then
+    BUNDLE_DIR="$(cd -- "${SRTPLAN_BUNDLE}" && pwd)" || exit 70
+  elif [[ -f "${here}/plan.json" ]]; then
+    BUNDLE_DIR="${here}"
+  else
+    record="$(scontrol show job -o "${SLURM_JOB_ID:-}")" || exit 70
+    record="${record#* Command=}"
+    BUNDLE_DIR="${record%%/job.sh *}"
+  fi
+  if [[ ! -f "${BUNDLE_DIR}/MANIFEST.sha256" ]]; then
+    printf 'srtplan: no bundle at %s; set SRTPLAN_BUNDLE to its folder\n' "${BUNDLE_DIR}" >&2
+    exit 70
+  fi
+}
+
+# The bundle must be as compiled, and this script must be the bundle's: it may have waited in the queue for days.
+check_bundle() {
+  local changed
+  changed="$(list_changes)"
+  if [[ -z "${changed}" ]]; then
+    return 0
+  elif [[ "${SRTPLAN_ALLOW_EDITS:-}" == 1 ]]; then
+    printf 'srtplan: the bundle was edited, as SRTPLAN_ALLOW_EDITS allows:\n%s\n' "${changed}"
+  else
+    printf 'srtplan: %s is not as it was compiled:\n%s\n' "${BUNDLE_DIR}" "${changed}" >&2
+    printf 'srtplan: compile again, or set SRTPLAN_ALLOW_EDITS=1 to run it as it is\n' >&2
+    exit 71
+  fi
+}
+
+list_changes() {
+  local file own
+  local -A known=(["MANIFEST.sha256"]=1)
+  own="$(sha256sum <"${BASH_SOURCE[0]}")"
+  if ! grep -qxF -- "${own%%-*}job.sh" "${BUNDLE_DIR}/MANIFEST.sha256"; then
+    printf '  this script is not the job.sh of the bundle, which was compiled again\n'
+  fi
+  cd -- "${BUNDLE_DIR}" || exit
+  sha256sum --check --quiet --strict MANIFEST.sha256 2>&1 | sed -n 's/^/  /; /: FAILED/p'
+  shopt -s globstar dotglob nullglob
+  while IFS= read -r file; do
+    known["${file:66}"]=1
+  done <MANIFEST.sha256
+  for file in **; do
+    if [[ -L "${file}" || (! -d "${file}" && -z "${known[${file}]:-}") ]]; then
+      printf '  %s: added\n' "${file}"
+    fi
+  done
+}
+
+main

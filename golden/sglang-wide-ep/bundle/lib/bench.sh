@@ -1,0 +1,168 @@
+# shellcheck shell=bash
+# Several commands in turn, each with a result to check: calls in the function "runs" of a launcher.
+#
+# A run that fails ends the step with its own code; one that leaves no usable result ends it with 80. Either way
+# results/summary.json says what there is, and run/benchmark.reason why it ended.
+#
+# SRT_BENCH_RETRIES is how often a run that failed is tried again; SRT_BENCH_MAX_FAILED_SHARE bounds failed requests.
+
+source "${BASH_SOURCE[0]%/*}/../lib/results.sh"
+source "${BASH_SOURCE[0]%/*}/../lib/profile.sh"
+
+RUN_NUMBER=0
+RUN_TOTAL=0
+RUN_CODE=0 # of the last try
+RUN_REASON=""
+
+# Runs a command: bench::run NAME RESULT CLIENT COMMAND... ("" for no result, and for no known client).
+bench::run() {
+  local -r name="$1" result="$2" client="$3"
+  shift 3
+  local -r began="${SECONDS}" most=$((${SRT_BENCH_RETRIES:-0} + 1))
+  local tries=0
+  RUN_NUMBER=$((RUN_NUMBER + 1))
+  printf 'run %d/%d %s\n' "${RUN_NUMBER}" "${RUN_TOTAL}" "${name}"
+  step::say "$@"
+  while ((tries < most)); do
+    tries=$((tries + 1))
+    bench::_try "${result}" "$@"
+    if [[ -n "${result}" ]]; then
+      bench::_record "${name}" "${result}" "${client}" "${tries}" "${began}"
+    fi
+    ((RUN_CODE != 0)) || return 0
+    printf 'run %s: %s (try %d of %d)\n' "${name}" "${RUN_REASON}" "${tries}" "${most}" >&2
+  done
+  printf '%s: %s\n' "${name}" "${RUN_REASON}" >"${RUN_DIR}/run/benchmark.reason"
+  exit "${RUN_CODE}"
+}
+
+# One try; sets RUN_CODE and RUN_REASON.
+bench::_try() {
+  local -r result="$1"
+  shift
+  RUN_CODE=0
+  RUN_REASON=""
+  if [[ -n "${result}" ]]; then
+    mkdir -p -- "${result%/*}"
+    : >"${result}.start"
+  fi
+  "$@" || RUN_CODE="$?"
+  if ((RUN_CODE != 0)); then
+    RUN_REASON="failed with ${RUN_CODE}"
+  elif [[ -n "${result}" && ! -s "${result}" ]]; then
+    bench::_no_result "left no result: ${result}"
+  elif [[ -n "${result}" && "${result}" -ot "${result}.start" ]]; then
+    bench::_no_result "did not write its result, an older one lies there: ${result}"
+  fi
+}
+
+# Notes what came of a try, and looks whether its report says that it was a success.
+bench::_record() {
+  local -r name="$1" result="$2" client="$3" tries="$4" began="$5"
+  rm -f -- "${result}.start"
+  if ! results::record "${name}" "${result}" "${client}" "${RUN_CODE}" "${RUN_REASON}" "${tries}" "${began}"; then
+    bench::_no_result "its report cannot be read: ${result}"
+  elif ((RUN_CODE == 0)) && [[ -n "${RECORD_REASON}" ]]; then
+    bench::_no_result "${RECORD_REASON}: ${result}"
+  elif ((RUN_CODE == 0)); then
+    printf 'run %s: %s; %s\n' "${name}" "${REPLY}" "${result}"
+  fi
+}
+
+bench::_no_result() {
+  RUN_CODE=80
+  RUN_REASON="$1"
+}
+
+# Runs aiperf and puts its report where the result is expected: bench::aiperf RESULT ARTIFACT_DIR -- COMMAND...
+bench::aiperf() {
+  local -r result="$1" artifacts="$2"
+  shift 3
+  mkdir -p -- "${artifacts}" || return
+  bench::_newest "${result}" "${artifacts}/profile_export_aiperf.json" "$@"
+}
+
+# The same with a trace, all of whose requests are sent: bench::aiperf_trace TRACE RESULT ARTIFACT_DIR -- COMMAND...
+bench::aiperf_trace() {
+  local -r trace="$1"
+  shift
+  local requests
+  requests="$(grep -c '[^[:space:]]' -- "${trace}")" || return
+  bench::aiperf "$@" --request-count "${requests}"
+}
+
+# Runs SGLang's evaluator, which names its report itself: bench::evaluate RESULT PREFIX_OF_REPORT -- COMMAND...
+bench::evaluate() {
+  local -r result="$1" prefix="$2"
+  shift 3
+  bench::_newest "${result}" "${prefix}*.json" "$@"
+}
+
+# Runs lm-eval, which puts its report into a folder named after the model: bench::lm_eval RESULT FOLDER -- COMMAND...
+bench::lm_eval() {
+  local -r result="$1" folder="$2"
+  shift 3
+  mkdir -p -- "${folder}" || return
+  bench::_newest "${result}" "${folder}/*/results_*.json" "$@"
+}
+
+# Installs a package if the image has not the program: bench::need PROGRAM PACKAGE (for the preamble). It goes into a
+# folder of its own, for what it brings along must not replace anything of the image.
+bench::need() {
+  local -r program="$1" package="$2"
+  local -r folder="/tmp/srtplan-${SLURM_JOB_ID}-${program}"
+  if ! type -P "${program}" >/dev/null; then
+    setup::pip --target "${folder}" "${package}"
+    export PATH="${folder}/bin:${PATH}" PYTHONPATH="${folder}${PYTHONPATH:+:${PYTHONPATH}}"
+  fi
+  type -P "${program}"
+}
+
+# Fetches a file once, whole or not at all: bench::fetch URL FILE SHA256 (for the preamble; "" for no checksum).
+bench::fetch() {
+  local -r url="$1" file="$2" sha256="$3"
+  mkdir -p -- "${file%/*}"
+  step::say curl --fail --location --output "${file}" "${url}"
+  curl --fail --location --silent --show-error --retry 3 --output "${file}.new" "${url}"
+  if [[ -n "${sha256}" ]]; then
+    bench::verify "${file}.new" "${sha256}"
+  fi
+  mv -f -- "${file}.new" "${file}"
+}
+
+# Compares a file with its checksum: bench::verify FILE SHA256 (for the preamble).
+bench::verify() {
+  local -r file="$1" sha256="$2"
+  local sum
+  sum="$(sha256sum -- "${file}")"
+  sum="${sum#\\}" # where the name has odd characters
+  if [[ "${sum%% *}" != "${sha256,,}" ]]; then
+    printf '%s has the checksum %s, not %s\n' "${file}" "${sum%% *}" "${sha256}" >&2
+    exit 1
+  fi
+}
+
+# Runs a command and takes the newest file of a pattern that was written meanwhile as its result.
+bench::_newest() {
+  local -r result="$1" pattern="$2"
+  shift 2
+  local file found="" mark
+  mark="$(mktemp)" || return
+  "$@" || return
+  local IFS="" # the pattern is one word
+  # shellcheck disable=SC2231 # and is to be expanded
+  for file in ${pattern}; do
+    if [[ "${file}" -nt "${mark}" && ! "${found}" -nt "${file}" ]]; then
+      found="${file}"
+    fi
+  done
+  rm -f -- "${mark}"
+  bench::_publish "${found}" "${result}"
+}
+
+# Copies a report so that it appears complete. The result is checked by bench::run.
+bench::_publish() {
+  local -r from="$1" to="$2"
+  [[ "${to}" != /dev/null && -f "${from}" ]] || return 0
+  mkdir -p -- "${to%/*}" && cp -- "${from}" "${to}.new" && mv -f -- "${to}.new" "${to}"
+}

@@ -1,0 +1,161 @@
+# shellcheck shell=bash
+# The end of a job: stop the steps tier by tier, see that nothing is left, say what happened.
+
+# The trap on EXIT. Signals that arrive now are only counted; the second one forces.
+job::_exit() {
+  local -r code="$?"
+  trap - EXIT
+  clock::read
+  job::note_ending stop
+  if [[ -z "${CODE}" ]]; then
+    CODE=70 CLASS=internal CAUSE="job.sh ended by itself with ${code}"
+  fi
+  if ((CODE == 0)); then
+    log::info "the job is done; stopping"
+  else
+    log::error "${CLASS}: ${CAUSE}"
+  fi
+  job::stage stop
+  stop::all
+  [[ -z "${RUN_DIR:-}" ]] || results::summarize
+  job::_summary
+  job::stage end
+  event::write end "class=${CLASS}" "code:=${CODE}" "cause=${CAUSE}"
+  kill "${TICK_PID}" 2>/dev/null
+  run::remove_scratch
+  log::info "end class=${CLASS} code=${CODE}"
+  exit "${CODE}"
+}
+
+# Stops whatever runs within STOP_TIMEOUT_S: TERM from tier 0 up, then KILL.
+stop::all() {
+  local -r caller="${CALL_PID}"
+  local -r deadline=$((ENDING_AT + STOP_TIMEOUT_S))
+  local tier
+  CALL_PID=0
+  ((caller == 0)) || kill -TERM "${caller}" 2>/dev/null
+  for tier in {0..9}; do
+    if stop::_is_live "${tier}"; then
+      stop::_end TERM "${tier}"
+      stop::_count_tiers "${tier}"
+      stop::_wait "$((NOW + (deadline - NOW) / REPLY))" "${tier}"
+    fi
+  done
+  stop::_wait "${deadline}" "*"
+  if stop::_is_live "*"; then
+    stop::_kill
+  fi
+  stop::_verify
+}
+
+# Whether the user lost patience, or Slurm did.
+stop::_is_forced() {
+  ((${#SIGNALS[@]} > 1))
+}
+
+# Whether steps of a tier ("*": of any) run; sets REPLY to their names.
+stop::_is_live() {
+  local -r tier="$1"
+  local name
+  REPLY=""
+  for name in "${ORDER[@]}"; do
+    # shellcheck disable=SC2053 # "*" is a pattern on purpose
+    if [[ "${STEP_TIER[${name}]}" == ${tier} ]] && steps::is_live "${name}"; then
+      REPLY+="${REPLY:+ }${name}"
+    fi
+  done
+  [[ -n "${REPLY}" ]]
+}
+
+# Sets REPLY to the number of tiers above this one that have running steps, plus one: each may use its share of the time.
+stop::_count_tiers() {
+  local tier count=1
+  for ((tier = $1 + 1; tier <= 9; tier++)); do
+    ! stop::_is_live "${tier}" || count=$((count + 1))
+  done
+  REPLY="${count}"
+}
+
+# Signals all running steps of a tier by one scancel. A step that has not told its id is still starting: there a TERM
+# to its srun is the only handle (srun then kills hard, which is fine: nothing runs there yet).
+# The exit code of scancel means nothing: Slurm 22.05 also asks nodes that the step does not run on.
+stop::_end() {
+  local -r signal="$1" tier="$2"
+  local name by
+  local -a names
+  local -A ids=()
+  stop::_is_live "${tier}" || return 0
+  read -ra names <<<"${REPLY}"
+  log::info "stop: ${signal} to ${names[*]:0:8}${names[8]:+ ... (${#names[@]} steps)}"
+  for name in "${names[@]}"; do
+    by="${STEP_SIGNAL[${name}]}"
+    [[ "${signal}" != KILL ]] || by=KILL
+    if [[ -n "${STEP_ID[${name}]:-}" ]]; then
+      ids["${by}"]+=" ${STEP_ID[${name}]}"
+    else
+      kill -TERM "${STEP_PID[${name}]}" 2>/dev/null
+    fi
+  done
+  for by in "${!ids[@]}"; do
+    # shellcheck disable=SC2086 # a list of step ids
+    job::call 10 "${SCRATCH}/scancel" scancel --signal="${by}" ${ids[${by}]}
+  done
+}
+
+# Waits until no step of a tier runs, the deadline has passed, or the end is forced.
+stop::_wait() {
+  local -r deadline="$1" tier="$2"
+  while stop::_is_live "${tier}" && ((NOW < deadline)) && ! stop::_is_forced; do
+    job::tick
+  done
+}
+
+# Ends what is left the hard way: by Slurm, and if that does not help by ending srun itself.
+stop::_kill() {
+  local deadline name
+  log::warn "killed, for it still ran: ${REPLY}"
+  stop::_end KILL "*"
+  deadline=$((NOW + 5))
+  while stop::_is_live "*" && ((NOW < deadline)); do
+    job::tick
+  done
+  for name in "${ORDER[@]}"; do
+    ! steps::is_live "${name}" || kill -KILL "${STEP_PID[${name}]}" 2>/dev/null
+  done
+}
+
+# Asks Slurm whether a step of ours is left; kills it if so.
+stop::_verify() {
+  local name try left
+  ((${#STEP_ID[@]} > 0)) || return 0
+  for try in 1 2 3; do
+    : >"${SCRATCH}/steps"
+    job::call 10 "${SCRATCH}/steps" squeue --noheader --steps --jobs="${JOB_ID}" --format=%i || break
+    left=""
+    for name in "${!STEP_ID[@]}"; do
+      ! grep -qxF -- "${STEP_ID[${name}]}" "${SCRATCH}/steps" || left+=" ${STEP_ID[${name}]}"
+    done
+    [[ -n "${left}" ]] || return 0
+    # shellcheck disable=SC2086 # a list of step ids
+    ((try == 1)) || job::call 10 "${SCRATCH}/scancel" scancel --signal=KILL ${left}
+    steps::settle 1
+  done
+  log::warn "Slurm still lists steps of this job:${left:- (squeue did not answer)}"
+}
+
+# One line per step.
+job::_summary() {
+  local name line REPLY
+  local -a table=()
+  ((${#STEP_PID[@]} > 0)) || return 0
+  printf -v line '%-24s %-28s %9s %9s %6s' step nodes started ready exit
+  table+=("${line}")
+  for name in "${ORDER[@]}"; do
+    [[ -n "${STEP_PID[${name}]:-}" ]] || continue
+    steps::where "${name}"
+    printf -v line '%-24s %-28s %7d s %9s %6s' "${name}" "${REPLY}" "${STEP_STARTED[${name}]}" \
+      "${STEP_READY[${name}]:+${STEP_READY[${name}]} s}" "${STEP_EXIT[${name}]:-?}"
+    table+=("${line}")
+  done
+  log::text "${table[@]}"
+}

@@ -1,0 +1,152 @@
+# shellcheck shell=bash
+# Readiness: ask every probe of a stage until all are ready, watching the steps meanwhile.
+#
+# A question runs in the background and leaves one line in SCRATCH: "ready", or what is still missing.
+
+PROBE_STEP=() PROBE_TYPE=() PROBE_NODE=() PROBE_PORT=() PROBE_WANT=() PROBE_PATH=() # of the stage that is awaited
+PROBE_PID=()                                                                        # questions that are on their way
+PROBE_SAYS=()                                                                       # the last answer
+
+# Waits for all probes of a stage: probes::await STAGE BUDGET_S INTERVAL_S.
+probes::await() {
+  local -r stage="$1" budget="$2" interval="$3"
+  local end next=0 beat=0 heard="" open
+  probes::_load "${stage}"
+  ((${#PROBE_STEP[@]} > 0)) || return 0
+  [[ "${stage}" != health ]] || job::stage health
+  clock::read
+  end=$((NOW + budget))
+  while true; do
+    if ((NOW >= next)); then
+      probes::_ask_all
+      next=$((NOW + interval))
+    fi
+    job::tick
+    probes::_hear
+    probes::_list_open
+    open="${REPLY}"
+    [[ -n "${open}" ]] || break
+    ((NOW < end)) || probes::_give_up "${stage}" "${budget}" "${open}"
+    if ((${#PROBE_PID[@]} == 0)) && { [[ "${open}" != "${heard}" ]] || ((NOW - beat >= 60)); }; then
+      log::info "${stage}: waiting for ${open}; $((end - NOW)) s left"
+      probes::_tell "${open}"
+      heard="${open}"
+      beat="${NOW}"
+    fi
+  done
+  log::info "${stage}: ready after $((budget - end + NOW)) s"
+  probes::_tell ""
+}
+
+# Reads the rows of a stage from the table PROBES of job.sh.
+probes::_load() {
+  local -r stage="$1"
+  local row of n=0
+  PROBE_STEP=() PROBE_PID=() PROBE_SAYS=()
+  for row in "${PROBES[@]}"; do
+    read -r of "PROBE_STEP[n]" "PROBE_TYPE[n]" "PROBE_NODE[n]" "PROBE_PORT[n]" "PROBE_WANT[n]" "PROBE_PATH[n]" <<<"${row}"
+    [[ "${of}" != "${stage}" ]] || n=$((n + 1))
+  done
+  PROBE_STEP=("${PROBE_STEP[@]:0:n}")
+}
+
+probes::_ask_all() {
+  local n
+  for n in "${!PROBE_STEP[@]}"; do
+    if [[ "${PROBE_SAYS[n]:-}" != ready* && -z "${PROBE_PID[n]:-}" ]]; then
+      probes::_ask "${n}" >"${SCRATCH}/probe.${n}" 2>/dev/null &
+      PROBE_PID[n]="$!"
+    fi
+  done
+}
+
+# Takes the answers that have arrived.
+probes::_hear() {
+  local n step
+  for n in "${!PROBE_PID[@]}"; do
+    ! job::is_running "${PROBE_PID[n]}" || continue
+    unset "PROBE_PID[n]"
+    PROBE_SAYS[n]="no answer"
+    { read -r "PROBE_SAYS[n]" <"${SCRATCH}/probe.${n}"; } 2>/dev/null
+    if [[ "${PROBE_SAYS[n]}" == ready* ]]; then
+      step="${PROBE_STEP[n]}"
+      STEP_READY["${step}"]=$((NOW - STEP_STARTED["${step}"]))
+      event::write step "step=${step}" state=ready
+    fi
+  done
+}
+
+# Sets REPLY to what is not ready, and what it says.
+probes::_list_open() {
+  local n
+  REPLY=""
+  for n in "${!PROBE_STEP[@]}"; do
+    [[ "${PROBE_SAYS[n]:-}" == ready* ]] || REPLY+="${REPLY:+; }${PROBE_STEP[n]} (${PROBE_SAYS[n]:-not asked yet})"
+  done
+}
+
+# For programs: how many probes are ready, and what is missing.
+probes::_tell() {
+  local -r open="$1"
+  local REPLY n ready=0
+  for n in "${!PROBE_STEP[@]}"; do
+    [[ "${PROBE_SAYS[n]:-}" != ready* ]] || ready=$((ready + 1))
+  done
+  json::string "${open}"
+  READY="{\"probes\":${#PROBE_STEP[@]},\"ready\":${ready},\"waiting\":${REPLY}}"
+  event::write probes "ready:=${ready}" "of:=${#PROBE_STEP[@]}" "waiting=${open}"
+  status::write
+}
+
+probes::_give_up() {
+  local -r stage="$1" budget="$2" open="$3"
+  local n
+  for n in "${!PROBE_STEP[@]}"; do
+    [[ "${PROBE_SAYS[n]:-}" == ready* ]] || steps::show_log "${PROBE_STEP[n]}"
+  done
+  [[ "${stage}" != infra ]] || job::end 73 infra "nobody listens after ${budget} s: ${open}"
+  job::end 76 unhealthy "not ready after ${budget} s: ${open}"
+}
+
+# Asks once and prints the answer in a line; runs in the background.
+probes::_ask() {
+  local -r n="$1"
+  local -r host="${IP[${PROBE_NODE[n]}]}" port="${PROBE_PORT[n]}" body="${SCRATCH}/answer.${n}"
+  local status
+  if [[ "${PROBE_TYPE[n]}" == tcp ]]; then
+    # shellcheck disable=SC2016 # expanded by the inner bash
+    if timeout 3 bash -c ': <"/dev/tcp/$1/$2"' tcp "${host}" "${port}"; then
+      printf 'ready\n'
+    else
+      printf 'nobody listens\n'
+    fi
+    return 0
+  fi
+  status="$(curl --silent --noproxy '*' --max-time 5 --output "${body}" --write-out '%{http_code}' \
+    "http://${host}:${port}${PROBE_PATH[n]}")"
+  if [[ "${status}" == 000 ]]; then
+    printf 'no answer\n'
+  elif [[ "${status}" != 200 ]]; then
+    printf 'HTTP status %s\n' "${status}"
+  elif [[ "${PROBE_TYPE[n]}" == http ]]; then
+    printf 'ready\n'
+  else
+    probes::_count "${n}" "${body}"
+  fi
+}
+
+# Compares the instances in an answer with those wanted, "PREFILL,DECODE".
+probes::_count() {
+  local -r n="$1" body="$2"
+  local -r wanted_prefill="${PROBE_WANT[n]%,*}" wanted_decode="${PROBE_WANT[n]#*,}"
+  local counts prefill decode
+  counts="$(LC_ALL=C awk -v probe="${PROBE_TYPE[n]}" \
+    -f "${BUNDLE_DIR}/lib/json.awk" -f "${BUNDLE_DIR}/lib/readiness.awk" "${body}")"
+  read -r prefill decode <<<"${counts}"
+  if [[ -z "${decode}" ]]; then
+    printf 'an answer that is not understood\n'
+    return 0
+  fi
+  ((prefill < wanted_prefill || decode < wanted_decode)) || printf 'ready: '
+  printf 'prefill %d/%d decode %d/%d\n' "${prefill}" "${wanted_prefill}" "${decode}" "${wanted_decode}"
+}

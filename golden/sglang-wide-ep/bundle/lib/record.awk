@@ -1,0 +1,239 @@
+# One run of a benchmark as a record of summary.json, made of the client's report that json.awk has read.
+#
+# In, by the environment: RECORD_NAME, _CLIENT, _RESULT, _FACTS (members of a JSON object), _CODE, _REASON, _TRIES,
+# _BEGAN (Unix time), _SECONDS, _GPUS, _DECODE_GPUS, _MAX_FAILED_SHARE. Out: a line "ok TEXT" or "bad TEXT", then the record in one line.
+#
+# A number of the client is copied as it is written; units are in the names; what is not known is null.
+
+END {
+  client = ENVIRON["RECORD_CLIENT"]
+  reason = ENVIRON["RECORD_REASON"]
+  if (client != "" && VALID) {
+    if (client == "aiperf") read_aiperf()
+    else if (client == "sglang-eval") read_evaluator()
+    else if (client == "lm-eval") read_harness()
+    else read_ladder()
+    derive()
+    complain(judge())
+  } else if (client != "") {
+    complain("the report is no JSON")
+  }
+  print (reason == "" ? "ok " said() : "bad " reason)
+  print record()
+}
+
+# The first reason counts.
+function complain(why) {
+  if (reason == "") reason = why
+}
+
+# The number at a pointer as it is written; "" for anything else, and for NaN and Infinity, which JSON does not know.
+function number(pointer) {
+  return KIND[pointer] == "number" && VALUE[pointer] ~ /[0-9]/ ? VALUE[pointer] : ""
+}
+
+function first(a, b) {
+  return a != "" ? a : b
+}
+
+# sglang.bench_serving, vllm bench serve, TensorRT-LLM's benchmark_serving.
+function read_ladder() {
+  M["completed"] = number("/completed")
+  M["failed"] = number("/failed")
+  requests = first(number("/num_prompts"), fact("requests"))
+  M["duration_s"] = number("/duration")
+  M["input_tokens"] = number("/total_input_tokens")
+  M["output_tokens"] = number("/total_output_tokens")
+  M["requests_per_s"] = number("/request_throughput")
+  M["input_tokens_per_s"] = number("/input_throughput")
+  M["output_tokens_per_s"] = number("/output_throughput")
+  M["total_tokens_per_s"] = first(number("/total_token_throughput"), number("/total_throughput"))
+  M["good_requests_per_s"] = number("/request_goodput")
+  M["accept_length"] = first(number("/accept_length"), number("/spec_decode_acceptance_length"))
+  ladder_times("ttft", "ttft")
+  ladder_times("tpot", "tpot")
+  ladder_times("itl", "itl")
+  ladder_times("e2e", KIND["/mean_e2e_latency_ms"] == "number" ? "e2e_latency" : "e2el")
+}
+
+function ladder_times(ours, theirs) {
+  M[ours "_ms_mean"] = number("/mean_" theirs "_ms")
+  M[ours "_ms_p50"] = first(number("/median_" theirs "_ms"), number("/p50_" theirs "_ms"))
+  M[ours "_ms_p90"] = number("/p90_" theirs "_ms")
+  M[ours "_ms_p95"] = number("/p95_" theirs "_ms")
+  M[ours "_ms_p99"] = number("/p99_" theirs "_ms")
+  M[ours "_ms_std"] = number("/std_" theirs "_ms")
+}
+
+function read_aiperf() {
+  M["completed"] = first(number("/request_count/avg"), number("/completed_request_count/avg"))
+  M["failed"] = first(number("/error_request_count/avg"), aiperf_errors())
+  M["duration_s"] = number("/benchmark_duration/avg")
+  M["input_tokens"] = number("/total_isl/avg")
+  M["output_tokens"] = first(number("/total_osl/avg"), number("/total_output_tokens/avg"))
+  M["requests_per_s"] = number("/request_throughput/avg")
+  M["input_tokens_per_s"] = number("/input_token_throughput/avg")
+  M["output_tokens_per_s"] = number("/output_token_throughput/avg")
+  M["total_tokens_per_s"] = number("/total_token_throughput/avg")
+  M["good_requests_per_s"] = number("/goodput/avg")
+  aiperf_times("ttft", "time_to_first_token")
+  aiperf_times("tpot", "inter_token_latency")
+  aiperf_times("itl", "inter_chunk_latency")
+  aiperf_times("e2e", "request_latency")
+  if (KIND["/was_cancelled"] == "true") complain("aiperf was cancelled")
+  else if (KIND["/is_complete"] == "false") complain("aiperf says that its run is not complete")
+}
+
+# Errors that aiperf lists, with how often each came.
+function aiperf_errors(    i, sum) {
+  if (KIND["/error_summary"] != "array") return ""
+  for (i = 0; i < SIZE["/error_summary"]; i++) sum += number("/error_summary/" i "/count")
+  return sum + 0
+}
+
+function aiperf_times(ours, theirs) {
+  M[ours "_ms_mean"] = number("/" theirs "/avg")
+  M[ours "_ms_p50"] = number("/" theirs "/p50")
+  M[ours "_ms_p90"] = number("/" theirs "/p90")
+  M[ours "_ms_p95"] = number("/" theirs "/p95")
+  M[ours "_ms_p99"] = number("/" theirs "/p99")
+  M[ours "_ms_std"] = number("/" theirs "/std")
+}
+
+# SGLang's evaluator: "score", or "mean_score" of several rounds; every other number is a score of its own.
+function read_evaluator(    p, key) {
+  M["score"] = first(number("/mean_score"), number("/score"))
+  M["duration_s"] = number("/latency")
+  M["output_tokens_per_s"] = number("/output_throughput")
+  for (p in KIND) {
+    key = substr(p, 2)
+    if (p ~ /^\/[^\/]+$/ && key !~ /^(score|mean_score|latency|output_throughput)$/ && number(p) != "") SCORES[key] = number(p)
+  }
+  if (M["score"] == "") complain("the report has no score")
+  else if (number("/chars") != "" && number("/chars") + 0 == 0) complain("the model answered nothing")
+  else if (M["score"] + 0 == 0 && number("/chars") == "" && M["output_tokens_per_s"] == "") complain("no answer had tokens")
+}
+
+# lm-eval: every metric of every task; the score is the first metric of the first task, by name.
+function read_harness(    p, key, best) {
+  for (p in KIND) {
+    if (p !~ /^\/results\/[^\/]+\/[^\/]+$/ || number(p) == "" || p ~ /_stderr,|\/alias$|\/sample_len$/) continue
+    key = substr(p, 10)
+    SCORES[key] = number(p)
+    if (best == "" || key < best) best = key
+  }
+  M["score"] = best == "" ? "" : SCORES[best]
+  M["duration_s"] = number("/total_evaluation_time_seconds")
+  if (best == "") complain("the report has no score")
+}
+
+# What follows from other figures.
+function derive(    rate) {
+  if (M["failed"] == "" && requests != "" && M["completed"] != "" && requests + 0 >= M["completed"] + 0) {
+    M["failed"] = requests - M["completed"]
+  }
+  per_second("requests_per_s", "completed")
+  per_second("input_tokens_per_s", "input_tokens")
+  per_second("output_tokens_per_s", "output_tokens")
+  if (M["total_tokens_per_s"] == "" && M["input_tokens_per_s"] != "" && M["output_tokens_per_s"] != "") {
+    M["total_tokens_per_s"] = figure(M["input_tokens_per_s"] + M["output_tokens_per_s"])
+  }
+  share("output_tokens_per_s_per_gpu", M["output_tokens_per_s"], ENVIRON["RECORD_GPUS"])
+  share("total_tokens_per_s_per_gpu", M["total_tokens_per_s"], ENVIRON["RECORD_GPUS"])
+  share("output_tokens_per_s_per_decode_gpu", M["output_tokens_per_s"], ENVIRON["RECORD_DECODE_GPUS"])
+  share("tokens_per_s_per_user", 1000, M["tpot_ms_p50"])
+}
+
+function per_second(name, count) {
+  if (M[name] == "" && M[count] != "") share(name, M[count], M["duration_s"])
+}
+
+function share(name, what, parts) {
+  if (what != "" && parts != "" && parts + 0 > 0) M[name] = figure(what / parts)
+}
+
+function figure(value) {
+  return sprintf("%.10g", value)
+}
+
+# Why the run is no result; "" if it is one.
+function judge(    total, bound) {
+  if (client ~ /-eval$/) return ""
+  if (M["output_tokens"] == "" || M["output_tokens"] + 0 <= 0) return "no output tokens"
+  if (M["completed"] != "" && M["completed"] + 0 <= 0) return "no request was completed"
+  total = M["completed"] + M["failed"]
+  bound = ENVIRON["RECORD_MAX_FAILED_SHARE"]
+  if (bound != "" && total > 0 && M["failed"] + 0 > bound * total) {
+    return sprintf("%d of %d requests failed, more than %g %%", M["failed"], total, bound * 100)
+  }
+  return ""
+}
+
+# The run in a few words, for the log.
+function said() {
+  if (client == "") return "done"
+  if (client ~ /-eval$/) return "score " M["score"]
+  return sprintf("%d output tokens, %.0f tokens/s, TTFT %.0f ms, TPOT %.1f ms", M["output_tokens"], M["output_tokens_per_s"], \
+    M["ttft_ms_p50"], M["tpot_ms_p50"])
+}
+
+function record(    keys, n, i, text) {
+  text = "{\"name\":" json_text(ENVIRON["RECORD_NAME"]) ",\"status\":\"" (reason == "" ? "ok" : "failed") "\""
+  text = text ",\"reason\":" json_text(reason) ",\"exit_code\":" ENVIRON["RECORD_CODE"]
+  text = text ",\"tries\":" ENVIRON["RECORD_TRIES"]
+  text = text ",\"began_at\":" ENVIRON["RECORD_BEGAN"] ",\"wall_s\":" ENVIRON["RECORD_SECONDS"]
+  text = text ",\"client\":" json_text(client) ",\"result\":" json_text(ENVIRON["RECORD_RESULT"])
+  text = text "," ENVIRON["RECORD_FACTS"]
+  n = split("completed failed duration_s input_tokens output_tokens requests_per_s good_requests_per_s " \
+    "input_tokens_per_s output_tokens_per_s total_tokens_per_s output_tokens_per_s_per_gpu total_tokens_per_s_per_gpu " \
+    "output_tokens_per_s_per_decode_gpu tokens_per_s_per_user " times("ttft") times("tpot") times("itl") times("e2e") \
+    "accept_length score", keys, " ")
+  for (i = 1; i <= n; i++) text = text ",\"" keys[i] "\":" (M[keys[i]] == "" ? "null" : M[keys[i]])
+  return text ",\"scores\":{" scores() "}}"
+}
+
+function times(name) {
+  name = name "_ms_"
+  return name "mean " name "p50 " name "p90 " name "p95 " name "p99 " name "std "
+}
+
+# Members of "scores", sorted by name.
+function scores(    key, names, n, i, j, swap, text) {
+  for (key in SCORES) names[++n] = key
+  for (i = 2; i <= n; i++) {
+    for (j = i; j > 1 && names[j] < names[j - 1]; j--) {
+      swap = names[j]
+      names[j] = names[j - 1]
+      names[j - 1] = swap
+    }
+  }
+  for (i = 1; i <= n; i++) text = text (i > 1 ? "," : "") json_text(unescaped(names[i])) ":" SCORES[names[i]]
+  return text
+}
+
+# A pointer's part as the key that it stands for.
+function unescaped(part) {
+  gsub(/~1/, "/", part)
+  gsub(/~0/, "~", part)
+  return part
+}
+
+# A number among the facts.
+function fact(name,    facts) {
+  facts = ENVIRON["RECORD_FACTS"]
+  if (!match(facts, "\"" name "\":[0-9]+")) return ""
+  return substr(facts, RSTART + length(name) + 3, RLENGTH - length(name) - 3)
+}
+
+# A text as a JSON string.
+function json_text(text,    i, c, out) {
+  for (i = 1; i <= length(text); i++) {
+    c = substr(text, i, 1)
+    if (c == "\"" || c == "\\") out = out "\\" c
+    else if (c == "\n") out = out "\\n"
+    else if (c == "\t") out = out "\\t"
+    else if (c < " ") out = out "?"
+    else out = out c
+  }
+  return "\"" out "\""
+}

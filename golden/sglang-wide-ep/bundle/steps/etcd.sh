@@ -1,0 +1,39 @@
+#!/bin/bash
+# etcd: etcd server
+# To see what will run: bash steps/etcd.sh show
+# shellcheck source-path=SCRIPTDIR disable=SC2016 # a recipe's text in single quotes is meant as it stands
+set -Eeuo pipefail
+source "${BASH_SOURCE[0]%/*}/../lib/step.sh"
+step::begin etcd "$@"
+
+SRUN=(
+  --overlap
+  --input=none
+  --nodes=1
+  --ntasks=1
+  --nodelist="${NODE[0]}"
+  --job-name=etcd
+  --output="${LOG_DIR}/etcd.out"
+  --open-mode=append
+  --kill-on-bad-exit=1
+  --container-image=/images/dynamo-sglang.sqsh
+  --no-container-entrypoint
+  --no-container-mount-home
+  --container-mounts="${BUNDLE_DIR}:${BUNDLE_DIR}:ro,${RUN_DIR}:${RUN_DIR},${LOG_DIR}:/logs,/models/DeepSeek-R1-0528:/model"
+)
+
+preamble() {
+  setup::scratch "/tmp/srtplan-${JOB_ID}-etcd"
+}
+
+ARGV=(
+  etcd
+  --data-dir "/tmp/srtplan-${JOB_ID}-etcd"
+  --listen-client-urls http://0.0.0.0:2379
+  --advertise-client-urls "http://${IP[0]}:2379"
+  --listen-peer-urls http://0.0.0.0:2380
+  --initial-advertise-peer-urls "http://${IP[0]}:2380"
+  --initial-cluster "default=http://${IP[0]}:2380"
+)
+
+step::main
