@@ -11,7 +11,7 @@ import signal
 import sys
 
 from srtplan.rehearsal import processes
-from srtplan.rehearsal.slurm import hostlist
+from srtplan.rehearsal.slurm import container, hostlist
 from srtplan.rehearsal.slurm.keeper import Keeper
 from srtplan.rehearsal.slurm.state import Job, State, write, write_record
 from srtplan.rehearsal.slurm.stepd import folder_of
@@ -42,6 +42,8 @@ class _Controller:
             signal.signal(number, signal.SIG_IGN)
         processes.become_subreaper()
         control = os.open(self.state.folder / "control", os.O_RDWR | os.O_CLOEXEC)
+        kind = "namespaces" if container.is_possible() else "paths"
+        write(self.state.folder / "containers", self.state.setting("containers", kind))
         write(self.state.folder / "controller", processes.identity(os.getpid()))
         sys.stdout.write("ready\n")
         sys.stdout.flush()

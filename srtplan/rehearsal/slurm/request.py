@@ -6,7 +6,7 @@ In: parsed options and the command. Out: a ``stepd.Request``. Raises UsageError 
 import os
 import re
 
-from srtplan.rehearsal.slurm import hostlist
+from srtplan.rehearsal.slurm import container, hostlist
 from srtplan.rehearsal.slurm.options import UsageError, complain
 from srtplan.rehearsal.slurm.state import Job, Node, State
 from srtplan.rehearsal.slurm.stepd import Request
@@ -28,6 +28,7 @@ def request(state: State, options: dict[str, str], command: list[str]) -> Reques
         )  # a lone colon separates het components
     job = _job(state, options)
     _check_modes(options)
+    _check_mounts(options)
     allocated = hostlist.expand(job.record["nodes"])
     chosen = _nodes(options, allocated)
     tasks = _layout(options, chosen)
@@ -58,6 +59,13 @@ def _job(state: State, options: dict[str, str]) -> Job:
 def _check_modes(options: dict[str, str]) -> None:
     if options.get("open-mode", "t")[:1] not in {"a", "t"}:
         raise UsageError("srun: error: Invalid --open-mode specification", 255)
+
+
+def _check_mounts(options: dict[str, str]) -> None:
+    try:
+        container.mounts(options.get("container-mounts", ""))
+    except ValueError as error:
+        raise UsageError(f"srun: error: {error}", 255) from error
 
 
 def _count(options: dict[str, str], name: str, meaning: str) -> int | None:

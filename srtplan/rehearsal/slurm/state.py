@@ -5,6 +5,7 @@
     STATE/hosts                 one node a line: name, address, address of its own loopback
     STATE/settings              kill_wait=30 ...
     STATE/control               FIFO to the controller: "submit 7", "cancel 7"
+    STATE/containers            namespaces, or paths where this machine allows none
     STATE/controller            identity of the controller process
     STATE/jobs/7/record         job_name=..., nodes=node[0-3], command=..., ...
     STATE/jobs/7/environ        environment of the job, NUL-separated
@@ -146,6 +147,11 @@ class State:
     def setting(self, name: str, default: str) -> str:
         """Return one line of the settings."""
         return read_record(self.folder / "settings").get(name, default)
+
+    @property
+    def has_namespaces(self) -> bool:
+        """Tell whether containers have their own view of the files here, as the controller has found out."""
+        return read(self.folder / "containers") == "namespaces"
 
     def job(self, number: str) -> Job | None:
         """Return a job by the text of its number."""

@@ -8,10 +8,9 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from srtplan.rehearsal import processes
-from srtplan.rehearsal.slurm import hostlist
+from srtplan.rehearsal.slurm import container, hostlist
 from srtplan.rehearsal.slurm.state import Node, Step
 
 TYPE_CHECKING = False
@@ -124,7 +123,7 @@ def _step_environment(request: "Request", step: Step) -> dict[str, str]:
     if gpus:  # the gres plugin overwrites what the caller had
         result["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(gpus)))
         result["SLURM_GPUS_ON_NODE"] = str(gpus)
-    if "container-image" in request.options:
+    if "container-image" in request.options and not state.has_namespaces:
         result["SRT_REHEARSAL_MOUNTS"] = request.options.get("container-mounts", "")
     else:
         result.pop("SRT_REHEARSAL_MOUNTS", None)
@@ -149,18 +148,24 @@ def start(request: "Request", task: Task, streams: Streams) -> int:
     if pid:
         return pid
     try:
-        _become(request, task, streams, parent)
+        _prepare(request, task, streams, parent)
     except OSError as error:
-        os.write(
-            2,
-            f"slurmstepd-{task.node.name}: error: execve(): {request.command[0]}: {error.strerror}\n".encode(),
-        )
-        os._exit(error.errno or 1)
-    os._exit(1)
+        _die(task, f"task {task.rank} cannot be set up: {error.strerror}: {error.filename}", 1)
+    environment = task.environment | {"SLURM_TASK_PID": str(os.getpid())}
+    try:
+        os.execvpe(request.command[0], request.command, environment)  # noqa: S606
+    except OSError as error:
+        _die(task, f"execve(): {request.command[0]}: {error.strerror}", error.errno or 1)
+    return 0
 
 
-def _become(request: "Request", task: Task, streams: Streams, parent: int) -> None:
-    """Turn this forked process into the task. Raises OSError if the program cannot be started."""
+def _die(task: Task, message: str, code: int) -> None:
+    os.write(2, f"slurmstepd-{task.node.name}: error: {message}\n".encode())
+    os._exit(code)
+
+
+def _prepare(request: "Request", task: Task, streams: Streams, parent: int) -> None:
+    """Give this forked process the signals, streams, files and directory of the task. Raises OSError."""
     for number in range(1, signal.NSIG):
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) not in (
             None,
@@ -169,11 +174,22 @@ def _become(request: "Request", task: Task, streams: Streams, parent: int) -> No
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
     os.setpgid(0, 0)
-    processes.die_with_parent(parent)
     _redirect(request, task, streams)
-    os.chdir(_directory(request, task))
-    environment = task.environment | {"SLURM_TASK_PID": str(os.getpid())}
-    os.execvpe(request.command[0], request.command, environment)  # noqa: S606
+    directory = request.options.get("chdir", ".")
+    if "container-image" in request.options:
+        directory = _enter_container(request, task)
+    processes.die_with_parent(parent)  # after the namespaces: taking one forgets it
+    os.chdir(directory)
+
+
+def _enter_container(request: "Request", task: Task) -> str:
+    """Enter the view of the container where that is possible, and return the task's directory in it."""
+    root = task.step.folder / "root" / f"{task.node.name}.{task.rank}"
+    root.mkdir(parents=True)
+    if request.state.has_namespaces:
+        container.enter(root, container.mounts(request.options.get("container-mounts", "")))
+        return request.options.get("container-workdir", "/")
+    return str(root)
 
 
 def _redirect(request: "Request", task: Task, streams: Streams) -> None:
@@ -187,29 +203,3 @@ def _redirect(request: "Request", task: Task, streams: Streams) -> None:
             os.dup2(1, 2)
     if streams.error:
         os.dup2(_open_for(streams, streams.error, task), 2)
-
-
-def _directory(request: "Request", task: Task) -> Path:
-    """Return the task's working directory: a container has its own, not the caller's."""
-    if "container-image" not in request.options:
-        return Path(request.options.get("chdir", "."))
-    inside = request.options.get("container-workdir", "/")
-    mapped = _through_mounts(inside, request.options.get("container-mounts", ""))
-    if mapped is not None and mapped.is_dir():
-        return mapped
-    scratch = task.step.folder / "root" / task.node.name
-    scratch.mkdir(parents=True, exist_ok=True)
-    return scratch
-
-
-def _through_mounts(path: str, mounts: str) -> Path | None:
-    """Return the host's path of a container's path, None if no mount covers it."""
-    best: tuple[int, Path] | None = None
-    for mount in mounts.split(","):
-        source, _, rest = mount.partition(":")
-        target = rest.partition(":")[0] or source
-        if source and (path == target or path.startswith(target.rstrip("/") + "/")):
-            candidate = Path(source) / path[len(target) :].lstrip("/")
-            if best is None or len(target) > best[0]:
-                best = (len(target), candidate)
-    return best[1] if best else None
