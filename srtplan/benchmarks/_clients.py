@@ -106,7 +106,7 @@ def _vllm_like(load: Load) -> Words:
         *("--random-input-len", round(load.isl * mean), "--random-output-len", round(load.osl * mean)),
         *("--random-range-ratio", f"{half:.4g}", "--num-prompts", load.prompts, "--ignore-eos"),
         *("--max-concurrency", load.concurrency, "--request-rate", load.rate, "--seed", 0, "--disable-tqdm"),
-        *("--percentile-metrics", "ttft,tpot,itl,e2el"),
+        *("--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "50,90,95,99"),
         *(("--save-result", "--result-dir", where, "--result-filename", file) if load.result else ()),
     )
 

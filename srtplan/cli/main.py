@@ -123,3 +123,25 @@ def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None, timeout
     from srtplan.cli import rehearsal  # noqa: PLC0415
 
     return rehearsal.run(bundle, faults=faults, output=output, timeout=timeout)
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.option("--csv", "form", flag_value="csv", help="A row per measured run.")
+@click.option("--json", "form", flag_value="json", help="Everything, and the Pareto front over all runs.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write one page with tables and pictures.")
+@click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into a folder.")
+@click.option("--format", "kinds", multiple=True, type=click.Choice(["png", "svg"]), default=["png"], show_default=True)
+@click.option("--compare", is_flag=True, help="Two runs beside each other, with the difference of their plans.")
+@click.option("--threshold", default=5.0, show_default=True, help="Percent from which a change is marked.")
+@click.option("--fail-above", type=float, help="With --compare: exit 1 if a figure is worse by more percent.")
+def results(
+    runs: tuple[Path, ...], *, form: str | None, html: Path | None, pictures: Path | None, kinds: tuple[str, ...],
+    compare: bool, threshold: float, fail_above: float | None,
+) -> int:  # fmt: skip
+    """Show what RUNs have left: a run's directory, a job's, or a directory of jobs."""
+    from srtplan.cli import results as command  # noqa: PLC0415
+
+    if compare:
+        return command.compared(runs, threshold=threshold, fail_above=fail_above)
+    return command.show(runs, form=form or "table", html=html, folder=pictures, kinds=kinds)

@@ -44,7 +44,7 @@ def _by_mode(job: JobContext) -> dict[str, int]:
 
 def _head(job: JobContext, benchmark: BenchmarkCommand) -> dict[str, object]:
     recipe, by_mode = job.recipe, _by_mode(job)
-    workers = {r.mode: r.workers for r in recipe.resources.roles}
+    workers: dict[str, int] = {r.mode: r.workers for r in recipe.resources.roles}
     return {
         "format": FORMAT,
         "name": recipe.name,

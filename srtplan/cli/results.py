@@ -1,0 +1,71 @@
+"""results: what runs have left, as a table, as CSV or JSON, as pictures and a page; two runs compared."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from srtplan.cli.output import say
+from srtplan.results import compare, export, load, pictures, plandiff, table
+from srtplan.results.load import ResultsError
+from srtplan.results.model import Summary
+
+WRONG_USAGE = 2
+
+
+def show(
+    runs: Sequence[Path], *, form: str, html: Path | None, folder: Path | None, kinds: Sequence[str]
+) -> int:
+    """Print the results of runs; write the page and the pictures that were asked for."""
+    try:
+        summaries = load.load(runs)
+    except ResultsError as e:
+        say(f"srtplan: {e}")
+        return 1
+    if folder is not None and not pictures.available():
+        say("srtplan: pictures need matplotlib: pip install 'srtplan[results]'")
+        return WRONG_USAGE
+    if html is not None:
+        _page(summaries, html)
+    if folder is not None:
+        _pictures(summaries, folder, kinds)
+    write = {"csv": export.to_csv, "json": export.to_json}.get(form, table.render)
+    sys.stdout.write(write(summaries))
+    return 0
+
+
+def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None) -> int:
+    """Print two runs beside each other; 1 if a figure is worse by more than ``fail_above`` percent, or is missing."""
+    try:
+        found = load.load(runs)
+    except ResultsError as e:
+        say(f"srtplan: {e}")
+        return 1
+    if len(found) != 2:  # noqa: PLR2004 -- a comparison is of two
+        say(f"srtplan: --compare takes two runs, these are {len(found)}")
+        return WRONG_USAGE
+    a, b = found
+    plan = plandiff.of_runs(a.run_dir, b.run_dir)
+    sys.stdout.write(compare.render(a, b, plan, threshold=threshold))
+    if fail_above is None:
+        return 0
+    lost = {r.name for r in a.good} - {r.name for r in b.good}
+    return int(bool(lost) or compare.worst(compare.changes(a, b)) > fail_above)
+
+
+def _page(summaries: Sequence[Summary], file: Path) -> None:
+    from srtplan.results import page  # noqa: PLC0415 -- Jinja takes its time
+
+    drawn = list(pictures.draw(summaries, "svg")) if pictures.available() else []
+    file.write_text(page.render(summaries, drawn), encoding="utf-8")
+    say(f"wrote {file}")
+
+
+def _pictures(summaries: Sequence[Summary], folder: Path, kinds: Sequence[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in kinds:
+        for picture in pictures.draw(summaries, kind):
+            file = folder / f"{picture.name}.{kind}"
+            file.write_bytes(picture.content)
+            say(f"wrote {file}")

@@ -1,0 +1,1 @@
+"""What runs have left, for people: tables, comparison, pictures (``srtplan results``)."""

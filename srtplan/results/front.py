@@ -1,0 +1,30 @@
+"""The Pareto front: runs that no other run beats in interactivity and throughput at once.
+
+Interactivity is tokens per second that one user sees, throughput is output tokens per second and GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from srtplan.results.model import Record
+
+X, Y = "tokens_per_s_per_user", "output_tokens_per_s_per_gpu"
+
+
+def point(record: Record) -> tuple[float, float] | None:
+    """(interactivity, throughput) of a run that has both."""
+    x, y = record.number(X), record.number(Y)
+    return None if x is None or y is None else (x, y)
+
+
+def front(records: Iterable[Record]) -> list[Record]:
+    """The best, from the most interactive to the one with the highest throughput."""
+    known = [(p, r) for r in records if (p := point(r)) is not None]
+    best: list[Record] = []
+    highest = float("-inf")
+    for (_, y), record in sorted(known, key=lambda pr: (-pr[0][0], -pr[0][1])):
+        if y > highest:
+            best.append(record)
+            highest = y
+    return best

@@ -1,0 +1,62 @@
+"""One HTML page with everything: tables, pictures inside, no other file and no network.
+
+In: summaries. Out: the text of the page. Without matplotlib it has the tables and says how to get the pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from srtplan.results.model import Summary
+from srtplan.results.pictures import Picture
+from srtplan.results.table import head, rows
+
+
+@frozen
+class Job:
+    """One job as the page shows it."""
+
+    title: str
+    served: str
+    line: str
+    state: str
+    heads: list[str]
+    cells: list[list[str]]
+    bad: list[bool]
+    folder: str
+
+
+def render(summaries: Sequence[Summary], pictures: Sequence[Picture]) -> str:
+    """The page; pictures are SVG."""
+    environment = Environment(
+        loader=PackageLoader("srtplan.results", ""), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    shown = [(p.title, p.note, Markup(_inline(p.content.decode()))) for p in pictures]  # noqa: S704 -- our own SVG
+    page = environment.get_template("page.html.j2")
+    return page.render(jobs=[_job(s) for s in summaries], pictures=shown)
+
+
+def _job(summary: Summary) -> Job:
+    served, line = head(summary)
+    heads, cells = rows(summary)
+    bad = [not r.is_ok for r in summary.records]
+    return Job(
+        summary.label,
+        served.removeprefix(summary.label).strip(),
+        line,
+        summary.text("state"),
+        heads,
+        cells,
+        bad,
+        str(summary.run_dir),
+    )
+
+
+def _inline(svg: str) -> str:
+    """The element alone, without the declaration that a file of its own needs."""
+    return svg[svg.index("<svg") :]

@@ -1,0 +1,105 @@
+"""Results as text, one table per run of a job.
+
+Out::
+
+    quickstart 875494  Qwen/Qwen3-0.6B with mocker behind dynamo, 8 GPUs (agg 8)
+    sa-bench isl 128 osl 32, complete: 2 of 2 runs
+      conc  requests  req/s  out tok/s  tok/s/GPU  tok/s/user  TTFT p50  TTFT p99  TPOT p50  TPOT p99  E2E p99
+         2        20   75.3       2408        301        2545      10.4      20.5     0.393     0.674       37
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from srtplan.results.model import Record, Summary
+
+Column = tuple[str, Callable[[Record], str]]
+
+
+def render(summaries: Iterable[Summary]) -> str:
+    """All tables, an empty line between."""
+    return "\n\n".join(_one(s) for s in summaries) + "\n"
+
+
+def figure(value: float | None) -> str:
+    """Three significant digits, whole from 100 up; ``-`` for what is not known."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 -- where digits no longer matter
+
+
+def rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells of a summary; columns that nobody fills are left out."""
+    columns = _columns(summary)
+    cells = [[cell(r) for _, cell in columns] for r in summary.records]
+    used = [n for n in range(len(columns)) if n == 0 or any(row[n] not in ("-", "") for row in cells)]
+    return [columns[n][0] for n in used], [[row[n] for n in used] for row in cells]
+
+
+def head(summary: Summary) -> list[str]:
+    """Two lines about a run of a job."""
+    gpus = " ".join(f"{k} {v}" for k, v in summary.gpus.items() if k != "total" and v)
+    p = summary.values.get("parameters")
+    shape = " ".join(f"{k} {p[k]}" for k in ("isl", "osl") if isinstance(p, dict) and p.get(k))
+    ended = summary.text("class")
+    how = "" if ended in ("success", "") else f"; the job: {ended} {summary.text('cause')}".rstrip()
+    return [
+        f"{summary.label}  {summary.text('model')} with {summary.text('engine')} behind {summary.text('frontend')}, "
+        f"{summary.gpus.get('total', 0)} GPUs ({gpus})",
+        f"{summary.text('benchmark')} {shape}".rstrip() + f", {summary.text('state')}: "
+        f"{summary.text('runs_ok')} of {summary.text('runs_planned')} runs{how}",
+    ]
+
+
+def _one(summary: Summary) -> str:
+    heads, cells = rows(summary)
+    lines = [*head(summary), *(f"  {line}" for line in align([heads, *cells]))]
+    profiles = summary.values.get("profiles")
+    if isinstance(profiles, list) and profiles:
+        lines.append(f"  {len(profiles)} traces: {profiles[0]}{', ...' if profiles[1:] else ''}")
+    return "\n".join(lines)
+
+
+def align(table: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with columns as wide as they must be, right-aligned but for one without a head, which holds words."""
+    widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))]
+    words = [not head for head in table[0]]
+    return [
+        "  ".join(
+            c.ljust(w) if left else c.rjust(w) for c, w, left in zip(row, widths, words, strict=True)
+        ).rstrip()
+        for row in table
+    ]
+
+
+def _columns(summary: Summary) -> list[Column]:
+    first: Column = ("run", lambda r: r.name)
+    if all(
+        r.number("concurrency") is not None and r.name.startswith("concurrency_") for r in summary.records
+    ):
+        first = ("conc", lambda r: figure(r.number("concurrency")))
+    return [
+        first,
+        ("requests", lambda r: figure(r.number("completed"))),
+        ("failed", lambda r: figure(r.number("failed") or None)),
+        ("req/s", lambda r: figure(r.number("requests_per_s"))),
+        ("good req/s", lambda r: figure(r.number("good_requests_per_s"))),
+        ("out tok/s", lambda r: figure(r.number("output_tokens_per_s"))),
+        ("tok/s/GPU", lambda r: figure(r.number("output_tokens_per_s_per_gpu"))),
+        ("tok/s/user", lambda r: figure(r.number("tokens_per_s_per_user"))),
+        ("TTFT p50", lambda r: figure(r.number("ttft_ms_p50"))),
+        ("TTFT p99", lambda r: figure(r.number("ttft_ms_p99"))),
+        ("TPOT p50", lambda r: figure(r.number("tpot_ms_p50"))),
+        ("TPOT p99", lambda r: figure(r.number("tpot_ms_p99"))),
+        ("E2E p99", lambda r: figure(r.number("e2e_ms_p99"))),
+        ("score", lambda r: "-" if r.number("score") is None else f"{r.number('score'):.4f}"),
+        ("", _remark),
+    ]
+
+
+def _remark(record: Record) -> str:
+    tries = record.number("tries") or 1
+    again = f"after {tries:.0f} tries" if tries > 1 else ""
+    reason = "" if record.is_ok else f"{record.text('status')} {record.text('reason')}".strip()
+    return ", ".join(filter(None, (reason, again)))
