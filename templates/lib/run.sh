@@ -36,8 +36,10 @@ run::remove_scratch() {
 
 # The run keeps its own copy: compiling again must not change what a running job starts later.
 run::copy_bundle() {
-  job::call 120 "${SCRATCH}/copy" cp -R -- "${BUNDLE_DIR}" "${RUN_DIR}/bundle" ||
-    job::end 72 preflight "cannot copy the bundle to ${RUN_DIR}"
+  local -r copy="${RUN_DIR}/bundle"
+  mkdir -- "${copy}" || job::end 72 preflight "cannot write in ${RUN_DIR}"
+  job::call 120 "${SCRATCH}/copy" cp -R -- "${BUNDLE_DIR}"/{lib,steps,files} "${copy}" ||
+    job::end 72 preflight "cannot copy the bundle to ${copy}"
   BUNDLE_HOME="${BUNDLE_DIR}"
   BUNDLE_DIR="${RUN_DIR}/bundle"
 }

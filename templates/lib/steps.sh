@@ -33,7 +33,7 @@ steps::start() {
     count=$((count + 1))
     ((count % PARALLEL_STARTS != 0)) || steps::settle 1
   done
-  log::info "${stage}: ${count} steps started"
+  ((count == 0)) || log::info "${stage}: started ${count} steps"
 }
 
 steps::_start_one() {

@@ -188,7 +188,7 @@ def test_a_second_signal_forces(lab: Lab) -> None:
     assert ended(job, "deaf_0") == 137
 
 
-@pytest.mark.parametrize("after", ["infra: 1 steps", "run directory", "node1 "])
+@pytest.mark.parametrize("after", ["infra: started 1", "run directory", "node1 "])
 def test_a_signal_while_steps_start_leaves_nothing(lab: Lab, after: str) -> None:
     """Wherever in the start a signal arrives, every step that was started is ended."""
     many = [worker(f"prefill_{n}", n % 2) for n in range(20)]
@@ -361,3 +361,29 @@ def test_a_tampered_bundle_is_refused(lab: Lab, change: str) -> None:
         said = (lab.folder / "log").read_text()
         assert done.returncode == want, said
         assert names[change] in said or "not the job.sh" in said
+
+
+def test_a_job_may_be_submitted_from_inside_its_bundle(lab: Lab) -> None:
+    """Logs and outputs that land beside job.sh are no edit of the bundle."""
+    job = lab.submit(plan(nats(), benchmark(run("b", "true"))))
+    job.wait()
+    bundle = job.folder / "bundle"
+    for _ in range(2):
+        done = lab.cluster.run(["sbatch", "--wait", "--output=srtplan-%j.log", "job.sh"], cwd=bundle)
+        logs = sorted(bundle.glob("srtplan-*.log"))
+        assert done.returncode == 0, logs[-1].read_text()
+    assert len(list((bundle / "outputs").iterdir())) == 2
+
+
+def test_a_node_that_does_not_answer_is_named(lab: Lab) -> None:
+    """Where the fan-out itself fails its log is shown."""
+    job = lab.submit(plan(nats(), benchmark(run("b", "true"))))
+    job.wait()
+    broken = job.folder / "bundle" / "lib" / "preflight.sh"
+    broken.write_text("[[ $SLURMD_NODENAME != node1 ]] || { echo odd trouble; exit 3; }\n" + broken.read_text())
+    env = {"SRTPLAN_ALLOW_EDITS": "1", "SRTPLAN_OUTPUT": str(lab.folder / "o")}
+    log = lab.folder / "log"
+    done = lab.cluster.run(["sbatch", "--wait", f"--output={log}", str(job.folder / "bundle" / "job.sh")], env=env)
+    assert done.returncode == 72
+    assert "ERROR preflight: node1: did not answer" in log.read_text()
+    assert "odd trouble" in log.read_text()
