@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from srtplan.rehearsal import describe, faults, network
+from srtplan.rehearsal import absent, describe, faults, network
 from srtplan.rehearsal.cluster import StandInCluster
 from srtplan.rehearsal.slurm import sbatch
 from srtplan.rehearsal.slurm.state import Job, read
@@ -77,6 +77,7 @@ class _Rehearsal:
         try:
             defaults = {"kill_wait": str(KILL_WAIT_S), "first_job": str(number)}
             cluster = StandInCluster(folder, _node_count(self.plan), settings=defaults | settings)
+            absent.prepare(self.plan, cluster.state.folder / "absent")
             with cluster:
                 code = self._job(cluster, output, timeout)
             problems = self._left(cluster)

@@ -4,7 +4,8 @@
 
     FOLDER/state/        see slurm/state.py
     FOLDER/bin/          srun, sbatch, scancel, squeue, scontrol: for job.sh
-    FOLDER/bin-node/     what a node would have: python3, nginx, nats-server, etcd, nvidia-smi, ...
+    FOLDER/bin-node/     what a node would have: python3, nginx, nats-server, etcd, nvidia-smi, ..., and what would
+                         leave this machine or change it: curl to the internet, git clone, pip, apt-get
 
 The stubs name this Python, ``start.py`` and the state folder by absolute path: nothing that a recipe puts into the
 environment changes what they run.
@@ -12,6 +13,7 @@ environment changes what they run.
 
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -35,10 +37,13 @@ MODULES = (
     "tensorrt_llm.serve.scripts.benchmark_serving",
     "tensorrt_llm.commands.serve",
     "pip",
+    "pip",
 )
 PROGRAMS = (
     "nats-server", "etcd", "nginx", "aiperf", "vllm", "trtllm-serve", "trtllm-llmapi-launch", "numactl", "nsys",
-    "nvidia-smi", "hostname", "getent", "pip", "pip3", "maturin", "huggingface-cli", "hf", "apt-get", "mooncake_master",
+    "nvidia-smi", "hostname", "getent", "pip", "pip3", "maturin", "huggingface-cli", "hf", "apt", "apt-get", "uv",
+    "cargo", "rustup",
+    "mooncake_master",
 )  # fmt: skip
 
 
@@ -65,19 +70,42 @@ def _write_stubs(folder: Path, state: Path) -> None:
             _stub(folder / "bin" / name, f'exec {command} {name} {shlex.quote(str(state))} "$@"\n')
     for name in PROGRAMS:
         _stub(folder / "bin-node" / name, f'exec {command} {name} {shlex.quote(str(state))} "$@"\n')
-    modules = "|".join(MODULES)
-    python = (
-        'options=""\n'
+    _stub(folder / "bin-node" / "git", _unless_network(command, "git", state, _GIT))
+    for name in ("curl", "wget"):
+        _stub(folder / "bin-node" / name, _unless_network(command, name, state, _FETCH))
+    for name in ("python", "python3"):
+        _stub(folder / "bin-node" / name, _python(command, state))
+
+
+_GIT = """for word in "$@"; do
+  case "${word}" in clone | fetch | pull | ls-remote | checkout | submodule) simulated "$@" ;; esac
+done
+"""
+_FETCH = """case " $* " in
+  *://127.* | *://node[0-9]* | *://localhost*) ;;
+  *://*) simulated "$@" ;;
+esac
+"""
+
+
+def _unless_network(command: str, name: str, state: Path, choice: str) -> str:
+    """Return a stub that simulates what would leave this machine, and runs the real program for all else."""
+    real = shutil.which(name) or "/nonexistent"
+    simulated = f'simulated() {{ exec {command} {name} {shlex.quote(str(state))} "$@"; }}\n'
+    return f'{simulated}{choice}exec {shlex.quote(real)} "$@"\n'
+
+
+def _python(command: str, state: Path) -> str:
+    """Return the stub of python3: known modules are simulated, all else is the real Python."""
+    return (
         'if [ "${1-}" = -u ]; then shift; fi\n'
         'if [ "${1-}" = -m ]; then\n'
-        f'  case "${{2-}}" in {modules})\n'
+        f'  case "${{2-}}" in {"|".join(MODULES)})\n'
         f'    exec {command} python {shlex.quote(str(state))} "$@" ;;\n'
         "  esac\n"
         "fi\n"
         f'exec {shlex.quote(sys.executable)} "$@"\n'
-    ).replace('options=""\n', "")
-    for name in ("python", "python3"):
-        _stub(folder / "bin-node" / name, python)
+    )
 
 
 def _stub(path: Path, body: str) -> None:

@@ -1,11 +1,10 @@
-"""Simulated benchmark clients: ``sglang.bench_serving``, ``vllm bench serve`` and TensorRT-LLM's, aiperf, run_eval.
+"""Simulated benchmark clients: ``sglang.bench_serving``, ``vllm bench serve`` and TensorRT-LLM's, run_eval.
 
 In: the client's argv. Out: requests really sent (``load.py``), a result file in the client's own format, and exit
 code 1 if all requests failed.
 """
 
 import asyncio
-import csv
 import json
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,12 +33,13 @@ def _base(flags: Flags, port: int) -> str:
     return url.rstrip("/")
 
 
-async def _start(program: Program) -> None:
+async def start(program: Program) -> None:
     """Play the faults that a client can have: slow and hang."""
     await program.load([])
 
 
-def _write(program: Program, path: str, text: str, *, is_appended: bool = False) -> None:
+def write(program: Program, path: str, text: str, *, is_appended: bool = False) -> None:
+    """Write or append to a file that the command line names."""
     target = program.naming.path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("a" if is_appended else "w", encoding="utf-8") as file:
@@ -74,7 +74,7 @@ def _totals(run: Run) -> dict[str, Json]:
     }  # fmt: skip
 
 
-def _verdict(program: Program, run: Run) -> int:
+def verdict(program: Program, run: Run) -> int:
     """Print the table's heart and return the exit code."""
     totals = _totals(run)
     program.say("============ Serving Benchmark Result ============")
@@ -88,7 +88,7 @@ def _verdict(program: Program, run: Run) -> int:
 
 async def bench_sglang(program: Program, flags: Flags) -> int:
     """Be ``python3 -m sglang.bench_serving``."""
-    await _start(program)
+    await start(program)
     backend, base = flags.text("backend", default="sglang"), _base(flags, 30000)
     model = flags.text("served-model-name", "model") or await webclient.first_model(program.naming, base)
     width = flags.number("max-concurrency", default=0)
@@ -121,13 +121,13 @@ async def bench_sglang(program: Program, flags: Flags) -> int:
     }  # fmt: skip
     default = f"{backend}_{datetime.now(tz=timezone.utc):%m%d}_{load.requests}_{record['dataset_name']}.jsonl"
     line = json.dumps(record | _totals(run) | _times(run, "e2e_latency"))
-    _write(program, flags.text("output-file", default=default), f"{line}\n", is_appended=True)
-    return _verdict(program, run)
+    write(program, flags.text("output-file", default=default), f"{line}\n", is_appended=True)
+    return verdict(program, run)
 
 
 async def bench_vllm(program: Program, flags: Flags) -> int:
     """Be ``vllm bench serve``, or TensorRT-LLM's ``benchmark_serving``, which has the same options and file."""
-    await _start(program)
+    await start(program)
     backend, base = flags.text("backend", "endpoint-type", default="openai"), _base(flags, 8000)
     model = flags.text("served-model-name", "model") or await webclient.first_model(program.naming, base)
     width = flags.number("max-concurrency", default=0)
@@ -143,7 +143,7 @@ async def bench_vllm(program: Program, flags: Flags) -> int:
         _save_vllm(
             program, flags, run, {"backend": backend, "model_id": model, "max_concurrency": width or None}
         )
-    return _verdict(program, run)
+    return verdict(program, run)
 
 
 def _save_vllm(program: Program, flags: Flags, run: Run, record: dict[str, Json]) -> None:
@@ -164,92 +164,12 @@ def _save_vllm(program: Program, flags: Flags, run: Run, record: dict[str, Json]
     name = flags.text("result-filename", default=f"{record['backend']}-{record['date']}.json")
     path = str(Path(flags.text("result-dir", default=".")) / name)
     whole = record | totals | _times(run, "e2el") | (details if flags.has("save-detailed") else {})
-    _write(program, path, json.dumps(whole))
-
-
-async def bench_aiperf(program: Program, flags: Flags) -> int:
-    """Be ``aiperf profile``."""
-    await _start(program)
-    base = flags.text("u", "url", default="http://localhost:8000")
-    base = (base if "://" in base else f"http://{base}").rstrip("/")
-    kind = flags.text("endpoint-type", default="chat")
-    path = flags.text(
-        "endpoint", "custom-endpoint", default="/v1/chat/completions" if kind == "chat" else COMPLETIONS
-    )
-    model = flags.text("m", "model", "model-names")
-    width = flags.number("concurrency", default=1)
-    load = Load(
-        f"{base}/{path.lstrip('/')}", model,
-        flags.number("isl", "synthetic-input-tokens-mean", "prompt-input-tokens-mean", default=550),
-        flags.number("osl", "output-tokens-mean", "prompt-output-tokens-mean", default=64),
-        flags.number("request-count", "num-requests", default=10), width, is_streamed=flags.has("streaming"),
-    )  # fmt: skip
-    warmups = flags.number("warmup-request-count", "num-warmup-requests", default=0)
-    if warmups:
-        await drive(program, Load(load.url, model, load.input_tokens, load.output_tokens, warmups, width))
-    run = await drive(program, load)
-    folder = Path(flags.text("artifact-dir", "output-artifact-dir", default="artifacts"))
-    metrics = _aiperf_metrics(run)
-    whole = {
-        "schema_version": "1.4",
-        "aiperf_version": "0.13.0",
-        **metrics,
-        "was_cancelled": False,
-        "is_complete": True,
-        "error_summary": [],
-    }
-    _write(program, str(folder / "profile_export_aiperf.json"), json.dumps(whole, indent=2))
-    _write_csv(program, folder / "profile_export_aiperf.csv", metrics)
-    return _verdict(program, run)
-
-
-def _aiperf_metrics(run: Run) -> dict[str, Json]:
-    """Return the metrics in aiperf's names, units and statistics."""
-    good, seconds = run.good, run.seconds
-    received = float(sum(r.output_tokens for r in good))
-    plain = {
-        "request_throughput": ("requests/sec", len(good) / seconds), "request_count": ("requests", float(len(good))),
-        "output_token_throughput": ("tokens/sec", received / seconds), "total_output_tokens": ("tokens", received),
-        "benchmark_duration": ("sec", seconds), "total_isl": ("tokens", float(sum(r.input_tokens for r in good))),
-        "total_osl": ("tokens", received),
-    }  # fmt: skip
-    spread = {
-        "request_latency": ("ms", [r.latency * 1000 for r in good]),
-        "time_to_first_token": ("ms", [r.ttft * 1000 for r in good]),
-        "inter_token_latency": ("ms", [r.tpot * 1000 for r in good]),
-        "output_token_throughput_per_user": ("tokens/sec/user", [1 / r.tpot for r in good if r.tpot]),
-        "output_sequence_length": ("tokens", [float(r.output_tokens) for r in good]),
-        "input_sequence_length": ("tokens", [float(r.input_tokens) for r in good]),
-        "output_token_count": ("tokens", [float(r.output_tokens) for r in good]),
-        "inter_chunk_latency": ("ms", [gap * 1000 for r in good for gap in r.gaps]),
-    }  # fmt: skip
-    found: dict[str, Json] = {name: {"unit": unit, "avg": value} for name, (unit, value) in plain.items()}
-    return found | {name: _statistics(unit, values) for name, (unit, values) in spread.items() if values}
-
-
-def _statistics(unit: str, values: list[float]) -> Json:
-    found: dict[str, Json] = {"unit": unit, "avg": mean(values)}
-    found |= {f"p{p}": percentile(values, p) for p in (1, 5, 10, 25, 50, 75, 90, 95, 99)}
-    return found | {
-        "min": min(values),
-        "max": max(values),
-        "std": deviation(values),
-        "count": len(values),
-        "sum": sum(values),
-    }
-
-
-def _write_csv(program: Program, path: Path, metrics: dict[str, Json]) -> None:
-    target = program.naming.path(str(path))
-    with target.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["Metric", "avg"])
-        rows.writerows([name, value["avg"]] for name, value in metrics.items() if isinstance(value, dict))
+    write(program, path, json.dumps(whole))
 
 
 async def run_eval(program: Program, flags: Flags) -> int:
     """Be ``python3 -m sglang.test.run_eval``: a few chat requests and a score file in /tmp."""
-    await _start(program)
+    await start(program)
     base = _base(flags, 30000)
     model = flags.text("model") or await webclient.first_model(program.naming, base)
     name = flags.text("eval-name", default="mmlu")
@@ -259,6 +179,6 @@ async def run_eval(program: Program, flags: Flags) -> int:
     )
     if run.good:
         score = json.dumps({"score": 1.0, "score:std": 0.0, "latency": run.seconds, "output_throughput": 0.0})
-        _write(program, f"/tmp/{name}_{model.replace('/', '_')}.json", score)  # noqa: S108 (where the real one writes)
+        write(program, f"/tmp/{name}_{model.replace('/', '_')}.json", score)  # noqa: S108 (where the real one writes)
     await asyncio.sleep(0)
-    return _verdict(program, run)
+    return verdict(program, run)

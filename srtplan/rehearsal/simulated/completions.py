@@ -46,11 +46,11 @@ def wanted_tokens(body: dict[str, Json]) -> int:
     return max(1, int(value)) if isinstance(value, int | float | str) else DEFAULT_TOKENS
 
 
-def answer(request: Request, model: str) -> Response:
-    """Return the completion that a request asks for, under the model's served name."""
+def answer(request: Request, model: str, *, is_strict: bool = True) -> Response:
+    """Return the completion that a request asks for, under the model's served name; TensorRT-LLM takes any name."""
     body = request.json()
     asked = body.get("model", model)
-    if asked != model and request.path != "/generate":
+    if is_strict and asked != model and request.path != "/generate":
         return Response(
             {
                 "object": "error",

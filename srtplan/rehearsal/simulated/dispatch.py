@@ -33,10 +33,11 @@ SERVERS = {
     "vllm bench serve": (BENCH, "bench_vllm"),
     "vllm.benchmarks.serve": (BENCH, "bench_vllm"),
     "tensorrt_llm.serve.scripts.benchmark_serving": (BENCH, "bench_vllm"),
-    "aiperf": (BENCH, "bench_aiperf"),
+    "aiperf": ("srtplan.rehearsal.simulated.aiperf", "bench_aiperf"),
 }
 QUICK = {"etcd", "nats-server", "nginx", "mooncake_master", "dynamo.frontend", "sglang_router.launch_router"}
 """Programs that have no model to load."""
+CLIENTS = {name for name, (module, _) in SERVERS.items() if module == BENCH} | {"aiperf"}
 
 
 def main(name: str, state: str, words: list[str]) -> int:
@@ -66,5 +67,5 @@ def _serve(name: str, state: State, words: list[str]) -> int:
         code: int = await serve(program, flags)
         return code
 
-    is_client = module == BENCH
+    is_client = name in CLIENTS
     return run(Program(state, name, load_s=0.0 if is_client or name in QUICK else LOAD_S), body)

@@ -15,6 +15,7 @@ from srtplan.rehearsal.simulated.flags import Flags
 from srtplan.rehearsal.simulated.mpi import join_mpi
 from srtplan.rehearsal.simulated.naming import ANY
 from srtplan.rehearsal.simulated.openai_servers import join_vllm, require_file
+from srtplan.rehearsal.simulated.profiler import Profiler
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json, Request, Response
 
@@ -32,7 +33,8 @@ async def serve_worker(program: Program, flags: Flags, kind: str) -> int:
     """Be one Dynamo worker process of an engine."""
     mode = _mode(flags)
     rank = await _JOIN[kind](program, flags)
-    servers = await _open_side_ports(program, flags)
+    profiler = Profiler(program, flags)
+    servers = await _open_side_ports(program, flags, profiler)
     if rank > 0:
         await engine.stay(program, rank)
     model = flags.text("served-model-name", "model-name", default=flags.text("model-path", "model"))
@@ -41,6 +43,7 @@ async def serve_worker(program: Program, flags: Flags, kind: str) -> int:
     await program.load([line.format(args=flags.text("model-path", "model")) for line in LINES[kind]])
     bootstrap = await _bootstrap(program, flags, kind, mode)
     inner = engine.Engine(program, flags, model=model, mode=mode)
+    inner.profiler = profiler
     plane = await webserver.serve(program.naming.own.address, 0, inner.handle)
     port = plane.sockets[0].getsockname()[1]
     workers = flags.number("num-workers", default=1) if kind == "mocker" else 1
@@ -87,13 +90,15 @@ async def _bootstrap(program: Program, flags: Flags, kind: str, mode: str) -> in
     return int(server.sockets[0].getsockname()[1])
 
 
-async def _open_side_ports(program: Program, flags: Flags) -> list[asyncio.Server]:
+async def _open_side_ports(program: Program, flags: Flags, profiler: Profiler) -> list[asyncio.Server]:
     """Open the ports that the plan gave this process: status server, KV events, NIXL side channel."""
     servers = []
     port = int(program.environment.get("DYN_SYSTEM_PORT", "-1"))
     if port >= 0:
         servers.append(
-            await webserver.serve(program.naming.bind(ANY), port, lambda request: _system(program, request))
+            await webserver.serve(
+                program.naming.bind(ANY), port, lambda request: _system(program, profiler, request)
+            )
         )
     events = flags.text("kv-events-config")
     if events.startswith("{") and "endpoint" in json.loads(events):
@@ -106,7 +111,7 @@ async def _open_side_ports(program: Program, flags: Flags) -> list[asyncio.Serve
     return servers
 
 
-async def _system(program: Program, request: Request) -> Response:
+async def _system(program: Program, profiler: Profiler, request: Request) -> Response:
     """Answer on the status server's port."""
     if request.path in {"/health", "/live"}:
         status: Json = "ready" if program.is_ready else "notready"
@@ -114,7 +119,10 @@ async def _system(program: Program, request: Request) -> Response:
     if request.path == "/metrics":
         return Response(text="# simulated\n")
     if request.path in {"/engine/start_profile", "/engine/stop_profile"} and request.method == "POST":
-        program.say(f"{request.path.rpartition('/')[2]} {json.dumps(request.json())}")
+        if request.path.endswith("start_profile"):
+            profiler.start(request.json())
+        else:
+            profiler.stop()
         return Response({"status": "ok", "message": "profiling"})
     return Response({"message": "Route not found"}, 404)
 

@@ -5,10 +5,10 @@ other ranks join it and stay.
 """
 
 import asyncio
-import json
 
 from srtplan.rehearsal.simulated import completions, rendezvous, webclient, webserver
 from srtplan.rehearsal.simulated.flags import Flags
+from srtplan.rehearsal.simulated.profiler import Profiler
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json, Request, Response
 
@@ -38,9 +38,12 @@ HEALTH = {"/health", "/health_generate", "/ping", "/readyz", "/livez"}
 class Engine:
     """The HTTP interface of one simulated engine."""
 
-    def __init__(self, program: Program, flags: Flags, *, model: str, mode: str) -> None:
+    def __init__(
+        self, program: Program, flags: Flags, *, model: str, mode: str, is_strict: bool = True
+    ) -> None:
+        self.is_strict = is_strict
         self.program, self.flags, self.model, self.mode = program, flags, model, mode
-        self.profiles = 0
+        self.profiler = Profiler(program, flags)
         self.bootstrap = flags.number("disaggregation-bootstrap-port", default=DEFAULT_BOOTSTRAP)
 
     async def handle(self, request: Request) -> Response:
@@ -60,6 +63,7 @@ class Engine:
 
     async def _complete(self, request: Request) -> Response:
         """Generate; a decode server first fetches the KV cache from the prefill server's bootstrap port."""
+        self.profiler.request()
         body = request.json()
         host, port = body.get("bootstrap_host"), body.get("bootstrap_port")
         if self.mode == "decode" and host is not None:
@@ -72,7 +76,7 @@ class Engine:
                 message = f"KVTransferError: failed to reach the bootstrap server {host}:{port}: {error}"
                 self.program.say(message)
                 return Response({"error": {"message": message}}, 500)
-        return completions.answer(request, self.model)
+        return completions.answer(request, self.model, is_strict=self.is_strict)
 
     def _inform(self, request: Request) -> Response:
         """Answer what tells about the server, and the profiler's two calls."""
@@ -109,10 +113,11 @@ class Engine:
         }
 
     def _profile(self, request: Request) -> Response:
-        is_start = request.path == "/start_profile"
-        self.profiles += is_start
-        self.program.say(f"{'Start' if is_start else 'Stop'} profiling {json.dumps(request.json())}")
-        return Response(text=f"{'Start' if is_start else 'Stop'} profiling.\n")
+        if request.path == "/start_profile":
+            self.profiler.start(request.json())
+            return Response(text="Start profiling.\n")
+        self.profiler.stop()
+        return Response(text="Stop profiling. This will take some time.\n")
 
 
 async def serve_sglang(program: Program, flags: Flags) -> int:

@@ -59,7 +59,7 @@ async def serve_trtllm(program: Program, flags: Flags) -> int:
     config = flags.text("extra-llm-api-options", "config", "extra-engine-args")
     require_file(program, config)
     await program.load([line.format(args=config) for line in TRTLLM_LINES])
-    engine = Engine(program, flags, model=model, mode="null")
+    engine = Engine(program, flags, model=model, mode="null", is_strict=False)
     host, port = flags.text("host", default="localhost"), flags.number("port", default=8000)
     server = await webserver.serve(program.naming.bind(host), port, engine.handle)
     program.say(f"INFO:     Uvicorn running on http://{host}:{port}")

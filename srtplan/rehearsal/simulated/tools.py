@@ -5,7 +5,9 @@ In: name and argv. Out: an exit code; installers say what they would do and succ
 
 import os
 import sys
+from collections.abc import Callable
 
+from srtplan.rehearsal.simulated import fetching
 from srtplan.rehearsal.slurm.state import Node, State
 
 NSYS_FLAGS = {"--stats", "--wait"}
@@ -15,15 +17,20 @@ LAUNCHER = "trtllm-llmapi-launch"
 def main(name: str, state: State, words: list[str]) -> int:
     """Run one of the small programs and return its exit code."""
     if name in {"numactl", "nsys"}:
-        return _exec(_inner(name, words), name)
+        return _wrap(name, words)
     if name == LAUNCHER:
         return _launch(words)
-    if name == "nvidia-smi":
-        return _nvidia_smi(words)
-    if name == "hostname":
-        return _hostname(_node(state), words)
-    if name == "getent":
-        return _getent(state, words)
+    known: dict[str, Callable[[State, list[str]], int]] = {
+        "nvidia-smi": _nvidia_smi,
+        "hostname": _hostname,
+        "getent": _getent,
+        "git": fetching.git,
+        "curl": fetching.download,
+        "wget": fetching.download,
+        "maturin": fetching.maturin,
+    }
+    if name in known:
+        return known[name](state, words)
     _print(f"{name} (simulated): would run: {' '.join([name, *words])}")
     return 0
 
@@ -46,21 +53,29 @@ def _exec(words: list[str], name: str) -> int:
         return 127
 
 
-def _inner(name: str, words: list[str]) -> list[str]:
-    """Strip the wrapper's own options: those with a value in the next word are known by name."""
-    valued = {
-        "numactl": {"-m", "-N", "-C", "-i", "-p"},
-        "nsys": {"-t", "-o", "-c", "-s", "-f", "-y", "-d", "--capture-range-end"},
-    }
-    rest = words[1:] if name == "nsys" and words[:1] in (["profile"], ["launch"]) else list(words)
-    while rest and rest[0].startswith("-"):
-        option = rest.pop(0)
-        takes_next = option in valued[name] or (
-            name == "nsys" and option.startswith("--") and "=" not in option
+def _wrap(name: str, words: list[str]) -> int:
+    """Be numactl or nsys: strip the options; the program behind writes the report that nsys would write."""
+    options, inner = _split(name, words)
+    if name == "nsys":
+        report = (options.get("-o") or options.get("--output") or "report1").removesuffix(".nsys-rep")
+        os.environ["SRT_REHEARSAL_NSYS"] = report.replace(
+            "%q{SLURM_PROCID}", os.environ.get("SLURM_PROCID", "0")
         )
-        if takes_next and option not in NSYS_FLAGS and rest:
-            rest.pop(0)
-    return rest
+        seconds = [float(options.get(option) or 0) for option in ("--delay", "--duration")]
+        os.environ["SRT_REHEARSAL_NSYS_AFTER"] = str(sum(seconds)) if "--duration" in options else ""
+    return _exec(inner, name)
+
+
+def _split(name: str, words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the wrapper's own options and the command behind them."""
+    valued = {"numactl": {"-m", "-N", "-C", "-i", "-p"}, "nsys": {"-t", "-o", "-c", "-s", "-f", "-y", "-d"}}
+    rest = words[1:] if name == "nsys" and words[:1] in (["profile"], ["launch"]) else list(words)
+    options: dict[str, str] = {}
+    while rest and rest[0].startswith("-"):
+        option, has_value, value = rest.pop(0).partition("=")
+        takes_next = option in valued[name] or (name == "nsys" and option.startswith("--") and not has_value)
+        options[option] = rest.pop(0) if takes_next and option not in NSYS_FLAGS and rest else value
+    return options, rest
 
 
 def _launch(words: list[str]) -> int:
@@ -76,7 +91,7 @@ def _gpus() -> list[str]:
     return [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
 
 
-def _nvidia_smi(words: list[str]) -> int:
+def _nvidia_smi(_state: State, words: list[str]) -> int:
     """List the GPUs that this step sees."""
     if any(word.startswith("--query-gpu") for word in words):
         lines = [f"{gpu}, NVIDIA Simulated GPU, 143771" for gpu in _gpus()]
@@ -96,7 +111,8 @@ def _node(state: State) -> Node:
     return next((node for node in state.nodes() if node.address == own), state.nodes()[0])
 
 
-def _hostname(node: Node, words: list[str]) -> int:
+def _hostname(state: State, words: list[str]) -> int:
+    node = _node(state)
     _print(
         node.address
         if any(word in {"-I", "-i", "--all-ip-addresses", "--ip-address"} for word in words)

@@ -2,8 +2,9 @@
 
 In: ``--container-mounts``. Out: a private mount namespace in which the calling process (a task, before its exec) finds
 ``/logs``, ``/model`` and so on. A source that this machine does not have, such as the cluster's model directory, is
-an empty folder. Needs root or unprivileged user namespaces; without either, simulated programs map the paths of their
-argv themselves (``simulated/naming.py``), and shell scripts that name such paths do not find them.
+what ``absent`` holds for it, or an empty folder. Needs root or unprivileged user namespaces; without either, simulated
+programs map the paths of their argv themselves (``simulated/naming.py``), and shell scripts that name such paths do
+not find them.
 """
 
 import contextlib
@@ -46,11 +47,15 @@ def is_possible() -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
-def enter(root: Path, entries: list[Mount]) -> None:
-    """Give this process the view of a container; ``root`` is an empty folder to build it on. Raises OSError."""
+def enter(root: Path, entries: list[Mount], absent: Path) -> None:
+    """Give this process the view of a container.
+
+    ``root`` is an empty folder to build it on; ``absent`` has, by target, what stands for sources that do not exist.
+    Raises OSError.
+    """
     _unshare()
     _mount("tmpfs", str(root), "tmpfs", 0)
-    view = _View(root)
+    view = _View(root, absent)
     view.add(sorted(entries, key=lambda one: one.target.count("/")))
     os.chroot(root)
 
@@ -83,8 +88,8 @@ def _bind(source: Path, target: Path) -> None:
 class _View:
     """The file tree that is being built below ``root``. Directories in ``own`` are ours; the others are the host's."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, absent: Path) -> None:
+        self.root, self.absent = root, absent
         self.own: set[Path] = set()
         self._borrow(Path("/"), root)
 
@@ -118,11 +123,18 @@ class _View:
                     _mount("none", str(place), None, MS_REMOUNT | MS_BIND | MS_RDONLY)
 
     def _source(self, entry: Mount) -> Path:
-        """Return what is mounted; an empty folder for what this machine does not have."""
-        source = Path(entry.source)
-        if not source.exists():
-            source = self.root / ".missing" / entry.target.strip("/").replace("/", "_")
-            source.mkdir(parents=True, exist_ok=True)
+        """Return what is mounted; for what this machine does not have a stand-in, or an empty folder or file."""
+        source, inside = Path(entry.source), entry.target.strip("/")
+        if source.exists():
+            return source
+        if (self.absent / inside).exists():
+            return self.absent / inside
+        source = self.root / ".missing" / inside.replace("/", "_")
+        source.parent.mkdir(exist_ok=True)
+        if source.suffix:
+            source.touch()
+        else:
+            source.mkdir(exist_ok=True)
         return source
 
     def _place(self, target: Path, *, is_folder: bool) -> Path:

@@ -4,6 +4,7 @@
 
     STATE/hosts                 one node a line: name, address, address of its own loopback
     STATE/settings              kill_wait=30 ...
+    STATE/absent/configs/...    what stands for mounts that this machine does not have, by their target
     STATE/control               FIFO to the controller: "submit 7", "cancel 7"
     STATE/containers            namespaces, or paths where this machine allows none
     STATE/controller            identity of the controller process

@@ -187,7 +187,8 @@ def _enter_container(request: "Request", task: Task) -> str:
     root = task.step.folder / "root" / f"{task.node.name}.{task.rank}"
     root.mkdir(parents=True)
     if request.state.has_namespaces:
-        container.enter(root, container.mounts(request.options.get("container-mounts", "")))
+        entries = container.mounts(request.options.get("container-mounts", ""))
+        container.enter(root, entries, request.state.folder / "absent")
         return request.options.get("container-workdir", "/")
     return str(root)
 
