@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -380,10 +381,43 @@ def test_a_node_that_does_not_answer_is_named(lab: Lab) -> None:
     job = lab.submit(plan(nats(), benchmark(run("b", "true"))))
     job.wait()
     broken = job.folder / "bundle" / "lib" / "preflight.sh"
-    broken.write_text("[[ $SLURMD_NODENAME != node1 ]] || { echo odd trouble; exit 3; }\n" + broken.read_text())
+    broken.write_text(
+        "[[ $SLURMD_NODENAME != node1 ]] || { echo odd trouble; exit 3; }\n" + broken.read_text()
+    )
     env = {"SRTPLAN_ALLOW_EDITS": "1", "SRTPLAN_OUTPUT": str(lab.folder / "o")}
     log = lab.folder / "log"
-    done = lab.cluster.run(["sbatch", "--wait", f"--output={log}", str(job.folder / "bundle" / "job.sh")], env=env)
+    done = lab.cluster.run(
+        ["sbatch", "--wait", f"--output={log}", str(job.folder / "bundle" / "job.sh")], env=env
+    )
     assert done.returncode == 72
     assert "ERROR preflight: node1: did not answer" in log.read_text()
     assert "odd trouble" in log.read_text()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_secret_reaches_the_step_and_no_file(lab: Lab, mode: int) -> None:
+    """A secret is taken from a private file, byte for byte, and stands nowhere in the run directory."""
+    secrets = lab.folder / "secrets"
+    secrets.write_text("OTHER=x\nHF_TOKEN=hf_$(id)'abc==")
+    secrets.chmod(mode)
+    digest = hashlib.sha256(b"hf_$(id)'abc==").hexdigest()
+    look = run("look", "bash", "-c", 'printf %s "$HF_TOKEN" | sha256sum; echo "other: ${OTHER:-none}"')
+    made = plan(nats(), evolve(benchmark(look), env_from=("HF_TOKEN",)))
+    code, job = lab.run(made, SRTPLAN_SECRETS=str(secrets))
+    if mode != 0o600:
+        assert code == 72
+        assert "chmod 600 it" in job.status["cause"]
+        return
+    assert code == 0
+    said = (job.run_dir / "logs" / "benchmark.out").read_text()
+    assert digest in said
+    assert "other: none" in said
+    texts = [p.read_text(errors="replace") for p in job.folder.rglob("*") if p.is_file()]
+    assert [t for t in texts if "abc==" in t] == []
+
+
+def test_a_secret_that_is_not_there_is_missed_before_anything_starts(lab: Lab) -> None:
+    """The name of the variable is in the message."""
+    code, job = lab.run(plan(evolve(nats(), env_from=("NO_SUCH_TOKEN",)), benchmark(run("b", "true"))))
+    assert code == 72
+    assert "NO_SUCH_TOKEN is not set" in job.status["cause"]
