@@ -22,9 +22,11 @@ from srtplan.ir.recipe import (
     Mode,
     Model,
     MountRequest,
+    Observability,
     Pairs,
     Profiling,
     Recipe,
+    Reporting,
     Resources,
     Role,
     Site,
@@ -83,6 +85,8 @@ class Draft:
     health_check: HealthCheck | None = None
     infra: Infra | None = None
     profiling: Profiling | None = None
+    reporting: Reporting | None = None
+    observability: Observability | None = None
     environment: Pairs | None = None
     mounts: tuple[MountRequest, ...] = ()
     srun_options: Pairs | None = None

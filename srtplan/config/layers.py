@@ -20,6 +20,7 @@ DEFAULTS: tuple[tuple[str, Path], ...] = (
     ("gpus_per_node", ("resources", "gpus_per_node")),
     ("use_het_jobs", ("resources", "het_jobs")),
     ("nginx_raise_ulimit", ("frontend", "nginx_raise_ulimit")),
+    ("reporting", ("reporting",)),
 )
 ALIASES: tuple[tuple[str, Path], ...] = (
     ("model_paths", ("model", "path")),

@@ -11,7 +11,7 @@ import attrs
 
 from srtplan import plugin
 from srtplan.config import document as doc
-from srtplan.config import mounts, plugins
+from srtplan.config import mounts, plugins, watching
 from srtplan.config.draft import Draft
 from srtplan.config.environment import expand
 from srtplan.config.structure import structure, unknown_key
@@ -21,7 +21,7 @@ from srtplan.ir import recipe as ir
 from srtplan.ir.data import EMPTY
 
 DOCUMENT_KEYS: dict[ir.Mode, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
-NO_EFFECT = ("enable_config_dump", "output", "reporting", "identity", "observability", "telemetry", "lock")
+NO_EFFECT = ("enable_config_dump", "output", "lock")
 NO_EFFECT_PROFILING = ("isl", "osl", "concurrency")
 
 
@@ -67,6 +67,7 @@ def same(parts: dict[str, Any], draft: Draft) -> None:
         )
     if profiling := parts.get("profiling"):
         draft.profiling = _profiling(profiling)
+    watching.lower(parts, draft)
     _model(parts.get("model"), draft)
     _mounts(parts, draft)
 

@@ -62,7 +62,7 @@ class ClusterFile:
     runtime: str = may("pyxis", "how steps enter their image: pyxis, apptainer, none")
     ports: Ports = may(Ports(), "first port of every kind")
     cloud: Map | None = may(None, "no effect, as in srtctl")
-    reporting: Map | None = may(None, "no effect: srtplan writes status.json and events.jsonl instead")
+    reporting: Map | None = may(None, "`reporting` of recipes that have none")
     telemetry: Map | None = may(None, "no effect: srtplan collects no metrics")
 
 
@@ -152,7 +152,7 @@ def _check(file: ClusterFile, findings: list[Finding]) -> None:
     check_type("runtime", file.runtime, (AT, "runtime"), findings)
     for port in attrs.fields(Ports):
         findings.extend(_port(port.name, getattr(file.ports, port.name), file.ports.ephemeral_floor))
-    for key in ("cloud", "reporting", "telemetry"):
+    for key in ("cloud", "telemetry"):
         if getattr(file, key):
             message = f"'{key}' has no effect"
             findings += [

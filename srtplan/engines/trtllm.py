@@ -17,13 +17,15 @@ import yaml
 from attrs import field, frozen
 
 from srtplan.diagnostics import Finding
-from srtplan.ir.data import Data, thaw
+from srtplan.ir.data import Data, Map, thaw
 from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Lit, Word, Words, word, words
 from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
 
 NUMA_GPUS = ("gb200", "gb300")
+STATISTICS = ("enable_iter_perf_stats", "return_perf_metrics")
+"""Keys of the engine's file that `observability` sets, unless the recipe does."""
 PARALLEL = ("tensor_parallel_size", "moe_expert_parallel_size", "pipeline_parallel_size")
 
 
@@ -31,11 +33,12 @@ PARALLEL = ("tensor_parallel_size", "moe_expert_parallel_size", "pipeline_parall
 class Options:
     """Options of the engine as a whole.
 
+    ``publish_events_and_metrics``: null is what `observability.enabled` says.
     ``sequential_node_start``: 0 starts all workers at once, N in batches of N per node, each healthy before the next.
     ``numa_memory_bind``: null binds memory to the CPUs' nodes on GB200 and GB300 (disaggregated), true and false force.
     """
 
-    publish_events_and_metrics: bool = False
+    publish_events_and_metrics: bool | None = None
     sequential_node_start: int = 0
     numa_memory_bind: bool | None = None
 
@@ -147,7 +150,7 @@ def _files(ctx: WorkerContext, path: str) -> tuple[PlanFile, ...]:
     """The engine's file: one per mode, so only the first worker brings it."""
     if ctx.endpoint.index:
         return ()
-    return (PlanFile(path=path, content=Lit(_yaml(ctx.role)), run_time=True),)
+    return (PlanFile(path=path, content=Lit(_yaml(_args(ctx))), run_time=True),)
 
 
 def _options(recipe: Recipe) -> Options:
@@ -167,7 +170,7 @@ def _numactl(ctx: WorkerContext) -> Words:
 def _dynamo(ctx: WorkerContext, config: Word) -> Words:
     job = ctx.job
     mode = () if ctx.role.mode == "agg" else ("--disaggregation-mode", ctx.role.mode)
-    events = ("--publish-events-and-metrics",) if _options(job.recipe).publish_events_and_metrics else ()
+    events = ("--publish-events-and-metrics",) if _publishes(job.recipe) else ()
     return words(
         *("python3", "-m", "dynamo.trtllm", "--model-path", job.model),
         *("--served-model-name", job.served_model_name, *mode, "--extra-engine-args", config),
@@ -195,12 +198,22 @@ def _int(value: Data) -> str:
     return str(value)
 
 
-def _yaml(role: Role) -> str:
+def _publishes(recipe: Recipe) -> bool:
+    said = _options(recipe).publish_events_and_metrics
+    return recipe.observability.enabled if said is None else said
+
+
+def _args(ctx: WorkerContext) -> Map:
+    """The role's options, with those that observability adds."""
+    own = ctx.role.args
+    added = STATISTICS if ctx.job.recipe.observability.enabled else ()
+    return Map((*own.pairs, *((key, True) for key in added if key not in own)))
+
+
+def _yaml(args: Map) -> str:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(
-        yaml.dump(
-            thaw(role.args), Dumper=dumper, default_flow_style=False, sort_keys=True, allow_unicode=True
-        )
+        yaml.dump(thaw(args), Dumper=dumper, default_flow_style=False, sort_keys=True, allow_unicode=True)
     )
 
 

@@ -187,6 +187,22 @@ class Profiling:
 
 
 @frozen(kw_only=True)
+class Reporting:
+    """Who is told how the job goes: base URLs of status services."""
+
+    endpoints: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Observability:
+    """Traces of Dynamo's own. ``otel`` sends spans, to ``otel_endpoint`` or where Dynamo sends them by itself."""
+
+    enabled: bool = False
+    otel: bool = False
+    otel_endpoint: str | None = None
+
+
+@frozen(kw_only=True)
 class MountRequest:
     """A mount that the recipe or profile asks for, with where it was asked (``origin``) and its flags (``ro``)."""
 
@@ -256,6 +272,8 @@ class Recipe:
     health_check: HealthCheck = HealthCheck()
     infra: Infra = Infra()
     profiling: Profiling = Profiling()
+    reporting: Reporting = Reporting()
+    observability: Observability = Observability()
     environment: Pairs = ()
     mounts: tuple[MountRequest, ...] = ()
     srun_options: Pairs = ()

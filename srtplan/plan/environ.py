@@ -1,6 +1,6 @@
 """Environment of a step, later layers over earlier ones.
 
-Workers: what finds the infrastructure, the system port, the engine's own, the role's, the recipe's
+Workers: what finds the infrastructure, the system port, traces, the engine's own, the role's, the recipe's
 ``environment``, the GPUs.
 ``{node}`` and ``{node_id}`` in a value of the recipe become the step's host name and the index of its node among the
 worker nodes; any other brace stays as it is.
@@ -14,6 +14,7 @@ from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import Pairs
 from srtplan.ir.shell import Lit, Word, ip, node, word
 from srtplan.ir.topology import Nodes
+from srtplan.plan import observe
 from srtplan.plugin import Command, JobContext, WorkerContext
 
 QUIET_LOG = "info,dynamo_runtime::pipeline::network::ingress::push_handler=warn"
@@ -55,6 +56,7 @@ def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], command: Command) 
     return layered(
         base,
         discovery,
+        observe.worker(recipe.observability, ctx.role.mode),
         command.env,
         from_recipe(ctx.role.env, at=process.node, nodes=nodes),
         from_recipe(recipe.environment, at=process.node, nodes=nodes),

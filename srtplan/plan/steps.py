@@ -14,7 +14,7 @@ from srtplan.frontends import _nginx
 from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Stage, Step
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, Lit, Word, Words, ip, word, words
-from srtplan.plan import environ, profiling, results
+from srtplan.plan import environ, observe, profiling, results
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.mounts import input_mounts, job_mounts
 from srtplan.plan.names import worker_step
@@ -121,7 +121,8 @@ def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Made]:
     for index, (node, port) in enumerate(layout.frontends):
         command = frontend.command(FrontendContext(job=job, index=index, node=node, port=port))
         own = (*recipe.environment, *recipe.frontend.env)
-        env = environ.layered(command.env, environ.from_recipe(own, at=node, nodes=job.topology.nodes))
+        asked = environ.from_recipe(own, at=node, nodes=job.topology.nodes)
+        env = environ.layered(observe.frontend(job), command.env, asked)
         preamble = (*_preamble(recipe), *command.preamble)
         step = _step(
             job, evolve(command, preamble=preamble), name=f"{frontend.step_name}_{index}", kind="frontend",

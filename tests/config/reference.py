@@ -20,6 +20,7 @@ from srtplan.config.hooks import describe, key_of
 from srtplan.config.profile import ClusterFile
 from srtplan.config.scalars import show
 from srtplan.config.tree import Mapping
+from srtplan.config.watching import ObservabilitySection, ReportingSection, StatusSection
 from srtplan.ir.data import Map
 from srtplan.ir.recipe import Ports
 
@@ -59,6 +60,9 @@ V1: tuple[tuple[str, type], ...] = (
     ("profiling.prefill, decode, aggregated", v1.WindowSection),
     ("health_check", v1.HealthSection),
     ("infra", v1.InfraSection),
+    ("reporting", ReportingSection),
+    ("reporting.status", StatusSection),
+    ("observability", ObservabilitySection),
 )
 V2: tuple[tuple[str, type], ...] = (
     ("roles", v2.Roles2),

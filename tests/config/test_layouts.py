@@ -163,7 +163,7 @@ def test_a_finding_in_the_profile(folder: Folder) -> None:
 
 def test_warnings_do_not_prevent_a_job(folder: Folder) -> None:
     """A job carries its warnings, in source order."""
-    job = folder.job(SMALL + "identity: {}\nreporting: {}\n")
+    job = folder.job(SMALL + "enable_config_dump: true\noutput: {}\n")
     assert [(p.rule, p.severity, p.line) for p in job.warnings] == [
         ("SP132", "warning", 5),
         ("SP132", "warning", 6),
