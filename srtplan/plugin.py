@@ -20,7 +20,7 @@ from attrs import frozen
 
 from srtplan.diagnostics import Finding
 from srtplan.ir.plan import Container, EnvVar, Mount, PlanFile, ProbeType, Run, SrunOption
-from srtplan.ir.recipe import Mode, Recipe, Role
+from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import Word, Words
 from srtplan.ir.topology import Endpoint, Process, Topology
 
@@ -372,32 +372,3 @@ class EntryPointLike(Protocol):
         """The object it leads to."""
         ...
 
-
-__all__ = [
-    "Benchmark",
-    "BenchmarkCommand",
-    "BenchmarkContext",
-    "Command",
-    "Engine",
-    "Frontend",
-    "FrontendContext",
-    "Input",
-    "Interface",
-    "JobContext",
-    "Mode",
-    "Profile",
-    "ProfileRequest",
-    "Runtime",
-    "Service",
-    "ServiceContext",
-    "Shape",
-    "UnknownPluginError",
-    "WorkerContext",
-    "benchmark",
-    "engine",
-    "frontend",
-    "get",
-    "names",
-    "runtime",
-    "service",
-]
