@@ -94,6 +94,16 @@ def test_the_first_failure_is_the_cause(lab: Lab) -> None:
     assert job.status["cause"].startswith("decode_0 ")
 
 
+def test_a_client_that_notices_first_is_not_the_cause(lab: Lab) -> None:
+    """A benchmark fails because a worker dies, and its srun returns before that of the worker."""
+    dies = "touch $SRT_RUN_DIR/run/alive; sleep 3; rm $SRT_RUN_DIR/run/alive; sleep 1.5; exit 4"
+    watch = "sleep 1; while [[ -e $SRT_RUN_DIR/run/alive ]]; do sleep 0.05; done; exit 9"
+    made = plan(nats(), worker("decode_0", 1, sh(dies)), benchmark(run("b", "bash", "-c", watch)))
+    code, job = lab.run(made)
+    assert code == 74
+    assert job.status["cause"].startswith("decode_0 ")
+
+
 def test_an_optional_step_may_end(lab: Lab) -> None:
     """A step that is not critical ends with a warning only."""
     extra = evolve(worker("extra_0", 0, sh("exit 4")), critical=False)
