@@ -1,0 +1,78 @@
+"""The benchmark library in a bash of its own: a run directory, a table of planned runs, and calls of ``bench::run``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+SCRIPT = """
+set -Eeuo pipefail
+BUNDLE_DIR="$1" RUN_DIR="$2" LOG_DIR="$2/logs" STEP=benchmark
+source "${BUNDLE_DIR}/lib/setup.sh"
+step::say() { :; }
+source "${BUNDLE_DIR}/lib/bench.sh"
+"""
+GOOD = {"completed": 10, "duration": 2.0, "total_output_tokens": 320, "median_tpot_ms": 4.0}
+
+
+@frozen
+class Gate:
+    """``folder`` gets a bundle with the table, and a run."""
+
+    folder: Path
+    runs: tuple[str, ...] = field(default=("concurrency_2", "concurrency_4"))
+
+    @property
+    def run_dir(self) -> Path:
+        """RUN_DIR."""
+        return self.folder / "out dir" / "attempt_0"
+
+    def make(self) -> Gate:
+        """Write it."""
+        (self.folder / "bundle" / "files").mkdir(parents=True)
+        (self.folder / "bundle" / "lib").symlink_to(TEMPLATES / "lib")
+        for name in ("results", "logs", "run"):
+            (self.run_dir / name).mkdir(parents=True)
+        head = '"format":"srtplan.results/1","name":"it\'s","gpus":{"total":8}'
+        rows = [("gpus", "8", "4", "4", "0"), ("head", head)]
+        rows += [("run", n, "vllm", f"results/{n}.json", f'"concurrency":{n[12:]}') for n in self.runs]
+        table = "".join("\t".join(r) + "\n" for r in rows)
+        (self.folder / "bundle" / "files" / "benchmark.tsv").write_text(table)
+        return self
+
+    def result(self, name: str) -> Path:
+        """Where a run's report belongs."""
+        return self.run_dir / "results" / f"{name}.json"
+
+    def bash(self, script: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run lines of shell after the library."""
+        return subprocess.run(
+            ["bash", "-c", SCRIPT + script, "bash", self.folder / "bundle", self.run_dir],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"SLURM_JOB_ID": "7"} | env,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def call(self, name: str, command: str, client: str = "vllm") -> str:
+        """A line that runs a measured run by a command of bash, with $F being the report."""
+        file = self.result(name)
+        return f"F='{file}' bench::run {name} '{file}' '{client}' bash -c '{command}'\n"
+
+    def summary(self) -> dict[str, Any]:
+        """summary.json."""
+        found: dict[str, Any] = json.loads((self.run_dir / "results" / "summary.json").read_text())
+        return found
+
+
+def writes(report: object) -> str:
+    """A command that writes a report to $F."""
+    return f'export F; printf "%s" "$1" >"$F"\' _ \'{json.dumps(report)}'

@@ -1,0 +1,162 @@
+"""The result gate: success means results, and whatever there is stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gate import GOOD, Gate, writes
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """A run of two rungs that has not begun."""
+    return Gate(tmp_path).make()
+
+
+def test_a_whole_ladder_is_complete(gate: Gate) -> None:
+    """Every rung is there with its figures per GPU and user, in the planned order."""
+    done = gate.bash(gate.call("concurrency_2", writes(GOOD)) + gate.call("concurrency_4", writes(GOOD)))
+    assert done.returncode == 0, done.stderr
+    summary = gate.summary()
+    assert (summary["state"], summary["runs_ok"], summary["runs_planned"]) == ("complete", 2, 2)
+    first, second = summary["runs"]
+    assert (first["name"], first["concurrency"], second["concurrency"]) == ("concurrency_2", 2, 4)
+    assert (first["output_tokens_per_s"], first["output_tokens_per_s_per_gpu"]) == (160, 20)
+    assert (first["output_tokens_per_s_per_decode_gpu"], first["tokens_per_s_per_user"]) == (40, 250)
+    assert "320 output tokens" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "reason"),
+    [
+        ("true", 80, "left no result"),
+        ("exit 9", 9, "failed with 9"),
+        (writes({"completed": 3, "total_output_tokens": 0}), 80, "no output tokens"),
+        (writes({"completed": 3, "num_prompts": 9, "total_output_tokens": 5}), 80, "6 of 9 requests failed"),
+        (writes("text"), 80, "no output tokens"),
+    ],
+)
+def test_a_rung_without_a_result_ends_the_step(gate: Gate, command: str, code: int, reason: str) -> None:
+    """The step ends with the client's code or 80, says why, and the rungs before it are kept (W121, W122)."""
+    done = gate.bash(
+        gate.call("concurrency_2", writes(GOOD)) + gate.call("concurrency_4", command),
+        SRT_BENCH_MAX_FAILED_SHARE="0.05",
+    )
+    assert (done.returncode, reason in done.stderr) == (code, True), done.stderr
+    summary = gate.summary()
+    assert (summary["state"], summary["runs_ok"]) == ("partial", 1)
+    assert [r["status"] for r in summary["runs"]] == ["ok", "failed"]
+    assert reason in summary["runs"][1]["reason"]
+    assert (gate.run_dir / "run" / "benchmark.reason").read_text().startswith("concurrency_4: ")
+
+
+def test_a_report_of_an_earlier_run_is_not_taken(gate: Gate) -> None:
+    """A file that lay there before and was not written again is no result (W121)."""
+    gate.result("concurrency_2").write_text('{"completed": 1, "total_output_tokens": 9}')
+    done = gate.bash("sleep 0.05\n" + gate.call("concurrency_2", "true"))
+    assert (done.returncode, "an older one lies there" in done.stderr) == (80, True)
+
+
+def test_an_older_evaluation_in_tmp_is_not_taken(gate: Gate, tmp_path: Path) -> None:
+    """The evaluator's report of another run, in /tmp, is left where it is (W121)."""
+    old = tmp_path / "gsm8k_m.json"
+    old.write_text('{"score": 1.0}')
+    file = gate.result("concurrency_2")
+    done = gate.bash(
+        f"sleep 0.05\nbench::run concurrency_2 '{file}' sglang-eval bench::evaluate '{file}' '{tmp_path}/gsm8k_m' -- true\n"
+    )
+    assert (done.returncode, file.exists()) == (80, False)
+    fresh = f'bash -c \'echo "{{\\"score\\": 0.5, \\"chars\\": 9}}" >{tmp_path}/gsm8k_m.json\''
+    done = gate.bash(
+        f"sleep 0.05\nbench::run concurrency_2 '{file}' sglang-eval bench::evaluate '{file}' '{tmp_path}/gsm8k_m' -- {fresh}\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert gate.summary()["runs"][0]["score"] == 0.5
+
+
+def test_a_failed_run_is_tried_again(gate: Gate, tmp_path: Path) -> None:
+    """``benchmark.retries`` gives a run further chances, with the model still loaded."""
+    flaky = f"echo x >>{tmp_path}/tries; [[ $(wc -l <{tmp_path}/tries) -ge 3 ]] || exit 4; " + writes(GOOD)
+    done = gate.bash(gate.call("concurrency_2", flaky), SRT_BENCH_RETRIES="2")
+    assert done.returncode == 0, done.stderr
+    assert gate.summary()["runs"][0]["tries"] == 3
+    assert "failed with 4 (try 2 of 3)" in done.stderr
+
+
+def test_retries_come_to_an_end(gate: Gate) -> None:
+    """After the last try the run has failed, with how often it was tried."""
+    done = gate.bash(gate.call("concurrency_2", "exit 4"), SRT_BENCH_RETRIES="1")
+    assert (done.returncode, gate.summary()["runs"][0]["tries"]) == (4, 2)
+
+
+def test_a_warm_up_that_fails_ends_the_ladder(gate: Gate) -> None:
+    """A run without a result is no rung, but the ladder does not go on behind it."""
+    done = gate.bash(
+        'bench::run warmup_2 "" "" bash -c "exit 5"\n' + gate.call("concurrency_2", writes(GOOD))
+    )
+    assert done.returncode == 5
+    assert (gate.run_dir / "run" / "benchmark.reason").read_text() == "warmup_2: failed with 5\n"
+    assert not (gate.run_dir / "results" / "summary.json").exists()
+
+
+def test_what_never_ran_is_missing(gate: Gate) -> None:
+    """A rung that the job did not come to stands in the summary without figures."""
+    gate.bash(gate.call("concurrency_2", writes(GOOD)))
+    assert gate.summary()["runs"][1] == {
+        "name": "concurrency_4", "status": "missing", "reason": "", "client": "vllm",
+        "result": "results/concurrency_4.json", "concurrency": 4,
+    }  # fmt: skip
+
+
+def test_the_end_of_the_job_is_in_the_summary(gate: Gate) -> None:
+    """job.sh writes the summary once more, with class, code, cause and the traces that profilers left."""
+    traces = gate.run_dir / "logs" / "profiles" / "decode"
+    traces.mkdir(parents=True)
+    (traces / 'a "b".json.gz').write_text("x")
+    done = gate.bash("CLASS=time_limit CODE=78 CAUSE='the \"limit\"\nis near'\nresults::summarize\n")
+    assert done.returncode == 0, done.stderr
+    summary = gate.summary()
+    assert (summary["class"], summary["code"], summary["cause"]) == ("time_limit", 78, 'the "limit"\nis near')
+    assert summary["profiles"] == ['logs/profiles/decode/a "b".json.gz']
+    assert (summary["job_id"], summary["attempt"], summary["state"], summary["name"]) == (
+        "7",
+        "attempt_0",
+        "none",
+        "it's",
+    )
+
+
+def test_a_job_without_a_benchmark_has_no_summary(gate: Gate) -> None:
+    """Nothing was planned, nothing is written, nothing fails."""
+    (gate.folder / "bundle" / "files" / "benchmark.tsv").unlink()
+    assert gate.bash("results::summarize\n").returncode == 0
+    assert not (gate.run_dir / "results" / "summary.json").exists()
+
+
+def test_the_failing_command_is_reached_in_functions_too(gate: Gate) -> None:
+    """aiperf that fails before it writes a report is a failed run with its code (W127)."""
+    file = gate.result("concurrency_2")
+    done = gate.bash(
+        f"bench::run concurrency_2 '{file}' aiperf bench::aiperf '{file}' '{gate.folder}/a' -- bash -c 'exit 6'\n"
+    )
+    assert (done.returncode, gate.summary()["runs"][0]["exit_code"]) == (6, 6)
+
+
+def test_a_whole_trace_is_sent(gate: Gate) -> None:
+    """As many requests as the trace has lines; empty ones do not count."""
+    trace = gate.folder / "t.jsonl"
+    trace.write_text('{"input_length": 1}\n\n{"input_length": 2}\n{"input_length": 3}')
+    done = gate.bash(f"bench::aiperf_trace '{trace}' /dev/null '{gate.folder}/a' -- echo aiperf --x 1\n")
+    assert done.stdout.splitlines()[-1] == "aiperf --x 1 --request-count 3"
+
+
+@pytest.mark.parametrize(("sum_", "code"), [("good", 0), ("bad", 1)])
+def test_a_trace_is_what_its_checksum_says(gate: Gate, sum_: str, code: int) -> None:
+    """A file with another checksum ends the step before anything is measured."""
+    trace = gate.folder / "t.jsonl"
+    trace.write_text("{}\n")
+    done = gate.bash(
+        f"s=$(sha256sum '{trace}'); [[ {sum_} == good ]] || s=0000\nbench::verify '{trace}' \"${{s%% *}}\"\n"
+    )
+    assert done.returncode == code
