@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import corpus
@@ -53,6 +54,21 @@ def test_disaggregated_mocker_behind_nginx(cluster: Cluster, rig: Rig, leftovers
     assert {e.get("step") for e in ready} >= {"frontend_0", "frontend_1", "nginx"}, run.events
     (result,) = run.results().values()
     assert result["total_output_tokens"]["avg"] > 0
+
+
+def test_services_stop_gently_where_only_the_task_is_signalled(
+    raise_cluster: Callable[..., Cluster], rig: Rig
+) -> None:
+    """With proctrack/cgroup a signal reaches a step's first process only; NATS, etcd and the client end all the same."""
+    cluster = raise_cluster("--proctrack=auto", nodes=3)
+    folder = compile_bundle(
+        cluster, "cgroup", str(ROOT / "examples" / "mocker-disagg.yaml"), "frontend.nginx_container=nginx",
+        profile=profile_for(rig),
+    )  # fmt: skip
+    run = submit(cluster, folder, env=environment(rig))
+    run.job.wait(timeout=240)
+    assert (run.job.state, run.job.exit_code) == ("COMPLETED", 0), run.explain()
+    assert "it still ran" not in run.job.output, run.job.output
 
 
 def sglang_bundle(cluster: Cluster, rig: Rig, name: str, *sets: str) -> Path:
