@@ -99,6 +99,7 @@ find_bundle() {
 }
 
 # The bundle must be as compiled, and this script must be the bundle's: it may have waited in the queue for days.
+# What lies beside it, such as the outputs of a job that was submitted from here, does not matter.
 check_bundle() {
   local changed
   changed="$(list_changes)"
@@ -126,7 +127,7 @@ list_changes() {
   while IFS= read -r file; do
     known["${file:66}"]=1
   done <MANIFEST.sha256
-  for file in **; do
+  for file in {lib,steps,files}/**; do
     if [[ -L "${file}" || (! -d "${file}" && -z "${known[${file}]:-}") ]]; then
       printf '  %s: added\n' "${file}"
     fi

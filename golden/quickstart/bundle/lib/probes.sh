@@ -62,7 +62,7 @@ probes::_ask_all() {
 
 # Takes the answers that have arrived.
 probes::_hear() {
-  local n step
+  local n step started
   for n in "${!PROBE_PID[@]}"; do
     ! job::is_running "${PROBE_PID[n]}" || continue
     unset "PROBE_PID[n]"
@@ -70,7 +70,8 @@ probes::_hear() {
     { read -r "PROBE_SAYS[n]" <"${SCRATCH}/probe.${n}"; } 2>/dev/null
     if [[ "${PROBE_SAYS[n]}" == ready* ]]; then
       step="${PROBE_STEP[n]}"
-      STEP_READY["${step}"]=$((NOW - STEP_STARTED["${step}"]))
+      started="${STEP_STARTED[${step}]}"
+      STEP_READY["${step}"]=$((NOW - started))
       event::write step "step=${step}" state=ready
     fi
   done

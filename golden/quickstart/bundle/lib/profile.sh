@@ -17,6 +17,7 @@ profile::start() {
   shift 2
   local url
   for url in "$@"; do
+    # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
     if ! profile::_call "${kind}" start_profile "${body}" "${url}"; then
       printf 'profiling did not start at %s: %s\n' "${url}" "${REPLY}" >&2
       return 1
@@ -33,6 +34,7 @@ profile::stop() {
   shift
   local url
   for url in "$@"; do
+    # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
     if profile::_call "${kind}" stop_profile '{}' "${url}"; then
       printf 'profiling stopped at %s\n' "${url}"
     else
@@ -67,6 +69,7 @@ profile::await_traces() {
 profile::_abandon() {
   local item
   for item in ${PROFILED[@]+"${PROFILED[@]}"}; do
+    # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
     profile::_call "${item%% *}" stop_profile '{}' "${item#* }" || :
   done
 }

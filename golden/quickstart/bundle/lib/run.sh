@@ -36,28 +36,35 @@ run::remove_scratch() {
 
 # The run keeps its own copy: compiling again must not change what a running job starts later.
 run::copy_bundle() {
-  job::call 120 "${SCRATCH}/copy" cp -R -- "${BUNDLE_DIR}" "${RUN_DIR}/bundle" ||
-    job::end 72 preflight "cannot copy the bundle to ${RUN_DIR}"
+  local -r copy="${RUN_DIR}/bundle"
+  mkdir -- "${copy}" || job::end 72 preflight "cannot write in ${RUN_DIR}"
+  job::call 120 "${SCRATCH}/copy" cp -R -- "${BUNDLE_DIR}"/{lib,steps,files} "${copy}" ||
+    job::end 72 preflight "cannot copy the bundle to ${copy}"
   BUNDLE_HOME="${BUNDLE_DIR}"
   BUNDLE_DIR="${RUN_DIR}/bundle"
 }
 
-# Secrets are taken from the environment, else from the file that SRTPLAN_SECRETS names (NAME=value a line, mode 0600).
+# Secrets are taken from the environment, else from the file that SRTPLAN_SECRETS names.
 run::check_secrets() {
-  local name value mode
-  local -r file="${SRTPLAN_SECRETS:-}"
-  if [[ -n "${file}" ]]; then
-    mode="$(stat -L -c %a -- "${file}")" || job::end 72 preflight "cannot read SRTPLAN_SECRETS: ${file}"
-    [[ "${mode}" == [46]00 ]] || job::end 72 preflight "${file} holds secrets but has mode ${mode}: chmod 600 it"
-    while IFS='=' read -r name value; do
-      if [[ " ${SECRETS[*]} " == *" ${name} "* && -z "${!name:-}" ]]; then
-        export "${name}=${value}"
-      fi
-    done <"${file}"
-  fi
+  local name
+  [[ -z "${SRTPLAN_SECRETS:-}" ]] || run::_read_secrets "${SRTPLAN_SECRETS}"
   for name in "${SECRETS[@]}"; do
     [[ -n "${!name:-}" ]] || job::end 72 preflight "${name} is not set: export it, or write it into the file of SRTPLAN_SECRETS"
   done
+}
+
+# Reads NAME=value lines, as they stand: nothing is expanded. What the environment has already wins.
+run::_read_secrets() {
+  local -r file="$1"
+  local mode line name
+  mode="$(stat -L -c %a -- "${file}")" || job::end 72 preflight "cannot read the file of SRTPLAN_SECRETS: ${file}"
+  [[ "${mode}" == [46]00 ]] || job::end 72 preflight "${file} holds secrets but has mode ${mode}: chmod 600 it"
+  while IFS= read -r line || [[ -n "${line}" ]]; do
+    name="${line%%=*}"
+    if [[ " ${SECRETS[*]} " == *" ${name} "* && -z "${!name:-}" ]]; then
+      export "${name}=${line#*=}"
+    fi
+  done <"${file}"
 }
 
 # Writes the files that hold references into LOG_DIR.

@@ -23,9 +23,9 @@ nodes::preflight() {
 nodes::_list() {
   local list="${SLURM_JOB_NODELIST:-}" group name
   for ((group = 0; group < ${SLURM_HET_SIZE:-0}; group++)); do
-    local -n part="SLURM_JOB_NODELIST_HET_GROUP_${group}"
+    name="SLURM_JOB_NODELIST_HET_GROUP_${group}"
     ((group > 0)) || list=""
-    list+="${list:+,}${part}"
+    list+="${list:+,}${!name:-}"
   done
   [[ -n "${list}" ]] || job::end 72 preflight "SLURM_JOB_NODELIST is not set: run this with sbatch or inside salloc"
   scontrol show hostnames "${list}" >"${SCRATCH}/hostnames"
@@ -54,15 +54,27 @@ nodes::_report() {
     IP+=("${address}")
     first="${first:-${fault:+${node}: ${fault}}}"
   done
-  [[ -z "${first}" ]] || job::end 72 preflight "${first}"
+  [[ -z "${first}" ]] || nodes::_give_up "${first}"
+}
+
+# A node that did not answer may be lost, or the fan-out itself went wrong: srun knows.
+nodes::_give_up() {
+  local -r why="$1"
+  if [[ "${why}" == *"did not answer"* ]]; then
+    steps::show_log preflight
+    if steps::find_lost_node preflight; then
+      job::end 77 node "Slurm lost a node: ${REPLY}"
+    fi
+  fi
+  job::end 72 preflight "${why}"
 }
 
 # Reads what one node wrote into the caller's variables: address, says, fault (the first), notes (what else).
 nodes::_read() {
   local -r file="$1"
   local kind text
-  address="" says="did not answer" fault="" notes=()
-  [[ -e "${file}" ]] || fault="did not answer the preflight; see ${LOG_DIR}/preflight.out"
+  address="" says="" fault="" notes=()
+  [[ -e "${file}" ]] || fault="did not answer"
   while IFS=$'\t' read -r kind text; do
     case "${kind}" in
       address) address="${text}" ;;

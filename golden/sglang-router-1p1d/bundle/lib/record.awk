@@ -107,7 +107,7 @@ function read_evaluator(    p, key) {
   M["output_tokens_per_s"] = number("/output_throughput")
   for (p in KIND) {
     key = substr(p, 2)
-    if (p ~ /^\/[^\/]+$/ && key !~ /^(score|mean_score|latency|output_throughput)$/ && number(p) != "") SCORES[key] = number(p)
+    if (p ~ "^/[^/]+$" && key !~ /^(score|mean_score|latency|output_throughput)$/ && number(p) != "") SCORES[key] = number(p)
   }
   if (M["score"] == "") complain("the report has no score")
   else if (number("/chars") != "" && number("/chars") + 0 == 0) complain("the model answered nothing")
@@ -117,7 +117,7 @@ function read_evaluator(    p, key) {
 # lm-eval: every metric of every task; the score is the first metric of the first task, by name.
 function read_harness(    p, key, best) {
   for (p in KIND) {
-    if (p !~ /^\/results\/[^\/]+\/[^\/]+$/ || number(p) == "" || p ~ /_stderr,|\/alias$|\/sample_len$/) continue
+    if (p !~ "^/results/[^/]+/[^/]+$" || number(p) == "" || p ~ /_stderr,|\/alias$|\/sample_len$/) continue
     key = substr(p, 10)
     SCORES[key] = number(p)
     if (best == "" || key < best) best = key
@@ -130,7 +130,7 @@ function read_harness(    p, key, best) {
 # What follows from other figures.
 function derive(    rate) {
   if (M["failed"] == "" && requests != "" && M["completed"] != "" && requests + 0 >= M["completed"] + 0) {
-    M["failed"] = requests - M["completed"]
+    M["failed"] = figure(requests - M["completed"])
   }
   per_second("requests_per_s", "completed")
   per_second("input_tokens_per_s", "input_tokens")
@@ -152,8 +152,10 @@ function share(name, what, parts) {
   if (what != "" && parts != "" && parts + 0 > 0) M[name] = figure(what / parts)
 }
 
-function figure(value) {
-  return sprintf("%.10g", value)
+# A number as text; "" for one that is beyond all numbers.
+function figure(value,    text) {
+  text = sprintf("%.10g", value)
+  return text ~ /[0-9]/ ? text : ""
 }
 
 # Why the run is no result; "" if it is one.

@@ -75,19 +75,28 @@ step::_work() {
   fi
 }
 
-# Runs a function, then removes the directories of setup::scratch, and ends with the function's code. Slurm signals every
-# process of a step, so the work is told to stop whenever this shell is: it only has to wait.
+# Runs a function, then removes the directories of setup::scratch, and ends with the function's code. Slurm (with
+# proctrack/cgroup) signals only this shell, so it passes the signal on: to all of the work, a process group of its own.
 step::_clear_after() {
   local code=0 child
-  trap : TERM INT USR1 USR2
-  "$@" &
+  set -m
+  step::_work_to_the_end "$@" &
   child="$!"
+  set +m
+  # shellcheck disable=SC2064 # the child's number is known now, and later it is the same
+  trap "kill -TERM -- -${child} 2>/dev/null || true" TERM INT USR1 USR2
   while kill -0 "${child}" 2>/dev/null; do
     code=0
     wait "${child}" || code="$?"
   done
   rm -rf -- "${SCRATCH[@]}"
   exit "${code}"
+}
+
+# In a process of its own: a signal ends the command that runs, not this shell, which has to see it end.
+step::_work_to_the_end() {
+  trap : TERM INT USR1 USR2
+  "$@"
 }
 
 # The first task tells the step's id, by which the job can stop it gently.

@@ -36,6 +36,7 @@ job::begin() {
   trap ':' PIPE
   trap job::_exit EXIT
   export SLURM_EXPORT_ENV=ALL
+  unset SLURM_NTASKS_PER_NODE # of the job; a step has its own number of tasks
   steps::load
   run::make_directory
   run::copy_bundle

@@ -33,7 +33,7 @@ steps::start() {
     count=$((count + 1))
     ((count % PARALLEL_STARTS != 0)) || steps::settle 1
   done
-  log::info "${stage}: ${count} steps started"
+  ((count == 0)) || log::info "${stage}: started ${count} steps"
 }
 
 steps::_start_one() {
@@ -74,7 +74,7 @@ steps::_learn_ids() {
   for file in "${RUN_DIR}"/run/steps/*.id; do
     name="${file##*/}"
     name="${name%.id}"
-    if [[ -n "${STEP_PID[${name}]:-}" && -z "${STEP_ID[${name}]:-}" ]] && { read -r "STEP_ID[${name}]" <"${file}"; } 2>/dev/null; then
+    if steps::is_live "${name}" && [[ -z "${STEP_ID[${name}]:-}" ]] && { read -r "STEP_ID[${name}]" <"${file}"; } 2>/dev/null; then
       STARTING=$((STARTING - 1))
       event::write step "step=${name}" "state=running" "id=${STEP_ID[${name}]}"
     fi
