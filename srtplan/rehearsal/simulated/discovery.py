@@ -171,7 +171,7 @@ class Connection:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         place = webclient.split(url, port)[:2]
         loop = asyncio.get_running_loop()
-        end = loop.time() + CONNECT_S
+        end = loop.time() + float(self.program.environment.get("SRT_REHEARSAL_CONNECT", CONNECT_S))
         while True:
             try:
                 return await webclient.connect(self.program.naming, *place)

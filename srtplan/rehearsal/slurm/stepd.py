@@ -144,10 +144,7 @@ class _Supervisor:
         overdue = self.kill_at is not None and time.monotonic() >= self.kill_at
         if overdue or not processes.is_alive(self.keeper) or self.faults.is_due():
             processes.kill_below(os.getpid())
-            for pid, status in processes.reap():
-                task = self.running.pop(pid, None)
-                if task is not None:
-                    self._ended(task, status)
+            self._collect()
 
     def _tell(self, line: str) -> None:
         try:
