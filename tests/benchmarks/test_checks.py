@@ -1,0 +1,108 @@
+"""What is wrong with a benchmark is said before the queue, at its field."""
+
+from __future__ import annotations
+
+import pytest
+from bench_lab import LADDER, Lab
+
+TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "rule", "part"),
+    [
+        ("type: sa-bench, osl: 1, concurrencies: [1]", "SP701", "'isl'"),
+        ("type: sa-bench, isl: 1, osl: 1", "SP701", "'concurrencies'"),
+        ("type: sa-bench, dataset_name: custom, concurrencies: [1]", "SP701", "'dataset_path'"),
+        ("type: sglang-bench, isl: 1, osl: 1", "SP701", "'concurrencies'"),
+        ("type: trace-replay, concurrencies: [1]", "SP701", "'trace_file'"),
+        ("type: custom", "SP701", "'command'"),
+        ("type: sa-bench, isl: 0, osl: 1, concurrencies: [1]", "SP702", "isl must be at least 1"),
+        ("type: sa-bench, isl: 1, osl: 1, concurrencies: 4x0", "SP702", "positive numbers"),
+        ("type: sa-bench, isl: 1, osl: 1, concurrencies: []", "SP702", "positive numbers"),
+        (LADDER + ", req_rate: fast", "SP702", "req_rate"),
+        (LADDER + ", req_rate: -1", "SP702", "req_rate"),
+        (LADDER + ", random_range_ratio: 1.5", "SP702", "random_range_ratio"),
+        (LADDER + ", retries: -1", "SP702", "retries"),
+        (LADDER + ", max_failed_share: 5", "SP702", "share"),
+        ("type: gsm8k, num_examples: 0", "SP702", "num_examples"),
+        ("type: gsm8k, dataset_path: here.jsonl", "SP702", "absolute"),
+        ("type: gsm8k, client: lm-eval, dataset_path: /d.jsonl", "SP702", "lm-eval"),
+        ("type: gpqa, repeat: 0", "SP702", "repeat"),
+        ("type: longbenchv2, categories: ['a,b']", "SP702", "commas"),
+        ("type: lm-eval, tasks: ' , '", "SP702", "name a task"),
+        ("type: router, prefix_ratios: [0.1, 1]", "SP702", "prefix_ratios"),
+        ("type: router, prefix_ratios: often", "SP702", "prefix_ratios"),
+        ("type: mooncake-router, ttft_threshold_ms: 0", "SP702", "ttft_threshold_ms"),
+        ("type: mooncake-router, trace_sha256: 12", "SP112", "text"),
+        ("type: mooncake-router, trace_sha256: 'zz'", "SP702", "hexadecimal"),
+        ("type: mooncake-router, mooncake_workload: chat", "SP113", "conversation"),
+        ("type: custom, command: x, result: ../r.json", "SP702", "below the results"),
+        ("type: custom, command: x, result_format: vllm", "SP702", "needs 'result'"),
+        (TRACE + ", aiperf_args: {url: 'http://x'}", "SP502", "decided by the plan"),
+    ],
+)
+def test_a_fault_is_refused(lab: Lab, benchmark: str, rule: str, part: str) -> None:
+    """With its rule, and a message that names the field."""
+    found = lab.refused(benchmark)
+    assert [r for r, m in found if r == rule and part in m], found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gpqa",
+        "mmlu",
+        "longbenchv2",
+        "gsm8k, client: sglang",
+        "sglang-bench, isl: 1, osl: 1, concurrencies: [1]",
+    ],
+)
+def test_a_program_that_the_image_lacks_is_refused(lab: Lab, name: str) -> None:
+    """SGLang's programs are not in vLLM's image, unless the benchmark has an image of its own."""
+    assert ("SP705",) in {(rule,) for rule, _ in lab.refused(f"type: {name}", engine="vllm")}
+    assert lab.plan(f"type: {name}, container_image: /sglang.sqsh", engine="vllm")
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "rule"),
+    [
+        ("type: gpqa", "SP704"),
+        ("type: gsm8k", "SP704"),
+        ("type: lm-eval", "SP704"),
+        ("type: longbenchv2", "SP704"),
+        ("type: mooncake-router", "SP704"),
+        (TRACE + ", aiperf_package: aiperf", "SP706"),
+        (TRACE + ", aiperf_package: 'git+https://host/aiperf'", "SP706"),
+        ("type: sa-bench, isl: 1, osl: 1, concurrencies: 2x2", "SP707"),
+        (LADDER + ", custom_tokenizer: SomeTokenizer", "SP703"),
+    ],
+)
+def test_what_may_surprise_is_warned_of(lab: Lab, benchmark: str, rule: str) -> None:
+    """Downloads, packages without a version, a rung that stands twice."""
+    assert rule in lab.warned(benchmark)
+
+
+@pytest.mark.parametrize(
+    "benchmark",
+    [
+        "type: gsm8k, dataset_path: /d.jsonl",
+        "type: mooncake-router, trace_file: /t.jsonl",
+        "type: longbenchv2, dataset_path: /d.json",
+        TRACE + ", aiperf_package: aiperf==0.13.0",
+        TRACE + ", aiperf_package: /wheels/aiperf-0.13.0-py3-none-any.whl",
+        TRACE + ", aiperf_package: 'git+https://host/aiperf@0123456'",
+    ],
+)
+def test_what_is_given_is_not_warned_of(lab: Lab, benchmark: str) -> None:
+    """Local copies and pinned packages."""
+    assert lab.warned(benchmark) == []
+
+
+def test_a_rung_that_stands_twice_runs_once(lab: Lab) -> None:
+    """Its second result would replace the first."""
+    plan = lab.plan("type: sa-bench, isl: 1, osl: 1, concurrencies: 2x4x2")
+    assert [r.name for s in plan.steps if s.terminal for r in s.runs if r.result] == [
+        "concurrency_2",
+        "concurrency_4",
+    ]

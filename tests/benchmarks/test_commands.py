@@ -1,0 +1,234 @@
+"""What each benchmark runs: the plan's own URL, model and tokenizer, results inside the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from bench_lab import LADDER, Lab, argv, bench, env, value
+
+from srtplan import plugin
+from srtplan.ir.shell import notation
+
+URL = "http://${IP[0]}:8000"
+EVERY = {
+    "sa-bench": LADDER,
+    "sglang-bench": "type: sglang-bench, isl: 128, osl: 32, concurrencies: 2x4",
+    "gsm8k": "type: gsm8k",
+    "gpqa": "type: gpqa",
+    "mmlu": "type: mmlu",
+    "longbenchv2": "type: longbenchv2",
+    "lm-eval": "type: lm-eval",
+    "router": "type: router",
+    "mooncake-router": "type: mooncake-router",
+    "trace-replay": "type: trace-replay, trace_file: /data/t.jsonl, concurrencies: [2]",
+    "custom": "type: custom, command: 'echo $HOME'",
+}
+CLIENTS = ("sglang", "vllm", "trtllm", "aiperf")
+
+
+def commands(lab: Lab, benchmark: str, **kwargs: object) -> Iterator[list[str]]:
+    """The words of every run."""
+    return (argv(r) for r in bench(lab.plan(benchmark, **kwargs)).runs)
+
+
+def test_every_benchmark_is_tested_here() -> None:
+    """A new plugin must come with its command."""
+    assert set(EVERY) | {"manual"} == set(plugin.names("benchmark"))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_benchmark_asks_localhost(lab: Lab, name: str) -> None:
+    """The client may run on any node: it gets the address of the frontend's node (W126), and the router one, too (W124)."""
+    for words in commands(lab, EVERY[name]):
+        text = " ".join(words)
+        assert "localhost" not in text
+        assert "127.0.0.1" not in text
+        assert URL in text or name == "custom"
+
+
+@pytest.mark.parametrize("name", sorted(set(EVERY) - {"custom"}))
+def test_the_model_name_is_the_served_one(lab: Lab, name: str) -> None:
+    """No benchmark has a model name of its own (W120)."""
+    backend = (
+        ", sglang_config: {prefill: {served-model-name: org/name}, decode: {served-model-name: org/name}}"
+    )
+    for words in commands(lab, EVERY[name], backend=backend):
+        text = " ".join(words)
+        assert "org/name" in text
+        assert "DeepSeek" not in text
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_results_lie_below_the_run(lab: Lab, name: str) -> None:
+    """Every measured run leaves its report below RUN_DIR/results, each under a name of its own."""
+    step = bench(lab.plan(EVERY[name] + (", result: r.json" if name == "custom" else "")))
+    results = [notation(r.result) for r in step.runs if r.result]
+    assert results
+    assert all(r.startswith("${RUN_DIR}/results/") for r in results)
+    assert len(set(results)) == len(results)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_rung_is_a_warm_up_and_a_measured_run(lab: Lab, client: str) -> None:
+    """2 x C prompts at 250 per second without a result, then 10 x C at the asked rate with one."""
+    step = bench(lab.plan(f"{LADDER}, client: {client}, req_rate: 3"))
+    assert [r.name for r in step.runs] == ["warmup_2", "concurrency_2", "warmup_4", "concurrency_4"]
+    count = "--request-count" if client == "aiperf" else "--num-prompts"
+    warm, measured = argv(step.runs[2]), argv(step.runs[3])
+    assert (value(warm, count), value(measured, count)) == ("8", "40")
+    assert (value(warm, "--request-rate"), value(measured, "--request-rate")) == ("250", "3")
+    assert (step.runs[2].result, step.runs[3].client) == (None, client)
+
+
+@pytest.mark.parametrize("client", ["vllm", "trtllm"])
+def test_lengths_are_the_same_for_clients_that_draw_around_a_mean(lab: Lab, client: str) -> None:
+    """From ``0.8 * isl`` to ``isl``: a mean of 0.9, and a half-width of a ninth of it."""
+    words = next(commands(lab, f"type: sa-bench, isl: 1000, osl: 500, concurrencies: [1], client: {client}"))
+    mean, half = int(value(words, "--random-input-len")), float(value(words, "--random-range-ratio"))
+    assert (round(mean * (1 - half)), round(mean * (1 + half))) == (800, 1000)
+    assert value(words, "--random-output-len") == "450"
+
+
+def test_file_names_count_the_gpus_of_the_workers(lab: Lab) -> None:
+    """Aggregated workers that do not fill their node are counted, not the node (W123)."""
+    step = bench(lab.plan(LADDER, split=False))
+    assert notation(step.runs[1].result or step.runs[0].argv[0]).endswith("results_concurrency_2_gpus_4.json")
+    step = bench(lab.plan(LADDER))
+    assert notation(step.runs[1].result or step.runs[0].argv[0]).endswith("_2_gpus_16_ctx_8_gen_8.json")
+
+
+@pytest.mark.parametrize(("engine", "split", "client"), [("sglang", True, "sglang"), ("vllm", True, "vllm"),
+                                                          ("trtllm", True, "trtllm"), ("mocker", False, "aiperf")])  # fmt: skip
+def test_the_client_is_the_engines_own(lab: Lab, engine: str, split: bool, client: str) -> None:  # noqa: FBT001
+    """Its load generator is in its image."""
+    step = bench(
+        lab.plan(LADDER, engine=engine, split=split, model="hf:org/m" if engine == "mocker" else "/models/m")
+    )
+    assert {r.client for r in step.runs if r.result} == {client}
+
+
+def test_gsm8k_without_sglang_is_lm_evals(lab: Lab) -> None:
+    """Only SGLang's images have SGLang's evaluator."""
+    (words,) = commands(lab, "type: gsm8k, num_examples: 40, num_shots: 8", engine="vllm")
+    assert words[0] == "bench::lm_eval"
+    assert (value(words, "--tasks"), value(words, "--num_fewshot"), value(words, "--limit")) == (
+        "gsm8k",
+        "8",
+        "40",
+    )
+    assert value(words, "--model_args").startswith(
+        f"model=m,base_url={URL}/v1/chat/completions,num_concurrent=512"
+    )
+
+
+def test_evaluations_have_srtctls_defaults(lab: Lab) -> None:
+    """Examples, tokens, rounds and threads as in the table of the reference."""
+    defaults = {"mmlu": ("200", "2048", "8", "512"), "gpqa": ("198", "32768", "8", "128")}
+    for name, expected in defaults.items():
+        (words,) = commands(lab, f"type: {name}")
+        flags = ("--num-examples", "--max-tokens", "--repeat", "--num-threads")
+        assert tuple(value(words, f) for f in flags) == expected
+        assert words[2].endswith(f"/{name}_m")
+    (words,) = commands(lab, "type: longbenchv2, categories: [Code, Dialogue]")
+    assert (value(words, "--max-context-length"), value(words, "--categories")) == ("128000", "Code,Dialogue")
+    assert "--num-examples" not in words
+
+
+def test_prefix_ratios_divide_the_prompt(lab: Lab) -> None:
+    """A ratio of 0.25 of 400 tokens is a common prefix of 100 and 300 tokens of one's own; without one there is no flag."""
+    none, quarter = commands(lab, "type: router, isl: 400, prefix_ratios: '0 0.25'")
+    assert "--prefix-prompt-length" not in none
+    assert (value(quarter, "--isl"), value(quarter, "--prefix-prompt-length")) == ("300", "100")
+
+
+def test_mooncake_asks_both_thresholds(lab: Lab) -> None:
+    """A request is good if both latencies come in time."""
+    step = bench(lab.plan("type: mooncake-router, ttft_threshold_ms: 900, trace_file: /data/t.jsonl"))
+    words = argv(step.runs[1])
+    assert value(words, "--goodput") == "time_to_first_token:900 inter_token_latency:25"
+    assert (value(words, "--input-file"), "--fixed-schedule" in words) == ("/data/t.jsonl", True)
+
+
+def test_a_trace_that_is_not_given_is_fetched_into_the_run(lab: Lab) -> None:
+    """With its checksum, if that is given; never in silence."""
+    sha = "ab" * 32
+    planned = lab.planned(f"type: mooncake-router, mooncake_workload: toolagent, trace_sha256: {sha}")
+    calls = [[notation(w) for w in c] for c in bench(planned.plan).preamble]
+    (fetch,) = [c for c in calls if c[0] == "bench::fetch"]
+    assert fetch[1].endswith("/toolagent_trace.jsonl")
+    assert fetch[2:] == ["${RUN_DIR}/results/traces/toolagent_trace.jsonl", sha]
+    assert "SP704" in [p.rule for p in planned.report.problems]
+
+
+def test_aiperf_arguments_of_the_recipe_replace_ours(lab: Lab) -> None:
+    """A flag of ``aiperf_args`` stands once, with the recipe's value."""
+    (words,) = commands(
+        lab,
+        EVERY["trace-replay"]
+        + ", aiperf_args: {random-seed: 7, extra-inputs: 'temperature:0', slice_duration: 2}",
+    )
+    assert (words.count("--random-seed"), value(words, "--random-seed")) == (1, "7")
+    assert (words.count("--extra-inputs"), value(words, "--extra-inputs")) == (1, "temperature:0")
+    assert value(words, "--slice-duration") == "2"
+
+
+def test_a_custom_command_is_verbatim(lab: Lab) -> None:
+    """``bash -lc`` gets the text as it stands, and finds service, workers and the place of its results in variables."""
+    plan = lab.plan("type: custom, command: 'echo \"$X\" ${Y}', env: {X: a b}, container_image: /other.sqsh")
+    step = bench(plan)
+    assert argv(step.runs[0]) == ["bash", "-lc", 'echo "$X" $${Y}']
+    found = env(step)
+    assert (found["X"], found["SRT_FRONTEND_URL"], found["SRT_RESULTS_DIR"]) == (
+        "a b",
+        URL,
+        "${RUN_DIR}/results/",
+    )
+    assert found["SRT_DECODE_IPS"] == "${IP[1]},${IP[1]}"
+    assert found["SRT_PREFILL_ENDPOINTS"] == "http://${IP[0]}:30000"
+    assert step.container
+    assert step.container.image == "/other.sqsh"
+
+
+def test_what_a_client_reads_is_mounted_and_looked_for(lab: Lab) -> None:
+    """A trace outside of all mounts is mounted read-only; preflight looks for it on the client's node."""
+    plan = lab.plan(EVERY["trace-replay"])
+    mounts = [(notation(m.source), m.flags) for m in bench(plan).mounts if m.origin == "benchmark.trace_file"]
+    assert mounts == [("/data/t.jsonl", "ro")]
+    assert ("path", "/data/t.jsonl", (0,)) in [(c.kind, c.subject, c.nodes) for c in plan.preflight]
+
+
+def test_what_a_mount_brings_is_looked_for_on_the_host(lab: Lab) -> None:
+    """A path of the container is translated by the mount it lies below."""
+    plan = lab.plan(
+        "type: trace-replay, trace_file: /traces/t.jsonl, concurrencies: [1]",
+        more="extra_mount: ['/lustre/x:/traces']",
+    )
+    assert not [m for m in bench(plan).mounts if m.origin == "benchmark.trace_file"]
+    assert "/lustre/x/t.jsonl" in [c.subject for c in plan.preflight]
+
+
+def test_the_table_of_results_names_every_measured_run(lab: Lab) -> None:
+    """``benchmark.tsv`` has GPUs by role, the head of the summary, and a row per rung with its load, all of it JSON."""
+    plan = lab.plan(LADDER)
+    (file,) = [f for f in plan.files if f.path == "benchmark.tsv"]
+    gpus, head, *runs = [line.split("\t") for line in notation(file.content).splitlines()]
+    assert gpus == ["gpus", "16", "8", "8", "0"]
+    assert json.loads(f"{{{head[1]}}}")["gpus"] == {"total": 16, "prefill": 8, "decode": 8, "agg": 0}
+    assert [r[:3] for r in runs] == [["run", "concurrency_2", "sglang"], ["run", "concurrency_4", "sglang"]]
+    load = json.loads(f"{{{runs[1][4]}}}")
+    assert (load["concurrency"], load["requests"], load["isl"], load["request_rate"]) == (4, 40, 128, "inf")
+
+
+def test_manual_has_nothing_to_measure(lab: Lab) -> None:
+    """It serves until it is stopped."""
+    plan = lab.plan("type: manual")
+    assert not [s for s in plan.steps if s.terminal]
+    assert "benchmark.tsv" not in [f.path for f in plan.files]
+
+
+def test_retries_and_the_bound_reach_the_library(lab: Lab) -> None:
+    """As variables of the benchmark's step."""
+    found = env(bench(lab.plan(LADDER + ", retries: 2, max_failed_share: 0.25")))
+    assert (found["SRT_BENCH_RETRIES"], found["SRT_BENCH_MAX_FAILED_SHARE"]) == ("2", "0.25")

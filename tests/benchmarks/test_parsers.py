@@ -1,0 +1,100 @@
+"""Every flag that we give a client is one that this client has.
+
+``clients.json`` holds the options of the clients' own argument parsers, by program and version, taken from their ``--help``; the
+installed aiperf parses our words itself.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from bench_lab import LADDER, Lab, argv, bench
+from parts import find_rig
+
+KNOWN: dict[str, list[str]] = json.loads((Path(__file__).parent / "clients.json").read_text())
+SGLANG = "type: sa-bench, isl: 128, osl: 32, concurrencies: [2], client: "
+PROGRAMS = {
+    "sglang.bench_serving": (
+        f"{SGLANG}sglang",
+        f"{SGLANG}sglang, dataset_name: custom, dataset_path: /d.jsonl",
+        "type: sglang-bench, isl: 1, osl: 1, concurrencies: [1], use_chat_template: true",
+    ),
+    "vllm bench serve": (f"{SGLANG}vllm", f"{SGLANG}vllm, dataset_name: custom, dataset_path: /d.jsonl"),
+    "aiperf profile": (
+        f"{SGLANG}aiperf, req_rate: 4",
+        f"{SGLANG}aiperf, dataset_name: custom, dataset_path: /d.jsonl, reuse_http_connections: true",
+        "type: router, isl: 400",
+        "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]",
+        "type: mooncake-router, trace_file: /t.jsonl",
+    ),
+    "lm_eval": (
+        "type: lm-eval, num_fewshot: 2, limit: 3, max_tokens: 9, include_path: /tasks",
+        "type: lm-eval, tasks: [mmlu], use_chat_template: false",
+        "type: gsm8k, client: lm-eval, temperature: 0.5",
+    ),
+    "sglang.test.run_eval": (
+        "type: gsm8k, dataset_path: /d.jsonl, temperature: 0.5, top_k: 4",
+        "type: gpqa",
+        "type: mmlu",
+        "type: longbenchv2, num_examples: 3, categories: [Code], dataset_path: /d.csv",
+    ),
+}
+ABSENT = {("sglang.test.run_eval 0.5.7", "gsm8k"), ("sglang.test.run_eval 0.5.23", "gpqa"),
+          ("sglang.test.run_eval 0.5.23", "mmlu"), ("sglang.test.run_eval 0.5.23", "longbenchv2")}  # fmt: skip
+"""Versions that do not have an evaluation at all; docs/benchmarks.md says so."""
+
+
+def flags(words: list[str]) -> set[str]:
+    """The long options of a command, without their values."""
+    return {w.partition("=")[0] for w in words if w.startswith("--") and w != "--"}
+
+
+@pytest.mark.parametrize("client", KNOWN)
+def test_every_flag_is_one_of_the_clients(lab: Lab, client: str) -> None:
+    """A flag that a version does not know would end the run after an hour of loading."""
+    program, _, version = client.rpartition(" ")
+    tried = 0
+    for benchmark in PROGRAMS[program]:
+        if (f"{program} {version}", benchmark.split()[1].rstrip(",")) in ABSENT:
+            continue
+        for run in bench(lab.plan(benchmark)).runs:
+            assert flags(argv(run)) <= set(KNOWN[client]), benchmark
+            tried += 1
+    assert tried
+
+
+@pytest.mark.parts
+@pytest.mark.parametrize("benchmark", PROGRAMS["aiperf profile"])
+def test_aiperfs_own_parser_takes_our_words(lab: Lab, benchmark: str) -> None:
+    """Names, values and combinations, as far as parsing sees them."""
+    venv = find_rig()
+    if venv is None:
+        pytest.skip("no rig of real parts here; tests/rig/install makes it")
+    (lab.folder / "t.jsonl").write_text("{}\n")
+    code = "import json, sys; from aiperf.cli import app; app.parse_args(json.load(sys.stdin), exit_on_error=False)"
+    for run in bench(lab.plan(benchmark)).runs:
+        words = argv(run)
+        own = words[words.index("aiperf") + 1 :]
+        own = [
+            w.replace("/t.jsonl", str(lab.folder / "t.jsonl")).replace(
+                "/d.jsonl", str(lab.folder / "t.jsonl")
+            )
+            for w in own
+        ]
+        own = [w.replace("${IP[0]}", "127.0.0.1").replace("${RUN_DIR}", str(lab.folder)) for w in own]
+        done = subprocess.run(
+            [venv / "bin" / "python3", "-c", code],
+            input=json.dumps(own),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_ladder_is_the_default(lab: Lab) -> None:
+    """The parsers see what recipes run: the ladder of the other tests among it."""
+    assert flags(argv(bench(lab.plan(LADDER)).runs[0])) <= set(KNOWN["sglang.bench_serving 0.5.7"])
