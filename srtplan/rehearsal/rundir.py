@@ -40,7 +40,7 @@ MODULES = (
     "pip",
 )
 PROGRAMS = (
-    "nats-server", "etcd", "nginx", "aiperf", "vllm", "trtllm-serve", "trtllm-llmapi-launch", "numactl", "nsys",
+    "nats-server", "etcd", "nginx", "aiperf", "lm_eval", "vllm", "trtllm-serve", "trtllm-llmapi-launch", "numactl", "nsys",
     "nvidia-smi", "hostname", "getent", "pip", "pip3", "maturin", "huggingface-cli", "hf", "apt", "apt-get", "uv",
     "cargo", "rustup",
     "mooncake_master",

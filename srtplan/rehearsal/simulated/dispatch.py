@@ -34,10 +34,11 @@ SERVERS = {
     "vllm.benchmarks.serve": (BENCH, "bench_vllm"),
     "tensorrt_llm.serve.scripts.benchmark_serving": (BENCH, "bench_vllm"),
     "aiperf": ("srtplan.rehearsal.simulated.aiperf", "bench_aiperf"),
+    "lm_eval": ("srtplan.rehearsal.simulated.lm_eval", "evaluate"),
 }
 QUICK = {"etcd", "nats-server", "nginx", "mooncake_master", "dynamo.frontend", "sglang_router.launch_router"}
 """Programs that have no model to load."""
-CLIENTS = {name for name, (module, _) in SERVERS.items() if module == BENCH} | {"aiperf"}
+CLIENTS = {name for name, (module, _) in SERVERS.items() if module == BENCH} | {"aiperf", "lm_eval"}
 
 
 def main(name: str, state: str, words: list[str]) -> int:
