@@ -1,7 +1,8 @@
-"""Fixtures for tests of the shell library."""
+"""Fixtures for tests of the shell library. Jobs run on the stand-ins and, marked `cluster`, on a real Slurm."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -11,26 +12,45 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS / "bundle"), str(TESTS / "shell")]
+sys.path[:0] = [str(TESTS / "bundle"), str(TESTS / "cluster"), str(TESTS / "shell")]
 
-from shell_lab import Lab  # noqa: E402 (found by the line above)
+from shell_lab import Lab, StandIns  # noqa: E402 (found by the line above)
+from slurm_cluster import commands  # noqa: E402
+from slurm_cluster.client import Cluster  # noqa: E402
 
 from srtplan.rehearsal.cluster import StandInCluster  # noqa: E402
 
+KILL_WAIT_S = 5
+
 
 @pytest.fixture(scope="session")
-def stand_ins() -> Iterator[StandInCluster]:
+def stand_ins() -> Iterator[StandIns]:
     """Two stand-in nodes for all tests."""
     folder = Path(tempfile.mkdtemp(prefix="srtplan-shell-"))
-    with StandInCluster(folder / "cluster", 2, settings={"kill_wait": "5"}) as cluster:
-        yield cluster
+    (folder / "shared").mkdir()
+    with StandInCluster(folder / "cluster", 2, settings={"kill_wait": str(KILL_WAIT_S)}) as cluster:
+        yield StandIns(cluster, folder / "shared")
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def lab(stand_ins: StandInCluster, tmp_path: Path) -> Iterator[Lab]:
+@pytest.fixture(scope="session")
+def real() -> Iterator[Cluster]:
+    """Two nodes of a real Slurm, or the reason why there is none."""
+    if lacks := commands.missing():
+        reason = f"no Slurm here, this machine lacks: {', '.join(lacks)}"
+        if os.environ.get("CI"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    cluster = Cluster.up("--proctrack=linuxproc", f"--conf=KillWait={KILL_WAIT_S}", nodes=2)
+    yield cluster
+    cluster.down()
+
+
+@pytest.fixture(params=["stand-in", pytest.param("real", marks=pytest.mark.cluster)])
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A place to run jobs; what a test leaves running is cancelled."""
-    made = Lab(stand_ins, tmp_path)
-    yield made
-    for job in made.jobs:
-        stand_ins.run(["scancel", job.id])
+    cluster: Cluster = request.getfixturevalue("stand_ins" if request.param == "stand-in" else "real")
+    folder = Path(tempfile.mkdtemp(dir=cluster.shared))
+    yield Lab(cluster, folder)
+    cluster.end_jobs()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -6,8 +6,12 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from slurm_cluster.client import Cluster
+from slurm_cluster.client import Job as SlurmJob
 
 from srtplan.bundle.render import render
 from srtplan.bundle.write import write
@@ -48,32 +52,48 @@ def in_library(
     return bash(PRELUDE + script, *args, env=env)
 
 
-class Job:
-    """A bundle made from a hand-made plan, submitted to the stand-in cluster."""
+class StandIns(Cluster):
+    """The stand-ins of the rehearsal behind the interface of the real cluster."""
 
-    def __init__(self, cluster: StandInCluster, folder: Path, plan: Plan, env: dict[str, str]) -> None:
-        self.cluster = cluster
-        self.folder = folder
-        write(render(plan, {"plan.json": to_json(plan)}), folder / "bundle")
-        environment = {"SRTPLAN_OUTPUT": str(folder / "out"), **env}
-        done = cluster.run(
-            ["sbatch", "--parsable", f"--output={folder}/job.log", f"{folder}/bundle/job.sh"],
-            cwd=folder,
-            env=environment,
-        )
-        assert done.returncode == 0, done.stderr
-        self.id = done.stdout.strip()
+    def __init__(self, inner: StandInCluster, shared: Path) -> None:
+        self.inner = inner
+        self.nodes = [node.name for node in inner.state.nodes()]
+        self.shared = shared
+        self.jobs = []
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        node: str = "",
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60,
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as on the login host."""
+        assert not node, "the stand-ins have no shell on a node"
+        words = [str(word) for word in argv]
+        done = self.inner.run(words, cwd=cwd or self.shared, env=dict(env or {}), timeout=timeout)
+        assert not (check and done.returncode), f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+
+class Job:
+    """A bundle's job.sh, submitted."""
+
+    def __init__(self, slurm: SlurmJob, bundle: Path, output: Path, log: Path) -> None:
+        self.slurm, self.bundle, self.output, self._log = slurm, bundle, output, log
 
     @property
     def log(self) -> str:
         """What job.sh printed so far."""
-        path = self.folder / "job.log"
-        return path.read_text() if path.exists() else ""
+        return self._log.read_text() if self._log.exists() else ""
 
     @property
     def run_dir(self) -> Path:
         """The directory of the last attempt."""
-        return (self.folder / "out" / self.id / "latest").resolve()
+        return (self.output / str(self.slurm.id) / "latest").resolve()
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -101,39 +121,40 @@ class Job:
 
     def signal(self, name: str) -> None:
         """Send a signal to job.sh alone."""
-        done = self.cluster.run(["scancel", "--batch", f"--signal={name}", self.id])
-        assert done.returncode == 0, done.stderr
+        self.slurm.signal(name, "--batch")
 
     def wait(self, timeout: float = 60) -> int:
-        """Wait for the end and return the exit code of job.sh; nothing of the job may be left."""
-        job = self.cluster.state.job(self.id)
-        assert job is not None
-        end = time.monotonic() + timeout
-        while not job.is_over:
-            assert time.monotonic() < end, f"job {job.state} after {timeout} s:\n{self.log}"
-            time.sleep(0.05)
-        assert job.live_steps() == []
-        last = self.log.rstrip().rpartition("code=")[2]
-        return int(last)
+        """Wait for the end and return the exit code of job.sh; no step of the job may be left."""
+        self.slurm.wait(timeout)
+        assert self.slurm.steps == []
+        return self.slurm.exit_code
 
 
 class Lab:
-    """Makes jobs and cleans up after them."""
+    """Makes jobs on a cluster, each in a folder of its own."""
 
-    def __init__(self, cluster: StandInCluster, folder: Path) -> None:
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster = cluster
         self.folder = folder
-        self.jobs: list[Job] = []
+        self.count = 0
 
-    def submit(self, plan: Plan, **env: str) -> Job:
-        """Submit a plan; keywords are environment variables of the submission."""
-        folder = self.folder / f"job{len(self.jobs)}"
-        folder.mkdir()
-        job = Job(self.cluster, folder, plan, env)
-        self.jobs.append(job)
-        return job
+    def compile(self, plan: Plan) -> Path:
+        """Write the bundle of a plan."""
+        self.count += 1
+        bundle = self.folder / f"plan{self.count}" / "bundle"
+        write(render(plan, {"plan.json": to_json(plan)}), bundle)
+        return bundle
 
-    def run(self, plan: Plan, **env: str) -> tuple[int, Job]:
-        """Submit a plan and wait for its end."""
-        job = self.submit(plan, **env)
+    def submit(self, made: Plan | Path, *, cwd: Path | None = None, **env: str) -> Job:
+        """Submit a plan or a bundle; keywords are environment variables of the submission."""
+        bundle = made if isinstance(made, Path) else self.compile(made)
+        self.count += 1
+        log = self.folder / f"{self.count}.log"
+        output = Path(env.setdefault("SRTPLAN_OUTPUT", str(bundle.parent / "out")))
+        slurm = self.cluster.sbatch(bundle / "job.sh", f"--output={log}", cwd=cwd or self.folder, env=env)
+        return Job(slurm, bundle, output, log)
+
+    def run(self, made: Plan | Path, *, cwd: Path | None = None, **env: str) -> tuple[int, Job]:
+        """Submit a plan or a bundle and wait for its end."""
+        job = self.submit(made, cwd=cwd, **env)
         return job.wait(), job

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 
 import pytest
 from attrs import evolve
@@ -215,7 +214,7 @@ def test_scancel_is_a_cancellation(lab: Lab) -> None:
     """Where Slurm signals the steps and the job at once, the steps' ends are not taken for the reason."""
     job = lab.submit(serving())
     job.await_line("serving acme/tiny")
-    lab.cluster.run(["scancel", job.id])
+    job.slurm.cancel()
     assert job.wait() == 79
 
 
@@ -224,34 +223,21 @@ def test_the_stop_script_ends_a_job(lab: Lab) -> None:
     job = lab.submit(serving())
     job.await_line("serving acme/tiny")
     said = job.log.partition("end it with: ")[2].splitlines()[0].split()
-    assert lab.cluster.run(said).returncode == 0
+    lab.cluster.run(said)
     assert job.wait() == 79
-    assert lab.cluster.run([said[0], "no number"]).returncode == 2
+    assert lab.cluster.run([said[0], "no number"], check=False).returncode == 2
 
 
 def test_an_attempt_gets_a_directory_of_its_own(lab: Lab) -> None:
     """A job that is started again does not touch what its first attempt left."""
-    code, first = lab.run(plan(nats(), benchmark(run("b", "true"))))
-    old = first.run_dir
-    assert (code, old.name) == (0, "attempt_0")
-    script = (
-        f"export SRTPLAN_OUTPUT={first.folder}/out; cd {first.folder}; "
-        "mkdir -p out/$SLURM_JOB_ID/attempt_0; exec bash bundle/job.sh"
-    )
-    (first.folder / "again.sh").write_text(f"#!/bin/bash\n#SBATCH --nodes=2\n{script}\n")
-    done = lab.cluster.run(
-        ["sbatch", "--parsable", f"--output={first.folder}/again.log", f"{first.folder}/again.sh"]
-    )
-    number = done.stdout.strip()
-    job = lab.cluster.state.job(number)
-    assert job is not None
-    first.id, first_log = number, first.folder / "again.log"
-    end = time.monotonic() + 60
-    while not job.is_over and time.monotonic() < end:
-        time.sleep(0.1)
-    assert "end class=success" in first_log.read_text()
-    assert first.run_dir.name == "attempt_1"
-    assert (old / "logs" / "job.log").exists()
+    bundle = lab.compile(plan(nats(), benchmark(run("b", "true"))))
+    (bundle / "job.sh").rename(bundle / "real.sh")
+    before = f"mkdir -p {bundle.parent}/out/$SLURM_JOB_ID/attempt_0\nexport SRTPLAN_BUNDLE={bundle} SRTPLAN_ALLOW_EDITS=1"
+    (bundle / "job.sh").write_text(f"#!/bin/bash\n#SBATCH --nodes=2\n{before}\nexec bash {bundle}/real.sh\n")
+    code, job = lab.run(bundle)
+    assert code == 0
+    assert job.run_dir.name == "attempt_1"
+    assert list((job.run_dir.parent / "attempt_0").iterdir()) == []
 
 
 def test_a_log_directory_that_vanishes_does_not_stop_the_supervisor(lab: Lab) -> None:
@@ -338,22 +324,17 @@ def test_preflight_names_node_and_reason(lab: Lab) -> None:
 
 def test_the_job_runs_what_was_compiled_even_if_the_bundle_changes(lab: Lab) -> None:
     """A run keeps its own copy: compiling again does not change what a running job starts later."""
-    job = lab.submit(
-        plan(nats(), worker("w_0", 0, sh("sleep 2; sleep 1000")), benchmark(run("b", "sleep", "1")))
-    )
-    job.await_line("run directory")
+    made = plan(nats(), worker("w_0", 0, sh("sleep 2; sleep 1000")), benchmark(run("b", "sleep", "1")))
+    job = lab.submit(made)
     job.await_line("node1 ")
-    shutil.rmtree(job.folder / "bundle")
+    shutil.rmtree(job.bundle)
     assert job.wait() == 0
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "job.sh"])
 def test_a_tampered_bundle_is_refused(lab: Lab, change: str) -> None:
     """A file that was edited, added or removed after compiling ends the job with 71 before anything happens."""
-    made = plan(nats(), benchmark(run("b", "true")))
-    held = lab.submit(made)
-    held.wait()
-    bundle = held.folder / "bundle"
+    bundle = lab.compile(plan(nats(), benchmark(run("b", "true"))))
     names = {"edit": "steps/nats_0.sh", "add": "lib/more.sh", "remove": "plan.json", "job.sh": "job.sh"}
     path = bundle / names[change]
     if change == "remove":
@@ -361,47 +342,32 @@ def test_a_tampered_bundle_is_refused(lab: Lab, change: str) -> None:
     else:
         path.write_text((path.read_text() if path.exists() else "") + "# x\n")
     for allowed, want in (("", 71), ("1", 0)):
-        env = {
-            "SRTPLAN_OUTPUT": str(lab.folder / "o"),
-            "SRTPLAN_ALLOW_EDITS": allowed,
-            "SRTPLAN_BUNDLE": str(bundle),
-        }
-        done = lab.cluster.run(
-            ["sbatch", "--wait", f"--output={lab.folder}/log", str(bundle / "job.sh")], env=env
-        )
-        said = (lab.folder / "log").read_text()
-        assert done.returncode == want, said
-        assert names[change] in said or "not the job.sh" in said
+        code, job = lab.run(bundle, SRTPLAN_ALLOW_EDITS=allowed, SRTPLAN_BUNDLE=str(bundle))
+        assert code == want, job.log
+        assert names[change] in job.log or "not the job.sh" in job.log
 
 
 def test_a_job_may_be_submitted_from_inside_its_bundle(lab: Lab) -> None:
     """Logs and outputs that land beside job.sh are no edit of the bundle."""
-    job = lab.submit(plan(nats(), benchmark(run("b", "true"))))
-    job.wait()
-    bundle = job.folder / "bundle"
+    bundle = lab.compile(plan(nats(), benchmark(run("b", "true"))))
     for _ in range(2):
-        done = lab.cluster.run(["sbatch", "--wait", "--output=srtplan-%j.log", "job.sh"], cwd=bundle)
-        logs = sorted(bundle.glob("srtplan-*.log"))
-        assert done.returncode == 0, logs[-1].read_text()
+        (bundle / "srtplan-1.log").write_text("of another job")
+        code, job = lab.run(bundle, cwd=bundle, SRTPLAN_OUTPUT="outputs")
+        assert code == 0, job.log
     assert len(list((bundle / "outputs").iterdir())) == 2
 
 
 def test_a_node_that_does_not_answer_is_named(lab: Lab) -> None:
     """Where the fan-out itself fails its log is shown."""
-    job = lab.submit(plan(nats(), benchmark(run("b", "true"))))
-    job.wait()
-    broken = job.folder / "bundle" / "lib" / "preflight.sh"
+    bundle = lab.compile(plan(nats(), benchmark(run("b", "true"))))
+    broken = bundle / "lib" / "preflight.sh"
     broken.write_text(
         "[[ $SLURMD_NODENAME != node1 ]] || { echo odd trouble; exit 3; }\n" + broken.read_text()
     )
-    env = {"SRTPLAN_ALLOW_EDITS": "1", "SRTPLAN_OUTPUT": str(lab.folder / "o")}
-    log = lab.folder / "log"
-    done = lab.cluster.run(
-        ["sbatch", "--wait", f"--output={log}", str(job.folder / "bundle" / "job.sh")], env=env
-    )
-    assert done.returncode == 72
-    assert "ERROR preflight: node1: did not answer" in log.read_text()
-    assert "odd trouble" in log.read_text()
+    code, job = lab.run(bundle, SRTPLAN_ALLOW_EDITS="1")
+    assert code == 72
+    assert "ERROR preflight: node1: did not answer" in job.log
+    assert "odd trouble" in job.log
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
@@ -422,7 +388,7 @@ def test_a_secret_reaches_the_step_and_no_file(lab: Lab, mode: int) -> None:
     said = (job.run_dir / "logs" / "benchmark.out").read_text()
     assert digest in said
     assert "other: none" in said
-    texts = [p.read_text(errors="replace") for p in job.folder.rglob("*") if p.is_file()]
+    texts = [p.read_text(errors="replace") for p in job.bundle.parent.rglob("*") if p.is_file()]
     assert [t for t in texts if "abc==" in t] == []
 
 
