@@ -24,6 +24,7 @@ REFUSED = {
     "examples/example-override.yaml@tp64",
     "examples/example-override.yaml@tp_sweep_0",
     "examples/example-override.yaml@tp_sweep_1",
+    "examples/example-override.yaml@tp_sweep_2",
     "b200-fp8/8k1k.yaml@base",
     "b200-fp8/glm5.yaml@base",
     "gb200-fp8/8k1k/low-latency.yaml@base",

@@ -26,7 +26,7 @@ def test_modules_stay_readable() -> None:
 def test_no_file_compares_an_engine_by_name() -> None:
     """Only an engine's own module holds its name as text; everything else asks the plugin."""
     engines = {p.stem for p in (ROOT / "srtplan" / "engines").glob("[!_]*.py")}
-    stages = [p for folder in ("plan", "bundle", "config") for p in (ROOT / "srtplan" / folder).rglob("*.py")]
+    stages = [p for folder in ("plan", "bundle", "cli") for p in (ROOT / "srtplan" / folder).rglob("*.py")]
     found = [
         f"{p.name}: {line.strip()}"
         for p in stages

@@ -141,9 +141,9 @@ CHAIN = "a0: &a0 " + "[" * 50 + "]" * 50 + "\n" + "a1: &a1 " + "[" * 50 + "*a0" 
 )  # fmt: skip
 def test_hostile_texts_are_refused_quickly(text: str, rule: str) -> None:
     """No text below the size limit takes two seconds, and none ends in anything but a problem."""
-    start = time.perf_counter()
+    start = time.process_time()
     assert fault(text).startswith(rule)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,10 @@ def test_hostile_texts_are_refused_quickly(text: str, rule: str) -> None:
 def test_files_that_are_no_recipes(raw: bytes, rule: str, line: int, column: int, tmp_path: Path) -> None:
     """Binary, other encodings, 10 MB, empty: one problem with its place, in less than two seconds."""
     (tmp_path / "f.yaml").write_bytes(raw)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InputError) as caught:
         load("f.yaml", cwd=tmp_path, environ={})
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     (problem,) = caught.value.report
     assert (problem.rule, problem.line, problem.column) == (rule, line, column)
     assert problem.render().isprintable() or "\n" in problem.render()
