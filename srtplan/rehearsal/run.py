@@ -46,7 +46,7 @@ def rehearse(
     ``faults`` as in ``faults.py``. ``work`` is where the run's folders go (``work/<job id>/``), by default a
     temporary folder, which is removed after a success unless ``keep``; with ``keep`` the state of the stand-ins stays
     too. ``timeout`` is a time limit: after so many seconds job.sh gets the warning that its ``#SBATCH --signal``
-    asks for, and is cancelled when the time it asked for is over. ``settings`` are those of the stand-in cluster
+    asks for, and when the time it asked for is over, too, TERM. ``settings`` are those of the stand-in cluster
     (``kill_wait``, ``first_job``). Raises RehearsalError, or FaultError for a fault.
     """
     run = _Rehearsal(bundle.absolute(), faults, stdout or sys.stdout)
@@ -123,12 +123,12 @@ class _Rehearsal:
         return self._summary(job, output)
 
     def _limit(self, timeout: float | None) -> list[str]:
-        """Return the time limit that makes the warning before it come after ``timeout`` seconds."""
+        """Return the time limit that makes the warning before it, if there is one, come after ``timeout`` seconds."""
         if timeout is None:
             return []
         words = sbatch.directives((self.bundle / "job.sh").read_text(encoding="utf-8"))
         warning = next((word for word in words if word.startswith("--signal=")), "")
-        before = int(warning.rpartition("@")[2]) if "@" in warning else WARNING_S
+        before = int(warning.rpartition("@")[2]) if "@" in warning else WARNING_S if warning else 0
         return [f"--time=0:{max(1, round(timeout)) + before}"]
 
     @contextmanager

@@ -9,18 +9,19 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from srtplan.rehearsal import StandInCluster, network, processes
+from srtplan.rehearsal import StandInCluster, network
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "cluster"), str(TESTS / "rehearsal")]
 
-from slurm_cluster import commands  # noqa: E402 (found by the line above)
+from leftovers_here import Nothing  # noqa: E402 (found by the line above)
+from programs import Programs  # noqa: E402
+from slurm_cluster import commands  # noqa: E402
 from slurm_cluster.client import Cluster  # noqa: E402
 from stand_in import StandIn  # noqa: E402
 
@@ -78,34 +79,17 @@ def slurm(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-class Nothing:
-    """What must be true after a rehearsal: no process of it, no port in its addresses."""
-
-    def __init__(self) -> None:
-        self.before = self._stand_ins()
-
-    @staticmethod
-    def _stand_ins() -> set[int]:
-        return {pid for pid in processes.table() if b"rehearsal/start.py" in _command(pid)}
-
-    def is_left(self, timeout: float = 5.0) -> bool:
-        """Tell whether, after a moment, nothing has been added since the fixture was made."""
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            if not self._stand_ins() - self.before:
-                return True
-            time.sleep(0.05)
-        return False
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+@pytest.fixture
+def nothing(monkeypatch: pytest.MonkeyPatch) -> Nothing:
+    """Mark what the test starts, to see whether anything of it is left."""
+    made = Nothing()
+    monkeypatch.setenv(*made.mark.split("="))
+    return made
 
 
 @pytest.fixture
-def nothing(stand_in_cluster: StandIn) -> Nothing:  # noqa: ARG001 (its controller counts as there before)
-    """Look at the processes of rehearsals before the test."""
-    return Nothing()
+def programs(tmp_path: Path) -> Iterator[Programs]:
+    """Give nodes on which simulated programs can be started; they end with the test."""
+    made = Programs(tmp_path)
+    yield made
+    made.close()

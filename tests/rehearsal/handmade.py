@@ -15,6 +15,7 @@ JOB = r"""#!/bin/bash
 #SBATCH --job-name=handmade
 #SBATCH --nodes=@NODES@
 #SBATCH --gpus-per-node=8
+#SBATCH --signal=B:USR1@30
 set -uo pipefail
 record="$(scontrol show job -o "${SLURM_JOB_ID}")"
 record="${record#* Command=}"
@@ -166,7 +167,7 @@ def write_bundle(
     return folder
 
 
-def router_bundle(folder: Path, **options: int) -> Path:
+def router_bundle(folder: Path, grace: int = 30) -> Path:
     """A prefill and a decode server behind an SGLang router, and a ladder of one."""
     server = "python3 -m sglang.launch_server --model-path /model --served-model-name m --host 0.0.0.0 --port 30000"
     steps = [
@@ -185,10 +186,10 @@ def router_bundle(folder: Path, **options: int) -> Path:
         ),
     ]  # fmt: skip
     health = """curl -s "http://${IP[0]}:8000/workers" | grep -q '"prefill_count":1,"decode_count":1'"""
-    return write_bundle(folder, steps, nodes=2, health=health, **options)
+    return write_bundle(folder, steps, nodes=2, health=health, grace=grace)
 
 
-def dynamo_bundle(folder: Path, kind: str = "sglang", **options: int) -> Path:
+def dynamo_bundle(folder: Path, kind: str = "sglang", grace: int = 30) -> Path:
     """Infra, a two-node prefill worker and two decode workers on one node, two frontends behind nginx, aiperf."""
     env = {
         "ETCD_ENDPOINTS": "http://${NODE[0]}:2379", "NATS_SERVER": "nats://${NODE[0]}:4222", "DYN_REQUEST_PLANE": "nats",
@@ -217,7 +218,7 @@ def dynamo_bundle(folder: Path, kind: str = "sglang", **options: int) -> Path:
         f'[[ $(curl -s "http://${{IP[{n}]}}:8080/health" | {counts}) == 3 ]]' for n in (1, 2)
     )
     health += ' && curl -sf "http://${IP[0]}:8000/v1/models" | grep -q m'
-    bundle = write_bundle(folder, steps, nodes=3, health=health, ports=((0, 4222), (0, 2379)), **options)
+    bundle = write_bundle(folder, steps, nodes=3, health=health, ports=((0, 4222), (0, 2379)), grace=grace)
     (bundle / "nginx.conf").write_text(
         "worker_processes auto;\nhttp {\n  upstream frontends {\n    server node1:8080;\n    server node2:8080;\n  }\n"
         "  server {\n    listen 8000;\n    location / { proxy_pass http://frontends; }\n  }\n}\n"

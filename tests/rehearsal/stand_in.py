@@ -16,7 +16,7 @@ class StandIn(Cluster):
 
     def __init__(self, inner: StandInCluster, shared: Path) -> None:
         self.inner = inner
-        self.nodes = [node.name for node in inner.state.nodes()]
+        self.nodes = tuple(node.name for node in inner.state.nodes())
         self.shared = shared
         self.jobs = []
 
