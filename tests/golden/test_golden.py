@@ -80,7 +80,7 @@ def test_whole_bundle(case: str, tmp_path: Path) -> None:
     """The bundle is the reviewed one, file by file, with none more and none less."""
     bundle = pipeline.bundle(compiled(case).plan)
     pipeline.write(bundle, tmp_path / "b")
-    check_shell(bundle, tmp_path / "b")
+    check_shell(bundle, tmp_path / "b", launchers=2)
     folder = GOLDEN / case / "bundle"
     for f in bundle.files:
         compare(folder / f.path, f.content)
