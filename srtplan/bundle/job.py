@@ -36,6 +36,7 @@ def render_job(plan: Plan) -> str:
         stop_timeout_s=quote.number(plan.stop_timeout_s),
         secrets=Quoted(" ".join(quote.env_name(n).text for n in secrets)),
         run_time_files=Quoted(" ".join(_text(f.path).text for f in plan.files if f.run_time)),
+        report_to=Quoted(" ".join(_text(url).text for url in plan.reports)),
         steps_head=steps_head,
         steps=steps,
         probes_head=probes_head,

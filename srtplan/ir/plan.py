@@ -183,5 +183,6 @@ class Plan:
     url: Word
     output_base: str | None = None
     network_interface: str | None = None
+    reports: tuple[str, ...] = ()
     stop_timeout_s: int = 25
     extra: Map = EMPTY

@@ -128,6 +128,7 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         url=steps.public_url(job),
         output_base=recipe.site.output_dir,
         network_interface=recipe.site.network_interface,
+        reports=recipe.reporting.endpoints,
     )
 
 

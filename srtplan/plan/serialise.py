@@ -59,6 +59,7 @@ def to_data(plan: Plan) -> dict[str, object]:
         "preflight": [_check(c) for c in plan.preflight],
         "output_base": plan.output_base,
         "network_interface": plan.network_interface,
+        "reports": list(plan.reports),
         "stop_timeout_s": plan.stop_timeout_s,
         "extra": thaw(plan.extra),
     }

@@ -14,7 +14,7 @@ from srtplan.frontends import _nginx
 from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Stage, Step
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, Lit, Word, Words, ip, word, words
-from srtplan.plan import environ, observe, profiling, results
+from srtplan.plan import environ, observe, profiling, report, results
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.mounts import input_mounts, job_mounts
 from srtplan.plan.names import worker_step
@@ -47,7 +47,8 @@ def launches(job: JobContext, layout: FrontendLayout) -> Launches:
     made = [*_services(job), *map(_worker, _contexts(job)), *_frontends(job, layout)]
     bench, benchmark = _benchmark(job)
     made += bench
-    files = {f.path: f for f in (*(f for _, c in made for f in c.files), *results.files(job, benchmark))}
+    own = (*results.files(job, benchmark), *report.files(job.recipe))
+    files = {f.path: f for f in (*(f for _, c in made for f in c.files), *own)}
     if job.recipe.site.bash_preamble:
         files["preamble.sh"] = PlanFile(path="preamble.sh", content=Lit(job.recipe.site.bash_preamble))
     return Launches(

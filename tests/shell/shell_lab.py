@@ -24,7 +24,7 @@ TEMPLATES = TESTS.parent / "templates"
 PRELUDE = f"""
 set -uo pipefail
 BUNDLE_DIR={TEMPLATES}
-STEPS=() PROBES=() RUN_TIME_FILES=() SECRETS=() OUTPUT_BASE="" NODES=1 NETWORK_INTERFACE="" JOB_NAME=test MODEL_NAME=m
+STEPS=() PROBES=() RUN_TIME_FILES=() SECRETS=() REPORT_TO=() OUTPUT_BASE="" NODES=1 NETWORK_INTERFACE="" JOB_NAME=test MODEL_NAME=m
 TIME_LIMIT_S=0 WARNING_S=0 STOP_TIMEOUT_S=5 PARALLEL_STARTS=32
 source "${{BUNDLE_DIR}}/lib/job.sh"
 """
@@ -46,10 +46,10 @@ def bash(
 
 
 def in_library(
-    script: str, *args: str, env: dict[str, str] | None = None
+    script: str, *args: str, env: dict[str, str] | None = None, timeout: float = 60
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a script where the supervisor's library is loaded, without a job around it."""
-    return bash(PRELUDE + script, *args, env=env)
+    return bash(PRELUDE + script, *args, env=env, timeout=timeout)
 
 
 class StandIns(Cluster):
