@@ -25,6 +25,7 @@ readonly TIME_LIMIT_S=7200 WARNING_S=60 STOP_TIMEOUT_S=25
 readonly PARALLEL_STARTS="${SRTPLAN_PARALLEL_STARTS:-32}"
 readonly SECRETS=()
 readonly RUN_TIME_FILES=()
+readonly REPORT_TO=()
 
 # Steps in start order. Tiers stop from 0 up; a critical step may not end before the job does.
 readonly STEPS=(
@@ -74,17 +75,24 @@ check_shell() {
 }
 
 # sbatch runs a copy of this file from its spool, so its own folder says nothing: Slurm knows what was submitted.
+# `srtplan apply` submits from a folder that becomes <output base>/<job id>, and says so in SRTPLAN_BUNDLE (%j is the job id);
+# a site may not hand the environment on.
 find_bundle() {
-  local here record
+  local here record base
   here="$(dirname -- "${BASH_SOURCE[0]}")" && here="$(cd -- "${here}" && pwd)" || exit 70
   if [[ -n "${SRTPLAN_BUNDLE:-}" ]]; then
-    BUNDLE_DIR="$(cd -- "${SRTPLAN_BUNDLE}" && pwd)" || exit 70
+    BUNDLE_DIR="$(cd -- "${SRTPLAN_BUNDLE//%j/${SLURM_JOB_ID:-0}}" && pwd)" || exit 70
   elif [[ -f "${here}/plan.json" ]]; then
     BUNDLE_DIR="${here}"
   else
     record="$(scontrol show job -o "${SLURM_JOB_ID:-}")" || exit 70
     record="${record#* Command=}"
     BUNDLE_DIR="${record%%/job.sh *}"
+    base="${BUNDLE_DIR%/*/bundle}"
+    if [[ ! -d "${BUNDLE_DIR}" && -d "${base}/${SLURM_JOB_ID}/bundle" ]]; then
+      BUNDLE_DIR="${base}/${SLURM_JOB_ID}/bundle"
+      export SRTPLAN_OUTPUT="${SRTPLAN_OUTPUT:-${base}}"
+    fi
   fi
   if [[ ! -f "${BUNDLE_DIR}/MANIFEST.sha256" ]]; then
     printf 'srtplan: no bundle at %s; set SRTPLAN_BUNDLE to its folder\n' "${BUNDLE_DIR}" >&2

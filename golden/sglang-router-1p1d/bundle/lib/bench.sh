@@ -116,7 +116,10 @@ bench::need() {
     setup::pip --target "${folder}" "${package}"
     export PATH="${folder}/bin:${PATH}" PYTHONPATH="${folder}${PYTHONPATH:+:${PYTHONPATH}}"
   fi
-  type -P "${program}"
+  if ! type -P "${program}"; then
+    printf '%s is not in the image, and not there after installing %s\n' "${program}" "${package}" >&2
+    return 1
+  fi
 }
 
 # Fetches a file once, whole or not at all: bench::fetch URL FILE SHA256 (for the preamble; "" for no checksum).

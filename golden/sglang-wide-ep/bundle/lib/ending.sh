@@ -21,6 +21,7 @@ job::_exit() {
   job::_summary
   job::stage end
   event::write end "class=${CLASS}" "code:=${CODE}" "cause=${CAUSE}"
+  report::finish
   kill "${TICK_PID}" 2>/dev/null
   run::remove_scratch
   log::info "end class=${CLASS} code=${CODE}"

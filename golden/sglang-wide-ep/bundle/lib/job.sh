@@ -10,6 +10,7 @@ source "${BUNDLE_DIR}/lib/nodes.sh"
 source "${BUNDLE_DIR}/lib/steps.sh"
 source "${BUNDLE_DIR}/lib/probes.sh"
 source "${BUNDLE_DIR}/lib/results.sh"
+source "${BUNDLE_DIR}/lib/report.sh"
 source "${BUNDLE_DIR}/lib/ending.sh"
 
 JOB_ID="${SLURM_JOB_ID:-0}"
@@ -48,6 +49,7 @@ job::stage() {
   STAGE="$1"
   event::write stage "stage=${STAGE}"
   status::write
+  report::stage "${STAGE}"
 }
 
 # At most a second; less if a process of ours ends or a signal comes. Costs one process, the sleep.
