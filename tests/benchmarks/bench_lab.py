@@ -24,6 +24,7 @@ dynamo: {{install: false}}
 frontend: {{type: {frontend}, enable_multiple_frontends: false}}
 backend: {{type: {engine}{backend}}}
 benchmark: {{{benchmark}}}
+health_check: {{max_attempts: 60, interval_seconds: 1}}
 {more}
 """
 LADDER = "type: sa-bench, isl: 128, osl: 32, concurrencies: [2, 4]"

@@ -1,0 +1,148 @@
+"""Every benchmark from recipe to summary.json, in the rehearsal: compiled, run, its results judged and gathered."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+from bench_lab import LADDER, Lab
+
+from srtplan import pipeline
+from srtplan.rehearsal import rehearse
+from srtplan.results import load, timeline
+
+
+@frozen
+class Ended:
+    """A rehearsed job: its exit code, its run directory, what it said."""
+
+    code: int
+    run_dir: Path
+    said: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """summary.json."""
+        found: dict[str, Any] = json.loads((self.run_dir / "results" / "summary.json").read_text())
+        return found
+
+    @property
+    def log(self) -> str:
+        """The benchmark's log."""
+        return (self.run_dir / "logs" / "benchmark.out").read_text()
+
+
+def run(lab: Lab, benchmark: str, *, faults: tuple[str, ...] = (), **kwargs: object) -> Ended:
+    """Rehearse a recipe with this benchmark."""
+    kwargs = {"split": False} | kwargs
+    pipeline.write(pipeline.bundle(lab.plan(benchmark, **kwargs)), lab.folder / "bundle")
+    out = io.StringIO()
+    code = rehearse(lab.folder / "bundle", faults=faults, work=lab.folder / "out", stdout=out, timeout=100)
+    return Ended(code, next((lab.folder / "out").glob("*/attempt_0")), out.getvalue())
+
+
+def trace(lab: Lab) -> Path:
+    """A trace of five requests in Mooncake's format."""
+    path = lab.folder / "trace.jsonl"
+    rows = [
+        {"timestamp": 50 * n, "input_length": 40 + n, "output_length": 8, "hash_ids": [n]} for n in range(5)
+    ]
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return path
+
+
+CASES = {
+    "sa-bench with sglang": (LADDER, {}, ["concurrency_2", "concurrency_4"]),
+    "sa-bench with vllm": (LADDER, {"engine": "vllm"}, ["concurrency_2", "concurrency_4"]),
+    "sa-bench with trtllm": (LADDER, {"engine": "trtllm"}, ["concurrency_2", "concurrency_4"]),
+    "sa-bench with aiperf": (LADDER, {"engine": "mocker", "model": "hf:org/m"}, ["concurrency_2", "concurrency_4"]),
+    "sglang-bench": ("type: sglang-bench, isl: 64, osl: 8, concurrencies: [2]", {}, ["concurrency_2"]),
+    "gsm8k": ("type: gsm8k", {}, ["gsm8k"]),
+    "gsm8k with lm-eval": ("type: gsm8k", {"engine": "vllm"}, ["gsm8k"]),
+    "gpqa": ("type: gpqa", {}, ["gpqa"]),
+    "mmlu": ("type: mmlu", {}, ["mmlu"]),
+    "longbenchv2": ("type: longbenchv2", {}, ["longbench_v2"]),
+    "lm-eval": ("type: lm-eval, tasks: [gsm8k, ifeval]", {}, ["lm-eval"]),
+    "router": ("type: router, isl: 64, osl: 8, num_requests: 6, prefix_ratios: [0, 0.5]", {"frontend": "sglang"}, ["prefix_0", "prefix_0.5"]),
+    "custom": ("type: custom, result: r.txt, command: 'curl -sf $SRT_FRONTEND_URL/v1/models >$SRT_RESULTS_DIR/r.txt'", {}, ["custom"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_benchmark_runs_from_recipe_to_summary(lab: Lab, case: str) -> None:
+    """It ends with 0, every planned run counts, and its figures or scores are in the summary."""
+    benchmark, kwargs, names = CASES[case]
+    ended = run(lab, benchmark, **kwargs)
+    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    summary = ended.summary
+    assert (summary["state"], summary["class"], summary["code"]) == ("complete", "success", 0)
+    assert [r["name"] for r in summary["runs"]] == names
+    for record in summary["runs"]:
+        if record["evaluation"]:
+            assert record["score"] is not None
+        elif record["client"]:
+            assert (
+                min(
+                    record["output_tokens_per_s"],
+                    record["output_tokens_per_s_per_gpu"],
+                    record["ttft_ms_p50"],
+                )
+                > 0
+            )
+    (found,) = load.load([ended.run_dir.parent])
+    told = timeline.read(found.run_dir)
+    assert told is not None
+    assert {"benchmark", "stop"} <= {s.name for s in told.stages}
+
+
+@pytest.mark.parametrize("kind", ["type: trace-replay, concurrencies: [2]", "type: mooncake-router"])
+def test_a_trace_is_replayed_to_its_end(lab: Lab, kind: str) -> None:
+    """A local trace of five requests: five are completed."""
+    ended = run(lab, f"{kind}, trace_file: {trace(lab)}")
+    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    assert ended.summary["runs"][-1]["completed"] == 5
+
+
+def test_torch_profiles_lie_in_the_run(lab: Lab) -> None:
+    """Both modes are recorded, the traces are complete before the job ends, and the summary lists them."""
+    more = "profiling: {type: torch, prefill: {start_step: 1, stop_step: 5}, decode: {start_step: 1, stop_step: 5}}"
+    ended = run(lab, LADDER + ", num_warmup_mult: 0", split=True, more=more)
+    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    folders = {Path(p).parent.as_posix() for p in ended.summary["profiles"]}
+    assert folders == {"logs/profiles/prefill", "logs/profiles/decode"}
+    assert all((ended.run_dir / p).stat().st_size for p in ended.summary["profiles"])
+
+
+def test_nsys_reports_lie_in_the_run(lab: Lab) -> None:
+    """Behind SGLang's router the workers are called at their own HTTP ports."""
+    more = "profiling: {type: nsys, aggregated: {start_step: 1, stop_step: 5}}"
+    ended = run(lab, LADDER + ", num_warmup_mult: 0", frontend="sglang", more=more)
+    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    assert [p.rpartition(".")[2] for p in ended.summary["profiles"]] == ["nsys-rep", "nsys-rep"]
+
+
+def test_a_custom_benchmarks_own_code_is_the_jobs(lab: Lab) -> None:
+    """And the cause is in job.log, status and summary."""
+    ended = run(lab, "type: custom, command: exit 3")
+    assert ended.code == 3
+    assert "custom: failed with 3" in (ended.run_dir / "status.json").read_text()
+
+
+def test_a_result_that_is_missing_fails_the_job(lab: Lab) -> None:
+    """A command that succeeds without its result is no success: 80, ``no_result``."""
+    ended = run(lab, "type: custom, result: r.json, result_format: vllm, command: 'true'")
+    assert (ended.code, ended.summary["class"], ended.summary["state"]) == (80, "no_result", "none")
+    assert "left no result" in ended.summary["cause"]
+
+
+def test_a_worker_that_dies_is_the_cause(lab: Lab) -> None:
+    """Not the client that it takes down: the run that was interrupted has no result, what it wrote is kept."""
+    slow = "type: custom, result: r.txt, command: 'echo 1 >$SRT_RESULTS_DIR/r.txt; sleep 60'"
+    ended = run(lab, slow, faults=("agg_1:crash@12s",))
+    assert ended.code == 74, ended.said[-2000:]
+    assert (ended.summary["class"], ended.summary["state"]) == ("worker", "none")
+    assert (ended.run_dir / "results" / "r.txt").read_text() == "1\n"
