@@ -1,8 +1,8 @@
 """The controller of the stand-in cluster: starts jobs on free nodes, cancels them, ends with its caller.
 
-In: a state folder prepared by ``rundir.py``; lines on the FIFO ``control`` (``submit 7``, ``cancel 7``) and on
-standard input (``kill``); end of file there means that the caller is gone. Out: jobs, each below a keeper
-(``keeper.py``). It ends when standard input does, and nothing that it started outlives it.
+In: a state folder prepared by ``rundir.py``; lines on the FIFO ``control`` (``submit 7``, ``hold 7``, ``release 7``,
+``cancel 7``) and on standard input (``kill``); end of file there means that the caller is gone. Out: jobs, each
+below a keeper (``keeper.py``). It ends when standard input does, and nothing that it started outlives it.
 """
 
 import os
@@ -33,6 +33,7 @@ class _Controller:
     def __init__(self, state: State) -> None:
         self.state = state
         self.pending: list[Job] = []
+        self.held: set[int] = set()
         self.running: dict[int, Job] = {}
         self.used: dict[int, set[str]] = {}
 
@@ -65,14 +66,22 @@ class _Controller:
             job = self.state.job(number)
             if job is not None and verb == "submit":
                 self.pending.append(job)
+            elif job is not None and verb == "hold":
+                write(job.folder / "held", "")
+                self.held.add(job.number)
+            elif job is not None and verb == "release" and job.number in self.held:
+                self.held.discard(job.number)
+                (job.folder / "held").unlink()
+                self.pending.append(job)
             elif job is not None and verb == "cancel":
                 self._cancel(job)
 
     def _cancel(self, job: Job) -> None:
         """Cancel a job: one that waits is over at once, one that runs is its keeper's business."""
         waiting = [other for other in self.pending if other.number != job.number]
-        if len(waiting) < len(self.pending):
+        if len(waiting) < len(self.pending) or job.number in self.held:
             self.pending = waiting
+            self.held.discard(job.number)
             write(job.folder / "exit", "0:0")
             write(job.folder / "state", "CANCELLED")
         for pid, running in self.running.items():

@@ -80,7 +80,7 @@ def _submit(state: State, options: dict[str, str], path: str, script: str, args:
     }
     number = claim(state.folder / "jobs", files, int(state.setting("first_job", "1")))
     _name_files(state.folder / "jobs" / str(number), number)
-    if not state.tell(f"submit {number}"):
+    if not state.tell(f"{'hold' if 'hold' in options else 'submit'} {number}"):
         raise UsageError(
             "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
             1,

@@ -1,6 +1,7 @@
-"""Stand-in for scontrol: ``show hostnames [LIST]`` and ``show job [-o] ID``.
+"""Stand-in for scontrol: ``show hostnames [LIST]``, ``show job [-o] ID`` and ``release ID``.
 
-Out: the host names one a line, or the job's record on one line (``Command=`` has the path as submitted).
+Out: the host names one a line, or the job's record on one line (``Command=`` has the path as submitted); nothing for a
+release, also of a job that was not held.
 """
 
 import os
@@ -30,17 +31,23 @@ def main(state: str, argv: list[str]) -> int:
     if "version" in options:
         sys.stdout.write(f"{VERSION}\n")
         return 0
+    return _answer(state, words, is_one_line="oneliner" in options)
+
+
+def _answer(state: str, words: list[str], *, is_one_line: bool) -> int:
     match words:
         case ["show", "hostnames", *rest]:
             return _hostnames(rest[0] if rest else os.environ.get("SLURM_JOB_NODELIST", ""))
         case ["show", "job" | "jobid", *rest]:
-            return _jobs(State(folder_of(state)), rest, is_one_line="oneliner" in options)
+            return _jobs(State(folder_of(state)), rest, is_one_line=is_one_line)
+        case ["release", *numbers]:
+            return _release(State(folder_of(state)), numbers)
         case ["show", entity, *_]:
             complain(f"invalid entity:{entity} for keyword:show ")
             return 1
         case _:
             complain(
-                f"scontrol: the rehearsal answers only show hostnames and show job, not: {' '.join(words)}"
+                f"scontrol: the rehearsal answers only show hostnames, show job and release, not: {' '.join(words)}"
             )
             return 1
 
@@ -64,6 +71,18 @@ def _jobs(state: State, numbers: list[str], *, is_one_line: bool) -> int:
     return 0
 
 
+def _release(state: State, numbers: list[str]) -> int:
+    """Let held jobs start."""
+    for number in numbers:
+        job = state.job(number)
+        if job is None or job.is_over:
+            why = "Invalid job id specified" if job is None else "Job has already finished"
+            complain(f"{why} for job {number}\nslurm_suspend error: {why}")
+            return 1
+        state.tell(f"release {number}")
+    return 0
+
+
 def _describe(job: Job, separator: str) -> str:
     record = job.record
     hosts = hostlist.expand(record.get("nodes", ""))
@@ -74,7 +93,7 @@ def _describe(job: Job, separator: str) -> str:
         "UserId": f"{record['user']}({os.getuid()})",
         "Account": record.get("account", "(null)"),
         "JobState": job.state,
-        "Reason": "None" if hosts else "Resources",
+        "Reason": "None" if hosts else "JobHeldUser" if job.is_held else "Resources",
         "Requeue": record.get("requeue", "1"),
         "Restarts": "0",
         "BatchFlag": "1",

@@ -5,12 +5,12 @@
     STATE/hosts                 one node a line: name, address, address of its own loopback
     STATE/settings              kill_wait=30 ...
     STATE/absent/configs/...    what stands for mounts that this machine does not have, by their target
-    STATE/control               FIFO to the controller: "submit 7", "cancel 7"
+    STATE/control               FIFO to the controller: "submit 7", "hold 7", "release 7", "cancel 7"
     STATE/containers            namespaces, or paths where this machine allows none
     STATE/controller            identity of the controller process
     STATE/jobs/7/record         job_name=..., nodes=node[0-3], command=..., ...
     STATE/jobs/7/environ        environment of the job, NUL-separated
-    STATE/jobs/7/{state,exit,batch,keeper}
+    STATE/jobs/7/{state,exit,batch,keeper,held}
     STATE/jobs/7/steps/0/       record, stepd, done: one folder per step
 
 Every file is small and replaced by rename, so that a reader never sees half of one. The classes are plain ones: importing
@@ -113,6 +113,11 @@ class Job:
     def state(self) -> str:
         """Slurm's name of the state: PENDING, RUNNING, COMPLETING, COMPLETED, FAILED, CANCELLED, TIMEOUT."""
         return read(self.folder / "state")
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the job waits for a release."""
+        return (self.folder / "held").exists()
 
     @property
     def is_over(self) -> bool:
