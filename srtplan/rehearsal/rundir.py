@@ -75,7 +75,16 @@ def _write_stubs(folder: Path, state: Path) -> None:
         _stub(folder / "bin-node" / name, _unless_network(command, name, state, _FETCH))
     for name in ("python", "python3"):
         _stub(folder / "bin-node" / name, _python(command, state))
+    bash = shlex.quote(shutil.which("bash") or "/bin/bash")
+    _stub(folder / "bin-node" / "bash", f"{_LOGIN_SHELL}exec {bash} \"$@\"\n")
 
+
+_LOGIN_SHELL = """if [ "${1-}" = -lc ]; then
+  shift
+  set -- -c "$@"
+fi
+"""
+"""A login shell would set this machine's own PATH; in an image the programs are on it."""
 
 _GIT = """for word in "$@"; do
   case "${word}" in clone | fetch | pull | ls-remote | checkout | submodule) simulated "$@" ;; esac

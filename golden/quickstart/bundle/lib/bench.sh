@@ -30,9 +30,11 @@ bench::run() {
       bench::_record "${name}" "${result}" "${client}" "${tries}" "${began}"
     fi
     ((RUN_CODE != 0)) || return 0
+    [[ -z "${IS_STOPPED}" ]] || break
     printf 'run %s: %s (try %d of %d)\n' "${name}" "${RUN_REASON}" "${tries}" "${most}" >&2
   done
   printf '%s: %s\n' "${name}" "${RUN_REASON}" >"${RUN_DIR}/run/benchmark.reason"
+  profile::abandon
   exit "${RUN_CODE}"
 }
 
@@ -47,7 +49,10 @@ bench::_try() {
     : >"${result}.start"
   fi
   "$@" || RUN_CODE="$?"
-  if ((RUN_CODE != 0)); then
+  if [[ -n "${IS_STOPPED}" ]]; then # a client may take its end for a success
+    RUN_CODE=143
+    RUN_REASON="stopped"
+  elif ((RUN_CODE != 0)); then
     RUN_REASON="failed with ${RUN_CODE}"
   elif [[ -n "${result}" && ! -s "${result}" ]]; then
     bench::_no_result "left no result: ${result}"

@@ -47,6 +47,7 @@ stop::all() {
     stop::_kill
   fi
   stop::_verify
+  stop::_clear_nodes
 }
 
 # Whether the user lost patience, or Slurm did.
@@ -142,6 +143,20 @@ stop::_verify() {
     steps::settle 1
   done
   log::warn "Slurm still lists steps of this job:${left:- (squeue did not answer)}"
+}
+
+# A step that was killed could not remove its directories in /tmp: once more on every node, if there is time. In a job that
+# is cancelled Slurm starts no step: then they stay, named after the job and used by nobody.
+stop::_clear_nodes() {
+  local hosts
+  if [[ " ${STEP_EXIT[*]} " != *" 137 "* || "${CLASS}" == node ]] || stop::_is_forced; then
+    return 0
+  fi
+  # shellcheck disable=SC2153 # of nodes.sh
+  printf -v hosts '%s,' "${NODE[@]}"
+  # shellcheck disable=SC2016 # expanded on the nodes
+  job::call 5 "${SCRATCH}/clear" srun --overlap --input=none --nodes="${NODES}" --ntasks="${NODES}" --nodelist="${hosts%,}" \
+    --job-name=clear bash -c 'rm -rf -- "/tmp/srtplan-$1-"*' clear "${JOB_ID}"
 }
 
 # One line per step.

@@ -17,6 +17,7 @@ LAUNCH_ENV=() # NAME=value, for srun itself and the container runtime
 ENV=()        # NAME=value, set inside the step, where Slurm does not overwrite them
 ARGV=()       # the command, if the launcher has no function "runs"
 SCRATCH=()    # directories of setup::scratch, removed at the end
+IS_STOPPED="" # set once the step has been told to stop: nothing new begins then
 
 # Learns where it runs: step::begin STEP VERB [RUN_DIR].
 step::begin() {
@@ -56,6 +57,7 @@ step::_task() {
   step::_note_id
   export SRT_STEP="${STEP}" SRT_RUN_DIR="${RUN_DIR}"
   step::_export ${ENV[@]+"${ENV[@]}"}
+  trap step::_clear EXIT # in the preamble a signal ends this shell at once
   if declare -F preamble >/dev/null; then
     preamble
   fi
@@ -75,7 +77,12 @@ step::_work() {
   fi
 }
 
-# Runs a function, then removes the directories of setup::scratch, and ends with the function's code. Slurm (with
+# Removes the directories of setup::scratch.
+step::_clear() {
+  ((${#SCRATCH[@]} == 0)) || rm -rf -- "${SCRATCH[@]}"
+}
+
+# Runs a function, so that this shell is still there to clear afterwards, and ends with the function's code. Slurm (with
 # proctrack/cgroup) signals only this shell, so it passes the signal on: to all of the work, a process group of its own.
 step::_clear_after() {
   local code=0 child
@@ -89,13 +96,12 @@ step::_clear_after() {
     code=0
     wait "${child}" || code="$?"
   done
-  rm -rf -- "${SCRATCH[@]}"
   exit "${code}"
 }
 
 # In a process of its own: a signal ends the command that runs, not this shell, which has to see it end.
 step::_work_to_the_end() {
-  trap : TERM INT USR1 USR2
+  trap 'IS_STOPPED=1' TERM INT USR1 USR2
   "$@"
 }
 
@@ -115,7 +121,8 @@ step::_export() {
     case "${pair%%=*}" in
       BASH* | DIRSTACK | EPOCH* | EUID | FUNCNAME | GROUPS | HIST* | IFS | LINENO | OPT* | PIPESTATUS | POSIXLY_CORRECT | \
         PPID | PS4 | RANDOM | REPLY | SECONDS | SHELLOPTS | SRANDOM | UID | _ | \
-        ARGV | BUNDLE_DIR | ENV | IP | JOB_ID | LATE_ENV | LAUNCH_ENV | LOG_DIR | NODE | RUN_DIR | SCRATCH | SRUN | STEP | VERB)
+        ARGV | BUNDLE_DIR | ENV | IP | IS_STOPPED | JOB_ID | LATE_ENV | LAUNCH_ENV | LOG_DIR | NODE | RUN_DIR | SCRATCH | \
+        SRUN | STEP | VERB)
         LATE_ENV+=("${pair}")
         ;;
       *) export "${pair?}" ;;
