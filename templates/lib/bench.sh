@@ -34,6 +34,7 @@ bench::run() {
     printf 'run %s: %s (try %d of %d)\n' "${name}" "${RUN_REASON}" "${tries}" "${most}" >&2
   done
   printf '%s: %s\n' "${name}" "${RUN_REASON}" >"${RUN_DIR}/run/benchmark.reason"
+  profile::abandon
   exit "${RUN_CODE}"
 }
 

@@ -25,7 +25,6 @@ profile::start() {
     PROFILED+=("${kind} ${url}")
     printf 'profiling started at %s\n' "${url}"
   done
-  trap profile::_abandon EXIT
 }
 
 # Stops it: profile::stop KIND URL... A worker whose window has passed has stopped by itself and may say so.
@@ -66,7 +65,7 @@ profile::await_traces() {
 }
 
 # A run failed: workers must not go on recording.
-profile::_abandon() {
+profile::abandon() {
   local item
   for item in ${PROFILED[@]+"${PROFILED[@]}"}; do
     # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e

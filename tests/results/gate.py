@@ -13,10 +13,9 @@ from attrs import field, frozen
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 SCRIPT = """
 set -Eeuo pipefail
+source "$1/lib/step.sh"
 BUNDLE_DIR="$1" RUN_DIR="$2" LOG_DIR="$2/logs" STEP=benchmark
-source "${BUNDLE_DIR}/lib/setup.sh"
 step::say() { :; }
-source "${BUNDLE_DIR}/lib/bench.sh"
 """
 GOOD = {"completed": 10, "duration": 2.0, "total_output_tokens": 320, "median_tpot_ms": 4.0}
 

@@ -16,7 +16,25 @@ NUMBER = (
     | st.floats(0, 1e9, allow_subnormal=False)
     | st.sampled_from([float("nan"), float("inf"), None, "7", True])
 )
-KEYS = ["completed", "failed", "num_prompts", "duration", "total_input_tokens", "total_output_tokens", "request_throughput", "output_throughput", "total_token_throughput", "mean_ttft_ms", "median_ttft_ms", "p99_ttft_ms", "median_tpot_ms", "std_tpot_ms", "p95_itl_ms", "mean_e2el_ms", "p90_e2el_ms"]
+KEYS = [
+    "completed",
+    "failed",
+    "num_prompts",
+    "duration",
+    "total_input_tokens",
+    "total_output_tokens",
+    "request_throughput",
+    "output_throughput",
+    "total_token_throughput",
+    "mean_ttft_ms",
+    "median_ttft_ms",
+    "p99_ttft_ms",
+    "median_tpot_ms",
+    "std_tpot_ms",
+    "p95_itl_ms",
+    "mean_e2el_ms",
+    "p90_e2el_ms",
+]
 REPORTS = st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, NUMBER))
 
 

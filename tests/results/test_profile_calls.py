@@ -1,0 +1,115 @@
+"""profile.sh against a worker's HTTP interface: it starts, stops, notices refusals, and waits for traces."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+from gate import Gate
+
+
+@define
+class Worker:
+    """What was asked of it, and how it answers by path."""
+
+    url: str
+    asked: list[tuple[str, Any]] = field(factory=list)
+    answers: dict[str, tuple[int, str]] = field(factory=dict)
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """An HTTP server that answers 200 unless it is told otherwise."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.asked.append((self.path, json.loads(body)))
+            status, text = found.answers.get(self.path, (200, '{"status": "ok"}'))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found = Worker(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield found
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """A run directory."""
+    return Gate(tmp_path).make()
+
+
+def test_a_worker_with_its_own_server_is_called_there(gate: Gate, worker: Worker) -> None:
+    """The body goes to /start_profile as it stands."""
+    done = gate.bash(
+        f"profile::start http '{{\"start_step\": 3}}' {worker.url}\nprofile::stop http {worker.url}\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert worker.asked == [("/start_profile", {"start_step": 3}), ("/stop_profile", {})]
+
+
+def test_dynamos_later_path_is_found(gate: Gate, worker: Worker) -> None:
+    """A version that does not know /engine/start_profile is asked at /engine/control/start_profile."""
+    worker.answers["/engine/start_profile"] = (404, "no such route")
+    done = gate.bash(f"profile::start dynamo '{{}}' {worker.url}\n")
+    assert done.returncode == 0, done.stderr
+    assert [path for path, _ in worker.asked] == ["/engine/start_profile", "/engine/control/start_profile"]
+
+
+@pytest.mark.parametrize("answer", [(500, "boom"), (200, '{"status": "error", "message": "boom"}')])
+def test_a_refusal_is_a_failure_with_its_words(gate: Gate, worker: Worker, answer: tuple[int, str]) -> None:
+    """Also one that comes with status 200 (W125); a worker that does not answer at all likewise."""
+    worker.answers["/start_profile"] = answer
+    done = gate.bash(f"bench::run profile_start '' '' profile::start http '{{}}' {worker.url}\n")
+    assert (done.returncode, "boom" in done.stderr) == (1, True)
+    done = gate.bash("profile::start http '{}' http://127.0.0.1:9\n")
+    assert (done.returncode, "did not start" in done.stderr) == (1, True)
+
+
+def test_a_window_that_has_passed_is_no_failure(gate: Gate, worker: Worker) -> None:
+    """SGLang stops by itself after its steps, and then refuses to be stopped."""
+    worker.answers["/stop_profile"] = (500, "not in progress")
+    done = gate.bash(f"profile::start http '{{}}' {worker.url}\nprofile::stop http {worker.url}\n")
+    assert (done.returncode, "had ended" in done.stdout) == (0, True)
+
+
+def test_a_run_that_fails_stops_the_recording(gate: Gate, worker: Worker) -> None:
+    """Workers do not go on recording while the job stops."""
+    done = gate.bash(f"profile::start http '{{}}' {worker.url}\nbench::run x '' '' false\n")
+    assert done.returncode == 1
+    assert [path for path, _ in worker.asked] == ["/start_profile", "/stop_profile"]
+
+
+def test_traces_are_waited_for_until_they_are_quiet(gate: Gate) -> None:
+    """A trace that still grows is not complete."""
+    script = """
+    profiles="${RUN_DIR}/profiles"; mkdir "${profiles}"
+    (for i in 1 2 3; do sleep 1; printf x >>"${profiles}/t.json"; done) &
+    profile::await_traces "${profiles}"
+    wc -c <"${profiles}/t.json"
+    """
+    done = gate.bash(script, SRT_PROFILE_QUIET_S="2", SRT_PROFILE_WAIT_S="20")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].strip() == "3"
+
+
+def test_no_trace_is_a_failure(gate: Gate) -> None:
+    """A profile was asked for and there is none."""
+    done = gate.bash('profile::await_traces "${RUN_DIR}/profiles"\n', SRT_PROFILE_WAIT_S="1")
+    assert (done.returncode, "no complete trace" in done.stderr) == (1, True)
