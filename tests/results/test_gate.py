@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,23 @@ def test_a_trace_is_what_its_checksum_says(gate: Gate, sum_: str, code: int) -> 
         f"s=$(sha256sum '{trace}'); [[ {sum_} == good ]] || s=0000\nbench::verify '{trace}' \"${{s%% *}}\"\n"
     )
     assert done.returncode == code
+
+
+def test_a_large_report_is_read_by_its_figures(gate: Gate) -> None:
+    """A client that keeps every token's time leaves hundreds of megabytes; texts in it are not taken for figures."""
+    big = {
+        "generated_texts": ['say "completed": 99, "total_output_tokens": 1'],
+        "itls": [[0.25] * 1000] * 2000,
+    }
+    gate.folder.joinpath("big.json").write_text(json.dumps(GOOD | big))
+    done = gate.bash(gate.call("concurrency_2", f'cp {gate.folder}/big.json "$F"'))
+    assert done.returncode == 0, done.stderr
+    record = gate.summary()["runs"][0]
+    assert (record["completed"], record["output_tokens"], record["tokens_per_s_per_user"]) == (10, 320, 250)
+
+
+def test_half_of_a_large_report_is_no_result(gate: Gate) -> None:
+    """A file that was cut off is noticed, however large."""
+    gate.folder.joinpath("big.json").write_text(json.dumps(GOOD | {"itls": [[0.25] * 1000] * 1800})[:-9])
+    done = gate.bash(gate.call("concurrency_2", f'cp {gate.folder}/big.json "$F"'))
+    assert (done.returncode, "no JSON" in done.stderr) == (80, True)
