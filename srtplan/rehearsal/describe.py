@@ -56,27 +56,31 @@ def _node(plan: Plan, index: int, address: str) -> list[str]:
     lines = [f"  node{index:<3} {address:<12} {shown}"]
     for step in plan.get("steps", ()):
         if index in step.get("nodes", ()) and step.get("stage") in STAGES:
-            ports = ports_of(plan, step["name"], index)
+            ports = ports_of(plan, step, index)
             extra = f"  ports {', '.join(ports[:MAX_PORTS])}" if ports else ""
             lines.append(f"          {step['name']:<20}{extra}".rstrip())
     return lines
 
 
-def ports_of(plan: Plan, step: str, node: int) -> list[str]:
+def ports_of(plan: Plan, step: Mapping[str, Any], node: int) -> list[str]:
     """Return the ports that a step has on a node, as ``name PORT``: those of its processes, else those probed."""
     found = [
         f"{name} {port}"
         for process in plan.get("processes", ())
-        if process.get("node") == node and process.get("step") == step
+        if process.get("node") == node and _is_of(process, step)
         for name, port in process.get("ports", {}).items()
         if port
     ]
-    probed = [
-        f"{p['type']} {p['port']}"
-        for p in plan.get("probes", ())
-        if p.get("step") == step and p.get("node") == node and p.get("port")
-    ]
-    return list(dict.fromkeys(found or probed))
+    probed = [p for p in plan.get("probes", ()) if p.get("step") == step["name"] and p.get("node") == node]
+    return list(dict.fromkeys(found or [str(p["port"]) for p in probed if p.get("port")]))
+
+
+def _is_of(process: Mapping[str, Any], step: Mapping[str, Any]) -> bool:
+    """Tell whether a process belongs to a worker step; a step without a rank has all ranks of its endpoint."""
+    if step.get("mode") is None or step.get("endpoint") is None:
+        return False
+    same = process.get("mode") == step["mode"] and process.get("endpoint") == step["endpoint"]
+    return same and step.get("rank") in {None, process.get("rank")}
 
 
 def endpoint(plan: Plan, addresses: Sequence[str]) -> str:

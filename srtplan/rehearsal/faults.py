@@ -1,7 +1,7 @@
 """Faults that a rehearsal plays: ``STEP:KIND[=VALUE][@SECONDSs]``.
 
-In: text such as ``decode_1:crash@5s``, ``worker_*:slow=4``, ``etcd:oom@2s``. STEP is a step's name, or a pattern as
-in the shell. Seconds count from the start of the step. Out: a ``Fault``. Kinds:
+In: text such as ``decode_1:crash@5s``, ``worker_*:slow=4``, ``etcd:oom@2s``, ``node2:lost@5s``. STEP is a step's name,
+or a pattern as in the shell. Seconds count from the start of the step. Out: a ``Fault``. Kinds:
 
 =========  ===============================================================================
 crash      exit 1
@@ -12,6 +12,7 @@ slow=S     take S seconds to load
 unhealthy  become ready, then fail the health check (with a time: from then on, else 2 s after)
 badconfig  exit 2 before listening
 stubborn   ignore TERM
+lost       the node fails: STEP is a node's name, seconds count from the start of the job
 =========  ===============================================================================
 
 The simulated programs play the faults themselves. A step that runs none (a benchmark that is a shell script) is
@@ -26,7 +27,7 @@ from pathlib import Path
 
 VARIABLE = "SRT_REHEARSAL_FAULTS"
 ENDINGS = {"crash": 1, "exit0": 0, "oom": 128 + signal.SIGKILL}
-KINDS = (*ENDINGS, "hang", "slow", "unhealthy", "badconfig", "stubborn")
+KINDS = (*ENDINGS, "hang", "slow", "unhealthy", "badconfig", "stubborn", "lost")
 GRACE_S = 2.0
 """How long a step may take to start a simulated program, before its supervisor plays the fault instead."""
 

@@ -238,12 +238,14 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _check_faults(texts: Sequence[str], plan: dict[str, Any]) -> list[faults.Fault]:
     """Read the faults and see that each means a step. Raises FaultError."""
-    names = [step["name"] for step in plan.get("steps", ())]
+    steps = [step["name"] for step in plan.get("steps", ())]
+    nodes = [f"node{index}" for index in range(_node_count(plan))]
     found = []
     for text in texts:
         fault = faults.parse(text)
+        what, names = ("node", nodes) if fault.kind == "lost" else ("step", steps)
         if names and not any(faults.is_meant(fault, name) for name in names):
-            raise faults.FaultError(f"fault {text!r}: no step {fault.step!r}; there are {', '.join(names)}")
+            raise faults.FaultError(f"fault {text!r}: no {what} {fault.step!r}; there are {', '.join(names)}")
         found.append(fault)
     return found
 

@@ -76,7 +76,7 @@ def _write_stubs(folder: Path, state: Path) -> None:
     for name in ("python", "python3"):
         _stub(folder / "bin-node" / name, _python(command, state))
     bash = shlex.quote(shutil.which("bash") or "/bin/bash")
-    _stub(folder / "bin-node" / "bash", f"{_LOGIN_SHELL}exec {bash} \"$@\"\n")
+    _stub(folder / "bin-node" / "bash", f'{_LOGIN_SHELL}exec {bash} "$@"\n')
 
 
 _LOGIN_SHELL = """if [ "${1-}" = -lc ]; then

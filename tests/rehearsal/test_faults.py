@@ -18,6 +18,7 @@ from srtplan.rehearsal.faults import VARIABLE, for_step, parse
         "b:unhealthy",
         "c:badconfig",
         "d:stubborn",
+        "node1:lost@5s",
     ],
 )
 def test_a_fault_is_read_and_written(text: str) -> None:

@@ -99,8 +99,12 @@ def test_the_header_tells_what_will_run(tmp_path: Path) -> None:
     bundle = router_bundle(tmp_path / "bundle")
     plan = json.loads((bundle / "plan.json").read_text())
     plan["processes"] = [
-        {"node": 0, "step": "prefill_0", "gpus": [0, 1, 2, 5], "ports": {"http": 30000, "bootstrap": 31000}}
-    ]
+        {
+            "mode": "prefill", "endpoint": 0, "rank": 0, "node": 0, "gpus": [0, 1, 2, 5],
+            "ports": {"http": 30000, "bootstrap": 31000},
+        }
+    ]  # fmt: skip
+    plan["steps"][0] |= {"mode": "prefill", "endpoint": 0, "rank": None}
     plan["url"] = "http://${IP[0]}:8000"
     (bundle / "plan.json").write_text(json.dumps(plan))
     text = run(bundle, tmp_path / "work")[1]
@@ -306,6 +310,45 @@ def test_an_unhealthy_worker_leaves_the_health_of_the_frontend(tmp_path: Path) -
     )
     assert code == 78, text
     assert "health check failed: withdrawing 1 instances" in logs(tmp_path / "work", "decode_1")
+
+
+LOSE = """#!/bin/bash
+#SBATCH --nodes=2
+trap 'echo term' TERM
+srun --overlap --input=none --nodes=1 --ntasks=1 --nodelist=node1 --output=/dev/null sleep 60 & pid=$!
+while kill -0 "${pid}" 2>/dev/null; do wait "${pid}"; done
+wait "${pid}"; echo "srun $?"
+sleep 1 & wait $!; sleep 0.5
+echo "state $(squeue --noheader --jobs="${SLURM_JOB_ID}" --format='%T %r')"
+"""
+
+
+@pytest.mark.parametrize(
+    ("directive", "said"),
+    [
+        ("", ["srun 0", "term", "state COMPLETING NodeDown", "Slurm says NODE_FAIL"]),
+        ("#SBATCH --no-kill\n", ["srun 0", "state RUNNING NodeDown", "Slurm says COMPLETED"]),
+    ],
+)
+def test_a_node_can_be_lost(directive: str, said: list[str], tmp_path: Path, nothing: Nothing) -> None:
+    """As on Slurm: its srun names the node and ends with 0; the job ends with TERM, or with --no-kill goes on."""
+    bundle = write_bundle(tmp_path / "bundle", [], nodes=2)
+    (bundle / "job.sh").write_text(LOSE.replace("trap", f"{directive}trap", 1))
+    _, text = run(bundle, tmp_path / "work", faults=["node1:lost@1s"])
+    assert "srun: error: Node failure on node1\n" in text
+    for line in said:
+        assert line in text, text
+    assert ("term\n" in text) == (directive == "")
+    assert nothing.is_left()
+
+
+def test_a_lost_batch_host_ends_everything(tmp_path: Path, nothing: Nothing) -> None:
+    """Nothing of the job is left to tell; and a fault of a node that does not exist is refused."""
+    code, text = run(serving(tmp_path / "bundle"), tmp_path / "work", faults=["node0:lost@1s"])
+    assert (code, "Slurm says NODE_FAIL" in text) == (137, True)
+    assert nothing.is_left()
+    with pytest.raises(FaultError, match="no node 'node7'; there are node0"):
+        rehearse(tmp_path / "bundle", faults=["node7:lost"], stdout=io.StringIO())
 
 
 def test_mpi_ranks_are_one_worker(tmp_path: Path) -> None:

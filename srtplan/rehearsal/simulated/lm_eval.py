@@ -22,7 +22,12 @@ async def evaluate(program: Program, flags: Flags) -> int:
     run = await drive(program, Load(args["base_url"], model, 64, 16, count, count, is_streamed=False))
     if run.good:
         tasks = {
-            task: {"alias": task, "sample_len": count, "exact_match,none": 0.5, "exact_match_stderr,none": 0.25}
+            task: {
+                "alias": task,
+                "sample_len": count,
+                "exact_match,none": 0.5,
+                "exact_match_stderr,none": 0.25,
+            }
             for task in flags.text("tasks").split(",")
         }
         now = f"{datetime.now(tz=timezone.utc):%Y-%m-%dT%H-%M-%S.%f}"

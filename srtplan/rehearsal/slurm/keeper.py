@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from srtplan.rehearsal import processes
+from srtplan.rehearsal import faults, processes
 from srtplan.rehearsal.slurm import hostlist
 from srtplan.rehearsal.slurm.scancel import signal_step
 from srtplan.rehearsal.slurm.state import Job, State, read, write
 
 TICK_S = 0.1
+NOTICE_S = 0.5
+"""How long Slurm takes from a node's failure to the end of the job; on a real site it is minutes."""
 WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM})
 
 
@@ -31,6 +33,7 @@ class Keeper:
         self.status: int | None = None
         self.ending = ""
         self.kill_at: float | None = None
+        self.environment = self._environment()
         self.kill_wait = float(state.setting("kill_wait", "30"))
 
     def spawn(self) -> int:
@@ -77,19 +80,39 @@ class Keeper:
                 self.status = status
 
     def _timers(self) -> list[tuple[float, Callable[[], None]]]:
-        """Return when the time limit and the signal before it come, in order."""
-        limit = int(self.record["time_limit"])
-        if not limit:
-            return []
-        start = time.monotonic()
-        timers: list[tuple[float, Callable[[], None]]] = [(start + limit, lambda: self._cancel("TIMEOUT"))]
-        if self.record["signal"]:
+        """Return when the time limit, the signal before it, and the loss of nodes come, in order."""
+        start, limit = time.monotonic(), int(self.record["time_limit"])
+        timers: list[tuple[float, Callable[[], None]]] = []
+        if limit:
+            timers.append((start + limit, lambda: self._cancel("TIMEOUT")))
+        if limit and self.record["signal"]:
             where, _, rest = self.record["signal"].rpartition(":")
             name, _, before = rest.partition("@")
             timers.append(
                 (start + limit - int(before or 60), lambda: self._warn(name, is_batch="B" in where))
             )
+        lost = [
+            (f.at or 0.0, node)
+            for node in self.nodes
+            for f in faults.for_step(self.environment, node)
+            if f.kind == "lost"
+        ]
+        if lost:
+            at = start + min(at for at, _ in lost)
+            timers += [(at, lambda: self._lose([node for _, node in lost])), (at + NOTICE_S, self._end_lost)]
         return sorted(timers, key=lambda timer: timer[0])
+
+    def _lose(self, nodes: list[str]) -> None:
+        """Let nodes fail: their tasks die without a word, and the sruns of their steps hear of it."""
+        write(self.job.folder / "lost", "\n".join(nodes))
+        if self.nodes[0] in nodes:
+            self.ending = "NODE_FAIL"
+            processes.kill_below(os.getpid())
+
+    def _end_lost(self) -> None:
+        """End the job that has lost a node, unless it asked to go on."""
+        if not self.record["no_kill"]:
+            self._cancel("NODE_FAIL")
 
     def _warn(self, name: str, *, is_batch: bool) -> None:
         number = int(name) if name.isdigit() else int(signal.Signals[f"SIG{name.removeprefix('SIG')}"])
@@ -161,7 +184,7 @@ class Keeper:
         script = self.job.folder / "slurm_script"
         script.chmod(0o700)
         arguments = [word for word in read(self.job.folder / "arguments").split("\0") if word]
-        os.execve(script, [str(script), *arguments], self._environment())  # noqa: S606
+        os.execve(script, [str(script), *arguments], self.environment | {"SLURM_TASK_PID": str(os.getpid())})  # noqa: S606
 
     def _times(self) -> dict[str, str]:
         """Return when the job began and will end, as newer Slurm tells it."""
@@ -186,7 +209,7 @@ class Keeper:
             "SLURM_SUBMIT_DIR": self.record["submit_dir"], "SLURM_SUBMIT_HOST": "login",
             "SLURM_CLUSTER_NAME": "rehearsal", "SLURM_JOB_PARTITION": self.record["partition"],
             "SLURM_JOB_ACCOUNT": self.record["account"], "SLURM_JOB_UID": str(os.getuid()),
-            "SLURM_JOB_USER": self.record["user"], "SLURM_TASK_PID": str(os.getpid()),
+            "SLURM_JOB_USER": self.record["user"],
             **self._times(),
             "CURL_HOME": str(self.state.folder / "curl" / self.nodes[0]),
         }  # fmt: skip

@@ -105,6 +105,7 @@ def _record(options: dict[str, str], path: str) -> dict[str, str]:
     return {
         "job_name": options.get("job-name") or (os.path.basename(path) or "wrap"),  # noqa: PTH119
         "user": os.environ.get("USER", str(os.getuid())),
+        "no_kill": "1" if "no-kill" in options else "",
         "ntasks": options.get("ntasks", ""),
         "num_nodes": options.get("nodes", "1").partition("-")[0],
         "command": path or "(null)",

@@ -70,9 +70,10 @@ def _chosen(state: State, options: dict[str, str]) -> list[Job]:
 
 def _row(job: Job) -> dict[str, str]:
     record = job.record
+    reason = "NodeDown" if (job.folder / "lost").exists() else "None"
     return {
         "i": str(job.number), "j": record["job_name"], "T": job.state, "t": SHORT_STATES.get(job.state, job.state[:2]),
-        "N": record.get("nodes", ""), "D": record["num_nodes"], "r": "None", "P": record.get("partition", "main"),
+        "N": record.get("nodes", ""), "D": record["num_nodes"], "r": reason, "P": record.get("partition", "main"),
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from srtplan.rehearsal.slurm import tasks
 from srtplan.rehearsal.slurm.options import UsageError
 from srtplan.rehearsal.slurm.state import Job, Node, State, Step, claim, read, record_text, signal_step, write
 
-TICK_S = 0.5
+TICK_S = 0.2
 
 
 def folder_of(state: str) -> Path:
@@ -84,6 +84,7 @@ class _Supervisor:
         self.running: dict[int, tasks.Task] = {}
         self.worst = 0
         self.kill_at: float | None = None
+        self.lost: list[str] = []
         self.keeper = read(request.job.folder / "keeper")
         self.faults = faults.Pending(request.environment, request.name, step.folder)
 
@@ -119,6 +120,8 @@ class _Supervisor:
                 self._ended(task, status)
 
     def _ended(self, task: tasks.Task, status: int) -> None:
+        if task.node.name in self.lost:
+            return  # nobody is left there to tell
         code = processes.exit_code(status)
         forced = self.faults.code()
         if forced is not None:
@@ -141,10 +144,22 @@ class _Supervisor:
 
     def _tick(self) -> None:
         """Kill what outstays --kill-on-bad-exit, a step whose job has vanished, and what a fault demands."""
+        self._notice_lost_nodes()
         overdue = self.kill_at is not None and time.monotonic() >= self.kill_at
         if overdue or not processes.is_alive(self.keeper) or self.faults.is_due():
             processes.kill_below(os.getpid())
             self._collect()
+
+    def _notice_lost_nodes(self) -> None:
+        """Let the tasks of a node that has failed vanish; srun says so, and its code does not."""
+        lost = read(self.request.job.folder / "lost").split()
+        for name in (
+            node.name for node in self.request.nodes if node.name in lost and node.name not in self.lost
+        ):
+            self.lost.append(name)
+            self._tell(f"error: Node failure on {name}")
+            pids = {pid for pid, task in self.running.items() if task.node.name == name}
+            processes.send(pids | processes.descendants(*pids), signal.SIGKILL)
 
     def _tell(self, line: str) -> None:
         try:
