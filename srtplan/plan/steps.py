@@ -52,11 +52,24 @@ def launches(job: JobContext, layout: FrontendLayout) -> Launches:
     if job.recipe.site.bash_preamble:
         files["preamble.sh"] = PlanFile(path="preamble.sh", content=Lit(job.recipe.site.bash_preamble))
     return Launches(
-        steps=tuple(s for s, _ in made),
+        steps=_edges([s for s, _ in made]),
         files=tuple(files[p] for p in sorted(files)),
         listening=tuple((s.nodes[0], port, s.name) for s, c in made for port in c.listens),
         benchmark=benchmark,
     )
+
+
+def _edges(steps: list[Step]) -> tuple[Step, ...]:
+    """What each step waits for: workers and frontends for the services, the benchmark for the frontends."""
+    services = tuple(s.name for s in steps if s.stage == "infra")
+    frontends = tuple(s.name for s in steps if s.stage == "frontend")
+    before: dict[str, tuple[str, ...]] = {
+        "infra": (),
+        "worker": services,
+        "frontend": services,
+        "benchmark": frontends,
+    }
+    return tuple(evolve(s, after=before[s.stage]) if before[s.stage] else s for s in steps)
 
 
 Made = tuple[Step, Command]
