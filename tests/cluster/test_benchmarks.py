@@ -1,0 +1,58 @@
+"""Benchmarks of aiperf's own on a real Slurm: the real aiperf sends a real trace file to Dynamo's mocker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bundles import ROOT, compile_bundle, environment, profile_for, submit
+from parts import Rig
+from slurm_cluster.client import Cluster
+
+from srtplan.results import load, table
+
+pytestmark = [pytest.mark.cluster, pytest.mark.parts, pytest.mark.xdist_group("cluster")]
+
+BLOCK = 512
+REQUESTS = 14
+
+
+def trace(folder: Path) -> Path:
+    """A trace as Mooncake's are: blocks of 512 tokens with their hashes, the first one shared by all requests."""
+    rows = [
+        {"timestamp": 100 * n, "input_length": BLOCK + 20 + n, "output_length": 12, "hash_ids": [0, n + 1]}
+        for n in range(REQUESTS)
+    ]
+    path = folder / "trace.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def recipe(folder: Path, benchmark: str) -> Path:
+    """The quickstart with another benchmark."""
+    head, _, _ = (ROOT / "examples" / "quickstart.yaml").read_text().partition("\nbenchmark:")
+    path = folder / "recipe.yaml"
+    path.write_text(f"{head}\nbenchmark: {{{benchmark}}}\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["trace-replay, concurrencies: [3]", "mooncake-router, ttft_threshold_ms: 60000"]
+)
+def test_a_trace_is_sent_whole(cluster: Cluster, rig: Rig, kind: str) -> None:
+    """As many requests are completed as the trace has lines, with as many tokens as it asks for, and the table shows them."""
+    name = kind.partition(",")[0]
+    parts = cluster.shared / f"{name}-parts"
+    parts.mkdir()
+    benchmark = f"type: {kind}, trace_file: {trace(parts)}"
+    folder = compile_bundle(cluster, name, str(recipe(parts, benchmark)), profile=profile_for(rig))
+    run = submit(cluster, folder, env=environment(rig))
+    run.job.wait(timeout=300)
+    assert (run.job.state, run.job.exit_code) == ("COMPLETED", 0), run.explain()
+    (summary,) = load.load([run.directory])
+    (record,) = summary.records
+    assert (summary.text("state"), summary.text("class")) == ("complete", "success")
+    assert (record.number("completed"), record.number("failed")) == (REQUESTS, 0)
+    assert record.number("output_tokens") == 12 * REQUESTS
+    assert str(REQUESTS) in table.render([summary])
