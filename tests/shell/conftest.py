@@ -46,10 +46,19 @@ def real() -> Iterator[Cluster]:
     cluster.down()
 
 
+@pytest.fixture
+def stand_in_lab(stand_ins: StandIns) -> Iterator[Lab]:
+    """A place to run jobs on the stand-ins only, for tests that need this machine's own addresses."""
+    yield from _lab(stand_ins)
+
+
 @pytest.fixture(params=["stand-in", pytest.param("real", marks=pytest.mark.cluster)])
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A place to run jobs; what a test leaves running is cancelled."""
-    cluster: Cluster = request.getfixturevalue("stand_ins" if request.param == "stand-in" else "real")
+    yield from _lab(request.getfixturevalue("stand_ins" if request.param == "stand-in" else "real"))
+
+
+def _lab(cluster: Cluster) -> Iterator[Lab]:
     folder = Path(tempfile.mkdtemp(dir=cluster.shared))
     yield Lab(cluster, folder)
     cluster.end_jobs()

@@ -86,6 +86,11 @@ class Job:
         self.slurm, self.bundle, self.output, self._log = slurm, bundle, output, log
 
     @property
+    def id(self) -> int:
+        """The number of the job."""
+        return self.slurm.id
+
+    @property
     def log(self) -> str:
         """What job.sh printed so far."""
         return self._log.read_text() if self._log.exists() else ""

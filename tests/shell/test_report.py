@@ -7,6 +7,7 @@ import re
 import socket
 import time
 
+import pytest
 from attrs import evolve
 from plans import benchmark, frontend, nats, plan, run, worker
 from shell_lab import Lab, in_library
@@ -17,6 +18,12 @@ from srtplan.ir.shell import Lit, ip, word
 
 FACTS = {"model": {"path": "/models/m"}, "engine": "mocker"}
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+@pytest.fixture
+def lab(stand_in_lab: Lab) -> Lab:
+    """Jobs on the stand-ins: a service of this machine is out of reach for the nodes of a cluster."""
+    return stand_in_lab
 
 
 def reporting(made: Plan, *urls: str) -> Plan:
