@@ -9,6 +9,7 @@ In: a folder (empty), a number of nodes. Out: a running controller; leaving the 
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ class StandInCluster:
             self.block.lock.close()
             raise
         self.marker = f"{os.getpid()}.{self.block.number}.{self.folder.name}"
+        self.escaped: set[int] = set()
+        """What outlived the controller and had to be killed by us: nothing, if all is well."""
         self._controller: subprocess.Popen[bytes] | None = None
 
     @property
@@ -90,7 +93,8 @@ class StandInCluster:
             except subprocess.TimeoutExpired:
                 controller.kill()
                 controller.wait()
-        processes.send(self.leftovers(), 9)
+        self.escaped = self.leftovers()
+        processes.send(self.escaped, signal.SIGKILL)
         self.block.lock.close()
 
     def leftovers(self) -> set[int]:

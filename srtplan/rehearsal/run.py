@@ -72,30 +72,33 @@ class _Rehearsal:
         folder = Path(tempfile.mkdtemp(prefix="srtplan-rehearsal-"))
         output = work or folder / "outputs"
         output.mkdir(parents=True, exist_ok=True)
-        number = _free_number(output)
+        number = int(settings.get("first_job") or _free_number(output))
         code = CODE_KILLED
         try:
             defaults = {"kill_wait": str(KILL_WAIT_S), "first_job": str(number)}
             cluster = StandInCluster(folder, _node_count(self.plan), settings=defaults | settings)
             absent.prepare(self.plan, cluster.state.folder / "absent")
             with cluster:
-                code = self._job(cluster, output, timeout)
+                job = self._job(cluster, output, timeout)
+                code = self._ending(job, output / str(job.number))
             problems = self._left(cluster)
         finally:
             _remove_scratch(number)
             is_kept = keep or (work is None and code != 0)
             if not is_kept:
                 shutil.rmtree(folder, ignore_errors=True)
-        if not is_kept and work is None:
-            self.say("The folder was temporary and is gone; --output DIR, or --keep, keeps it.")
-        elif keep:
+        if is_kept or work is not None:
+            self._places(output / str(number))
+        else:
+            self.say("Logs and results were temporary and are gone; --output DIR, or --keep, keeps them.")
+        if keep:
             self.say(f"Kept      {folder}")
         for problem in problems:
             self.say(f"LEFT BEHIND  {problem}")
         return code or (CODE_LEFT_BEHIND if problems else 0)
 
-    def _job(self, cluster: StandInCluster, output: Path, timeout: float | None) -> int:
-        """Describe and submit the job, follow it to its end, describe the end."""
+    def _job(self, cluster: StandInCluster, output: Path, timeout: float | None) -> Job:
+        """Describe and submit the job, and follow it to its end."""
         addresses = [node.address for node in cluster.state.nodes()]
         for line in describe.header(self.plan, addresses):
             self.say(line)
@@ -120,7 +123,7 @@ class _Rehearsal:
             raise RehearsalError(f"sbatch refused the job:\n{submitted.stderr.strip()}")
         with self._forwarding(cluster, job):
             self._follow(job, log)
-        return self._summary(job, output)
+        return job
 
     def _limit(self, timeout: float | None) -> list[str]:
         """Return the time limit that makes the warning before it, if there is one, come after ``timeout`` seconds."""
@@ -171,33 +174,36 @@ class _Rehearsal:
             self.out.flush()
         return position + len(data)
 
-    def _summary(self, job: Job, output: Path) -> int:
-        """Say how the job ended and where everything is; return its exit code."""
+    def _ending(self, job: Job, folder: Path) -> int:
+        """Say how the job ended; return its exit code."""
         text, _, number = read(job.folder / "exit").partition(":")
         code = 128 + int(number) if number not in {"", "0"} else int(text or CODE_KILLED)
-        latest = output / str(job.number) / "latest"
-        status = _read_json(latest / "status.json")
+        status = _read_json(folder / "latest" / "status.json")
         self.say()
         self.say(
             f"Ended     {status.get('class') or job.state.lower()} (exit code {code}, Slurm says {job.state})"
         )
         if status.get("cause"):
             self.say(f"Cause     {status['cause']}")
-        if latest.is_dir():
-            results = latest / "results"
-            files = sum(path.is_file() for path in results.rglob("*")) if results.is_dir() else 0
-            self.say(f"Logs      {latest.resolve() / 'logs'}")
-            self.say(f"Results   {results.resolve()} ({files} files)" if files else "Results   none")
-        else:
-            self.say(f"Logs      none: job.sh made no folder below {output / str(job.number)}")
         left = read(job.folder / "left").splitlines()
         if left:
             self.say(f"job.sh left steps running, which Slurm then ended: {', '.join(left)}")
         return code
 
+    def _places(self, folder: Path) -> None:
+        """Say where logs and results are."""
+        latest = folder / "latest"
+        if not latest.is_dir():
+            self.say(f"Logs      none: job.sh made no folder below {folder}")
+            return
+        results = latest / "results"
+        files = sum(path.is_file() for path in results.rglob("*")) if results.is_dir() else 0
+        self.say(f"Logs      {latest.resolve() / 'logs'}")
+        self.say(f"Results   {results.resolve()} ({files} files)" if files else "Results   none")
+
     def _left(self, cluster: StandInCluster) -> list[str]:
         """Return what outlived the rehearsal; nothing should."""
-        problems = [f"process {pid}" for pid in sorted(cluster.leftovers())]
+        problems = [f"process {pid}" for pid in sorted(cluster.escaped | cluster.leftovers())]
         return problems + [
             f"port {port} on {address}" for address, port in network.listeners(cluster.block.number)
         ]
@@ -214,7 +220,10 @@ def _free_number(output: Path) -> int:
 def _remove_scratch(number: int) -> None:
     """Remove what steps keep on a node's own disk, which a node would lose with the job."""
     for path in Path("/tmp").glob(f"srtplan-{number}-*"):  # noqa: S108 (where the bundle puts it)
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _read_plan(bundle: Path) -> dict[str, Any]:

@@ -279,7 +279,7 @@ def test_a_fault_has_its_effect(
 ) -> None:
     """Each kind ends the job as it would on the cluster, and the step's log says what was played."""
     bundle = router_bundle(tmp_path / "bundle", grace=5)
-    found, text = run(bundle, tmp_path / "work", faults=[fault], timeout=5)
+    found, text = run(bundle, tmp_path / "work", faults=[fault], timeout=8 if code == 78 else 60)
     assert found == code, text + logs(tmp_path / "work", step)
     assert said in logs(tmp_path / "work", step)
     assert nothing.is_left()
@@ -306,7 +306,7 @@ def test_a_step_without_simulated_programs_can_fail_too(kind: str, code: int, tm
 def test_an_unhealthy_worker_leaves_the_health_of_the_frontend(tmp_path: Path) -> None:
     """Dynamo counts instances: a worker whose health check fails is withdrawn, and the job waits for it."""
     code, text = run(
-        dynamo_bundle(tmp_path / "bundle"), tmp_path / "work", faults=["decode_1:unhealthy@0s"], timeout=6
+        dynamo_bundle(tmp_path / "bundle"), tmp_path / "work", faults=["decode_1:unhealthy@0s"], timeout=10
     )
     assert code == 78, text
     assert "health check failed: withdrawing 1 instances" in logs(tmp_path / "work", "decode_1")
