@@ -28,6 +28,7 @@ ENDING_AT= # when that was: the time to stop counts from there
 SIGNALS=() # signals received so far
 CALL_PID=0 # the command that job::call waits for
 
+# shellcheck disable=SC2312 # ":" does not fail
 exec {TICK_FD}<> <(:) # a pipe into which nobody writes
 
 # Prepares the run: traps, run directory, tables.
@@ -61,7 +62,7 @@ job::tick() {
   if [[ -n "${ENDING}" ]] || ((CALL_PID != 0 || ${#PROBE_PID[@]} > 0)); then
     seconds=0.1
   fi
-  # shellcheck disable=SC2034 # nothing
+  # shellcheck disable=SC2034 # nothing comes
   read -r -t "${seconds}" -u "${TICK_FD}" nothing
   clock::read
   job::obey_signals
