@@ -15,6 +15,8 @@ from srtplan.diagnostics import Finding, Path
 from srtplan.ir.data import Data, Map, thaw
 from srtplan.ir.shell import Words, words
 
+LAST_PORT = 65535
+
 
 def dashed(key: str) -> str:
     """The flag's name as engines spell it: ``tensor_parallel_size`` is ``tensor-parallel-size``."""
@@ -53,11 +55,13 @@ def lookup(args: Map, *names: str) -> Data:
     return next((by_name[n] for n in names if n in by_name), None)
 
 
-def twice(args: Map, at: Path) -> Iterable[Finding]:
-    """A flag that stands in both spellings with different values."""
+def twice(args: Map, at: Path, *same: tuple[str, ...]) -> Iterable[Finding]:
+    """A flag that stands in several spellings with different values; ``same`` are dashed names of one flag."""
+    first = {name: names[0] for names in same for name in names}
     seen: dict[str, tuple[str, Data]] = {}
     for key, value in args.pairs:
-        other = seen.setdefault(dashed(key), (key, value))
+        name = dashed(key)
+        other = seen.setdefault(first.get(name, name), (key, value))
         if other[0] != key and other[1] != value:
             yield Finding(
                 rule="SP501",
@@ -78,4 +82,45 @@ def decided(args: Map, at: Path, flags: dict[str, str]) -> Iterable[Finding]:
                 on_key=True,
                 message=f"'{key}' is decided by the plan",
                 help=f"remove it; {flags[dashed(key)]}",
+            )
+
+
+def again(words: Iterable[str], args: Map, decides: Collection[str], at: Path) -> Iterable[Finding]:
+    """Flags among further words that the role's options have already, or that the Plan decides."""
+    given = {dashed(k): k for k, _ in args.pairs}
+    for n, text in enumerate(words):
+        name = dashed(text.removeprefix("--").partition("=")[0])
+        if not text.startswith("--") or name not in (*given, *decides):
+            continue
+        own = (
+            f"'{given[name]}' stands among the options, too" if name in given else "it is decided by the plan"
+        )
+        yield Finding(
+            rule="SP501" if name in given else "SP502",
+            path=(*at, n),
+            message=f"'{text}' of the further words: {own}",
+            help="keep one of them" if name in given else "remove it",
+        )
+
+
+def port(args: Map, at: Path, name: str) -> Iterable[Finding]:
+    """An option that must be a port."""
+    for key, value in args.pairs:
+        if dashed(key) != name or value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LAST_PORT:
+            message = f"'{key}: {text(value)}' is no port: a number from 1 to {LAST_PORT}"
+            help_ = "leave it out to have the plan choose one"
+            yield Finding(rule="SP509", path=(*at, key), message=message, help=help_)
+
+
+def contradicts(args: Map, at: Path, name: str, allowed: Collection[Data], mode: str) -> Iterable[Finding]:
+    """An option whose value does not fit the role."""
+    for key, value in args.pairs:
+        if dashed(key) == name and value is not None and value not in allowed:
+            yield Finding(
+                rule="SP503",
+                path=(*at, key),
+                message=f"'{key}: {text(value)}' contradicts the role: these are {mode} workers",
+                help="remove the flag; the plan sets it",
             )

@@ -47,6 +47,8 @@ class Command:
     srun: tuple[SrunOption, ...] = ()
     files: tuple[PlanFile, ...] = ()
     preamble: tuple[Words, ...] = ()
+    image: str | None = None
+    """Another image than the job's."""
     selects_gpus: bool = False
     """The command names its GPUs itself, so that no CUDA_VISIBLE_DEVICES is exported."""
     listens: tuple[int, ...] = ()
@@ -62,6 +64,8 @@ class JobContext:
     topology: Topology
     served_model_name: str
     model: str
+    staged: str | None
+    """The model's copy on each worker node, if the recipe has it staged."""
     logs: Word
     interface: Interface
     frontends: tuple[tuple[int, int], ...]
@@ -81,6 +85,11 @@ class WorkerContext:
     """The process of this step; the leader where the step is the whole endpoint."""
     peers: tuple[Process, ...]
     """All processes of the endpoint, by rank; ``peers[0]`` is the leader."""
+
+    @property
+    def model(self) -> str:
+        """Where this worker loads the model from: the copy on its node, if there is one."""
+        return self.job.staged or self.job.model
 
 
 @frozen(kw_only=True)
@@ -138,7 +147,8 @@ class Shape:
     """How a worker divides into processes. ``ranks`` are those inside one process (data-parallel ranks of a node).
 
     ``kv_block`` ports for KV events per process; ``nixl_block`` ports for NIXL per worker, shared by its
-    processes, or 0 for one per process; ``rpc``: the worker's ranks meet at a port of its first node.
+    processes, or 0 for one per process; ``rpc``: the worker's ranks meet at a port of its first node; ``kvbm``: the block
+    manager of each process has a pair of ports.
     """
 
     per_gpu: bool = False
@@ -146,6 +156,7 @@ class Shape:
     kv_block: int = 1
     nixl_block: int = 0
     rpc: bool = False
+    kvbm: bool = False
 
 
 @frozen(kw_only=True)
@@ -190,6 +201,14 @@ class Engine(Protocol):
 
     def shape(self, recipe: Recipe, role: Role) -> Shape:
         """How a worker divides into processes, and the ports they need."""
+        ...
+
+    def shares_nodes(self, recipe: Recipe) -> bool:
+        """Prefill and decode workers may stand on one node, and get no more nodes than they fill."""
+        ...
+
+    def services(self, recipe: Recipe) -> tuple[str, ...]:
+        """Names of the services that its workers need beside those of the frontend."""
         ...
 
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
@@ -371,4 +390,3 @@ class EntryPointLike(Protocol):
     def load(self) -> object:
         """The object it leads to."""
         ...
-

@@ -28,7 +28,9 @@ def render_job(plan: Plan) -> str:
         header=quote.comment(_header(plan)),
         job_name=_text(plan.name),
         model_name=_text(plan.served_model_name),
-        nodes=quote.number(plan.nodes.total),
+        components=Quoted(
+            " ".join(quote.number(n).text for n in plan.nodes.components or (plan.nodes.total,))
+        ),
         network_interface=_text(plan.network_interface or ""),
         output_base=_text(plan.output_base or ""),
         time_limit_s=quote.number(time_limit(plan.sbatch)),

@@ -43,8 +43,9 @@ def check(counts: Sequence[Counts], gpus_per_node: int) -> Iterator[Finding]:
         yield Finding(rule="SP220", path=("resources", "gpus_per_node"), message=message)
     elif not impossible:
         yield from _modes(counts)
+        shared = any(o.workers and _shares(o, counts) for o in counts)
         for c in counts:
-            yield from _per_worker(c, gpus_per_node)
+            yield from _per_worker(c, gpus_per_node, shared=shared)
 
 
 def _nodes(c: Counts) -> int:
@@ -129,7 +130,8 @@ def _shares(c: Counts, counts: Sequence[Counts]) -> bool:
     return c.mode == "decode" and c.nodes == 0 and any(o.mode == "prefill" and o.nodes for o in counts)
 
 
-def _per_worker(c: Counts, gpus_per_node: int) -> Iterator[Finding]:
+def _per_worker(c: Counts, gpus_per_node: int, *, shared: bool) -> Iterator[Finding]:
+    """An even share of the nodes; where decode workers stand on the prefill nodes, what is left is theirs."""
     if c.gpus is not None or not c.workers or not (nodes := _nodes(c)):
         return
     total = nodes * gpus_per_node
@@ -141,7 +143,7 @@ def _per_worker(c: Counts, gpus_per_node: int) -> Iterator[Finding]:
             message=f"{c.workers} {c.mode} workers, but only {total} GPUs on {nodes} nodes",
             help="fewer workers, or more nodes",
         )
-    elif left:
+    elif left and not shared:
         yield Finding(
             rule="SP225",
             path=c.workers_at,

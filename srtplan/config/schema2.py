@@ -237,6 +237,7 @@ def _role(mode: ir.Mode, role: doc.Role2, size: tuple[int, int, int]) -> ir.Role
         env_at=("roles", mode, "env"),
         kv_events=events if isinstance(events, Map) else EMPTY if events else None,
         extra_args=role.extra_args,
+        extra_args_at=("roles", mode, "extra_args"),
         srun_options=role.srun_options,
         container=role.container,
         critical=role.critical,

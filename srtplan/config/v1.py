@@ -108,6 +108,7 @@ def _role(common: doc.BackendSection, args: doc.EngineArgs, config: str, mode: i
         "env": getattr(common, f"{key}_environment"),
         "env_at": ("backend", f"{key}_environment"),
         "extra_args": getattr(common, f"{key}_extra_args"),
+        "extra_args_at": ("backend", f"{key}_extra_args"),
         "kv_events": _kv_events(common.kv_events_config, mode),
         "at": ("resources",),
     }

@@ -79,6 +79,16 @@ class Mocker:
         del recipe, role
         return Shape()
 
+    def shares_nodes(self, recipe: Recipe) -> bool:
+        """Never."""
+        del recipe
+        return False
+
+    def services(self, recipe: Recipe) -> tuple[str, ...]:
+        """None."""
+        del recipe
+        return ()
+
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """It uses none, so nothing can contradict."""
         del recipe, role
@@ -125,7 +135,7 @@ class Mocker:
             "disaggregation-mode": None if ctx.role.mode == "agg" else ctx.role.mode,
         }
         pairs |= {flags.dashed(k): v for k, v in ctx.role.args.pairs}
-        argv = words("python3", "-m", "dynamo.mocker", "--model-path", ctx.job.model)
+        argv = words("python3", "-m", "dynamo.mocker", "--model-path", ctx.model)
         rest = flags.render(Map(tuple(pairs.items())), ordered=False)
         return Command(
             argv=(*argv, *rest, *words(*ctx.role.extra_args)),

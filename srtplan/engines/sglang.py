@@ -18,9 +18,10 @@ from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding
+from srtplan.engines import _stores
 from srtplan.ir.data import Map, thaw
 from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import Recipe, Role
+from srtplan.ir.recipe import MooncakeStore, Recipe, Role
 from srtplan.ir.shell import LOG_DIR, Lit, Word, ip, word, words
 from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
 
@@ -39,7 +40,9 @@ PP = ("pipeline-parallel-size", "pp-size", "pp")
 
 @frozen(kw_only=True)
 class Options:
-    """Options of the engine as a whole: none beyond those of its roles."""
+    """Options of the engine as a whole: ``mooncake_kv_store`` starts a store for the KV cache."""
+
+    mooncake_kv_store: MooncakeStore | None = None
 
 
 @frozen
@@ -57,15 +60,27 @@ class SGLang:
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Flags that are decided elsewhere, stand twice, or contradict the mode."""
         for role in recipe.resources.roles:
-            yield from flags.twice(role.args, role.args_at)
+            yield from flags.twice(role.args, role.args_at, TP, PP)
             yield from flags.decided(role.args, role.args_at, DECIDED)
-            yield from _mode_contradiction(role)
+            yield from flags.again(role.extra_args, role.args, DECIDED, role.extra_args_at)
+            yield from flags.port(role.args, role.args_at, BOOTSTRAP)
+            fits = {"prefill": "prefill", "decode": "decode", "agg": "null"}[role.mode]
+            yield from flags.contradicts(role.args, role.args_at, MODE_FLAG, (fits,), role.mode)
             yield from _model_path(role)
+        yield from _stores.check(recipe, _store(recipe))
 
     def shape(self, recipe: Recipe, role: Role) -> Shape:
         """SGLang runs its ranks of a node in one process tree."""
-        del recipe, role
-        return Shape()
+        return Shape(kvbm=_stores.uses_kvbm(recipe, role))
+
+    def shares_nodes(self, recipe: Recipe) -> bool:
+        """Never."""
+        del recipe
+        return False
+
+    def services(self, recipe: Recipe) -> tuple[str, ...]:
+        """The master of a Mooncake store, if the recipe has one."""
+        return (_stores.SERVICE,) if _store(recipe) else ()
 
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """TP x PP; data and expert parallelism are inside the tensor-parallel group."""
@@ -100,7 +115,7 @@ class SGLang:
         job, role, process = ctx.job, ctx.role, ctx.process
         direct = job.interface == "sglang_http"
         auto: list[tuple[str, Word]] = [
-            ("model-path", word(job.model)),
+            ("model-path", word(ctx.model)),
             ("served-model-name", word(job.served_model_name)),
             ("host", word("0.0.0.0")),  # noqa: S104 -- workers are reached from other nodes
             ("port", word(process.port("http"))),
@@ -135,7 +150,8 @@ class SGLang:
         rest = flags.render(role.args, skip=own)
         return Command(
             argv=(*argv, *rest, *words(*role.extra_args)),
-            listens=_listens(ctx, direct=direct),
+            env=(*_stores.mooncake(ctx, _store(job.recipe)), *_stores.kvbm(ctx)),
+            listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
             note=f"SGLang {ctx.endpoint.mode} worker {ctx.endpoint.index}",
         )
 
@@ -170,17 +186,10 @@ def _kv_events(config: Map, port: int) -> Lit:
     return Lit(json.dumps(shown | {"endpoint": f"tcp://*:{port}"}))
 
 
-def _mode_contradiction(role: Role) -> Iterable[Finding]:
-    value = flags.lookup(role.args, MODE_FLAG)
-    expected = {"prefill": "prefill", "decode": "decode", "agg": "null"}[role.mode]
-    if value is not None and str(value) != expected:
-        key = next(k for k, _ in role.args.pairs if flags.dashed(k) == MODE_FLAG)
-        yield Finding(
-            rule="SP503",
-            path=(*role.args_at, key),
-            message=f"'{key}: {value}' contradicts the role: these are {role.mode} workers",
-            help="remove the flag; the plan sets it",
-        )
+def _store(recipe: Recipe) -> MooncakeStore | None:
+    options = recipe.engine.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options.mooncake_kv_store
 
 
 def _model_path(role: Role) -> Iterable[Finding]:

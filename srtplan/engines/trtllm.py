@@ -17,6 +17,7 @@ import yaml
 from attrs import field, frozen
 
 from srtplan.diagnostics import Finding
+from srtplan.engines import _stores
 from srtplan.ir.data import Data, Map, thaw
 from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
 from srtplan.ir.recipe import Recipe, Role
@@ -75,8 +76,17 @@ class TensorRTLLM:
 
     def shape(self, recipe: Recipe, role: Role) -> Shape:
         """One process per node for the ports; the launch is one for all of them."""
-        del recipe, role
-        return Shape()
+        return Shape(kvbm=_stores.uses_kvbm(recipe, role))
+
+    def shares_nodes(self, recipe: Recipe) -> bool:
+        """Never."""
+        del recipe
+        return False
+
+    def services(self, recipe: Recipe) -> tuple[str, ...]:
+        """None."""
+        del recipe
+        return ()
 
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """TP x PP x CP; attention data parallelism and experts live inside TP."""
@@ -121,14 +131,14 @@ class TensorRTLLM:
                 *(_serve(ctx, path) if direct else _dynamo(ctx, path)),
                 *words(*ctx.role.extra_args),
             ),
-            env=(EnvVar(name="TRTLLM_EPLB_SHM_NAME", value=shm),),
+            env=(EnvVar(name="TRTLLM_EPLB_SHM_NAME", value=shm), *_stores.kvbm(ctx)),
             srun=(
                 SrunOption(name="mpi", value=Lit("pmix")),
                 SrunOption(name="oversubscribe"),
                 SrunOption(name="cpu-bind", value=Lit("verbose,none")),
             ),
             files=_files(ctx, config),
-            listens=(_port(ctx),) if direct else (ctx.process.port("system"),),
+            listens=((_port(ctx),) if direct else (ctx.process.port("system"),)) + _stores.kvbm_ports(ctx),
             note=f"TensorRT-LLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
         )
 
@@ -172,7 +182,7 @@ def _dynamo(ctx: WorkerContext, config: Word) -> Words:
     mode = () if ctx.role.mode == "agg" else ("--disaggregation-mode", ctx.role.mode)
     events = ("--publish-events-and-metrics",) if _publishes(job.recipe) else ()
     return words(
-        *("python3", "-m", "dynamo.trtllm", "--model-path", job.model),
+        *("python3", "-m", "dynamo.trtllm", "--model-path", ctx.model),
         *("--served-model-name", job.served_model_name, *mode, "--extra-engine-args", config),
         *("--request-plane", job.recipe.dynamo.request_plane, *events),
     )
@@ -186,7 +196,7 @@ def _serve(ctx: WorkerContext, config: Word) -> Words:
         for w in (f"--{k}", _int(ctx.role.args[k]))
     ]
     listen = ("--host", "0.0.0.0", "--port", _port(ctx))  # noqa: S104 -- the orchestrator is on another node
-    return words("trtllm-serve", ctx.job.model, *listen, *sizes, "--config", config)
+    return words("trtllm-serve", ctx.model, *listen, *sizes, "--config", config)
 
 
 def _port(ctx: WorkerContext) -> int:

@@ -11,7 +11,6 @@ Behind the ``vllm`` frontend it is ``vllm serve`` with the public port. A flag o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Literal
 
@@ -19,22 +18,28 @@ from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding
-from srtplan.ir.data import Data, Map, thaw
+from srtplan.engines import _stores
+from srtplan.engines._vllm_flags import (
+    CONNECTORS,
+    DP,
+    PP,
+    TP,
+    Options,
+    connector,
+    dynamo,
+    kv_events,
+    local_ranks,
+    options,
+    place,
+    program,
+    size,
+    spans,
+)
 from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import Recipe, Role
-from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
+from srtplan.ir.shell import Lit, Word, ip, word, words
 from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
 
-DP, TP, PP = "data-parallel-size", "tensor-parallel-size", "pipeline-parallel-size"
-CONNECTORS: dict[str, dict[str, object]] = {
-    "nixl": {"kv_connector": "NixlConnector", "kv_role": "kv_both"},
-    "lmcache": {"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"},
-    "kvbm": {
-        "kv_connector": "DynamoConnector",
-        "kv_connector_module_path": "kvbm.vllm_integration.connector",
-        "kv_role": "kv_both",
-    },
-}
 DECIDED = {
     "device-ids": "it follows from the placement",
     "master-addr": "it is the address of the worker's first node",
@@ -44,24 +49,12 @@ DECIDED = {
     "data-parallel-address": "it is the address of the worker's first node",
     "data-parallel-start-rank": "it follows from the placement",
     "data-parallel-size-local": "it follows from the placement",
+    "headless": "it follows from the placement",
+    "port": "see `ports:` in the cluster profile",
+    "request-plane": "see dynamo.request_plane",
 }
-OWN = ("model", "served-model-name", "connector", "data-parallel-rpc-port")
-
-
-@frozen(kw_only=True)
-class Options:
-    """Options of the engine as a whole.
-
-    ``connector``: nixl, lmcache, kvbm, none, or a JSON text for ``--kv-transfer-config``. ``dp_launch_mode``: the
-    ranks of a node in one process, or a process per GPU. ``set_cuda_visible_devices`` exports the variable instead
-    of ``--device-ids``.
-    """
-
-    connector: str | None = "nixl"
-    set_cuda_visible_devices: bool = False
-    allow_prefill_decode_colocation: bool = False
-    allow_prefill_decode_colocation_across_nodes: bool = False
-    dp_launch_mode: Literal["per_node", "per_gpu"] = "per_node"
+RPC = "data-parallel-rpc-port"
+OWN = ("model", "served-model-name", "connector", RPC)
 
 
 @frozen
@@ -77,40 +70,42 @@ class VLLM:
     profilers: frozenset[str] = frozenset(("torch", "nsys", "nsys-time"))
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Flags that are decided elsewhere, stand twice, or name an unknown connector."""
+        """Flags that are decided elsewhere, stand twice, contradict the role, or name an unknown connector."""
         for role in recipe.resources.roles:
-            yield from flags.twice(role.args, role.args_at)
-            yield from flags.decided(role.args, role.args_at, DECIDED)
+            yield from _flags(role)
             yield from _spread(recipe, role)
-        connector = _options(recipe).connector
-        if (
-            connector
-            and connector not in (*CONNECTORS, "none", "null")
-            and not connector.lstrip().startswith("{")
-        ):
-            yield Finding(
-                rule="SP507",
-                path=(*recipe.engine.at, "connector"),
-                message=f"unknown connector '{connector}'",
-                help=f"use {', '.join(CONNECTORS)}, none, or JSON for --kv-transfer-config",
-            )
+        yield from _connector(recipe)
+        yield from _stores.check(recipe, options(recipe).mooncake_kv_store)
 
     def shape(self, recipe: Recipe, role: Role) -> Shape:
         """Data-parallel workers reserve a KV event port per rank, a NIXL block per worker, and a port to meet at."""
-        dp = _size(role, DP)
+        dp = size(role, DP)
+        kvbm = _stores.uses_kvbm(recipe, role) or connector(recipe, role) == "kvbm"
         if dp is None:
-            return Shape()
-        if _options(recipe).dp_launch_mode == "per_gpu":
-            return Shape(per_gpu=True, rpc=True)
-        if _spans(recipe, role):
-            return Shape(rpc=True, nixl_block=dp)
-        local = _local_ranks(recipe, role)
-        return Shape(ranks=local, kv_block=local, nixl_block=dp, rpc=True)
+            return Shape(kvbm=kvbm)
+        if options(recipe).dp_launch_mode == "per_gpu":
+            return Shape(per_gpu=True, rpc=True, kvbm=kvbm)
+        if spans(recipe, role):
+            return Shape(rpc=True, nixl_block=dp, kvbm=kvbm)
+        local = local_ranks(recipe, role)
+        return Shape(ranks=local, kv_block=local, nixl_block=dp, rpc=True, kvbm=kvbm)
+
+    def shares_nodes(self, recipe: Recipe) -> bool:
+        """Where the recipe allows it: on one node, or on any."""
+        own, resources = options(recipe), recipe.resources
+        fits = sum(r.workers * r.gpus for r in resources.roles) <= resources.gpus_per_node
+        return own.allow_prefill_decode_colocation_across_nodes or (
+            own.allow_prefill_decode_colocation and fits
+        )
+
+    def services(self, recipe: Recipe) -> tuple[str, ...]:
+        """The master of a Mooncake store, if the recipe has one."""
+        return (_stores.SERVICE,) if options(recipe).mooncake_kv_store else ()
 
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """DP x TP x PP."""
         del recipe
-        sizes = {k: _size(role, name) for k, name in (("DP", DP), ("TP", TP), ("PP", PP))}
+        sizes = {k: size(role, name) for k, name in (("DP", DP), ("TP", TP), ("PP", PP))}
         given = {k: v for k, v in sizes.items() if v is not None}
         if not given:
             return None
@@ -120,9 +115,8 @@ class VLLM:
         return total, " x ".join(f"{k} {v}" for k, v in given.items() if v != 1 or len(given) == 1)
 
     def port_base(self, role: Role, kind: str) -> int | None:
-        """Its ports are the plan's."""
-        del role, kind
-        return None
+        """``data-parallel-rpc-port`` of the recipe; the others are the plan's."""
+        return size(role, RPC) if kind == "dp_rpc" else None
 
     def served_name(self, recipe: Recipe) -> str | None:
         """The first of prefill, aggregated and decode that names it."""
@@ -135,10 +129,10 @@ class VLLM:
 
     def instances(self, recipe: Recipe, role: Role) -> int:
         """Every process of a data-parallel worker registers, and every rank where each has a process."""
-        dp = _size(role, DP)
-        if dp is None or _spans(recipe, role):
+        dp = size(role, DP)
+        if dp is None or spans(recipe, role):
             return role.workers
-        if _options(recipe).dp_launch_mode == "per_gpu":
+        if options(recipe).dp_launch_mode == "per_gpu":
             return role.workers * dp
         return role.workers * max(1, role.gpus // recipe.resources.gpus_per_node)
 
@@ -146,19 +140,19 @@ class VLLM:
         """The server's argv and variables; see the module's docstring."""
         job, role = ctx.job, ctx.role
         direct = job.interface == "vllm_http"
-        auto = [*_place(ctx), *([] if direct else _dynamo(ctx))]
+        auto = [*place(ctx), *([] if direct else dynamo(ctx))]
         if role.kv_events is not None:
-            auto.append(("kv-events-config", Lit(_kv_events(ctx))))
+            auto.append(("kv-events-config", Lit(kv_events(ctx))))
         mine = {flags.dashed(k) for k, _ in role.args.pairs} - {*OWN, *DECIDED}
-        argv: list[Word] = [*_program(ctx, direct=direct)]
+        argv: list[Word] = [*program(ctx, direct=direct)]
         for flag, value in auto:
             if flag not in mine:
                 argv += [Lit(f"--{flag}"), *([value] if value is not None else [])]
         return Command(
             argv=(*argv, *flags.render(role.args, skip={*OWN, *DECIDED}), *words(*role.extra_args)),
             env=_environment(ctx),
-            selects_gpus=not direct and not _options(job.recipe).set_cuda_visible_devices,
-            listens=(job.public_port,) if direct and ctx.process.leader else (ctx.process.port("system"),),
+            selects_gpus=not direct and not options(job.recipe).set_cuda_visible_devices,
+            listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
             note=f"vLLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
         )
 
@@ -169,131 +163,85 @@ class VLLM:
         window = f'"delay_iterations": {request.start_step}, "max_iterations": {request.stop_step - request.start_step}'
         torch = word('{"profiler": "torch", "torch_profiler_dir": "', request.directory, f'", {window}}}')
         config = torch if request.type == "torch" else word(f'{{"profiler": "cuda", {window}}}')
-        follows = not ctx.process.leader and _spans(ctx.job.recipe, ctx.role)
+        follows = not ctx.process.leader and spans(ctx.job.recipe, ctx.role)
         return Profile(args=words("--profiler-config", config), start=None if follows else "{}")
 
 
-Flags = list[tuple[str, Word | None]]
+def _flags(role: Role) -> Iterable[Finding]:
+    yield from flags.twice(role.args, role.args_at, (DP, "dp"), (TP, "tp"), (PP, "pp"))
+    yield from flags.decided(role.args, role.args_at, DECIDED)
+    yield from flags.again(role.extra_args, role.args, DECIDED, role.extra_args_at)
+    yield from flags.port(role.args, role.args_at, RPC)
+    fits = {"prefill": ("prefill",), "decode": ("decode",), "agg": ("agg", "aggregated")}[role.mode]
+    yield from flags.contradicts(role.args, role.args_at, "disaggregation-mode", fits, role.mode)
+    for name in ("prefill", "decode"):
+        allowed = (True, False) if role.mode == name else (False,)
+        yield from flags.contradicts(role.args, role.args_at, f"is-{name}-worker", allowed, role.mode)
 
 
-def _options(recipe: Recipe) -> Options:
-    options = recipe.engine.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
-
-
-def _size(role: Role, flag: str) -> int | None:
-    value = flags.lookup(role.args, flag)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _spans(recipe: Recipe, role: Role) -> bool:
-    """One model replica (TP x PP) is larger than a node."""
-    return (_size(role, TP) or 1) * (_size(role, PP) or 1) > recipe.resources.gpus_per_node
-
-
-def _local_ranks(recipe: Recipe, role: Role) -> int:
-    on_node = min(role.gpus, recipe.resources.gpus_per_node)
-    return max(1, on_node // ((_size(role, TP) or 1) * (_size(role, PP) or 1)))
+def _connector(recipe: Recipe) -> Iterable[Finding]:
+    own = options(recipe).connector
+    if not own or own in (*CONNECTORS, "none", "null") or own.lstrip().startswith("{"):
+        return
+    yield Finding(
+        rule="SP507",
+        path=(*recipe.engine.at, "connector"),
+        message=f"unknown connector '{own}'",
+        help=f"use {', '.join(CONNECTORS)}, none, or JSON for --kv-transfer-config",
+    )
 
 
 def _spread(recipe: Recipe, role: Role) -> Iterable[Finding]:
     """Data-parallel ranks must fill the nodes of a worker evenly."""
-    dp = _size(role, DP)
-    if dp is None or _spans(recipe, role):
+    dp = size(role, DP)
+    replica = (size(role, TP) or 1) * (size(role, PP) or 1)
+    if dp is not None and options(recipe).dp_launch_mode == "per_gpu":
+        yield from _one_gpu_each(role, replica)
+    if dp is None or replica > recipe.resources.gpus_per_node:
         return
     nodes = max(1, role.gpus // recipe.resources.gpus_per_node)
-    if _local_ranks(recipe, role) * nodes != dp:
+    if local_ranks(recipe, role) * nodes != dp:
         yield Finding(
             rule="SP508",
             path=role.args_at,
             on_key=True,
-            message=f"{dp} data-parallel ranks do not fill {nodes} node(s) of {_local_ranks(recipe, role)} ranks each",
+            message=f"{dp} data-parallel ranks do not fill {nodes} node(s) of {local_ranks(recipe, role)} ranks each",
             help="change data-parallel-size or the GPUs per worker",
         )
 
 
-def _program(ctx: WorkerContext, *, direct: bool) -> Words:
-    name = ctx.job.served_model_name
+def _one_gpu_each(role: Role, replica: int) -> Iterable[Finding]:
+    if replica > 1:
+        yield Finding(
+            rule="SP508",
+            path=role.args_at,
+            on_key=True,
+            message=f"dp_launch_mode: per_gpu starts a process per GPU, but a rank has {replica} GPUs",
+            help="use dp_launch_mode: per_node",
+        )
+
+
+def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:
     if direct:
-        return words("vllm", "serve", ctx.job.model, "--served-model-name", name)
-    return words("python3", "-m", "dynamo.vllm", "--model", ctx.job.model, "--served-model-name", name)
-
-
-def _place(ctx: WorkerContext) -> Flags:
-    job, process, leader = ctx.job, ctx.process, ctx.peers[0]
-    direct = job.interface == "vllm_http"
-    dp = _size(ctx.role, DP)
-    out: Flags = []
-    if direct and process.leader:
-        out += [("host", Lit("0.0.0.0")), ("port", word(job.public_port))]  # noqa: S104 -- clients are elsewhere
-    if ctx.endpoint.mode != "agg":
-        out.append(("disaggregation-mode", Lit(ctx.endpoint.mode)))
-    if (transfer := _transfer(ctx)) and not direct:
-        out.append(("kv-transfer-config", Lit(transfer)))
-    if not _options(job.recipe).set_cuda_visible_devices and not direct:
-        out.append(("device-ids", Lit(",".join(map(str, process.gpus)))))
-    if dp is not None and not _spans(job.recipe, ctx.role):
-        out += _data_parallel(ctx)
-    elif len(ctx.peers) > 1:
-        nth = [p.rank for p in ctx.peers].index(process.rank)
-        out += [("master-addr", ip(leader.node)), ("nnodes", word(len(ctx.peers))), ("node-rank", word(nth))]
-        out += [("data-parallel-address", ip(leader.node))] if dp is not None else []
-        out += [("headless", None)] if nth else []
-    return out
-
-
-def _data_parallel(ctx: WorkerContext) -> Flags:
-    leader, process = ctx.peers[0], ctx.process
-    address: Flags = [
-        ("data-parallel-address", ip(leader.node)),
-        ("data-parallel-rpc-port", word(leader.port("dp_rpc"))),
-    ]
-    if _options(ctx.job.recipe).dp_launch_mode == "per_gpu":
-        return [("data-parallel-rank", word(process.rank)), *address]
-    local = _local_ranks(ctx.job.recipe, ctx.role)
-    return [
-        ("data-parallel-size-local", word(local)),
-        ("data-parallel-start-rank", word(process.rank)),
-        *address,
-        ("data-parallel-hybrid-lb", None),
-    ]
-
-
-def _dynamo(ctx: WorkerContext) -> Flags:
-    name = ctx.endpoint.name + (f"_r{ctx.process.rank}" if len(ctx.peers) > 1 else "")
-    return [
-        ("request-plane", Lit(ctx.job.recipe.dynamo.request_plane)),
-        ("dump-config-to", word(LOG_DIR, f"/{name}_config.json")),
-    ]
-
-
-def _transfer(ctx: WorkerContext) -> str | None:
-    """The connector of the mode, else of the engine, as JSON; None for no connector."""
-    own: Data = flags.lookup(ctx.role.args, "connector")
-    if own is None and "connector" not in {k for k, _ in ctx.role.args.pairs}:
-        own = _options(ctx.job.recipe).connector
-    if own in (None, "", "none", "null"):
-        return None
-    return json.dumps(CONNECTORS[str(own)]) if str(own) in CONNECTORS else str(own)
-
-
-def _kv_events(ctx: WorkerContext) -> str:
-    config = ctx.role.kv_events or Map()
-    merged = {"publisher": "zmq", "topic": "kv-events", "enable_kv_cache_events": True}
-    given = {k: thaw(v) for k, v in config.pairs}
-    return json.dumps(merged | given | {"endpoint": f"tcp://*:{ctx.process.port('kv_events')}"})
+        return (ctx.job.public_port,) if ctx.process.leader else ()
+    return (ctx.process.port("system"),)
 
 
 def _environment(ctx: WorkerContext) -> tuple[EnvVar, ...]:
-    process = ctx.process
+    """Ports; the processes of a worker over several nodes must agree on theirs by themselves, so VLLM_PORT is not set."""
+    process, store = ctx.process, options(ctx.job.recipe).mooncake_kv_store
     env = [
         EnvVar(name="DYN_VLLM_KV_EVENT_PORT", value=word(process.port("kv_events"))),
         EnvVar(name="VLLM_NIXL_SIDE_CHANNEL_PORT", value=word(process.port("nixl"))),
         EnvVar(name="VLLM_NIXL_SIDE_CHANNEL_HOST", value=ip(process.node)),
-        EnvVar(name="VLLM_PORT", value=word(process.port("vllm"))),
     ]
-    return tuple(env)
+    if len(ctx.endpoint.nodes) == 1:
+        env.append(EnvVar(name="VLLM_PORT", value=word(process.port("vllm"))))
+    if store is not None:
+        env.append(
+            EnvVar(name="MOONCAKE_CONFIG_PATH", value=word(ctx.job.logs, "/mooncake_store_config.json"))
+        )
+    return (*env, *_stores.mooncake(ctx, store), *_stores.kvbm(ctx))
 
 
 PLUGIN = VLLM()

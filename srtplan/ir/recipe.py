@@ -57,6 +57,7 @@ class Role:
     env_at: Path = ()
     kv_events: Map | None = None
     extra_args: tuple[str, ...] = ()
+    extra_args_at: Path = ()
     srun_options: Pairs = ()
     container: str | None = None
     critical: bool = True
@@ -90,6 +91,15 @@ class Slurm:
     account: str | None = None
     partition: str | None = None
     time_limit: str = "01:00:00"
+
+
+@frozen(kw_only=True)
+class MooncakeStore:
+    """A Mooncake store that the workers share: the image, variables and further words of its master."""
+
+    container: str | None = None
+    env: Pairs = ()
+    master_extra_args: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -226,6 +236,7 @@ class Ports:
     dist_init: int = 29500
     nccl: int = 17500
     dp_rpc: int = 13345
+    kvbm: int = 7550
     vllm: int = 20000
     vllm_stride: int = 50
     frontend: int = 8000

@@ -13,7 +13,17 @@ from attrs import field, frozen
 from srtplan.ir.recipe import Mode
 
 PortKind = Literal[
-    "http", "system", "bootstrap", "kv_events", "nixl", "dist_init", "nccl", "dp_rpc", "vllm", "frontend"
+    "http",
+    "system",
+    "bootstrap",
+    "kv_events",
+    "nixl",
+    "dist_init",
+    "nccl",
+    "dp_rpc",
+    "kvbm",
+    "vllm",
+    "frontend",
 ]
 
 
@@ -51,13 +61,26 @@ class Process:
 
 @frozen(kw_only=True)
 class Nodes:
-    """Roles of the allocated nodes; ``workers`` are those that endpoints are placed on."""
+    """Roles of the allocated nodes; ``workers`` are those that endpoints are placed on.
+
+    ``components`` are the sizes of a heterogeneous job's parts, in order of the nodes; empty for an ordinary job.
+    """
 
     total: int
     infra: int
     head: int
     bench: int
     workers: tuple[int, ...]
+    components: tuple[int, ...] = ()
+
+    def component(self, node: int) -> int:
+        """The number of the component that holds a node; 0 in an ordinary job."""
+        end = 0
+        for number, size in enumerate(self.components):
+            end += size
+            if node < end:
+                return number
+        return 0
 
 
 @frozen(kw_only=True)

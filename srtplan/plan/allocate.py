@@ -48,11 +48,12 @@ def allocate(
 ) -> tuple[Endpoint, ...]:
     """Place every worker.
 
-    ``share`` lets prefill and decode share nodes freely, ``spread`` puts one partial worker on a node.
+    ``share`` lets prefill and decode share nodes freely; a worker of whole nodes begins on a fresh one then.
+    ``spread`` puts one partial worker on a node.
 
     Raises AllocationError if a worker has no GPUs, is not whole nodes, finds no node, or two workers collide.
     """
-    cursor = _Cursor(gpus_per_node, nodes, spread=spread)
+    cursor = _Cursor(gpus_per_node, nodes, spread=spread, packs=share)
     placed: list[Endpoint] = []
     previous: Mode | None = None
     for group in (g for g in groups if g.count):
@@ -82,8 +83,8 @@ def _check_size(group: Group, gpus_per_node: int) -> None:
 class _Cursor:
     """The next free place: node ``i`` of the list, GPU ``offset`` on it."""
 
-    def __init__(self, gpus_per_node: int, nodes: Sequence[int], *, spread: bool) -> None:
-        self.per_node, self.nodes, self.spread = gpus_per_node, nodes, spread
+    def __init__(self, gpus_per_node: int, nodes: Sequence[int], *, spread: bool, packs: bool) -> None:
+        self.per_node, self.nodes, self.spread, self.packs = gpus_per_node, nodes, spread, packs
         self.i = self.offset = 0
 
     def next_node_if_any(self) -> None:
@@ -93,6 +94,8 @@ class _Cursor:
     def place(self, group: Group, index: int) -> Endpoint:
         if group.gpus >= self.per_node:
             span = group.gpus // self.per_node
+            if self.packs:
+                self.next_node_if_any()
             where = self._nodes(group, index, span)
             self.i += span
             return Endpoint(mode=group.mode, index=index, nodes=where, gpus=tuple(range(self.per_node)))

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from srtplan import plugin
 from srtplan.diagnostics import Finding, InternalError
 from srtplan.ir.plan import BenchmarkPlan, Plan
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import LOG_DIR, Lit, Word
 from srtplan.ir.topology import Endpoint, Nodes, Topology
-from srtplan.plan import checks, nodes, preflight, probes, processes, sbatch, steps
-from srtplan.plan.allocate import AllocationError, Group, allocate
+from srtplan.plan import checks, placement, preflight, probes, processes, sbatch, steps
+from srtplan.plan.allocate import AllocationError
 from srtplan.plan.frontends import FrontendLayout, layout
+from srtplan.plan.names import services
 from srtplan.plan.ports import Allocator, PortsExhaustedError
 from srtplan.plan.verify import verify
 from srtplan.plugin import JobContext
@@ -33,27 +36,22 @@ def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
     """The Plan and its warnings. Raises PlanError for the user's faults, InternalError for ours."""
     found = checks.check(recipe)
     try:
-        topology, where = _topology(recipe)
+        placed = placement.place(recipe)
+        topology, where = _topology(recipe, placed)
     except (AllocationError, PortsExhaustedError) as e:
         raise PlanError((*found, _misfit(recipe, e))) from e
     if any(f.severity == "error" for f in found):
         raise PlanError(found)
+    found = (*found, *placement.unused(recipe, placed))
     result = _assemble(recipe, topology, where)
     if violations := verify(result):
         raise InternalError(violations)
     return result, found
 
 
-def _topology(recipe: Recipe) -> tuple[Topology, FrontendLayout]:
+def _topology(recipe: Recipe, placed: placement.Placed) -> tuple[Topology, FrontendLayout]:
     engine = plugin.engine(recipe.engine.type)
-    resources = recipe.resources
-    roles = nodes.assign(recipe, nodes.wanted(recipe))
-    endpoints = allocate(
-        [Group(r.mode, r.workers, r.gpus) for r in resources.roles],
-        gpus_per_node=resources.gpus_per_node,
-        nodes=roles.workers,
-        spread=resources.spread_workers,
-    )
+    roles, endpoints = placed
     roles = _bench(recipe, roles, endpoints)
     where = layout(recipe, roles, endpoints)
     ports = Allocator.over(recipe.site.ports, _fixed(recipe, roles, where))
@@ -66,15 +64,12 @@ def _bench(recipe: Recipe, roles: Nodes, endpoints: tuple[Endpoint, ...]) -> Nod
     last = [e for e in endpoints if e.mode != "prefill"][-1:]
     if recipe.benchmark.client_placement != "last_decode" or not last:
         return roles
-    return Nodes(
-        total=roles.total, infra=roles.infra, head=roles.head, bench=last[0].nodes[-1], workers=roles.workers
-    )
+    return evolve(roles, bench=last[0].nodes[-1])
 
 
 def _fixed(recipe: Recipe, roles: Nodes, where: FrontendLayout) -> list[tuple[int, int]]:
     """(node, port) of everything that has one fixed port."""
-    services = plugin.frontend(recipe.frontend.type).services(recipe)
-    infra = [(roles.infra, p) for s in services for p in plugin.service(s).ports(recipe)]
+    infra = [(roles.infra, p) for s in services(recipe) for p in plugin.service(s).ports(recipe)]
     return [*infra, *where.frontends, (where.public_node, where.public_port)]
 
 
@@ -100,6 +95,7 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         topology=topology,
         served_model_name=engine.served_name(recipe) or _stem(recipe.model.path),
         model=recipe.model.hub_id or ("/model" if inside else recipe.model.path),
+        staged=None,
         logs=_logs(inside=inside),
         interface=frontend.interface,
         frontends=where.frontends,

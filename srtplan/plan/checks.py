@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from srtplan import plugin
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import Recipe
-from srtplan.plan import profiling
+from srtplan.plan import placement, profiling
 
 
 def check(recipe: Recipe) -> tuple[Finding, ...]:
@@ -23,6 +23,7 @@ def check(recipe: Recipe) -> tuple[Finding, ...]:
         *plugin.benchmark(recipe.benchmark.type).check(recipe),
         *profiling.check(recipe),
         *_gate(recipe),
+        *placement.check(recipe),
     )
 
 

@@ -3,10 +3,13 @@
 Dedicated nodes (NATS and etcd, frontend, client) come on top of the workers' nodes. With
 ``colocate_with_frontend`` they share one:
 the last node if the client is among them, else the first; without it infra and frontend take the first nodes and
-the client the last.
+the client the last. A heterogeneous job has two components: the first nodes and those of prefill, those of decode
+and the last one.
 """
 
 from __future__ import annotations
+
+from attrs import evolve
 
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.topology import Nodes
@@ -17,14 +20,31 @@ def assign(recipe: Recipe, workers: int) -> Nodes:
     infra = recipe.infra.dedicated_node
     frontend = recipe.frontend.dedicated_node
     client = recipe.benchmark.client_dedicated_node
-    wanted = infra + frontend + client
-    if recipe.benchmark.colocate_with_frontend and wanted:
-        return _shared(workers, infra=infra, frontend=frontend, client=client)
+    if recipe.benchmark.colocate_with_frontend and (infra or frontend or client):
+        nodes = _shared(workers, infra=infra, frontend=frontend, client=client)
+    else:
+        nodes = _apart(workers, infra=infra, frontend=frontend, client=client)
+    return evolve(nodes, components=_components(recipe, nodes)) if is_heterogeneous(recipe) else nodes
+
+
+def is_heterogeneous(recipe: Recipe) -> bool:
+    """Prefill and decode get a Slurm component each."""
+    resources = recipe.resources
+    return resources.het_jobs and resources.disaggregated and all(r.nodes for r in resources.roles)
+
+
+def _components(recipe: Recipe, nodes: Nodes) -> tuple[int, int]:
+    prefill = recipe.resources.role("prefill")
+    first = nodes.workers[0] + (prefill.nodes if prefill else 0)
+    return first, nodes.total - first
+
+
+def _apart(workers: int, *, infra: bool, frontend: bool, client: bool) -> Nodes:
     first = infra + frontend
     own = tuple(range(first, first + workers))
     head = int(infra) if frontend else own[0]
     return Nodes(
-        total=workers + wanted,
+        total=workers + first + client,
         infra=0 if infra else head,
         head=head,
         bench=workers + first if client else head,

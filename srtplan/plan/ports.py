@@ -16,7 +16,7 @@ from attrs import asdict, frozen
 from srtplan.ir.recipe import Ports
 
 BASES = (
-    "http", "bootstrap", "kv_events", "nixl", "system", "dist_init", "nccl", "dp_rpc", "vllm",
+    "http", "bootstrap", "kv_events", "nixl", "kvbm", "system", "dist_init", "nccl", "dp_rpc", "vllm",
     "frontend", "frontend_internal", "nats", "etcd", "etcd_peer", "mooncake_master", "mooncake_metadata", "mooncake_metrics",
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from srtplan import plugin
 from srtplan.ir.plan import Health, Probe
 from srtplan.ir.shell import ip, word
 from srtplan.plan.frontends import FrontendLayout
-from srtplan.plan.names import worker_step
+from srtplan.plan.names import service_step, services, worker_step
 from srtplan.plugin import JobContext
 
 INFRA_TIMEOUT_S = 120
@@ -24,8 +24,15 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
     frontend = plugin.frontend(recipe.frontend.type)
     infra = job.topology.nodes.infra
     out = [
-        Probe(step=name, type="tcp", node=infra, port=port, stage="infra", timeout_s=INFRA_TIMEOUT_S)
-        for name in frontend.services(recipe)
+        Probe(
+            step=service_step(name),
+            type="tcp",
+            node=infra,
+            port=port,
+            stage="infra",
+            timeout_s=INFRA_TIMEOUT_S,
+        )
+        for name in services(recipe)
         for port in plugin.service(name).ports(recipe)[:1]
     ]
     check = recipe.health_check

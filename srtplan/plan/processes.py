@@ -52,7 +52,7 @@ def _shared(engine: Engine, role: Role, endpoint: Endpoint, shape: Shape, ports:
     if len(endpoint.nodes) > 1:
         shared["dist_init"] = ports.take("dist_init", leader)
     if shape.rpc:
-        shared["dp_rpc"] = ports.take("dp_rpc", leader)
+        shared["dp_rpc"] = ports.take("dp_rpc", leader, base=engine.port_base(role, "dp_rpc"))
     if shape.nixl_block:
         shared["nixl"] = ports.take("nixl", leader, job_wide=True, block=shape.nixl_block)
     return shared
@@ -67,6 +67,8 @@ def _own(recipe: Recipe, engine: Engine, node: int, shape: Shape, ports: Allocat
     }
     if not shape.nixl_block:
         own["nixl"] = ports.take("nixl", node, job_wide=True)
+    if shape.kvbm:
+        own["kvbm"] = ports.take("kvbm", node, job_wide=True, stride=2, block=2)
     if "vllm" in engine.ports:
         own["vllm"] = ports.take(
             "vllm", node, job_wide=True, stride=table.vllm_stride, block=table.vllm_stride

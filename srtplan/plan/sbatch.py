@@ -2,6 +2,9 @@
 
 Added by srtplan: ``--no-requeue`` (a requeued job would start in the middle of its budget), ``--open-mode=append``, and a
 warning signal before the time limit, so that its end is orderly. A directive of the recipe replaces one of the same name.
+
+A heterogeneous job has a second block after ``hetjob``: what concerns nodes and queue stands in both, what concerns the
+batch script in the first only.
 """
 
 from __future__ import annotations
@@ -13,20 +16,40 @@ from srtplan.plugin import Engine
 LOG = "srtplan-%j.log"
 WARNING_S = 60
 CONTRARY = {"requeue": "no-requeue"}
+COMPONENT = "hetjob"
+"""Stands between the directives of two components."""
+SCRIPT = frozenset((
+    "job-name", "output", "open-mode", "no-requeue", "requeue", "signal", "begin", "chdir", "comment", "dependency",
+    "export", "export-file", "get-user-env", "hold", "mail-type", "mail-user", "nice", "priority", "wait", "wckey",
+))  # fmt: skip
+"""Options of the batch script or of the job as a whole."""
 
 
 def directives(recipe: Recipe, engine: Engine, nodes: Nodes) -> tuple[str, ...]:
-    """``--name=value`` or ``--name``, in order."""
+    """``--name=value`` or ``--name``, in order; ``hetjob`` between two components."""
+    first, *others = nodes.components or (nodes.total,)
+    out: list[tuple[str, ...]] = [_written(_component(recipe, engine, first))]
+    for size in others:
+        items = _component(recipe, engine, size)
+        out.append((COMPONENT, *_written({k: v for k, v in items.items() if k not in SCRIPT})))
+    return tuple(d for block in out for d in block)
+
+
+def _written(items: dict[str, str | None]) -> tuple[str, ...]:
+    return tuple(f"--{k}" if v is None else f"--{k}={v}" for k, v in items.items())
+
+
+def _component(recipe: Recipe, engine: Engine, size: int) -> dict[str, str | None]:
     site, gpn = recipe.site, recipe.resources.gpus_per_node
     per_node = gpn if engine.launch == "endpoint" else 1
     items: dict[str, str | None] = {
         "job-name": recipe.name,
-        "nodes": str(nodes.total),
-        "ntasks": str(per_node * nodes.total),
+        "nodes": str(size),
+        "ntasks": str(per_node * size),
         "ntasks-per-node": str(per_node),
     }
     items |= {"gpus-per-node": str(gpn)} if site.gpus_per_node_directive else {}
-    items |= {"segment": str(nodes.total)} if site.segment_directive else {}
+    items |= {"segment": str(size)} if site.segment_directive else {}
     items |= {"exclusive": None} if site.exclusive_directive else {}
     items |= {"account": recipe.slurm.account} if recipe.slurm.account else {}
     items |= {"time": recipe.slurm.time_limit, "output": LOG, "open-mode": "append"}
@@ -35,4 +58,4 @@ def directives(recipe: Recipe, engine: Engine, nodes: Nodes) -> tuple[str, ...]:
     for key, value in recipe.sbatch_directives:
         items.pop(CONTRARY.get(key, key), None)
         items[key] = value or None
-    return tuple(f"--{k}" if v is None else f"--{k}={v}" for k, v in items.items())
+    return items

@@ -42,6 +42,7 @@ def to_data(plan: Plan) -> dict[str, object]:
             "head": plan.nodes.head,
             "bench": plan.nodes.bench,
             "workers": list(plan.nodes.workers),
+            **({"components": list(plan.nodes.components)} if plan.nodes.components else {}),
         },
         "endpoints": [_endpoint(e) for e in plan.endpoints],
         "processes": [_process(p) for p in plan.processes],

@@ -17,7 +17,7 @@ from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, Lit, Word, Words, ip, word, wor
 from srtplan.plan import environ, observe, profiling, report, results
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.mounts import input_mounts, job_mounts
-from srtplan.plan.names import worker_step
+from srtplan.plan.names import service_step, services, worker_step
 from srtplan.plugin import (
     BenchmarkCommand,
     BenchmarkContext,
@@ -77,13 +77,22 @@ Made = tuple[Step, Command]
 
 def _services(job: JobContext) -> Iterable[Made]:
     recipe, at = job.recipe, job.topology.nodes.infra
-    for name in plugin.frontend(recipe.frontend.type).services(recipe):
+    for name in services(recipe):
         service = plugin.service(name)
         command = service.command(ServiceContext(job=job, node=at))
         command = evolve(
             command, preamble=(*_configs_on_path(recipe), *command.preamble), listens=service.ports(recipe)
         )
-        yield _step(job, command, name=name, kind="infra", stage="infra", nodes=(at,)), command
+        step = _step(
+            job,
+            command,
+            name=service_step(name),
+            kind="infra",
+            stage="infra",
+            nodes=(at,),
+            image=command.image,
+        )
+        yield step, command
 
 
 def _contexts(job: JobContext) -> Iterable[WorkerContext]:
@@ -203,7 +212,10 @@ def _step(
     base = (
         (environ.REMAP_ROOT,) if kind in ("worker", "frontend") and installs_dynamo(recipe) and mounts else ()
     )
-    options = (*command.srun, *_options(srun), *plugin.runtime(recipe.site.runtime).srun(container, mounts))
+    options = (
+        *_component(job, nodes), *command.srun, *_options(srun),
+        *plugin.runtime(recipe.site.runtime).srun(container, mounts),
+    )  # fmt: skip
     return Step(
         name=name,
         stage=stage,
@@ -221,6 +233,12 @@ def _step(
         tier=TIER[kind],
         note=command.note,
     )
+
+
+def _component(job: JobContext, nodes: tuple[int, ...]) -> tuple[SrunOption, ...]:
+    """In a heterogeneous job srun must be told the component of its nodes."""
+    roles = job.topology.nodes
+    return (SrunOption(name="het-group", value=word(roles.component(nodes[0]))),) if roles.components else ()
 
 
 def _options(pairs: Iterable[tuple[str, str]]) -> tuple[SrunOption, ...]:

@@ -45,7 +45,11 @@ def _header(plan: Plan) -> list[str]:
             "serves",
             f"{plan.served_model_name} with {plan.engine}, {plan.frontend} frontend, at {notation(plan.url)}",
         ),
-        ("nodes", f"{n.total}: workers {spans(n.workers)}, infra {n.infra}, head {n.head}, client {n.bench}"),
+        (
+            "nodes",
+            f"{n.total}: workers {spans(n.workers)}, infra {n.infra}, head {n.head}, client {n.bench}"
+            + _parts(plan),
+        ),
         (
             "ready",
             f"{plan.health.prefill} prefill, {plan.health.decode} decode instances within {plan.health.timeout_s} s",
@@ -53,6 +57,11 @@ def _header(plan: Plan) -> list[str]:
         ("benchmark", _benchmark(plan)),
     ]
     return [f"{k:10} {v}" for k, v in rows]
+
+
+def _parts(plan: Plan) -> str:
+    sizes = plan.nodes.components
+    return f", in components of {' and '.join(map(str, sizes))}" if sizes else ""
 
 
 def _benchmark(plan: Plan) -> str:

@@ -63,6 +63,11 @@ def _gpus(plan: Plan) -> Iterable[str]:
                 yield f"GPU {place[1]} of node {place[0]} belongs to {owner[place]} and {e.name}"
         if not set(e.nodes) <= set(plan.nodes.workers):
             yield f"{e.name} stands on a node that is not for workers"
+    if plan.nodes.components and sum(plan.nodes.components) != plan.nodes.total:
+        yield f"components of {plan.nodes.components} are not {plan.nodes.total} nodes"
+    for s in plan.steps:
+        if len({plan.nodes.component(n) for n in s.nodes}) > 1:
+            yield f"step {s.name} stands on nodes of two components"
 
 
 def _words(plan: Plan) -> Iterable[str]:

@@ -7,31 +7,38 @@ IP=()
 # Checks every node before anything is started; ends the job with 72 if one is not fit.
 nodes::preflight() {
   local -r out="${RUN_DIR}/run/preflight" log="${LOG_DIR}/preflight.out"
-  local hosts
+  local hosts group first
   job::stage preflight
   nodes::_list
-  printf -v hosts '%s,' "${NODE[@]}"
-  job::call 120 "${log}" srun --overlap --input=none --nodes="${NODES}" --ntasks="${NODES}" --nodelist="${hosts%,}" \
-    --job-name=preflight --output="${log}" --open-mode=append \
-    bash "${BUNDLE_DIR}/lib/preflight.sh" "${BUNDLE_DIR}/files/preflight.tsv" "${out}" "${NETWORK_INTERFACE}" "${NODE[@]}"
+  for ((group = 0, first = 0; group < ${#COMPONENTS[@]}; first += COMPONENTS[group], group++)); do
+    printf -v hosts '%s,' "${NODE[@]:first:COMPONENTS[group]}"
+    job::call 120 "${log}" srun --overlap --input=none --nodes="${COMPONENTS[group]}" --ntasks="${COMPONENTS[group]}" \
+      --nodelist="${hosts%,}" ${SLURM_HET_SIZE:+--het-group="${group}"} --job-name=preflight --output="${log}" --open-mode=append \
+      bash "${BUNDLE_DIR}/lib/preflight.sh" "${BUNDLE_DIR}/files/preflight.tsv" "${out}" "${NETWORK_INTERFACE}" "${NODE[@]}"
+  done
   nodes::_report "${out}"
   nodes::_write
   run::write_files
 }
 
-# Node names in the order of the allocation. A held allocation may have more nodes than planned.
+# Node names in the order of the allocation, component by component. A held allocation may have more nodes than planned.
 nodes::_list() {
-  local list="${SLURM_JOB_NODELIST:-}" group name
-  for ((group = 0; group < ${SLURM_HET_SIZE:-0}; group++)); do
-    name="SLURM_JOB_NODELIST_HET_GROUP_${group}"
-    ((group > 0)) || list=""
-    list+="${list:+,}${!name:-}"
-  done
+  local list="${SLURM_JOB_NODELIST:-}" group name size
+  local -a names
   [[ -n "${list}" ]] || job::end 72 preflight "SLURM_JOB_NODELIST is not set: run this with sbatch or inside salloc"
-  scontrol show hostnames "${list}" >"${SCRATCH}/hostnames"
-  mapfile -t NODE <"${SCRATCH}/hostnames"
-  ((${#NODE[@]} >= NODES)) || job::end 72 preflight "the plan needs ${NODES} nodes, the job has ${#NODE[@]}: ${list}"
-  NODE=("${NODE[@]:0:NODES}")
+  ((${SLURM_HET_SIZE:-1} == ${#COMPONENTS[@]})) ||
+    job::end 72 preflight "the plan has ${#COMPONENTS[@]} components, the job ${SLURM_HET_SIZE:-1}"
+  for group in "${!COMPONENTS[@]}"; do
+    if [[ -n "${SLURM_HET_SIZE:-}" ]]; then
+      name="SLURM_JOB_NODELIST_HET_GROUP_${group}"
+      list="${!name:-}"
+    fi
+    size="${COMPONENTS[group]}"
+    scontrol show hostnames "${list}" >"${SCRATCH}/hostnames"
+    mapfile -t names <"${SCRATCH}/hostnames"
+    ((${#names[@]} >= size)) || job::end 72 preflight "the plan needs ${size} nodes, the job has ${#names[@]}: ${list}"
+    NODE+=("${names[@]:0:size}")
+  done
   for name in "${NODE[@]}"; do
     [[ "${name}" =~ ^[A-Za-z0-9._-]+$ ]] || job::end 72 preflight "not a host name: ${name}"
   done

@@ -34,6 +34,7 @@ PORTS = {
     "dist_init": "where the ranks of a worker meet",
     "nccl": "NCCL's own meeting point",
     "dp_rpc": "where data-parallel ranks of vLLM meet",
+    "kvbm": "a pair for each leader of Dynamo's block manager (KVBM)",
     "vllm": "ports that vLLM takes for itself",
     "vllm_stride": "between two workers of a node",
     "frontend": "the public port",

@@ -100,7 +100,7 @@ def comparable(recipe: Recipe) -> dict[str, object]:
     for part in ("engine", "frontend", "benchmark"):
         del plain[part]["at"]
     for role in plain["resources"]["roles"]:
-        for key in ("at", "args_at", "env_at"):
+        for key in ("at", "args_at", "env_at", "extra_args_at"):
             del role[key]
     return plain
 

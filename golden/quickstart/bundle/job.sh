@@ -18,7 +18,7 @@ set -uo pipefail
 
 readonly JOB_NAME=quickstart
 readonly MODEL_NAME=Qwen/Qwen3-0.6B
-readonly NODES=1
+readonly COMPONENTS=(1) # nodes; a heterogeneous job has more than one
 readonly NETWORK_INTERFACE=''
 readonly OUTPUT_BASE=''
 readonly TIME_LIMIT_S=3600 WARNING_S=60 STOP_TIMEOUT_S=25

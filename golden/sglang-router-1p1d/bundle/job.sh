@@ -18,7 +18,7 @@ set -uo pipefail
 
 readonly JOB_NAME=sglang-router-1p1d
 readonly MODEL_NAME=Qwen/Qwen3-32B
-readonly NODES=2
+readonly COMPONENTS=(2) # nodes; a heterogeneous job has more than one
 readonly NETWORK_INTERFACE=''
 readonly OUTPUT_BASE=''
 readonly TIME_LIMIT_S=7200 WARNING_S=60 STOP_TIMEOUT_S=25

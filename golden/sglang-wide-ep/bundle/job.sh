@@ -18,7 +18,7 @@ set -uo pipefail
 
 readonly JOB_NAME=deepseek-r1-2p1d-dep16
 readonly MODEL_NAME=deepseek-ai/DeepSeek-R1
-readonly NODES=7
+readonly COMPONENTS=(7) # nodes; a heterogeneous job has more than one
 readonly NETWORK_INTERFACE=''
 readonly OUTPUT_BASE=''
 readonly TIME_LIMIT_S=14400 WARNING_S=60 STOP_TIMEOUT_S=25

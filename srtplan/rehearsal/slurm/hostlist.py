@@ -70,3 +70,12 @@ def _write_runs(runs: list[tuple[str, int, int, int]]) -> list[str]:
         else:
             words.append(f"{prefix}[{','.join(pieces)}]")
     return words
+
+
+def components(names: list[str], sizes: str) -> list[list[str]]:
+    """Return the names of each component of a heterogeneous job, from the sizes ``"2 3"``; of one if there are none."""
+    parts, first = [], 0
+    for size in map(int, sizes.split() or [str(len(names))]):
+        parts.append(names[first : first + size])
+        first += size
+    return parts

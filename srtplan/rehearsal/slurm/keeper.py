@@ -186,6 +186,16 @@ class Keeper:
         arguments = [word for word in read(self.job.folder / "arguments").split("\0") if word]
         os.execve(script, [str(script), *arguments], self.environment | {"SLURM_TASK_PID": str(os.getpid())})  # noqa: S606
 
+    def _components(self) -> dict[str, str]:
+        """Return what a heterogeneous job sees besides: its own node list is that of the first component."""
+        parts = hostlist.components(self.nodes, self.record.get("components", ""))
+        if len(parts) == 1:
+            return {}
+        lists = [hostlist.compress(part) for part in parts]
+        named = {f"SLURM_JOB_NODELIST_HET_GROUP_{n}": text for n, text in enumerate(lists)}
+        own = {"SLURM_HET_SIZE": str(len(parts)), "SLURM_JOB_NODELIST": lists[0], "SLURM_NODELIST": lists[0]}
+        return own | named | {"SLURM_NNODES": str(len(parts[0])), "SLURM_JOB_NUM_NODES": str(len(parts[0]))}
+
     def _times(self) -> dict[str, str]:
         """Return when the job began and will end, as newer Slurm tells it."""
         now, limit = int(time.clock_gettime(time.CLOCK_REALTIME)), int(self.record["time_limit"])
@@ -213,6 +223,7 @@ class Keeper:
             **self._times(),
             "CURL_HOME": str(self.state.folder / "curl" / self.nodes[0]),
         }  # fmt: skip
+        own |= self._components()
         if self.record["ntasks"]:
             own |= {"SLURM_NTASKS": self.record["ntasks"], "SLURM_NPROCS": self.record["ntasks"]}
         gpus = int(self.record["gpus"])

@@ -29,7 +29,7 @@ def request(state: State, options: dict[str, str], command: list[str]) -> Reques
     job = _job(state, options)
     _check_modes(options)
     _check_mounts(options)
-    allocated = hostlist.expand(job.record["nodes"])
+    allocated = _component(options, job)
     chosen = _nodes(options, allocated)
     tasks = _layout(options, chosen)
     by_name = {node.name: node for node in state.nodes()}
@@ -43,6 +43,17 @@ def request(state: State, options: dict[str, str], command: list[str]) -> Reques
         tasks_per_node=[count for _, count in tasks],
         environment=environment(options, dict(os.environ)),
     )
+
+
+def _component(options: dict[str, str], job: Job) -> list[str]:
+    """Return the nodes that the step may have: of a heterogeneous job those of --het-group, the first by default."""
+    parts = hostlist.components(hostlist.expand(job.record["nodes"]), job.record.get("components", ""))
+    text = options.get("het-group", "0")
+    if "het-group" in options and len(parts) == 1:
+        raise UsageError("srun: fatal: Not a hetjob allocation", 1)
+    if not text.isdigit() or int(text) >= len(parts):
+        raise UsageError(f"srun: fatal: Invalid --het-group value: {text}", 1)
+    return parts[int(text)]
 
 
 def _job(state: State, options: dict[str, str]) -> Job:

@@ -27,7 +27,7 @@ def main(state: str, argv: list[str]) -> int:
             sys.stdout.write(f"{VERSION}\n")
             return 0
         path, script = _script(options, words)
-        options = parse(SBATCH, directives(script))[0] | options
+        options = _combined(parse_components(script), options)
         number = _submit(State(folder_of(state)), options, path, script, words[1:])
     except UsageError as error:
         complain(str(error))
@@ -53,6 +53,26 @@ def _script(options: dict[str, str], words: list[str]) -> tuple[str, str]:
             "sbatch: error: This does not look like a batch script.  The first line must start with #!", 1
         )
     return str(path), text
+
+
+def parse_components(script: str) -> list[dict[str, str]]:
+    """Return the options of every component: ``#SBATCH hetjob`` stands between two."""
+    words: list[list[str]] = [[]]
+    for word in directives(script):
+        if word == "hetjob":
+            words.append([])
+        else:
+            words[-1].append(word)
+    return [parse(SBATCH, part)[0] for part in words]
+
+
+def _combined(components: list[dict[str, str]], given: dict[str, str]) -> dict[str, str]:
+    """Return one job's options: the first component's, and as many nodes as all have."""
+    first = components[0] | given
+    if len(components) > 1:
+        sizes = [part.get("nodes", "1") for part in components]
+        first |= {"nodes": str(sum(map(int, sizes))), "components": " ".join(sizes)}
+    return first
 
 
 def directives(script: str) -> list[str]:
@@ -120,6 +140,7 @@ def _record(options: dict[str, str], path: str) -> dict[str, str]:
         "requeue": "0" if "no-requeue" in options else "1",
         "time_limit": str(seconds(options.get("time", "0"))),
         "signal": options.get("signal", ""),
+        "components": options.get("components", ""),
     }
 
 

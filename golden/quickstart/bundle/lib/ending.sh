@@ -22,7 +22,6 @@ job::_exit() {
   job::stage end
   event::write end "class=${CLASS}" "code:=${CODE}" "cause=${CAUSE}"
   report::finish
-  kill "${TICK_PID}" 2>/dev/null
   run::remove_scratch
   log::info "end class=${CLASS} code=${CODE}"
   exit "${CODE}"
@@ -140,7 +139,7 @@ stop::_verify() {
     [[ -n "${left}" ]] || return 0
     # shellcheck disable=SC2086 # a list of step ids
     ((try == 1)) || job::call 10 "${SCRATCH}/scancel" scancel --signal=KILL ${left}
-    steps::settle 1
+    steps::settle 100
   done
   log::warn "Slurm still lists steps of this job:${left:- (squeue did not answer)}"
 }

@@ -31,7 +31,7 @@ steps::start() {
     job::obey_signals
     steps::_start_one "${name}"
     count=$((count + 1))
-    ((count % PARALLEL_STARTS != 0)) || steps::settle 1
+    ((count % PARALLEL_STARTS != 0)) || steps::settle 100
   done
   ((count == 0)) || log::info "${stage}: started ${count} steps"
 }
@@ -57,7 +57,7 @@ steps::look() {
   done
   if [[ -n "${FIRST_FAILED}" && -z "${ENDING}" ]]; then
     job::note_ending step
-    steps::settle 0.5 # a signal to the whole job may reach the steps a moment before it reaches us
+    steps::settle 50 # a signal to the whole job may reach the steps a moment before it reaches us
     steps::_fail "${FIRST_FAILED}"
   fi
 }
@@ -95,13 +95,12 @@ steps::_note_end() {
   esac
 }
 
-# Waits SECONDS for whatever else may come to light: another end, a signal.
+# Waits so many hundredths of a second for whatever else may come to light: another end, a signal.
 steps::settle() {
-  local -r seconds="$1"
-  local pid
-  sleep "${seconds}" &>/dev/null &
-  pid="$!"
-  while job::is_running "${pid}"; do
+  local deadline
+  clock::read
+  deadline=$((NOW_CS + $1))
+  while ((NOW_CS < deadline)); do
     job::tick
   done
 }

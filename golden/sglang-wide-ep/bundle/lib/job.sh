@@ -26,8 +26,10 @@ CAUSE=""
 ENDING=""  # once there is a reason to end: "step" or "signal" while it is looked into, then "stop"
 ENDING_AT= # when that was: the time to stop counts from there
 SIGNALS=() # signals received so far
-TICK_PID=0 # the sleep of the present tick
 CALL_PID=0 # the command that job::call waits for
+
+# shellcheck disable=SC2312 # ":" does not fail
+exec {TICK_FD}<> <(:) # a pipe into which nobody writes
 
 # Prepares the run: traps, run directory, tables.
 job::begin() {
@@ -52,13 +54,16 @@ job::stage() {
   report::stage "${STAGE}"
 }
 
-# At most a second; less if a process of ours ends or a signal comes. Costs one process, the sleep.
+# Waits a moment, then acts on signals and on steps that ended. Nothing ever comes from TICK_FD. It is not `wait -n`, for
+# a signal makes bash jump out of that, and the exit code of a child that ends at this very moment is lost: whoever waits for
+# it later waits for ever.
 job::tick() {
-  if ! job::is_running "${TICK_PID}"; then
-    sleep 1 &>/dev/null &
-    TICK_PID="$!"
+  local seconds=0.5 nothing
+  if [[ -n "${ENDING}" ]] || ((CALL_PID != 0 || ${#PROBE_PID[@]} > 0)); then
+    seconds=0.1
   fi
-  wait -n 2>/dev/null || true
+  # shellcheck disable=SC2034 # nothing comes
+  read -r -t "${seconds}" -u "${TICK_FD}" nothing
   clock::read
   job::obey_signals
   steps::look
@@ -163,7 +168,7 @@ job::await_terminal() {
   if ((code == 0)); then
     job::end 0 success ""
   fi
-  steps::settle 3 # a worker that died makes its client fail: the worker is the cause
+  steps::settle 300 # a worker that died makes its client fail: the worker is the cause
   steps::show_log "${name}"
   if steps::find_lost_node "${name}"; then
     job::end 77 node "Slurm lost a node: ${REPLY}"

@@ -15,7 +15,7 @@
 results::record() {
   local -r name="$1" result="$2" client="$3" code="$4" tries="$6" began="$7"
   local -r folder="${RUN_DIR}/results/.runs"
-  local total="" decode="" facts="" out report=/dev/null
+  local total="" decode="" facts="" out report
   local -a row
   RECORD_REASON="$5"
   while IFS=$'\t' read -r -a row; do
@@ -26,7 +26,8 @@ results::record() {
     esac
   done <"${BUNDLE_DIR}/files/benchmark.tsv"
   mkdir -p -- "${folder}"
-  [[ ! -f "${result}" ]] || report="${result}"
+  results::_reduce "${result}" "${client}"
+  report="${REPLY}"
   out="$(
     export RECORD_NAME="${name}" RECORD_CLIENT="${client}" RECORD_RESULT="${result#"${RUN_DIR}/"}" RECORD_REASON
     export RECORD_FACTS="${facts}" RECORD_CODE="${code}" RECORD_TRIES="${tries}" RECORD_SECONDS="$((SECONDS - began))"
@@ -36,12 +37,34 @@ results::record() {
     export RECORD_MAX_FAILED_SHARE="${SRT_BENCH_MAX_FAILED_SHARE:-}" LC_ALL=C
     awk -f "${BUNDLE_DIR}/lib/json.awk" -f "${BUNDLE_DIR}/lib/record.awk" "${report}"
   )" || return
+  [[ "${report}" == "${result}" || "${report}" == /dev/null ]] || rm -f -- "${report}"
   printf '%s\n' "${out#*$'\n'}" >"${folder}/.${name}.new"
   mv -f -- "${folder}/.${name}.new" "${folder}/${name}.json"
   results::summarize
   out="${out%%$'\n'*}"
   REPLY="${out#* }"
   [[ "${out}" != bad* ]] || RECORD_REASON="${REPLY}"
+}
+
+# Sets REPLY to the report; where a load generator kept the time of every token, and it is large, to a file of its
+# figures alone: within a text every quote has a backslash before it, so that only members are found.
+results::_reduce() {
+  local -r file="$1" client="$2"
+  local size last
+  REPLY=/dev/null
+  [[ -f "${file}" ]] || return 0
+  REPLY="${file}"
+  size="$(wc -c <"${file}")"
+  last="$(tail -c 4 -- "${file}")"
+  if [[ "${client}" == aiperf || "${client}" == *-eval || "${last}" != *"}"* ]] || ((size < 8000000)); then
+    return 0
+  fi
+  REPLY="$(mktemp)"
+  {
+    printf '{'
+    LC_ALL=C grep -oE '"[a-z0-9_]+": *-?[0-9][-+.0-9eE]*' -- "${file}" | tr '\n' ','
+    printf '"reduced":1}\n'
+  } >"${REPLY}"
 }
 
 # Puts the records together. At the job's end CLASS and CODE say how it ended; before that it is still running.

@@ -1,0 +1,90 @@
+"""Where workers keep KV cache beyond their GPUs: a Mooncake store of the job, and Dynamo's block manager (KVBM).
+
+Out, for a worker on node 1 of a job whose services are on node 0::
+
+    MOONCAKE_LOCAL_HOSTNAME=${IP[1]} MOONCAKE_MASTER=${IP[0]}:8700 MOONCAKE_TE_META_DATA_SERVER=http://${IP[0]}:8701/metadata
+    DYN_KVBM_LEADER_ZMQ_HOST=${IP[1]} DYN_KVBM_LEADER_ZMQ_PUB_PORT=7550 DYN_KVBM_LEADER_ZMQ_ACK_PORT=7551
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from srtplan import flags
+from srtplan.diagnostics import Finding
+from srtplan.ir.data import Data, Map
+from srtplan.ir.plan import EnvVar
+from srtplan.ir.recipe import MooncakeStore, Recipe, Role
+from srtplan.ir.shell import ip, word
+from srtplan.plugin import WorkerContext
+
+SERVICE = "mooncake-master"
+KVBM = ("DYN_CONNECTOR", "kvbm")
+
+
+def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
+    """A store that no role says it uses would run for nothing."""
+    uses = any("mooncake" in text for r in recipe.resources.roles for text in _texts(r.args))
+    path = (*recipe.engine.at, "mooncake_kv_store")
+    if store is not None and not uses:
+        yield Finding(
+            rule="SP510",
+            path=path,
+            on_key=True,
+            message="a Mooncake store would run, but no role's options name mooncake as their backend",
+            help="set the storage or transfer backend of a role to mooncake, or remove mooncake_kv_store",
+        )
+    if store is not None:
+        yield from flags.again(store.master_extra_args, Map(), PORTS, (*path, "master_extra_args"))
+
+
+PORTS = ("rpc-port", "port", "http-metadata-server-port", "metrics-port")
+
+
+def _texts(value: Data) -> Iterable[str]:
+    """All texts of some options, keys too, in small letters."""
+    if isinstance(value, Map):
+        for key, inner in value.pairs:
+            yield key.lower()
+            yield from _texts(inner)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value.lower()
+
+
+def mooncake(ctx: WorkerContext, store: MooncakeStore | None) -> tuple[EnvVar, ...]:
+    """How a worker finds the job's store."""
+    if store is None:
+        return ()
+    at, ports = ctx.job.topology.nodes.infra, ctx.job.recipe.site.ports
+    metadata = word("http://", ip(at), f":{ports.mooncake_metadata}/metadata")
+    return (
+        EnvVar(name="MOONCAKE_LOCAL_HOSTNAME", value=ip(ctx.process.node)),
+        EnvVar(name="MOONCAKE_MASTER", value=word(ip(at), f":{ports.mooncake_master}")),
+        EnvVar(name="MOONCAKE_TE_META_DATA_SERVER", value=metadata),
+    )
+
+
+def uses_kvbm(recipe: Recipe, role: Role) -> bool:
+    """The environment of the role turns Dynamo's block manager on."""
+    return KVBM in (*role.env, *recipe.environment)
+
+
+def kvbm(ctx: WorkerContext) -> tuple[EnvVar, ...]:
+    """Where the block manager's leader meets its workers: a pair of ports of its own instead of a default."""
+    if "kvbm" not in dict(ctx.process.ports):
+        return ()
+    first = ctx.process.port("kvbm")
+    return (
+        EnvVar(name="DYN_KVBM_LEADER_ZMQ_HOST", value=ip(ctx.process.node)),
+        EnvVar(name="DYN_KVBM_LEADER_ZMQ_PUB_PORT", value=word(first)),
+        EnvVar(name="DYN_KVBM_LEADER_ZMQ_ACK_PORT", value=word(first + 1)),
+    )
+
+
+def kvbm_ports(ctx: WorkerContext) -> tuple[int, ...]:
+    """The pair, for the preflight."""
+    own = dict(ctx.process.ports)
+    return (own["kvbm"], own["kvbm"] + 1) if "kvbm" in own else ()

@@ -1,0 +1,156 @@
+"""Where the workers of a recipe stand: nodes by role, endpoints by node and GPU, and what is odd about that.
+
+In: a Recipe. Out: ``Nodes`` and endpoints (AllocationError where they do not fit); findings on reserved nodes that nothing
+uses and on wishes that contradict each other. Prefill and decode of a heterogeneous job are placed apart, each in its
+own component; an engine that lets them share nodes gets no more nodes than its workers fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from srtplan import plugin
+from srtplan.diagnostics import Finding
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.topology import Endpoint, Nodes
+from srtplan.plan import nodes
+from srtplan.plan.allocate import Group, allocate
+
+Placed = tuple[Nodes, tuple[Endpoint, ...]]
+
+
+def place(recipe: Recipe) -> Placed:
+    """Nodes and endpoints of the job; raises AllocationError."""
+    shares = _shares(recipe)
+    if shares:
+        unlimited = _endpoints(
+            recipe, range(sum(r.workers * r.gpus for r in recipe.resources.roles)), share=True
+        )
+        roles = nodes.assign(recipe, len({n for e in unlimited for n in e.nodes}))
+    else:
+        roles = nodes.assign(recipe, nodes.wanted(recipe))
+    if roles.components:
+        return roles, _apart(recipe, roles)
+    return roles, _endpoints(recipe, roles.workers, share=shares)
+
+
+def _shares(recipe: Recipe) -> bool:
+    if not recipe.resources.disaggregated or nodes.is_heterogeneous(recipe):
+        return False
+    return plugin.engine(recipe.engine.type).shares_nodes(recipe)
+
+
+def _endpoints(recipe: Recipe, on: Iterable[int], *, share: bool) -> tuple[Endpoint, ...]:
+    resources = recipe.resources
+    return allocate(
+        [Group(r.mode, r.workers, r.gpus) for r in resources.roles],
+        gpus_per_node=resources.gpus_per_node,
+        nodes=tuple(on),
+        spread=resources.spread_workers,
+        share=share,
+    )
+
+
+def _apart(recipe: Recipe, roles: Nodes) -> tuple[Endpoint, ...]:
+    """Each mode on the worker nodes of its own component."""
+    resources = recipe.resources
+    placed: list[Endpoint] = []
+    for number, role in enumerate(resources.roles):
+        own = tuple(n for n in roles.workers if roles.component(n) == number)
+        group = Group(role.mode, role.workers, role.gpus)
+        placed += allocate(
+            [group], gpus_per_node=resources.gpus_per_node, nodes=own, spread=resources.spread_workers
+        )
+    return tuple(placed)
+
+
+def check(recipe: Recipe) -> Iterable[Finding]:
+    """Placement wishes that contradict each other, or that nothing will follow."""
+    yield from _components(recipe)
+    yield from _reserved(recipe)
+    bench, frontend = recipe.benchmark, recipe.frontend
+    if bench.client_dedicated_node and bench.client_placement == "last_decode":
+        yield Finding(
+            rule="SP413",
+            path=(*bench.at, "client_placement"),
+            message="the client cannot be on the last decode node and on a node of its own",
+            help="keep one of client_placement and client_dedicated_node",
+        )
+    if frontend.placement != "head":
+        yield from _beside_decode(recipe)
+
+
+def _components(recipe: Recipe) -> Iterable[Finding]:
+    resources = recipe.resources
+    path = ("resources", "het_jobs")
+    decode = resources.role("decode")
+    if resources.het_jobs and not resources.disaggregated:
+        message = "het_jobs has no effect: aggregated workers are one component"
+        yield Finding(rule="SP412", path=path, severity="warning", message=message)
+    elif resources.het_jobs and decode and not decode.nodes:
+        yield Finding(
+            rule="SP412",
+            path=path,
+            message="decode workers share the prefill nodes, but het_jobs gives each its own Slurm component",
+            help="give decode nodes of its own, or remove het_jobs",
+        )
+
+
+def _reserved(recipe: Recipe) -> Iterable[Finding]:
+    """A node on top of the workers' that nothing would run on."""
+    engine, frontend = plugin.engine(recipe.engine.type), plugin.frontend(recipe.frontend.type)
+    services = (*frontend.services(recipe), *engine.services(recipe))
+    serves = recipe.benchmark.type == "manual"
+    cases = (
+        (recipe.infra.dedicated_node and not services, ("infra", "etcd_nats_dedicated_node"),
+         f"the {frontend.name} frontend needs neither NATS nor etcd"),
+        (recipe.frontend.dedicated_node and not frontend.processes(recipe), (*recipe.frontend.at, "dedicated_node"),
+         "the worker serves by itself, there is no frontend process"),
+        (recipe.benchmark.client_dedicated_node and serves, (*recipe.benchmark.at, "client_dedicated_node"),
+         "benchmark.type manual starts no client"),
+    )  # fmt: skip
+    for unused, path, why in cases:
+        if unused:
+            message = f"a reserved node may stay unused: {why}"
+            yield Finding(
+                rule="SP414", path=path, severity="warning", message=message, help=f"remove {path[-1]}"
+            )
+
+
+def _beside_decode(recipe: Recipe) -> Iterable[Finding]:
+    path = (*recipe.frontend.at, "orchestrator_placement")
+    if recipe.frontend.dedicated_node:
+        yield Finding(
+            rule="SP413",
+            path=path,
+            message="the frontend cannot be on the first decode node and on a node of its own",
+            help="keep one of orchestrator_placement and dedicated_node",
+        )
+    elif recipe.frontend.multiple and sum(r.nodes for r in recipe.resources.roles) > 1:
+        yield Finding(
+            rule="SP415",
+            path=path,
+            severity="warning",
+            message="orchestrator_placement has no effect: nginx on the head stands before several frontends",
+            help="set frontend.enable_multiple_frontends: false for one frontend on the first decode node",
+        )
+
+
+def unused(recipe: Recipe, placed: Placed) -> Iterable[Finding]:
+    """Worker nodes that no worker stands on."""
+    roles, endpoints = placed
+    taken = {n for e in endpoints for n in e.nodes}
+    idle = [n for n in roles.workers if n not in taken]
+    if not idle:
+        return
+    for role in recipe.resources.roles:
+        own = {n for e in endpoints if e.mode == role.mode for n in e.nodes}
+        if len(own) < role.nodes:
+            yield Finding(
+                rule="SP416",
+                path=role.at,
+                on_key=True,
+                severity="warning",
+                message=f"{role.nodes - len(own)} of {role.nodes} {role.mode} nodes have no worker",
+                help=f"{role.workers} workers of {role.gpus} GPUs need {len(own)} nodes",
+            )
