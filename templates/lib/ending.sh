@@ -147,15 +147,12 @@ stop::_verify() {
 # A step that was killed could not remove its directories in /tmp: once more on every node, if there is time. In a job that
 # is cancelled Slurm starts no step: then they stay, named after the job and used by nobody.
 stop::_clear_nodes() {
-  local hosts
   if [[ " ${STEP_EXIT[*]} " != *" 137 "* || "${CLASS}" == node ]] || stop::_is_forced; then
     return 0
   fi
-  # shellcheck disable=SC2153 # of nodes.sh
-  printf -v hosts '%s,' "${NODE[@]}"
   # shellcheck disable=SC2016 # expanded on the nodes
-  job::call 5 "${SCRATCH}/clear" srun --overlap --input=none --nodes="${NODES}" --ntasks="${NODES}" --nodelist="${hosts%,}" \
-    --job-name=clear bash -c 'rm -rf -- "/tmp/srtplan-$1-"*' clear "${JOB_ID}"
+  nodes::each 5 "${SCRATCH}/clear" --job-name=clear \
+    bash -c 'rm -rf -- "/tmp/srtplan-$1-"*' clear "${JOB_ID}"
 }
 
 # One line per step.

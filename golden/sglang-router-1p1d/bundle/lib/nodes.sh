@@ -7,18 +7,26 @@ IP=()
 # Checks every node before anything is started; ends the job with 72 if one is not fit.
 nodes::preflight() {
   local -r out="${RUN_DIR}/run/preflight" log="${LOG_DIR}/preflight.out"
-  local hosts group first
   job::stage preflight
   nodes::_list
-  for ((group = 0, first = 0; group < ${#COMPONENTS[@]}; first += COMPONENTS[group], group++)); do
-    printf -v hosts '%s,' "${NODE[@]:first:COMPONENTS[group]}"
-    job::call 120 "${log}" srun --overlap --input=none --nodes="${COMPONENTS[group]}" --ntasks="${COMPONENTS[group]}" \
-      --nodelist="${hosts%,}" ${SLURM_HET_SIZE:+--het-group="${group}"} --job-name=preflight --output="${log}" --open-mode=append \
-      bash "${BUNDLE_DIR}/lib/preflight.sh" "${BUNDLE_DIR}/files/preflight.tsv" "${out}" "${NETWORK_INTERFACE}" "${NODE[@]}"
-  done
+  nodes::each 120 "${log}" --job-name=preflight --output="${log}" --open-mode=append \
+    bash "${BUNDLE_DIR}/lib/preflight.sh" "${BUNDLE_DIR}/files/preflight.tsv" "${out}" "${NETWORK_INTERFACE}" "${NODE[@]}"
   nodes::_report "${out}"
   nodes::_write
   run::write_files
+}
+
+# Runs a command once on every node, one component after the other: nodes::each SECONDS OUTPUT [SRUN OPTION]... COMMAND...
+nodes::each() {
+  local -r seconds="$1" output="$2"
+  shift 2
+  local hosts group first size
+  for ((group = 0, first = 0; group < ${#COMPONENTS[@]}; first += size, group++)); do
+    size="${COMPONENTS[group]}"
+    printf -v hosts '%s,' "${NODE[@]:first:size}"
+    job::call "${seconds}" "${output}" srun --overlap --input=none --nodes="${size}" --ntasks="${size}" \
+      --nodelist="${hosts%,}" ${SLURM_HET_SIZE:+--het-group="${group}"} "$@"
+  done
 }
 
 # Node names in the order of the allocation, component by component. A held allocation may have more nodes than planned.
