@@ -21,6 +21,11 @@ golden case="":
     SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/golden -k "{{case}}"
     git diff --stat -- golden
 
+# Break everything, and write what came of it to docs/failures.md.
+failures *args:
+    SRTPLAN_FAILURES=rewrite .venv/bin/pytest -q -n 2 --dist loadgroup tests/failures {{args}}
+    git diff --stat -- docs/failures.md
+
 # A real Slurm on this machine, as root: `just cluster up 4`, `just cluster run sinfo`, `just cluster down`.
 cluster *args:
     python3 tests/cluster/cluster.py {{args}}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "shell")]
 
-from shell_lab import in_library
+from shell_lab import in_library  # noqa: E402 (found by the line above)
 
 SCRIPT = """
 ENDING=stop # signals are only counted

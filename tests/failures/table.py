@@ -1,0 +1,73 @@
+"""docs/failures.md: the table of all trials, compared with what came of them, or rewritten.
+
+`just failures` runs the tests with SRTPLAN_FAILURES=rewrite: each trial then puts its row in place. Otherwise a row must say
+what happened; only its seconds may differ.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from attrs import frozen
+
+PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
+START, END = "<!-- table: start -->\n", "<!-- table: end -->\n"
+HEAD = "| stage | fault | where | code | class | cause, as the log says it | s |\n|---|---|---|---|---|---|---|\n"
+STAGES = (
+    "preflight", "infra start", "worker start", "ports", "frontend start", "health", "benchmark", "serving", "stopping",
+)  # fmt: skip
+
+
+@frozen(order=True)
+class Row:
+    """One trial."""
+
+    stage: str
+    fault: str
+    where: str
+    code: str
+    group: str
+    cause: str
+    seconds: str
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """What makes it this trial; the order of the table."""
+        return STAGES.index(self.stage), self.fault, self.where
+
+    def __str__(self) -> str:
+        cells = (self.stage, self.fault, self.where, self.code, self.group, self.cause, self.seconds)
+        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n"
+
+
+def rows(text: str) -> dict[tuple[int, str, str], Row]:
+    """The rows of the page, by their key."""
+    lines = text.partition(START)[2].partition(END)[0].splitlines()[2:]
+    made = [Row(*(cell.strip() for cell in line.strip("|").split("|"))) for line in lines]
+    return {row.key: row for row in made}
+
+
+def compare(row: Row) -> None:
+    """Hold a row against the page, or write it there."""
+    if os.environ.get("SRTPLAN_FAILURES") == "rewrite":
+        _put(row)
+        return
+    known = rows(PAGE.read_text()).get(row.key)
+    assert known is not None, f"docs/failures.md has no row for {row.key}: run `just failures`"
+    assert (known.code, known.group, known.cause) == (row.code, row.group, row.cause.replace("|", "/")), (
+        f"docs/failures.md says otherwise: run `just failures`\n{known}{row}"
+    )
+
+
+def _put(row: Row) -> None:
+    with PAGE.open("r+") as page:
+        fcntl.flock(page, fcntl.LOCK_EX)
+        text = page.read()
+        known = rows(text) | {row.key: row}
+        before, after = text.partition(START)[0], text.partition(END)[2]
+        body = "".join(str(known[key]) for key in sorted(known))
+        page.seek(0)
+        page.truncate()
+        page.write(f"{before}{START}{HEAD}{body}{END}{after}")
