@@ -51,7 +51,7 @@ async def serve_worker(program: Program, flags: Flags, kind: str) -> int:
         _instance(program, kind, mode, model, f"{program.naming.own.address}:{port}", bootstrap, i)
         for i in range(workers)
     ]
-    for instance in instances:
+    for instance in instances if program.is_ready else ():
         connection.register(instance)
     program.say(f"registered {instances[0]['component']}.generate, model {model}")
     await _until_stopped(program, connection, instances)
