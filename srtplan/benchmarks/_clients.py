@@ -55,8 +55,9 @@ def sglang(load: Load) -> Words:
 
 
 def vllm(load: Load) -> Words:
-    """VLLM's client."""
-    return words("vllm", "bench", "serve", *_vllm_like(load))
+    """VLLM's client; a data set of one's own has no output lengths."""
+    lengths = ("--custom-output-len", load.osl) if load.dataset_path and load.osl > 1 else ()
+    return words("vllm", "bench", "serve", *_vllm_like(load), *lengths)
 
 
 def trtllm(load: Load) -> Words:

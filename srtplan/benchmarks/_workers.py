@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import MODES
+from srtplan.ir.recipe import MODES, Mode
 from srtplan.ir.shell import Word, ip, word
 from srtplan.ir.topology import Process
 from srtplan.plugin import BenchmarkContext
@@ -22,12 +22,13 @@ def workers_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
         if leaders:
             prefix = f"SRT_{mode.upper()}"
             out.append(EnvVar(name=f"{prefix}_IPS", value=_joined(ip(p.node) for p in leaders)))
-            out.append(
-                EnvVar(
-                    name=f"{prefix}_ENDPOINTS", value=_joined(word("http://", _at(ctx, p)) for p in leaders)
-                )
-            )
+            out.append(EnvVar(name=f"{prefix}_ENDPOINTS", value=_joined(endpoints(ctx, mode))))
     return tuple(out)
+
+
+def endpoints(ctx: BenchmarkContext, mode: Mode) -> tuple[Word, ...]:
+    """The HTTP endpoint of every worker of a mode."""
+    return tuple(word("http://", _at(ctx, p)) for p in ctx.job.topology.leaders(mode))
 
 
 def metrics_urls(ctx: BenchmarkContext) -> tuple[Word, ...]:

@@ -15,18 +15,23 @@ from srtplan.benchmarks import _checks
 from srtplan.benchmarks._aiperf import needs_aiperf
 from srtplan.benchmarks._clients import CLIENTS, Load
 from srtplan.benchmarks._facts import gpus_by_mode, results, texts
+from srtplan.benchmarks._workers import endpoints
 from srtplan.diagnostics import Finding
 from srtplan.ir.plan import Run
 from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import Word, words
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, engine
+from srtplan.ir.shell import Word, Words, words
+from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, engine, frontend
 
 WARMUP_RATE = "250"
 
 
 @frozen(kw_only=True)
 class Options:
-    """``concurrencies`` is a list or ``"4x8x16"``; ``req_rate`` is requests per second or ``inf``."""
+    """``concurrencies`` is a list or ``"4x8x16"``; ``req_rate`` is requests per second or ``inf``.
+
+    ``slow_down_sleep_time`` makes SGLang's decode workers sleep so many seconds per step for the first
+    ``slow_down_wait_time`` seconds of a measured run, until few prefill workers have filled their batches.
+    """
 
     isl: int | None = None
     osl: int | None = None
@@ -41,6 +46,8 @@ class Options:
     use_chat_template: bool = True
     reuse_http_connections: bool = False
     client: Literal["auto", "sglang", "vllm", "trtllm", "aiperf"] = "auto"
+    slow_down_sleep_time: float | None = None
+    slow_down_wait_time: float | None = None
 
 
 @frozen
@@ -64,6 +71,7 @@ class SaBench:
         if not 0 < o.random_range_ratio <= 1:
             says = "must be above 0 and at most 1: the shortest length as a part of the longest"
             yield _checks.bad(recipe, "random_range_ratio", says)
+        yield from _slow_down(recipe, o)
         if o.custom_tokenizer and "/" not in o.custom_tokenizer:
             yield Finding(
                 rule="SP703",
@@ -108,7 +116,35 @@ def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Ru
         ctx, o, c, prompts=o.num_prompts_mult * c, rate=_checks.rate(o.req_rate) or "inf", result=result
     )
     facts = (("concurrency", str(c)), ("request_rate", load.rate), ("requests", str(load.prompts)))
-    yield Run(name=f"concurrency_{c}", argv=CLIENTS[client](load), result=result, client=client, facts=facts)
+    argv = (*_slowed(ctx, o), *CLIENTS[client](load))
+    yield Run(name=f"concurrency_{c}", argv=argv, result=result, client=client, facts=facts)
+
+
+def _slow_down(recipe: Recipe, o: Options) -> Iterable[Finding]:
+    """Both times or none, and decode workers that can be asked."""
+    given = [n for n in ("slow_down_sleep_time", "slow_down_wait_time") if getattr(o, n) is not None]
+    for name in given:
+        if getattr(o, name) <= 0:
+            yield _checks.bad(recipe, name, "must be above 0")
+    if len(given) == 1:
+        yield _checks.bad(recipe, given[0], "needs the other of slow_down_sleep_time and slow_down_wait_time")
+    if given and (
+        frontend(recipe.frontend.type).interface != "sglang_http" or not recipe.resources.disaggregated
+    ):
+        yield Finding(
+            rule="SP708",
+            path=(*recipe.benchmark.at, given[0]),
+            message="only decode workers of SGLang behind its own router can be slowed down",
+            help="use frontend.type sglang with prefill and decode workers, or leave it out",
+        )
+
+
+def _slowed(ctx: BenchmarkContext, o: Options) -> Words:
+    """What stands before a measured run where decode is slowed down."""
+    if o.slow_down_sleep_time is None or o.slow_down_wait_time is None:
+        return ()
+    times = (f"{o.slow_down_sleep_time:g}", f"{o.slow_down_wait_time:g}")
+    return words("bench::slowed", *times, *endpoints(ctx, "decode"), "--")
 
 
 def _load(ctx: BenchmarkContext, o: Options, c: int, *, prompts: int, rate: str, result: Word | None) -> Load:

@@ -168,6 +168,7 @@ def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
         EnvVar(name="SRT_FRONTEND_HOST", value=ip(job.public_node)),
         EnvVar(name="SRT_FRONTEND_PORT", value=word(job.public_port)),
         EnvVar(name="SRT_FRONTEND_URL", value=url),
+        EnvVar(name="SRTCTL_FRONTEND_TYPE", value=Lit(recipe.frontend.type)),
         EnvVar(name="SRT_BENCH_RETRIES", value=word(recipe.benchmark.retries)),
         EnvVar(name="SRT_BENCH_MAX_FAILED_SHARE", value=Lit(f"{recipe.benchmark.max_failed_share:g}")),
     )

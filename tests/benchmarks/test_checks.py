@@ -39,6 +39,9 @@ TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
         ("type: mooncake-router, mooncake_workload: chat", "SP113", "conversation"),
         ("type: custom, command: x, result: ../r.json", "SP702", "below the results"),
         ("type: custom, command: x, result_format: vllm", "SP702", "needs 'result'"),
+        (LADDER + ", slow_down_sleep_time: 1", "SP702", "needs the other"),
+        (LADDER + ", slow_down_sleep_time: 0, slow_down_wait_time: 9", "SP702", "above 0"),
+        (LADDER + ", slow_down_sleep_time: 1, slow_down_wait_time: 9", "SP708", "slowed down"),
         (TRACE + ", aiperf_args: {url: 'http://x'}", "SP502", "decided by the plan"),
     ],
 )

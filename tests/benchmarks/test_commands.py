@@ -91,6 +91,15 @@ def test_lengths_are_the_same_for_clients_that_draw_around_a_mean(lab: Lab, clie
     assert value(words, "--random-output-len") == "450"
 
 
+def test_decode_is_slowed_down_for_measured_runs(lab: Lab) -> None:
+    """Every decode worker is asked at its own port, the warm-up is left alone."""
+    step = bench(lab.plan(LADDER + ", slow_down_sleep_time: 0.5, slow_down_wait_time: 90", frontend="sglang"))
+    warm, measured = argv(step.runs[0]), argv(step.runs[1])
+    urls = ["http://${IP[1]}:30000", "http://${IP[1]}:30001"]
+    assert measured[:6] == ["bench::slowed", "0.5", "90", *urls, "--"]
+    assert measured[6] == warm[0] == "python3"
+
+
 def test_file_names_count_the_gpus_of_the_workers(lab: Lab) -> None:
     """Aggregated workers that do not fill their node are counted, not the node (W123)."""
     step = bench(lab.plan(LADDER, split=False))

@@ -1,4 +1,4 @@
-"""profile.sh against a worker's HTTP interface: it starts, stops, notices refusals, and waits for traces."""
+"""Calls of workers' HTTP interface: profiling starts, stops, notices refusals, waits for traces; decode is slowed down."""
 
 from __future__ import annotations
 
@@ -113,3 +113,26 @@ def test_no_trace_is_a_failure(gate: Gate) -> None:
     """A profile was asked for and there is none."""
     done = gate.bash('profile::await_traces "${RUN_DIR}/profiles"\n', SRT_PROFILE_WAIT_S="1")
     assert (done.returncode, "no complete trace" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "wait", "code"), [("sleep 2", "1", 0), ("true", "30", 0), ("exit 7", "30", 7)]
+)
+def test_workers_are_slowed_down_and_let_go(
+    gate: Gate, worker: Worker, command: str, wait: str, code: int
+) -> None:
+    """After the wait, or when the load is over; the client's code stays."""
+    done = gate.bash(f"bench::slowed 0.5 {wait} {worker.url} -- bash -c '{command}'\n")
+    assert done.returncode == code, done.stderr
+    assert worker.asked == [
+        ("/slow_down", {"forward_sleep_time": 0.5}),
+        ("/slow_down", {"forward_sleep_time": None}),
+    ]
+
+
+def test_a_worker_that_cannot_be_slowed_down_fails_the_run(gate: Gate, worker: Worker) -> None:
+    """The load is not sent: its figures would be of something else."""
+    worker.answers["/slow_down"] = (404, "")
+    done = gate.bash(f"bench::run x '' '' bench::slowed 0.5 9 {worker.url} -- echo sent\n")
+    assert done.returncode != 0
+    assert "sent" not in done.stdout.splitlines()
