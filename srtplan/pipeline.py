@@ -50,6 +50,20 @@ def plan(made: Iterable[Job]) -> tuple[Planned, ...]:
     return tuple(done)
 
 
+@frozen
+class Ready:
+    """One job as it was loaded, and what became of it."""
+
+    job: Job
+    planned: Planned
+
+
+def ready(argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()) -> tuple[Ready, ...]:
+    """Text to plans, with the recipes that they are made from: what a submission records. Raises InputError."""
+    made = jobs(argument, cluster=cluster, sets=sets)
+    return tuple(Ready(job, planned) for job, planned in zip(made, plan(made), strict=True))
+
+
 def compile_recipe(
     argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()
 ) -> tuple[Planned, ...]:
@@ -72,4 +86,4 @@ def write(files: Bundle, directory: Path) -> None:
     to_disk(files, directory)
 
 
-__all__ = ["Planned", "bundle", "compile_recipe", "jobs", "plan", "recipes_below", "write"]
+__all__ = ["Planned", "Ready", "bundle", "compile_recipe", "jobs", "plan", "ready", "recipes_below", "write"]

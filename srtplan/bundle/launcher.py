@@ -31,8 +31,8 @@ def render_step(step: Step) -> str:
         srun=[quote.option(o.name, o.value) for o in srun_options(step)],
         launch_env=[quote.env_pair(e.name, e.value) for e in step.env if e.launch],
         env=[quote.env_pair(e.name, e.value) for e in step.env if not e.launch],
-        preamble=[_call(c) for c in step.preamble],
-        argv=_lines(step.argv),
+        preamble=[call(c) for c in step.preamble],
+        argv=lines(step.argv),
         runs=[_run(r) for r in step.runs],
         run_total=quote.number(len(step.runs)),
     )
@@ -68,13 +68,14 @@ def _joined(items: Iterable[Word]) -> list[str | Word]:
     return out
 
 
-def _call(words: Words) -> Quoted:
+def call(words: Words) -> Quoted:
+    """A call of a library function."""
     head = words[0]
     name = quote.function_name(head.text if isinstance(head, Lit) else "")
     return Quoted(" ".join([name.text, *(quote.bash_word(w).text for w in words[1:])]))
 
 
-def _lines(words: Words) -> list[Quoted]:
+def lines(words: Words) -> list[Quoted]:
     """A command: a new line before every option, but not between python and its module."""
     lines: list[list[str]] = []
     for w in words:
@@ -94,6 +95,6 @@ class _Run:
 
 
 def _run(run: Run) -> _Run:
-    *body, tail = _lines(run.argv)
+    *body, tail = lines(run.argv)
     head = (Lit(run.name), run.result or Lit(""), Lit(run.client))
     return _Run(Quoted(" ".join(quote.bash_word(w).text for w in head)), body, tail)

@@ -1,4 +1,4 @@
-"""``srtplan compile | check | plan | rehearse``.
+"""``srtplan compile | check | plan | apply | dry-run | rehearse``.
 
 Exit codes: 0 all is well, 1 problems in the input (or a rehearsal's own code), 2 wrong usage, 70 srtplan itself is at fault.
 Commands import what they need when they run, so that ``check`` starts fast.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -105,6 +106,56 @@ def plan(recipe: str, *, as_json: bool, cluster: Path | None, sets: tuple[str, .
     from srtplan.cli import build  # noqa: PLC0415
 
     return build.show(recipe, as_json=as_json, cluster=cluster, sets=sets)
+
+
+def _submission(command: Callable[..., int]) -> Callable[..., int]:
+    """The options of apply and dry-run."""
+    for option in (
+        click.option("-y", "--yes", is_flag=True, help="Do not ask before several jobs are submitted."),
+        click.option("--json", "as_json", is_flag=True, help="A line of JSON per job."),
+        click.option("--tags", default="", metavar="A,B", help="Words to find the job by, for its metadata."),
+        click.option("--setup-script", metavar="NAME", help="As setup_script in the recipe."),
+        _sets,
+        _cluster,
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Runs go to OUTPUT/<job id>; default: output_dir of the profile, else ./outputs.",
+        ),
+        click.option(
+            "-f",
+            "--file",
+            "files",
+            multiple=True,
+            required=True,
+            metavar="RECIPE|DIR|-",
+            help="A recipe, recipe:variant, a directory of recipes, or - for standard input.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@_submission
+def apply(*, as_json: bool, yes: bool, tags: str, **request: Any) -> int:  # noqa: ANN401 -- as click hands them over
+    """Compile recipes and submit their jobs."""
+    from srtplan.cli import apply as command  # noqa: PLC0415
+    from srtplan.cli.gather import Request, split_tags  # noqa: PLC0415
+
+    return command.run(Request(tags=split_tags(tags), **request), as_json=as_json, yes=yes)
+
+
+@cli.command("dry-run")
+@_submission
+def dry_run(*, as_json: bool, yes: bool, tags: str, **request: Any) -> int:  # noqa: ANN401
+    """Show all that apply would submit: directives, nodes, mounts, environment, every command."""
+    from srtplan.cli import dryrun  # noqa: PLC0415
+    from srtplan.cli.gather import Request, split_tags  # noqa: PLC0415
+
+    del yes
+    return dryrun.run(Request(tags=split_tags(tags), **request), as_json=as_json)
 
 
 @cli.command()

@@ -30,12 +30,16 @@ SUFFIXES = (".yaml", ".yml")
 
 @frozen(kw_only=True)
 class Job:
-    """One recipe. ``tree`` holds the place of every value, also of those from the profile or a ``--set``."""
+    """One recipe. ``tree`` holds the place of every value, also of those from the profile or a ``--set``.
+
+    ``text`` is the file as it was read.
+    """
 
     recipe: Recipe
     locate: Callable[[Finding], Problem]
     warnings: Report
     tree: Mapping
+    text: str = ""
 
     def origin(self, path: diagnostics.Path) -> str:
         """Where a value came from: ``recipe.yaml:12``, ``srtslurm.yaml:3``, ``--set a=1``, or ``default``."""
@@ -62,7 +66,7 @@ def load(
     cwd: Path | None = None,
     environ: Dict[str, str] | None = None,
 ) -> Loaded:
-    """The jobs of ``file.yaml[:selector]``; raises InputError."""
+    """The jobs of ``file.yaml[:selector]``, ``-`` for standard input; raises InputError."""
     cwd = Path.cwd() if cwd is None else cwd
     environ = os.environ if environ is None else environ
     name, selector = split_argument(argument, cwd)
@@ -134,7 +138,8 @@ def _job(
         return None, problems
     source = Source(path=path, sha256=text.sha256, variant=variant.name)
     recipe = draft.recipe(source, site.site)
-    return Job(recipe=recipe, locate=place, warnings=Report(problems), tree=tree), problems
+    job = Job(recipe=recipe, locate=place, warnings=Report(problems), tree=tree, text=text.origin.text)
+    return job, problems
 
 
 def _context(site: profile.Profile, environ: Dict[str, str]) -> Context:

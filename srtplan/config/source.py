@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from pathlib import Path
 
 from attrs import frozen
@@ -17,6 +18,7 @@ from attrs import frozen
 from srtplan.config.tree import Origin, Spot
 from srtplan.diagnostics import InputError, Problem, Report
 
+STDIN = "-"
 MAX_BYTES = 1 << 20
 """The longest public recipe has 24 kB."""
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufeff\ufffe\uffff]")
@@ -49,6 +51,8 @@ def fatal(*problems: Problem) -> InputError:
 
 def _bytes(path: Path, name: str) -> bytes:
     try:
+        if name == STDIN:
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
         if path.is_dir():
             raise fatal(_problem(name, "is a directory, not a recipe", rule="SP101"))
         with path.open("rb") as file:

@@ -13,13 +13,13 @@ def render(plan: Plan) -> str:
     """The page, with a final newline."""
     sections = [
         _header(plan),
-        _table("NODES", ("node", "gpus", "runs"), _nodes(plan)),
-        _table("ENDPOINTS", ("endpoint", "nodes", "gpus", "ports of rank 0"), _endpoints(plan)),
-        _table("STEPS, in start order", ("step", "stage", "node", "tasks", "stops", "command"), _steps(plan)),
-        _table("PROBES", ("step", "asks", "expects", "every", "budget"), [_probe(p) for p in plan.probes]),
-        _table("MOUNTS", ("source", "target", "from"), _mounts(plan)),
-        _table("BEFORE ANYTHING STARTS", ("check", "on nodes", "for"), _preflight(plan)),
-        _table("SBATCH", ("directive",), [(d,) for d in plan.sbatch]),
+        table("NODES", ("node", "gpus", "runs"), _nodes(plan)),
+        table("ENDPOINTS", ("endpoint", "nodes", "gpus", "ports of rank 0"), _endpoints(plan)),
+        table("STEPS, in start order", ("step", "stage", "node", "tasks", "stops", "command"), _steps(plan)),
+        table("PROBES", ("step", "asks", "expects", "every", "budget"), [_probe(p) for p in plan.probes]),
+        table("MOUNTS", ("source", "target", "from"), _mounts(plan)),
+        table("BEFORE ANYTHING STARTS", ("check", "on nodes", "for"), _preflight(plan)),
+        table("SBATCH", ("directive",), [(d,) for d in plan.sbatch]),
     ]
     return "\n\n".join("\n".join(s) for s in sections if s) + "\n"
 
@@ -140,7 +140,8 @@ def _preflight(plan: Plan) -> list[tuple[str, ...]]:
     ]
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> list[str]:
+def table(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """A titled table in columns, a line each; nothing where there are no rows."""
     if not rows:
         return []
     widths = [max(len(r[i]) for r in (*rows, tuple(head))) for i in range(len(head))]

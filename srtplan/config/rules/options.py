@@ -27,6 +27,7 @@ SBATCH_DECIDED = {
     "error": "standard error goes to the same log",
     "signal": "it is how the job learns of its time limit",
     "wrap": "the script is the bundle's job.sh",
+    "wait": "use sbatch's own option; srtplan apply returns when the job is queued",
     "test-only": "use sbatch's own option",
 }
 SRUN_DECIDED = {

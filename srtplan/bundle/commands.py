@@ -1,0 +1,41 @@
+"""Every command of a job, for people: what ``bash steps/<step>.sh show`` prints on the cluster, before there is one.
+
+In: a Plan. Out: lines; a value that is known only in the job stands as the launcher has it::
+
+    decode_0, on node 1: SGLang decode worker 0
+      srun --overlap --input=none --nodes=1 --ntasks=1 "--nodelist=${NODE[1]}" ...
+      setup::script fix.sh
+      python3 -m dynamo.sglang
+        --model-path /model
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from srtplan.bundle import quote
+from srtplan.bundle.launcher import call, lines, srun_options
+from srtplan.ir.plan import Plan, Step
+from srtplan.ir.shell import Words
+
+
+def commands(plan: Plan) -> list[str]:
+    """All steps in start order, titled."""
+    return ["COMMANDS, in start order", *("  " + line for step in plan.steps for line in _step(step))]
+
+
+def _step(step: Step) -> Iterator[str]:
+    nodes = ",".join(map(str, step.nodes))
+    tasks = f", {step.ntasks} tasks" if step.ntasks > 1 else ""
+    yield f"{step.name}, on node{'s' if len(step.nodes) > 1 else ''} {nodes}{tasks}: {step.note or step.kind}"
+    yield "  srun " + " ".join(quote.option(o.name, o.value).text for o in srun_options(step))
+    yield from ("  " + call(c).text for c in step.preamble)
+    yield from _argv(step.argv)
+    for run in step.runs:
+        yield f"  {run.name}:"
+        yield from _argv(run.argv)
+
+
+def _argv(argv: Words) -> Iterator[str]:
+    for n, line in enumerate(lines(argv)):
+        yield ("    " if n else "  ") + line.text

@@ -1,0 +1,47 @@
+"""What tells the jobs of one file apart: the values that differ, each under the shortest name that is clear.
+
+``[{"a": {"tp": 4}}, {"a": {"tp": 8}}]`` is ``["tp=4", "tp=8"]``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from srtplan.config.tree import Mapping, Node, data
+from srtplan.ir.data import thaw
+
+Leaves = dict[tuple[str, ...], str]
+MISSING = "-"
+NAME = ("name",)
+
+
+def parameters(trees: Sequence[Mapping]) -> list[str]:
+    """A text per job; empty where all are alike."""
+    leaves: list[Leaves] = [dict(_leaves(tree, ())) for tree in trees]
+    paths = list(dict.fromkeys(p for job in leaves for p in job))
+    differing = [p for p in paths if p != NAME and len({job.get(p, MISSING) for job in leaves}) > 1]
+    names = {p: _short(p, differing) for p in differing}
+    return [" ".join(f"{names[p]}={job.get(p, MISSING)}" for p in differing) for job in leaves]
+
+
+def _leaves(node: Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(node, Mapping) and node.entries:
+        for key in node:
+            yield from _leaves(node[key], (*path, key))
+    else:
+        value = thaw(data(node))
+        text = (
+            value
+            if isinstance(value, str) and value.isprintable() and " " not in value
+            else json.dumps(value)
+        )
+        yield path, text
+
+
+def _short(path: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
+    """The last parts of a path, as many as tell it from the others."""
+    for length in range(1, len(path)):
+        if sum(other[-length:] == path[-length:] for other in others) == 1:
+            return ".".join(path[-length:])
+    return ".".join(path)

@@ -1,0 +1,35 @@
+"""Fixtures for tests of the submission."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS / "submit"), str(TESTS / "shell")]
+
+from site_of_stand_ins import Site  # noqa: E402 (found by the line above)
+
+from srtplan.rehearsal import StandInCluster  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def stand_ins() -> Iterator[StandInCluster]:
+    """Two stand-in nodes for all tests."""
+    folder = Path(tempfile.mkdtemp(prefix="srtplan-submit-"))
+    with StandInCluster(folder / "cluster", 2, settings={"kill_wait": "5"}) as cluster:
+        yield cluster
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def site(stand_ins: StandInCluster, tmp_path: Path) -> Iterator[Site]:
+    """A place to submit from; what a test leaves in the queue is cancelled."""
+    made = Site(stand_ins, tmp_path)
+    yield made
+    made.close()

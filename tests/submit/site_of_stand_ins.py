@@ -1,0 +1,132 @@
+"""A site to submit on: the stand-in cluster, a folder with recipes, and commands of Slurm that can be made to fail."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from srtplan.rehearsal import StandInCluster
+
+ROOT = Path(__file__).parents[2]
+CLI = [sys.executable, "-c", "from srtplan.cli.main import main; main()"]
+RECIPE = """\
+name: tiny
+model: {path: hf:acme/tiny, container: /images/i.sqsh, precision: fp8}
+resources: {gpu_type: h100, gpus_per_node: 8, agg_nodes: 1, agg_workers: 1}
+dynamo: {install: false}
+backend: {type: mocker}
+frontend: {type: dynamo, enable_multiple_frontends: false}
+health_check: {max_attempts: 60, interval_seconds: 1}
+benchmark: {type: sa-bench, isl: 16, osl: 8, concurrencies: [2], num_prompts_mult: 2}
+"""
+HELD = RECIPE + "sbatch_directives: {hold: ''}\n"
+"""Stays on hold, so that a test that looks at the submission only does not run a job."""
+BROKEN = RECIPE.replace("agg_workers: 1", "agg_workers: 0")
+VARIANTS = (
+    "base:\n"
+    + "".join(f"  {line}\n" for line in HELD.splitlines())
+    + "override_small: {benchmark: {isl: 32}}\noverride_large: {benchmark: {isl: 64, osl: 4}}\n"
+)
+
+
+class Site:
+    """Where a test works: ``folder`` with recipes, ``base`` for the runs, programs of ``bin`` before Slurm's."""
+
+    def __init__(self, cluster: StandInCluster, folder: Path) -> None:
+        self.cluster, self.folder = cluster, folder
+        self.base, self.bin, self.calls = folder / "runs", folder / "bin", folder / "calls"
+        self.bin.mkdir()
+        self.began = {job.number for job in cluster.state.jobs()}
+
+    def recipe(self, text: str = HELD, name: str = "recipe.yaml") -> Path:
+        """A file of the folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def program(self, name: str, script: str) -> None:
+        """A program in the place of Slurm's; ``real "$@"`` in it is the stand-in."""
+        real = f'real() {{ {self.cluster.folder}/bin/{name} "$@"; }}\n'
+        path = self.bin / name
+        path.write_text(f"#!/bin/bash\nprintf '%s\\n' \"{name} $*\" >>{self.calls}\n{real}{script}\n")
+        path.chmod(0o755)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """What the submitter has exported."""
+        path = f"{self.bin}:{self.cluster.environment['PATH']}"
+        return {"PYTHONPATH": str(ROOT), "PATH": path, "SRTPLAN_PREFLIGHT_SKIP": "dir file path gpus", **more}
+
+    def run(self, *argv: str | Path, timeout: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+        """The command line, in the folder."""
+        words = [*CLI, *map(str, argv)]
+        return self.cluster.run(words, cwd=self.folder, env=self.environment(**env), timeout=timeout)
+
+    def apply(self, *argv: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+        """``srtplan apply -o BASE ...``."""
+        return self.run("apply", "-o", self.base, *argv, **env)
+
+    def start(self, *argv: str | Path) -> subprocess.Popen[str]:
+        """The same, without waiting for its end."""
+        words = [*CLI, "apply", "-o", str(self.base), *map(str, argv)]
+        return subprocess.Popen(
+            words,
+            cwd=self.folder,
+            env=self.cluster.environment | self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def jobs(self) -> dict[str, str]:
+        """State of every job of this test, by number."""
+        found = (j for j in self.cluster.state.jobs() if j.number not in self.began)
+        return {str(j.number): j.state for j in found}
+
+    @property
+    def called(self) -> list[str]:
+        """What was called of the programs that stand in for Slurm's."""
+        return self.calls.read_text().splitlines() if self.calls.exists() else []
+
+    def metadata(self, number: str) -> dict[str, Any]:
+        """The metadata of a job."""
+        loaded: dict[str, Any] = json.loads((self.base / number / f"{number}.json").read_text())
+        return loaded
+
+    def wait(self, number: str, timeout: float = 60) -> str:
+        """Until a job is over; its state."""
+        job = self.cluster.state.job(number)
+        assert job is not None
+        self.eventually(lambda: job.is_over, timeout)
+        return job.state
+
+    @staticmethod
+    def eventually(condition: Any, timeout: float = 20) -> None:
+        """Wait until something is so."""
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, "not in time"
+            time.sleep(0.05)
+
+    def listing(self) -> list[str]:
+        """Everything below the base but what is inside bundles; the staging folder under one name."""
+        paths = (
+            (p.relative_to(self.base).as_posix() for p in self.base.rglob("*")) if self.base.exists() else ()
+        )
+        return sorted(re.sub(r"\.submit-\d+-\d+", "STAGING", p) for p in paths if "bundle/" not in p)
+
+    def close(self) -> None:
+        """End what the test has left."""
+        for number, state in self.jobs.items():
+            if state in ("PENDING", "RUNNING", "COMPLETING"):
+                self.cluster.run(["scancel", number])
+                self.wait(number)
+        shutil.rmtree(self.base, ignore_errors=True)
