@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from srtplan.config.load import Job, load, recipes_below
 from srtplan.diagnostics import InputError, Report
@@ -19,6 +19,7 @@ from srtplan.ir.bundle import Bundle
 from srtplan.ir.plan import Plan
 from srtplan.plan.assemble import PlanError
 from srtplan.plan.assemble import plan as assemble
+from srtplan.plan.vary import shift_ports
 
 
 @frozen
@@ -29,21 +30,33 @@ class Planned:
     report: Report
 
 
+@frozen(kw_only=True)
+class Options:
+    """What may be chosen when compiling: an offset for all ports, and to leave the checks on the nodes out."""
+
+    port_offset: int = 0
+    preflight: bool = True
+
+
+PLAIN = Options()
+
+
 def jobs(argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()) -> tuple[Job, ...]:
     """All jobs of ``file.yaml[:selector]``. Raises InputError."""
     return load(argument, cluster=cluster, sets=sets).jobs
 
 
-def plan(made: Iterable[Job]) -> tuple[Planned, ...]:
+def plan(made: Iterable[Job], options: Options = PLAIN) -> tuple[Planned, ...]:
     """The plans of all jobs. Raises InputError with the problems of every job."""
     done: list[Planned] = []
     bad = Report()
     for job in made:
         try:
-            result, found = assemble(job.recipe)
+            result, found = assemble(shift_ports(job.recipe, options.port_offset))
         except PlanError as e:
             bad += Report(job.locate(f) for f in e.findings) + job.warnings
             continue
+        result = result if options.preflight else evolve(result, preflight=())
         done.append(Planned(result, job.warnings + Report(job.locate(f) for f in found)))
     if bad.errors:
         raise InputError(bad)
@@ -58,17 +71,19 @@ class Ready:
     planned: Planned
 
 
-def ready(argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()) -> tuple[Ready, ...]:
+def ready(
+    argument: str, *, cluster: Path | None = None, sets: Sequence[str] = (), options: Options = PLAIN
+) -> tuple[Ready, ...]:
     """Text to plans, with the recipes that they are made from: what a submission records. Raises InputError."""
     made = jobs(argument, cluster=cluster, sets=sets)
-    return tuple(Ready(job, planned) for job, planned in zip(made, plan(made), strict=True))
+    return tuple(Ready(job, planned) for job, planned in zip(made, plan(made, options), strict=True))
 
 
 def compile_recipe(
-    argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()
+    argument: str, *, cluster: Path | None = None, sets: Sequence[str] = (), options: Options = PLAIN
 ) -> tuple[Planned, ...]:
     """Text to plans in one call. Raises InputError."""
-    return plan(jobs(argument, cluster=cluster, sets=sets))
+    return plan(jobs(argument, cluster=cluster, sets=sets), options)
 
 
 def bundle(made: Plan) -> Bundle:
@@ -86,4 +101,6 @@ def write(files: Bundle, directory: Path) -> None:
     to_disk(files, directory)
 
 
-__all__ = ["Planned", "Ready", "bundle", "compile_recipe", "jobs", "plan", "ready", "recipes_below", "write"]
+__all__ = [
+    "Options", "Planned", "Ready", "bundle", "compile_recipe", "jobs", "plan", "ready", "recipes_below", "write",
+]  # fmt: skip

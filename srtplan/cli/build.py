@@ -43,14 +43,17 @@ def click_error(message: str) -> Exception:
     return click.UsageError(message)
 
 
-def compile_all(recipes: Sequence[str], output: Path, *, cluster: Path | None, sets: Sequence[str]) -> int:
+def compile_all(
+    recipes: Sequence[str], output: Path, *, cluster: Path | None, sets: Sequence[str],
+    options: pipeline.Options = pipeline.PLAIN,
+) -> int:  # fmt: skip
     """Write every bundle; print the path of every job.sh."""
     from srtplan.bundle.write import WriteError  # noqa: PLC0415
 
     report = Report()
     seen: dict[Path, str] = {}
     failed: list[Report] = []
-    for target, planned in _each(recipes, cluster=cluster, sets=sets, into=failed):
+    for target, planned in _each(recipes, cluster=cluster, sets=sets, into=failed, options=options):
         for job in planned:
             report += job.report
             where = output / target.folder / ((job.plan.recipe.variant or "") if len(planned) > 1 else "")
@@ -94,12 +97,13 @@ def show(recipe: str, *, as_json: bool, cluster: Path | None, sets: Sequence[str
 
 
 def _each(
-    recipes: Sequence[str], *, cluster: Path | None, sets: Sequence[str], into: list[Report]
-) -> Iterator[tuple[Target, tuple[pipeline.Planned, ...]]]:
+    recipes: Sequence[str], *, cluster: Path | None, sets: Sequence[str], into: list[Report],
+    options: pipeline.Options = pipeline.PLAIN,
+) -> Iterator[tuple[Target, tuple[pipeline.Planned, ...]]]:  # fmt: skip
     """Plan each recipe; the problems of those that cannot be planned go ``into`` the list."""
     for target in targets(recipes):
         try:
-            planned = pipeline.compile_recipe(target.argument, cluster=cluster, sets=sets)
+            planned = pipeline.compile_recipe(target.argument, cluster=cluster, sets=sets, options=options)
         except InputError as e:
             into.append(e.report)
             continue

@@ -29,6 +29,13 @@ class Request:
     sets: tuple[str, ...] = ()
     setup_script: str | None = None
     tags: tuple[str, ...] = ()
+    port_offset: int = 0
+    no_preflight: bool = False
+
+    @property
+    def options(self) -> pipeline.Options:
+        """What is chosen when compiling."""
+        return pipeline.Options(port_offset=self.port_offset, preflight=not self.no_preflight)
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -77,7 +84,9 @@ def gather(request: Request) -> Gathered:
     refused: list[Refused] = []
     for argument, is_named in _arguments(request.files):
         try:
-            jobs = pipeline.ready(argument, cluster=request.cluster, sets=request.changes)
+            jobs = pipeline.ready(
+                argument, cluster=request.cluster, sets=request.changes, options=request.options
+            )
         except InputError as e:
             refused.append(Refused(argument, e.report, is_named))
             continue

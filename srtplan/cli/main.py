@@ -70,6 +70,12 @@ _cluster = click.option(
 _sets = click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a value: --set benchmark.isl=1024"
 )
+_offset = click.option(
+    "--port-offset", default=0, metavar="N", help="Move every port by N: for two jobs on the same nodes."
+)
+_no_preflight = click.option(
+    "--no-preflight", is_flag=True, help="Leave out the checks of paths, ports and GPUs on the nodes."
+)
 _recipes = click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
 
 
@@ -78,11 +84,22 @@ _recipes = click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Where the bundle goes.")
 @_cluster
 @_sets
-def compile_(recipes: tuple[str, ...], output: Path, cluster: Path | None, sets: tuple[str, ...]) -> int:
+@click.option(
+    "--port-offset", default=0, metavar="N", help="Move every port by N: for two jobs on the same nodes."
+)
+@click.option(
+    "--no-preflight", is_flag=True, help="Leave out the checks of paths, ports and GPUs on the nodes."
+)
+def compile_(
+    recipes: tuple[str, ...], output: Path, cluster: Path | None, sets: tuple[str, ...], *,
+    port_offset: int, no_preflight: bool,
+) -> int:  # fmt: skip
     """Write the bundle of each RECIPE (a file, file:variant, or a directory of recipes)."""
+    from srtplan import pipeline  # noqa: PLC0415
     from srtplan.cli import build  # noqa: PLC0415
 
-    return build.compile_all(recipes, output, cluster=cluster, sets=sets)
+    options = pipeline.Options(port_offset=port_offset, preflight=not no_preflight)
+    return build.compile_all(recipes, output, cluster=cluster, sets=sets, options=options)
 
 
 @cli.command()
@@ -117,6 +134,8 @@ def _submission(command: Callable[..., int]) -> Callable[..., int]:
         click.option("--setup-script", metavar="NAME", help="As setup_script in the recipe."),
         _sets,
         _cluster,
+        _offset,
+        _no_preflight,
         click.option(
             "-o",
             "--output",
@@ -180,10 +199,18 @@ def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None, timeout
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option("--csv", "form", flag_value="csv", help="A row per measured run.")
 @click.option("--json", "form", flag_value="json", help="Everything, and the Pareto front over all runs.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write one page with tables and pictures.")
-@click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into a folder.")
-@click.option("--format", "kinds", multiple=True, type=click.Choice(["png", "svg"]), default=["png"], show_default=True)
-@click.option("--compare", is_flag=True, help="Two runs beside each other, with the difference of their plans.")
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write one page with tables and pictures."
+)
+@click.option(
+    "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into a folder."
+)
+@click.option(
+    "--format", "kinds", multiple=True, type=click.Choice(["png", "svg"]), default=["png"], show_default=True
+)
+@click.option(
+    "--compare", is_flag=True, help="Two runs beside each other, with the difference of their plans."
+)
 @click.option("--threshold", default=5.0, show_default=True, help="Percent from which a change is marked.")
 @click.option("--fail-above", type=float, help="With --compare: exit 1 if a figure is worse by more percent.")
 def results(
