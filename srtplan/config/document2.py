@@ -175,6 +175,10 @@ class Document2:
     environment: Pairs = may(
         (), "environment of workers, frontends and benchmark; `{node}` and `{node_id}` are replaced"
     )
+    env_from: tuple[str, ...] | None = may(
+        None,
+        "variables, such as `HF_TOKEN`, that workers, frontends and benchmark take from the submitter's environment",
+    )
     container_mounts: Pairs = may(
         (), "mounts, host path to container path; `{log_dir}` and the like are replaced"
     )

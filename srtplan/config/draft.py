@@ -88,6 +88,7 @@ class Draft:
     reporting: Reporting | None = None
     observability: Observability | None = None
     environment: Pairs | None = None
+    env_from: tuple[str, ...] = ()
     mounts: tuple[MountRequest, ...] = ()
     srun_options: Pairs | None = None
     sbatch_directives: Pairs | None = None

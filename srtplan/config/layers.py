@@ -13,6 +13,7 @@ from srtplan.diagnostics import Path
 from srtplan.ir.recipe import MODES
 
 DEFAULTS: tuple[tuple[str, Path], ...] = (
+    ("env_from", ("env_from",)),
     ("default_account", ("slurm", "account")),
     ("default_partition", ("slurm", "partition")),
     ("default_time_limit", ("slurm", "time_limit")),

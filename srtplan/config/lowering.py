@@ -54,6 +54,7 @@ def same(parts: dict[str, Any], draft: Draft) -> None:
     """Sections that need no more than other names."""
     draft.name = parts.get("name")
     draft.environment = parts.get("environment")
+    draft.env_from = parts.get("env_from") or ()
     draft.srun_options = parts.get("srun_options")
     draft.sbatch_directives = parts.get("sbatch_directives")
     draft.setup_script = parts.get("setup_script")

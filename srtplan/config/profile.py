@@ -46,6 +46,7 @@ class ClusterFile:
     default_health_check: dict[str, int] | None = may(None, "`health_check` of recipes that have none at all")
     default_mounts: Pairs | None = may(None, "mounts of every job, host path to container path")
     default_bash_preamble: str | None = may(None, "shell text that every step runs first")
+    env_from: tuple[str, ...] | None = may(None, "`env_from` of recipes that have none")
     gpus_per_node: int | None = may(None, "`resources.gpus_per_node` of recipes that do not say it")
     model_paths: Pairs | None = may(None, "aliases for `model.path`")
     containers: Pairs | None = may(None, "aliases for every image")

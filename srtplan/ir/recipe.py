@@ -286,6 +286,7 @@ class Recipe:
     reporting: Reporting = Reporting()
     observability: Observability = Observability()
     environment: Pairs = ()
+    env_from: tuple[str, ...] = ()
     mounts: tuple[MountRequest, ...] = ()
     srun_options: Pairs = ()
     sbatch_directives: Pairs = ()

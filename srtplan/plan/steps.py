@@ -229,6 +229,7 @@ def _step(
         container=container,
         mounts=mounts,
         env=environ.layered(env if env is not None else command.env, base),
+        env_from=recipe.env_from if kind in ("worker", "frontend", "benchmark") else (),
         preamble=(*_site_preamble(recipe), *command.preamble),
         log=f"{name}.out",
         tier=TIER[kind],

@@ -8,40 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "failures"), str(TESTS / "bundle"), str(TESTS / "cluster"), str(TESTS / "rig")]
 
+from breakable import RECIPE, SMALL, Bundle, impatient  # noqa: E402 (found by the line above)
 from slurm_cluster import commands  # noqa: E402
 from slurm_cluster.client import Cluster  # noqa: E402
 
 from srtplan import pipeline  # noqa: E402
-from srtplan.ir.plan import Plan, Probe  # noqa: E402
-
-ROOT = TESTS.parent
-RECIPE = str(ROOT / "examples" / "mocker-disagg.yaml")
-SMALL = ("resources.prefill_workers=1", "resources.decode_workers=1", "resources.decode_nodes=1")
-INFRA_S = 5
-HEALTH_S = 8
-STOP_S = 6
-
-
-def impatient(plan: Plan) -> Plan:
-    """The same plan with short budgets."""
-
-    def shorter(probe: Probe) -> Probe:
-        return evolve(probe, timeout_s=INFRA_S if probe.stage == "infra" else HEALTH_S, interval_s=1)
-
-    return evolve(
-        plan,
-        probes=tuple(map(shorter, plan.probes)),
-        health=evolve(plan.health, timeout_s=HEALTH_S, interval_s=1),
-        stop_timeout_s=STOP_S,
-    )
-
-
-Bundle = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import table
 from attrs import frozen
-from conftest import HEALTH_S, INFRA_S, STOP_S, Bundle
+from breakable import HEALTH_S, INFRA_S, STOP_S, Bundle
 from trials import KILL_WAIT_S, Outcome, Trial, readable
 
 from srtplan.rehearsal import StandInCluster

@@ -44,6 +44,11 @@ def environment(draft: Draft) -> Iterator[Finding]:
                     message=f"{name!r} is not a name for an environment variable",
                     help="letters, digits and _, not starting with a digit",
                 )
+    for index, name in enumerate(draft.env_from):
+        if not VARIABLE.fullmatch(name):
+            message = f"{name!r} is not a name for an environment variable"
+            hint = "give the names of variables; their values are taken when the job is submitted"
+            yield Finding(rule="SP202", path=("env_from", index), message=message, help=hint)
 
 
 def setup_script(draft: Draft) -> Iterator[Finding]:
