@@ -211,6 +211,10 @@ class Engine(Protocol):
         """Names of the services that its workers need beside those of the frontend."""
         ...
 
+    def starts_at_once(self, recipe: Recipe) -> int:
+        """How many workers of a node start together, the next when those are ready; 0 for all."""
+        ...
+
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """GPUs that a worker's own parallelism options add up to, and how (``"TP 4 x PP 2"``); None if unsaid."""
         ...

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from attrs import frozen
+
 from srtplan.bundle import quote
 from srtplan.bundle.quote import Quoted
 from srtplan.bundle.templates import fill
@@ -44,6 +46,8 @@ def render_job(plan: Plan) -> str:
         probes_head=probes_head,
         probes=probes,
         url=quote.bash_word(plan.url),
+        has_prepare=any(s.stage == "prepare" for s in plan.steps),
+        waves=_waves(plan),
         has_infra=any(s.stage == "infra" for s in plan.steps),
         infra_timeout_s=quote.number(max(infra, default=60)),
         health_timeout_s=quote.number(plan.health.timeout_s),
@@ -88,8 +92,31 @@ def _text(text: str) -> Quoted:
     return quote.bash_word(Lit(text))
 
 
+@frozen
+class _Wave:
+    """Workers that start together, and the probes to await before the next ones."""
+
+    names: Quoted
+    stage: Quoted
+
+
+def _waves(plan: Plan) -> list[_Wave]:
+    """The waves before the last; none if all workers start at once."""
+    workers = [s for s in plan.steps if s.stage == "worker"]
+    last = max((s.wave for s in workers), default=0)
+    return [
+        _Wave(
+            Quoted(" ".join(quote.step_name(s.name).text for s in workers if s.wave == n)),
+            quote.step_name(f"wave_{n}"),
+        )
+        for n in range(last)
+    ]
+
+
 def _step_row(step: Step) -> tuple[str, ...]:
     role = "terminal" if step.terminal else "critical" if step.critical else "optional"
+    if step.stage == "prepare":
+        role = "setup" if step.critical else "attempt"
     nodes = ",".join(str(n) for n in step.nodes)
     name = quote.step_name(step.name).text
     return (name, step.stage, str(step.tier), step.stop_signal, role, nodes)

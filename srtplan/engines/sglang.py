@@ -82,6 +82,11 @@ class SGLang:
         """The master of a Mooncake store, if the recipe has one."""
         return (_stores.SERVICE,) if _store(recipe) else ()
 
+    def starts_at_once(self, recipe: Recipe) -> int:
+        """All."""
+        del recipe
+        return 0
+
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """TP x PP; data and expert parallelism are inside the tensor-parallel group."""
         del recipe

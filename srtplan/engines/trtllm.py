@@ -88,6 +88,10 @@ class TensorRTLLM:
         del recipe
         return ()
 
+    def starts_at_once(self, recipe: Recipe) -> int:
+        """``sequential_node_start`` of the recipe."""
+        return _options(recipe).sequential_node_start
+
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """TP x PP x CP; attention data parallelism and experts live inside TP."""
         del recipe

@@ -102,6 +102,11 @@ class VLLM:
         """The master of a Mooncake store, if the recipe has one."""
         return (_stores.SERVICE,) if options(recipe).mooncake_kv_store else ()
 
+    def starts_at_once(self, recipe: Recipe) -> int:
+        """All."""
+        del recipe
+        return 0
+
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """DP x TP x PP."""
         del recipe

@@ -1,7 +1,8 @@
 """The Plan: everything that will run, total. ``to_json`` in ``plan/serialise.py`` writes its stable form.
 
 A step is one launch (one srun). Steps start stage by stage; ``tier`` is the order of stopping (0 stops first); a
-critical step may not end before the job does; the terminal step's end ends the job.
+critical step may not end before the job does; the terminal step's end ends the job. Steps of the stage ``prepare`` end
+before workers start, a critical one with 0. Workers of a ``wave`` are ready before the next wave starts.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from srtplan.ir.recipe import Mode, Source
 from srtplan.ir.shell import Word, Words
 from srtplan.ir.topology import Endpoint, Nodes, Process
 
-Stage = Literal["infra", "worker", "frontend", "benchmark"]
-STAGES: tuple[Stage, ...] = ("infra", "worker", "frontend", "benchmark")
+Stage = Literal["infra", "prepare", "worker", "frontend", "benchmark"]
+STAGES: tuple[Stage, ...] = ("infra", "prepare", "worker", "frontend", "benchmark")
 ProbeType = Literal["tcp", "http", "dynamo_health", "sglang_workers"]
-TIER = {"benchmark": 0, "nginx": 1, "frontend": 2, "worker": 3, "infra": 4}
+TIER = {"benchmark": 0, "nginx": 1, "frontend": 2, "worker": 3, "prepare": 3, "infra": 4}
 
 
 @frozen(kw_only=True)
@@ -98,18 +99,22 @@ class Step:
     mode: Mode | None = None
     endpoint: int | None = None
     rank: int | None = None
+    wave: int = 0
     note: str = ""
 
 
 @frozen(kw_only=True)
 class Probe:
-    """Readiness of a step. ``expect`` are counts by ``prefill`` and ``decode``; ``stage`` is when it is awaited."""
+    """Readiness of a step. ``expect`` are counts by ``prefill`` and ``decode``.
+
+    ``stage`` is when it is awaited: infra, health, or ``wave_0`` and up between two waves of workers.
+    """
 
     step: str
     type: ProbeType
     node: int
     port: int
-    stage: Literal["infra", "health"]
+    stage: str
     path: str = ""
     expect: tuple[tuple[str, int], ...] = ()
     interval_s: int = 1
@@ -143,10 +148,11 @@ class PlanFile:
 class PreflightCheck:
     """What every node in ``nodes`` must show before anything is started.
 
-    ``kind`` is dir, file, path (either), port or gpus; ``subject`` the path, port or count; ``why`` names the step or field.
+    ``kind`` is dir, file, path (either), any (one of several files), port or gpus; ``subject`` the path, paths with ``:``
+    between them, port or count; ``why`` names the step or field.
     """
 
-    kind: Literal["dir", "file", "path", "port", "gpus"]
+    kind: Literal["dir", "file", "path", "any", "port", "gpus"]
     subject: str
     nodes: tuple[int, ...]
     why: str

@@ -15,7 +15,7 @@ from srtplan.ir.plan import BenchmarkPlan, Plan
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import LOG_DIR, Lit, Word
 from srtplan.ir.topology import Endpoint, Nodes, Topology
-from srtplan.plan import checks, placement, preflight, probes, processes, sbatch, steps
+from srtplan.plan import checks, model, placement, preflight, probes, processes, sbatch, steps
 from srtplan.plan.allocate import AllocationError
 from srtplan.plan.frontends import FrontendLayout, layout
 from srtplan.plan.names import services
@@ -94,8 +94,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         recipe=recipe,
         topology=topology,
         served_model_name=engine.served_name(recipe) or _stem(recipe.model.path),
-        model=recipe.model.hub_id or ("/model" if inside else recipe.model.path),
-        staged=None,
+        model=model.inside(recipe),
+        staged=model.staged(recipe),
         logs=_logs(inside=inside),
         interface=frontend.interface,
         frontends=where.frontends,

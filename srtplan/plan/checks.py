@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from srtplan import plugin
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import Recipe
-from srtplan.plan import placement, profiling
+from srtplan.plan import model, mounts, placement, profiling
 
 
 def check(recipe: Recipe) -> tuple[Finding, ...]:
@@ -24,6 +24,8 @@ def check(recipe: Recipe) -> tuple[Finding, ...]:
         *profiling.check(recipe),
         *_gate(recipe),
         *placement.check(recipe),
+        *model.check(recipe),
+        *mounts.check(recipe),
     )
 
 

@@ -4,20 +4,27 @@ Bundle and run directory are mounted at their own paths, so that a path of the P
 the model is at
 ``/model``, the logs also at ``/logs``, ``configs/`` of an srtctl checkout at ``/configs``. A target that stands twice
 is taken from the last that asks for it (recipe over profile).
+
+Placeholders of the recipe's mounts become references (``{log_dir}/x`` is ``${LOG_DIR}/x``) or what is known of the job.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from srtplan.diagnostics import Finding
 from srtplan.ir.plan import Mount
 from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import BUNDLE_DIR, LOG_DIR, RUN_DIR, Lit, notation
+from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, LOG_DIR, RUN_DIR, Lit, Word, ip, notation, word
+from srtplan.plan import model
 from srtplan.plugin import Input
 
+_PIECES = re.compile(r"\{[^{}]*\}|[^{}]+|[{}]")
 
-def job_mounts(recipe: Recipe) -> tuple[Mount, ...]:
-    """The mounts that every container of the job gets."""
+
+def job_mounts(recipe: Recipe, head: int = 0) -> tuple[Mount, ...]:
+    """The mounts that every container of the job gets; ``head`` is the node of ``{head_node_ip}``."""
     mounts = [
         Mount(source=BUNDLE_DIR, target=BUNDLE_DIR, origin="bundle", flags="ro"),
         Mount(source=RUN_DIR, target=RUN_DIR, origin="run"),
@@ -25,14 +32,48 @@ def job_mounts(recipe: Recipe) -> tuple[Mount, ...]:
     ]
     if recipe.model.hub_id is None:
         mounts.append(Mount(source=Lit(recipe.model.path), target=Lit("/model"), origin="model"))
+    mounts += model.mounts(recipe)
     if recipe.site.srtctl_root:
         configs = Lit(recipe.site.srtctl_root.rstrip("/") + "/configs")
         mounts.append(Mount(source=configs, target=Lit("/configs"), origin="srtctl_root"))
     mounts += [
-        Mount(source=Lit(m.source), target=Lit(m.target), origin=m.origin, flags=m.flags)
+        Mount(
+            source=filled(m.source, recipe, head),
+            target=filled(m.target, recipe, head),
+            origin=m.origin,
+            flags=m.flags,
+        )
         for m in recipe.mounts
     ]
     return tuple({notation(m.target): m for m in mounts}.values())
+
+
+def filled(text: str, recipe: Recipe, head: int = 0) -> Word:
+    """A side of a mount with its placeholders replaced; other braces were refused before."""
+    known: dict[str, str | Word] = {
+        "job_id": JOB_ID,
+        "run_name": word(f"{recipe.name}_", JOB_ID),
+        "head_node_ip": ip(head),
+        "log_dir": LOG_DIR,
+        "model_path": recipe.model.path,
+        "container_image": recipe.model.container,
+        "gpus_per_node": str(recipe.resources.gpus_per_node),
+    }
+    return word(*(known.get(p[1:-1], p) if p.startswith("{") else p for p in _PIECES.findall(text)))
+
+
+def check(recipe: Recipe) -> Iterable[Finding]:
+    """A placeholder that stands for something that cannot be part of a mount: a hub id, an image reference."""
+    for m in recipe.mounts:
+        for side in (m.source, m.target):
+            shown = notation(filled(side, recipe))
+            if set(shown) & set(",:") or not shown.startswith(("/", "${")):
+                yield Finding(
+                    rule="SP210",
+                    path=m.at,
+                    message=f"'{side}' becomes '{shown}', which is no path that can be mounted",
+                    help="mounts are separated by commas and colons; write the path itself",
+                )
 
 
 def input_mounts(recipe: Recipe, inputs: Iterable[Input]) -> tuple[Mount, ...]:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from srtplan import plugin
 from srtplan.ir.plan import PreflightCheck
-from srtplan.plan.mounts import host_path
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import Lit, notation
+from srtplan.plan import model
+from srtplan.plan.mounts import filled, host_path
 from srtplan.plan.steps import Launches
 from srtplan.plugin import JobContext
 
@@ -19,11 +22,18 @@ def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
     out: list[PreflightCheck] = []
     if recipe.model.hub_id is None:
         out.append(PreflightCheck(kind="dir", subject=recipe.model.path, nodes=every, why="model.path"))
+    out += [
+        PreflightCheck(kind="dir", subject=notation(m.source), nodes=every, why=m.origin)
+        for m in model.mounts(recipe)
+    ]
+    out += _setup_script(recipe, every)
     out += _inputs(job, made)
     if recipe.site.runtime != "none":
         out += _images(job, made)
         out += [
-            PreflightCheck(kind="path", subject=m.source, nodes=every, why=m.origin) for m in recipe.mounts
+            PreflightCheck(kind="path", subject=source.text, nodes=every, why=m.origin)
+            for m in recipe.mounts
+            if isinstance(source := filled(m.source, recipe), Lit)
         ]
     out += [
         PreflightCheck(kind="port", subject=str(p), nodes=(n,), why=step) for n, p, step in made.listening
@@ -34,6 +44,15 @@ def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
             PreflightCheck(kind="gpus", subject=per_node, nodes=nodes.workers, why="resources.gpus_per_node")
         )
     return tuple(out)
+
+
+def _setup_script(recipe: Recipe, nodes: tuple[int, ...]) -> list[PreflightCheck]:
+    """The script that each worker and frontend runs first, where the folder behind /configs is known."""
+    folder = host_path(recipe, "/configs") if plugin.runtime(recipe.site.runtime).maps_paths else None
+    if not recipe.setup_script or folder in (None, "/configs"):
+        return []
+    places = [f"{folder}/{recipe.setup_script}", f"{folder}/patches/{recipe.setup_script}"]
+    return [PreflightCheck(kind="any", subject=":".join(places), nodes=nodes, why="setup_script")]
 
 
 def _inputs(job: JobContext, made: Launches) -> list[PreflightCheck]:

@@ -11,6 +11,7 @@ from collections import Counter
 from srtplan import plugin
 from srtplan.ir.plan import Health, Probe
 from srtplan.ir.shell import ip, word
+from srtplan.plan import waves
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.names import service_step, services, worker_step
 from srtplan.plugin import JobContext
@@ -37,6 +38,7 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
     ]
     check = recipe.health_check
     budget = check.max_attempts * check.interval_seconds
+    out += waves.probes(job, budget)
     for n, (node, port) in enumerate(layout.frontends):
         out.append(
             Probe(

@@ -91,6 +91,7 @@ def _step(s: Step) -> dict[str, object]:
         "mode": s.mode,
         "endpoint": s.endpoint,
         "rank": s.rank,
+        **({"wave": s.wave} if s.wave else {}),
         "nodes": list(s.nodes),
         "ntasks": s.ntasks,
         "srun": {o.name: True if o.value is None else notation(o.value) for o in s.srun},

@@ -5,6 +5,7 @@ The plugins say what runs; this module adds where it runs, in what image, with w
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from attrs import evolve, frozen
@@ -14,7 +15,7 @@ from srtplan.frontends import _nginx
 from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Stage, Step
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, Lit, Word, Words, ip, word, words
-from srtplan.plan import environ, observe, profiling, report, results
+from srtplan.plan import environ, model, observe, profiling, report, results, waves
 from srtplan.plan.frontends import FrontendLayout
 from srtplan.plan.mounts import input_mounts, job_mounts
 from srtplan.plan.names import service_step, services, worker_step
@@ -44,7 +45,7 @@ class Launches:
 
 def launches(job: JobContext, layout: FrontendLayout) -> Launches:
     """Everything that is launched, in order."""
-    made = [*_services(job), *map(_worker, _contexts(job)), *_frontends(job, layout)]
+    made = [*_services(job), *_prepare(job), *_workers(job), *_frontends(job, layout)]
     bench, benchmark = _benchmark(job)
     made += bench
     own = (*results.files(job, benchmark), *report.files(job.recipe))
@@ -60,16 +61,24 @@ def launches(job: JobContext, layout: FrontendLayout) -> Launches:
 
 
 def _edges(steps: list[Step]) -> tuple[Step, ...]:
-    """What each step waits for: workers and frontends for the services, the benchmark for the frontends."""
-    services = tuple(s.name for s in steps if s.stage == "infra")
-    frontends = tuple(s.name for s in steps if s.stage == "frontend")
-    before: dict[str, tuple[str, ...]] = {
-        "infra": (),
-        "worker": services,
-        "frontend": services,
-        "benchmark": frontends,
-    }
-    return tuple(evolve(s, after=before[s.stage]) if before[s.stage] else s for s in steps)
+    """What each step waits for.
+
+    Services, then what prepares the nodes, then the workers wave by wave; frontends wait for the services, the benchmark
+    for the frontends.
+    """
+    services, prepared, frontends = (
+        tuple(s.name for s in steps if s.stage == stage) for stage in ("infra", "prepare", "frontend")
+    )
+    waves: dict[int, tuple[str, ...]] = defaultdict(tuple)
+    for s in steps:
+        if s.stage == "worker":
+            waves[s.wave] += (s.name,)
+    before = {"infra": (), "prepare": services, "frontend": services, "benchmark": frontends}
+    out = []
+    for s in steps:
+        after = (*services, *prepared, *waves[s.wave - 1]) if s.stage == "worker" else before[s.stage]
+        out.append(evolve(s, after=after) if after else s)
+    return tuple(out)
 
 
 Made = tuple[Step, Command]
@@ -93,6 +102,23 @@ def _services(job: JobContext) -> Iterable[Made]:
             image=command.image,
         )
         yield step, command
+
+
+def _prepare(job: JobContext) -> Iterable[Made]:
+    """What brings the model to the nodes, if anything does; a download that fails is tried again by the workers."""
+    if (wanted := model.command(job)) is None:
+        return
+    name, command, nodes = wanted
+    step = _step(job, command, name=name, kind="prepare", stage="prepare", nodes=nodes, ntasks=len(nodes))
+    yield evolve(step, critical=name == "stage_model"), command
+
+
+def _workers(job: JobContext) -> list[Made]:
+    """In start order: wave by wave."""
+    numbers = waves.waves(job)
+    made = [(_worker(ctx), numbers[ctx.endpoint.name]) for ctx in _contexts(job)]
+    made.sort(key=lambda m: m[1])
+    return [(evolve(step, wave=wave), command) for (step, command), wave in made]
 
 
 def _contexts(job: JobContext) -> Iterable[WorkerContext]:
@@ -209,7 +235,11 @@ def _step(
     container = Container(
         image=image or recipe.model.container, runtime=recipe.site.runtime, remap_root=remap_root
     )
-    mounts = (*job_mounts(recipe), *extra_mounts) if plugin.runtime(recipe.site.runtime).maps_paths else ()
+    mounts = (
+        (*job_mounts(recipe, job.topology.nodes.head), *extra_mounts)
+        if plugin.runtime(recipe.site.runtime).maps_paths
+        else ()
+    )
     base = (
         (environ.REMAP_ROOT,) if kind in ("worker", "frontend") and installs_dynamo(recipe) and mounts else ()
     )

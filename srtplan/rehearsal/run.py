@@ -106,7 +106,7 @@ class _Rehearsal:
         log = cluster.folder / "job.out"
         environment = {
             "SRTPLAN_OUTPUT": str(output),
-            "SRTPLAN_PREFLIGHT_SKIP": "dir file path gpus",  # models, images and GPUs are the cluster's
+            "SRTPLAN_PREFLIGHT_SKIP": "dir file path any gpus",  # models, images and GPUs are the cluster's
             faults.VARIABLE: " ".join(map(str, self.faults)),
         }
         argv = [

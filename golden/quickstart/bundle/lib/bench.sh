@@ -97,6 +97,44 @@ bench::aiperf_trace() {
   bench::aiperf "$@" --request-count "${requests}"
 }
 
+# Runs a load while workers are slowed down for its first seconds: bench::slowed NAP WAIT URL... -- COMMAND...
+# NAP is what a worker sleeps per step, until WAIT seconds have passed or the load is over.
+bench::slowed() {
+  local -r nap="$1" wait="$2"
+  shift 2
+  local -a urls=()
+  local code=0 timer
+  while [[ "$1" != -- ]]; do
+    urls+=("$1")
+    shift
+  done
+  shift
+  bench::_slow_down "${nap}" "${urls[@]}" || return
+  (
+    sleep "${wait}"
+    bench::_slow_down null "${urls[@]}"
+  ) &
+  timer="$!"
+  "$@" || code="$?"
+  if kill "${timer}" 2>/dev/null; then
+    bench::_slow_down null "${urls[@]}" || code=1
+  fi
+  wait "${timer}" 2>/dev/null || true
+  return "${code}"
+}
+
+# Tells workers how long to sleep per step, "null" for not at all.
+bench::_slow_down() {
+  local -r nap="$1"
+  shift
+  local url
+  for url in "$@"; do
+    curl --silent --show-error --fail --noproxy '*' --max-time 60 --header 'Content-Type: application/json' \
+      --data "{\"forward_sleep_time\": ${nap}}" "${url}/slow_down" || return
+  done
+  printf 'workers sleep %s s per step\n' "${nap/null/0}"
+}
+
 # Runs SGLang's evaluator, which names its report itself: bench::evaluate RESULT PREFIX_OF_REPORT -- COMMAND...
 bench::evaluate() {
   local -r result="$1" prefix="$2"

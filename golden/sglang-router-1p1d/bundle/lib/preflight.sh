@@ -88,6 +88,18 @@ is_file_fit() {
   [[ -f "${path}" && -r "${path}" ]] || refuse_path "${path}" file "${why}"
 }
 
+# One of several files, with ":" between them.
+is_any_fit() {
+  local -r paths="$1" why="$2"
+  local path
+  local -a choices
+  IFS=: read -r -a choices <<<"${paths}"
+  for path in "${choices[@]}"; do
+    [[ ! -f "${path}" || ! -r "${path}" ]] || return 0
+  done
+  fail "${why}: none of ${choices[*]} is a readable file"
+}
+
 refuse_path() {
   local -r path="$1" kind="$2" why="$3"
   if [[ -e "${path}" ]]; then

@@ -21,13 +21,16 @@ steps::load() {
   done
 }
 
-# Starts every step of a stage, PARALLEL_STARTS of them a second; the others are watched meanwhile.
+# Starts the steps of a stage, or of these only those that are named, PARALLEL_STARTS of them a second; the others are watched
+# meanwhile. What runs already is left.
 steps::start() {
   local -r stage="$1"
+  shift
   local name count=0
   job::stage "${stage}"
   for name in "${ORDER[@]}"; do
-    [[ "${STEP_STAGE[${name}]}" == "${stage}" ]] || continue
+    [[ "${STEP_STAGE[${name}]}" == "${stage}" && -z "${STEP_PID[${name}]:-}" ]] || continue
+    (($# == 0)) || [[ " $* " == *" ${name} "* ]] || continue
     job::obey_signals
     steps::_start_one "${name}"
     count=$((count + 1))
@@ -89,10 +92,26 @@ steps::_note_end() {
   [[ -n "${STEP_ID[${name}]:-}" ]] || STARTING=$((STARTING - 1))
   event::write step "step=${name}" "state=ended" "exit:=${REPLY}"
   [[ "${ENDING}" != stop ]] || return 0
-  case "${STEP_ROLE[${name}]}" in
-    critical) FIRST_FAILED="${FIRST_FAILED:-${name}}" ;;
-    optional) log::warn "${name} ended with ${REPLY}; the job goes on without it" ;;
+  case "${STEP_ROLE[${name}]}:${REPLY}" in
+    setup:0 | attempt:0) ;;
+    critical:* | setup:*) FIRST_FAILED="${FIRST_FAILED:-${name}}" ;;
+    optional:* | attempt:*) log::warn "${name} ended with ${REPLY}; the job goes on without it" ;;
   esac
+}
+
+# Waits until every step of a stage has ended.
+steps::await_end() {
+  local -r stage="$1"
+  local name begin
+  clock::read
+  begin="${NOW}"
+  for name in "${ORDER[@]}"; do
+    [[ "${STEP_STAGE[${name}]}" == "${stage}" ]] || continue
+    while steps::is_live "${name}"; do
+      job::tick
+    done
+  done
+  log::info "${stage}: done after $((NOW - begin)) s"
 }
 
 # Waits so many hundredths of a second for whatever else may come to light: another end, a signal.
@@ -117,6 +136,7 @@ steps::_fail() {
     job::end 77 node "Slurm lost a node: ${REPLY} (${name} on ${where})"
   fi
   case "${STEP_STAGE[${name}]}" in
+    prepare) job::end 72 preflight "${name} on ${where} ended with ${code}" ;;
     infra) job::end 73 infra "${name} on ${where} ended with ${code}" ;;
     worker) job::end 74 worker "${name} on ${where} ended with ${code}" ;;
     frontend) job::end 75 frontend "${name} on ${where} ended with ${code}" ;;
