@@ -123,7 +123,7 @@ class BenchmarkContext:
 
 @frozen(kw_only=True)
 class Input:
-    """A file or folder that a client reads: a dataset, a trace, a wheel. ``path`` is absolute; ``why`` names the field."""
+    """What a client reads: a dataset, a trace, a wheel. ``path`` is absolute, or an address; ``why`` names the field."""
 
     path: str
     why: str

@@ -20,7 +20,7 @@ from srtplan.diagnostics import Finding
 from srtplan.ir.data import EMPTY, Map
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Word, Words, word, words
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, Input
 
 FOLDER = "https://raw.githubusercontent.com/kvcache-ai/Mooncake/main/FAST25-release"
 FILES = {
@@ -109,8 +109,19 @@ class MooncakeRouter:
             ),
             parameters=texts(values),
             image=o.container_image,
-            inputs=(*_checks.inputs(ctx.job.recipe, "trace_file"), *package_input(ctx.job.recipe)),
+            inputs=(*_inputs(ctx.job.recipe, o), *package_input(ctx.job.recipe)),
         )
+
+
+def _inputs(recipe: Recipe, o: Options) -> tuple[Input, ...]:
+    """The trace, or where it is fetched from."""
+    if o.trace_file:
+        return _checks.inputs(recipe, "trace_file")
+    return (Input(path=_address(o), why="benchmark.mooncake_workload"),)
+
+
+def _address(o: Options) -> str:
+    return f"{FOLDER}/{FILES[o.mooncake_workload]}"
 
 
 def _trace(o: Options) -> tuple[Word, tuple[Words, ...]]:
@@ -119,9 +130,7 @@ def _trace(o: Options) -> tuple[Word, tuple[Words, ...]]:
         check = (words("bench::verify", o.trace_file, o.trace_sha256),) if o.trace_sha256 else ()
         return word(o.trace_file), check
     path = results("traces", f"{o.mooncake_workload}_trace.jsonl")
-    return path, (
-        words("bench::fetch", f"{FOLDER}/{FILES[o.mooncake_workload]}", path, o.trace_sha256 or ""),
-    )
+    return path, (words("bench::fetch", _address(o), path, o.trace_sha256 or ""),)
 
 
 def _options(recipe: Recipe) -> Options:

@@ -148,11 +148,11 @@ class PlanFile:
 class PreflightCheck:
     """What every node in ``nodes`` must show before anything is started.
 
-    ``kind`` is dir, file, path (either), any (one of several files), port or gpus; ``subject`` the path, paths with ``:``
-    between them, port or count; ``why`` names the step or field.
+    ``kind`` is dir, file, path (either), any (one of several files), url, port or gpus; ``subject`` the path, paths with
+    ``:`` between them, address, port or count; ``why`` names the step or field.
     """
 
-    kind: Literal["dir", "file", "path", "any", "port", "gpus"]
+    kind: Literal["dir", "file", "path", "any", "url", "port", "gpus"]
     subject: str
     nodes: tuple[int, ...]
     why: str

@@ -78,7 +78,7 @@ def check(recipe: Recipe) -> Iterable[Finding]:
 
 def input_mounts(recipe: Recipe, inputs: Iterable[Input]) -> tuple[Mount, ...]:
     """Mounts for files that a client reads and that no other mount brings into its container."""
-    paths = {i.path: i.why for i in inputs if _holder(recipe, i.path) is None}
+    paths = {i.path: i.why for i in inputs if "://" not in i.path and _holder(recipe, i.path) is None}
     return tuple(Mount(source=Lit(p), target=Lit(p), origin=why, flags="ro") for p, why in paths.items())
 
 

@@ -59,8 +59,15 @@ def _inputs(job: JobContext, made: Launches) -> list[PreflightCheck]:
     """What the benchmark's client reads, on its node."""
     maps = plugin.runtime(job.recipe.site.runtime).maps_paths
     at = (job.topology.nodes.bench,)
-    found = [(i, host_path(job.recipe, i.path) if maps else i.path) for i in made.benchmark.inputs]
-    return [PreflightCheck(kind="path", subject=path, nodes=at, why=i.why) for i, path in found if path]
+    out = []
+    for given in made.benchmark.inputs:
+        is_url = "://" in given.path
+        path = given.path if is_url or not maps else host_path(job.recipe, given.path)
+        if path:
+            out.append(
+                PreflightCheck(kind="url" if is_url else "path", subject=path, nodes=at, why=given.why)
+            )
+    return out
 
 
 def _images(job: JobContext, made: Launches) -> list[PreflightCheck]:

@@ -169,6 +169,7 @@ def test_a_trace_that_is_not_given_is_fetched_into_the_run(lab: Lab) -> None:
     assert fetch[1].endswith("/toolagent_trace.jsonl")
     assert fetch[2:] == ["${RUN_DIR}/results/traces/toolagent_trace.jsonl", sha]
     assert "SP704" in [p.rule for p in planned.report.problems]
+    assert [("url", fetch[1])] == [(c.kind, c.subject) for c in planned.plan.preflight if c.kind == "url"]
 
 
 def test_aiperf_arguments_of_the_recipe_replace_ours(lab: Lab) -> None:

@@ -68,12 +68,13 @@ def test_an_older_evaluation_in_tmp_is_not_taken(gate: Gate, tmp_path: Path) -> 
         f"sleep 0.05\nbench::run concurrency_2 '{file}' sglang-eval bench::evaluate '{file}' '{tmp_path}/gsm8k_m' -- true\n"
     )
     assert (done.returncode, file.exists()) == (80, False)
-    fresh = f'bash -c \'echo "{{\\"score\\": 0.5, \\"chars\\": 9}}" >{tmp_path}/gsm8k_m.json\''
+    fresh = f'bash -c \'echo page >{tmp_path}/gsm8k_m.html; echo "{{\\"score\\": 0.5, \\"chars\\": 9}}" >{tmp_path}/gsm8k_m.json\''
     done = gate.bash(
         f"sleep 0.05\nbench::run concurrency_2 '{file}' sglang-eval bench::evaluate '{file}' '{tmp_path}/gsm8k_m' -- {fresh}\n"
     )
     assert done.returncode == 0, done.stderr
     assert gate.summary()["runs"][0]["score"] == 0.5
+    assert file.with_suffix(".html").read_text() == "page\n"
 
 
 def test_a_failed_run_is_tried_again(gate: Gate, tmp_path: Path) -> None:
