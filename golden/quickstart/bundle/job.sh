@@ -123,10 +123,11 @@ check_bundle() {
 }
 
 list_changes() {
-  local file own
+  local file own theirs
   local -A known=(["MANIFEST.sha256"]=1)
-  own="$(sha256sum <"${BASH_SOURCE[0]}")"
-  if ! grep -qxF -- "${own%%-*}job.sh" "${BUNDLE_DIR}/MANIFEST.sha256"; then
+  own="$(LC_ALL=C grep . "${BASH_SOURCE[0]}")" # Slurm drops empty lines from the script of a heterogeneous job
+  theirs="$(LC_ALL=C grep . "${BUNDLE_DIR}/job.sh")"
+  if [[ "${own}" != "${theirs}" ]]; then
     printf '  this script is not the job.sh of the bundle, which was compiled again\n'
   fi
   cd -- "${BUNDLE_DIR}" || exit
