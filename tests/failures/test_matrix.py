@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import table
-from attrs import frozen
+from attrs import evolve, frozen
 from breakable import HEALTH_S, INFRA_S, STOP_S, Bundle
 from trials import KILL_WAIT_S, Outcome, Trial, readable
 
@@ -308,10 +308,7 @@ def test_a_port_that_is_taken_is_found_before_anything_starts(
         finally:
             squatters.pop().close()
     assert not any(line.startswith("step") for line in outcome.left)
-    outcome = Outcome(
-        code=outcome.code, group=outcome.group, cause=outcome.cause, decided_s=0, ended_s=outcome.ended_s,
-        left=tuple(line for line in outcome.left if f"port {port} on" not in line), log=outcome.log,
-    )  # fmt: skip
+    outcome = evolve(outcome, left=tuple(line for line in outcome.left if f"port {port} on" not in line))
     cause = rf"node0: port {port} \({step}\) is in use by \S+ \(pid {os.getpid()}\)"
     judge(outcome, Case("preflight", f"port {port} is taken", 72, "preflight", cause), 5)
 
@@ -359,3 +356,16 @@ def test_a_setup_script_that_fails_is_the_workers_end(
     judge(
         outcome, Case("worker start", f"the setup script {name}", 74, "worker", cause), DECIDE_S + STOP_S + 4
     )
+
+
+def test_a_stale_nats_that_preflight_missed_is_not_taken_for_ours(bundle: Bundle, tmp_path: Path) -> None:
+    """Where somebody else answers on our port our own server cannot listen: it ends, and so does the job."""
+    env = {"SRTPLAN_PREFLIGHT_SKIP": "dir file path gpus port"}
+    with Trial(bundle(), tmp_path / "trial", env=env, prepare=squat(4222)) as trial:
+        try:
+            outcome = trial.wait()
+        finally:
+            squatters.pop().close()
+    assert not [line for line in outcome.left if "port 4222 on" not in line]
+    outcome = evolve(outcome, left=())
+    judge(outcome, Case("ports", "a stale NATS answers", 73, "infra", r"nats on node0 ended with \d+"), 12)

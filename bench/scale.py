@@ -1,0 +1,106 @@
+"""How the supervisor scales on a real Slurm of this machine, as root: ``python bench/scale.py --nodes 18 --steps 128``.
+
+Out: seconds from the first line of job.sh to the last worker that runs, memory of job.sh, its processor time while it waits
+for health at a 10 s interval, seconds from the death of a worker to the end of the job, and of these from stop to end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("bundle", "cluster"))]
+
+from attrs import evolve  # noqa: E402 (found by the lines above)
+from plans import nats, plan, worker  # noqa: E402
+from slurm_cluster.client import Cluster, Job, eventually  # noqa: E402
+
+from srtplan.bundle.render import render  # noqa: E402
+from srtplan.bundle.write import write  # noqa: E402
+from srtplan.ir.plan import Health, Plan, Probe  # noqa: E402
+from srtplan.ir.shell import word  # noqa: E402
+from srtplan.ir.topology import Nodes  # noqa: E402
+from srtplan.plan.serialise import to_json  # noqa: E402
+
+TICKS_PER_S = 100
+
+
+def job(nodes: int, steps: int) -> Plan:
+    """Workers over all nodes, and a health gate that never opens."""
+    workers = [worker(f"w_{n}", n % nodes) for n in range(steps - 1)]
+    probe = Probe(
+        step="nats_0", type="http", node=0, port=9, stage="health", path="/", interval_s=10, timeout_s=900
+    )
+    return evolve(
+        plan(nats(), *workers, probes=(probe,)),
+        nodes=Nodes(total=nodes, infra=0, head=0, bench=0, workers=tuple(range(nodes))),
+        health=Health(url=word("http://x"), prefill=1, decode=1, interval_s=10, timeout_s=900),
+        sbatch=("--job-name=scale", f"--nodes={nodes}", "--time=00:20:00", "--exclusive"),
+        preflight=(), stop_timeout_s=25,
+    )  # fmt: skip
+
+
+def supervisor(cluster: Cluster, run: Job) -> tuple[float, float]:
+    """Resident memory in MB and processor seconds of job.sh, its ended children included."""
+    host = run.record["BatchHost"]
+    script = "p=$(pgrep -o -f slurm_script); cat /proc/$p/stat; grep VmRSS /proc/$p/status"
+    stat, rss = cluster.run(["bash", "-c", script], node=host).stdout.splitlines()
+    fields = stat.rpartition(")")[2].split()
+    return int(rss.split()[1]) / 1024, sum(map(int, fields[11:15])) / TICKS_PER_S
+
+
+def measure(cluster: Cluster, nodes: int, steps: int, wait: float) -> dict[str, Any]:
+    """Run one job and take the times from its events."""
+    folder = cluster.shared / f"scale{steps}"
+    made = job(nodes, steps)
+    write(render(made, {"plan.json": to_json(made)}), folder / "bundle")
+    run = cluster.sbatch(folder / "bundle" / "job.sh", cwd=folder)
+    log = folder / "outputs" / str(run.id) / "latest" / "events.jsonl"
+
+    def events() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    eventually(lambda: sum(e.get("state") == "running" for e in events()) == steps, 240, "all steps run")
+    began, cpu = time.monotonic(), supervisor(cluster, run)[1]
+    time.sleep(wait)
+    memory, now = supervisor(cluster, run)
+    share = (now - cpu) / (time.monotonic() - began)
+    known = log.parent / "run" / "steps" / "w_0.id"
+    killed = time.monotonic()
+    cluster.run(["scancel", "--signal=KILL", known.read_text().strip()])
+    run.wait(timeout=120)
+    took = time.monotonic() - killed
+    seen = events()
+    stop, end = (next(e["t"] for e in seen if e.get("stage") == name) for name in ("stop", "end"))
+    return {
+        "nodes": nodes, "steps": steps,
+        "last_running_s": max(e["t"] for e in seen if e.get("state") == "running"),
+        "rss_mb": round(memory, 1), "waiting_cpu_percent": round(100 * share, 2),
+        "death_to_end_s": round(took, 1), "stop_s": round(end - stop, 2),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Raise a cluster, measure, print a line of JSON per size."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--nodes", type=int, default=18)
+    parser.add_argument("--steps", type=int, nargs="+", default=[2, 64, 128])
+    parser.add_argument("--wait", type=float, default=20, help="seconds over which processor time is taken")
+    given = parser.parse_args()
+    cluster = Cluster.up("--proctrack=linuxproc", nodes=given.nodes)
+    try:
+        for steps in given.steps:
+            print(json.dumps(measure(cluster, given.nodes, steps, given.wait)), flush=True)
+    finally:
+        cluster.down()
+
+
+if __name__ == "__main__":
+    main()
