@@ -106,6 +106,7 @@ class _Rehearsal:
         log = cluster.folder / "job.out"
         environment = {
             "SRTPLAN_OUTPUT": str(output),
+            "SRTPLAN_REPORTS": "off",  # a dashboard shows jobs, not rehearsals
             "SRTPLAN_PREFLIGHT_SKIP": "dir file path any gpus",  # models, images and GPUs are the cluster's
             faults.VARIABLE: " ".join(map(str, self.faults)),
         }
