@@ -20,7 +20,10 @@ from srtplan.diagnostics import Finding, Path
 
 T = TypeVar("T")
 DEAD: dict[tuple[plugin.Kind, str], str] = {
-    ("benchmark", "export_node_metrics"): "srtplan exports none; clients find them at AIPERF_SERVER_METRICS_URLS",
+    (
+        "benchmark",
+        "export_node_metrics",
+    ): "srtplan exports none; clients find them at AIPERF_SERVER_METRICS_URLS",
     ("benchmark", "sweep"): "srtctl reads it and does nothing with it; use the top-level `sweep`",
     ("engine", "gpu_type"): "srtctl reads it and does nothing with it; use resources.gpu_type",
 }

@@ -76,7 +76,11 @@ def command(job: JobContext) -> tuple[str, Command, tuple[int, ...]] | None:
     if (target := staged(recipe)) is not None:
         argv = words("bash", word(BUNDLE_DIR, "/lib/stage_model.sh"), job.model, target)
         told = (SrunOption(name="kill-on-bad-exit", value=Lit("0")),)  # every node says what is wrong with it
-        return "stage_model", Command(argv=argv, srun=told, note="copy of the model on every worker node"), nodes
+        return (
+            "stage_model",
+            Command(argv=argv, srun=told, note="copy of the model on every worker node"),
+            nodes,
+        )
     if recipe.model.hub_id is not None and (variables := _cache(recipe)):
         argv = words("timeout", FETCH_S, "bash", word(BUNDLE_DIR, "/lib/fetch_model.sh"), recipe.model.hub_id)
         env = tuple(EnvVar(name=k, value=Lit(v)) for k, v in variables.items())
