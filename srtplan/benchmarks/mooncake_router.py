@@ -18,6 +18,7 @@ from srtplan.benchmarks._facts import results, texts
 from srtplan.benchmarks._workers import metrics_env
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import EMPTY, Map
+from srtplan.ir.plan import Run
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Word, Words, word, words
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, Input
@@ -82,35 +83,37 @@ class MooncakeRouter:
         """A short warm-up, then the trace."""
         o = _options(ctx.job.recipe)
         trace, get = _trace(o)
-        goodput = f"time_to_first_token:{o.ttft_threshold_ms} inter_token_latency:{o.itl_threshold_ms}"
-        chat = words("--endpoint-type", "chat")
-        main = words(
-            *(*chat, "--input-file", trace, "--custom-dataset-type", "mooncake_trace"),
-            *("--fixed-schedule", "--fixed-schedule-auto-offset", "--goodput", goodput),
-        )
-        values = {
-            "client": "aiperf",
-            "mooncake_workload": o.mooncake_workload,
-            "trace_file": o.trace_file,
-            "ttft_threshold_ms": o.ttft_threshold_ms,
-            "itl_threshold_ms": o.itl_threshold_ms,
-            "aiperf_package": o.aiperf_package or PACKAGE,
-        }
-        runs = (
-            warmup(ctx, "warmup", words(*chat, *WARMUP)),
-            profile(ctx, o.mooncake_workload, main, facts=(("workload", o.mooncake_workload),)),
-        )
         return BenchmarkCommand(
             command=Command(
-                runs=runs,
+                runs=_runs(ctx, o, trace),
                 env=metrics_env(ctx),
                 preamble=(words("setup::open_files", 65536), *get, needs_aiperf(o.aiperf_package)),
                 note="Mooncake trace with aiperf",
             ),
-            parameters=texts(values),
+            parameters=_parameters(o),
             image=o.container_image,
             inputs=(*_inputs(ctx.job.recipe, o), *package_input(ctx.job.recipe)),
         )
+
+
+def _runs(ctx: BenchmarkContext, o: Options, trace: Word) -> tuple[Run, ...]:
+    chat = words("--endpoint-type", "chat")
+    goodput = f"time_to_first_token:{o.ttft_threshold_ms} inter_token_latency:{o.itl_threshold_ms}"
+    main = words(
+        *(*chat, "--input-file", trace, "--custom-dataset-type", "mooncake_trace"),
+        *("--fixed-schedule", "--fixed-schedule-auto-offset", "--goodput", goodput),
+    )
+    facts = (("workload", o.mooncake_workload),)
+    return (
+        warmup(ctx, "warmup", words(*chat, *WARMUP)),
+        profile(ctx, o.mooncake_workload, main, facts=facts),
+    )
+
+
+def _parameters(o: Options) -> tuple[tuple[str, str], ...]:
+    names = ("mooncake_workload", "trace_file", "ttft_threshold_ms", "itl_threshold_ms")
+    own = {n: getattr(o, n) for n in names}
+    return texts({"client": "aiperf"} | own | {"aiperf_package": o.aiperf_package or PACKAGE})
 
 
 def _inputs(recipe: Recipe, o: Options) -> tuple[Input, ...]:

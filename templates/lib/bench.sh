@@ -142,6 +142,7 @@ bench::evaluate() {
   local -r result="$1" prefix="$2"
   shift 3
   local page
+  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
   bench::_newest "${result}" "${prefix}*.json" "$@" || return
   for page in "${prefix}"*.html; do # the questions and answers, for people
     [[ ! "${page}" -nt "${result}.start" ]] || bench::_publish "${page}" "${result%.json}.html"

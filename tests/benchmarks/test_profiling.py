@@ -55,7 +55,10 @@ def test_nsys_stands_before_the_command(lab: Lab) -> None:
     end = command.index("python3")
     assert command[:2] == ["nsys", "profile"]
     assert command[end - 2 : end] == ["-o", "/logs/profiles/decode/node1_decode_w1_profile_gpu4-5-6-7"]
-    assert {"--sample=none", "--trace-fork-before-exec=true", "cudaProfilerApi"} <= set(command[:end])
+    assert " ".join(command[2 : end - 2]) == (
+        "-t cuda,nvtx --cuda-graph-trace=node -c cudaProfilerApi --capture-range-end stop --force-overwrite true "
+        "--trace-fork-before-exec=true --sample=none"
+    )
     assert json.loads(argv(bench(plan).runs[0])[2])["activities"] == ["CUDA_PROFILER"]
     assert ["profile::directory", "/logs/profiles/decode"] in [
         [notation(w) for w in c] for c in worker(plan, "decode_1").preamble

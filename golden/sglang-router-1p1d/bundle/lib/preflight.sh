@@ -88,6 +88,14 @@ is_file_fit() {
   [[ -f "${path}" && -r "${path}" ]] || refuse_path "${path}" file "${why}"
 }
 
+# What is fetched later must be there now: hours of loading lie between.
+is_url_fit() {
+  local -r url="$1" why="$2"
+  local code=0
+  curl --head --location --fail --silent --output /dev/null --max-time 30 -- "${url}" || code="$?"
+  ((code == 0)) || fail "${why}: ${url} cannot be fetched from this node (curl ended with ${code})"
+}
+
 # One of several files, with ":" between them.
 is_any_fit() {
   local -r paths="$1" why="$2"

@@ -109,6 +109,7 @@ bench::slowed() {
     shift
   done
   shift
+  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
   bench::_slow_down "${nap}" "${urls[@]}" || return
   (
     sleep "${wait}"
@@ -117,6 +118,7 @@ bench::slowed() {
   timer="$!"
   "$@" || code="$?"
   if kill "${timer}" 2>/dev/null; then
+    # shellcheck disable=SC2310 # as above
     bench::_slow_down null "${urls[@]}" || code=1
   fi
   wait "${timer}" 2>/dev/null || true
@@ -139,7 +141,12 @@ bench::_slow_down() {
 bench::evaluate() {
   local -r result="$1" prefix="$2"
   shift 3
-  bench::_newest "${result}" "${prefix}*.json" "$@"
+  local page
+  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  bench::_newest "${result}" "${prefix}*.json" "$@" || return
+  for page in "${prefix}"*.html; do # the questions and answers, for people
+    [[ ! "${page}" -nt "${result}.start" ]] || bench::_publish "${page}" "${result%.json}.html"
+  done
 }
 
 # Runs lm-eval, which puts its report into a folder named after the model: bench::lm_eval RESULT FOLDER -- COMMAND...
