@@ -1,0 +1,110 @@
+"""A sample of the public recipes, every engine, frontend, placement and benchmark among them: what their bundles really run."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from corpus import ENVIRON, PROFILE, corpus
+from recording import Recording, srun_words
+from sample import cover, traits
+from test_corpus import planned
+
+from srtplan import pipeline
+from srtplan.config.load import load
+from srtplan.ir.plan import Plan
+from srtplan.rehearsal.run import rehearse
+
+pytestmark = pytest.mark.corpus
+BARE = ("dynamo.install=false", "setup_script=null", "health_check.interval_seconds=1")
+"""Nothing is installed, no setup script of the site runs, and readiness is asked for every second."""
+
+HERE = {"custom": ("benchmark.command='exit 0'",)}
+"""A program of the recipe's own image."""
+
+
+@pytest.fixture(scope="module")
+def plans() -> Iterator[dict[str, Plan]]:
+    """Plans of the sample, by name."""
+    folder = corpus()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder.parent)
+        for key, value in ENVIRON.items():
+            patch.setenv(key, value)
+        whole = {name: p.plan for name, p in planned(folder) if not isinstance(p, str)}
+        chosen = cover(whole)
+        assert set().union(*(traits(whole[n]) for n in chosen)) == set().union(*map(traits, whole.values()))
+        assert len(chosen) < 25
+        yield {name: _bare(name, whole[name].benchmark.type) for name in chosen}
+
+
+def _bare(name: str, benchmark: str) -> Plan:
+    path, _, variant = name.rpartition("@")
+    sets = (*BARE, *HERE.get(benchmark, ()))
+    jobs = load(f"recipes/{path}", cluster=Path("recipes") / PROFILE, sets=sets).jobs
+    (job,) = [j for j in jobs if str(j.recipe.source.variant) == variant]
+    (made,) = pipeline.plan([job])
+    return made.plan
+
+
+def test_launchers_run_what_the_plan_says(plans: dict[str, Plan], tmp_path: Path) -> None:
+    """srun's options, the command's words, its environment and a benchmark's runs in turn are those of plan.json."""
+    seen = 0
+    for number, plan in enumerate(plans.values()):
+        folder = tmp_path / str(number)
+        pipeline.write(pipeline.bundle(plan), folder / "the bundle")
+        recording = Recording(folder / "the bundle", folder)
+        for step in recording.plan["steps"]:
+            _check_launch(recording, step)
+            _check_task(recording, step)
+            seen += 1
+    assert seen > 60
+
+
+def _check_launch(recording: Recording, step: dict[str, object]) -> None:
+    ((words, environ),) = recording.start(step, "launch").values()
+    options, command = words[1:-4], words[-4:]
+    assert set(options) == srun_words(recording, step)
+    assert len(set(options)) == len(options)
+    assert command[0] == "bash"
+    assert command[2:4] == ["task", str(recording.run_dir)] or command[1].endswith(
+        f"/steps/{step['name']}.sh"
+    )
+    wanted = step["env"]
+    assert isinstance(wanted, dict)
+    assert all(environ[name] == recording.value(wanted[name]) for name in step["launch_env"])  # type: ignore[attr-defined]
+
+
+def _check_task(recording: Recording, step: dict[str, object]) -> None:
+    found = recording.start(step, "task")
+    runs, argv, wanted = step["runs"], step["argv"], step["env"]
+    assert isinstance(runs, list)
+    assert isinstance(argv, list)
+    assert isinstance(wanted, dict)
+    if runs:
+        got = {name.removeprefix("run."): words for name, (words, _) in found.items()}
+        assert got == {run["name"]: recording.words(run["argv"]) for run in runs}
+        return
+    words, environ = found[recording.words(argv)[0]]
+    assert words == recording.words(argv)
+    names = set(wanted) - set(step["launch_env"])  # type: ignore[call-overload]
+    assert {n: environ[n] for n in names} == {n: recording.value(wanted[n]) for n in names}
+    assert environ["SRT_STEP"] == step["name"]
+
+
+def test_the_sample_is_rehearsed_to_success(plans: dict[str, Plan], tmp_path: Path) -> None:
+    """Every job of the sample that ends by itself ends with 0, its steps started in the order of the plan."""
+    for number, (name, plan) in enumerate(plans.items()):
+        if plan.benchmark.type == "manual":
+            continue
+        folder = tmp_path / str(number)
+        pipeline.write(pipeline.bundle(plan), folder / "b")
+        out = io.StringIO()
+        assert rehearse(folder / "b", work=folder / "out", stdout=out) == 0, (name, out.getvalue()[-3000:])
+        (events,) = (folder / "out").glob("*/attempt_0/events.jsonl")
+        rows = [json.loads(line) for line in events.read_text().splitlines()]
+        started = [r["step"] for r in rows if r.get("state") == "started"]
+        assert started == [s.name for s in plan.steps], name
