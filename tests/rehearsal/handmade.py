@@ -148,7 +148,10 @@ def write_bundle(
         lines.append(f"launch benchmark {benchmark[0].nodes[0]} 1")
         lines.append('while kill -0 "${PID[benchmark]}" 2>/dev/null; do watch; done')
         lines.append(
-            'wait "${PID[benchmark]}"; rc="$?"; if ((rc == 0)); then end 0 success "done"; else end "${rc}" benchmark "failed"; fi'
+            'wait "${PID[benchmark]}"; rc="$?"; unset "PID[benchmark]"; if ((rc == 0)); then end 0 success "done"; fi'
+        )
+        lines.append(  # a client fails because of a worker that is seen to end a moment later
+            'for _ in {1..50}; do watch; done; end "${rc}" benchmark "failed"'
         )
     else:
         lines.append("while true; do watch; done")
