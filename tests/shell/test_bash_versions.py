@@ -1,0 +1,91 @@
+"""The library under other versions of bash than this machine's, and what it may use at all: nothing newer than 4.4.
+
+Debian's releases have bash 5.1, 5.2 and 5.3 (``tests/rig/bashes`` fetches those that are not here). 4.4 and 5.0 are in no registry that
+CI reaches: there only the words are looked at that came later.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from shell_lab import TEMPLATES, TESTS, bash
+
+RUN = [
+    "test_bash_versions.py::test_this_is_the_bash_that_runs",
+    "test_launchers.py", "test_log.py", "test_quoting.py", "test_supervisor.py", "test_lost_node.py", "test_report.py",
+]  # fmt: skip
+WANTED = "SRTPLAN_TEST_BASH"
+
+LATER = {
+    r"\$\{?EPOCH(SECONDS|REALTIME)": "5.0",
+    r"\$\{?BASH_ARGV0": "5.0",
+    r"\blocalvar_inherit\b|\bassoc_expand_once\b|\bprogcomp_alias\b": "5.0",
+    r"\bwait\s+(-\w+\s+)*-f\b": "5.0",
+    r"\bhistory\s+-d\s+-\d": "5.0",
+    r"\$\{?SRANDOM": "5.1",
+    r"\bwait\s+(-\w+\s+)*-\w*p\b": "5.1",
+    r"\$\{[^}]*@[UuLKk]\}": "5.1",
+    r"\$\{[A-Za-z_]+\[[@*]\]@k\}": "5.2",
+    r"\bvarredir_close\b|\bpatsub_replacement\b|\bnoexpand_translation\b": "5.2",
+    r"\bread\s+(-\w+\s+)*-E\b": "5.3",
+    r"\$\{?GLOBSORT\b|\bBASH_MONOSECONDS\b|\bBASH_TRAPSIG\b": "5.3",
+    r"\$\{[ |]": "5.3",
+}
+"""What bash's NEWS file says came after 4.4, and when; as far as a script may meet it."""
+
+
+@cache
+def others() -> dict[str, str]:
+    """Programs of other versions, by Debian's name for the release that has them."""
+    done = subprocess.run([TESTS / "rig" / "bashes"], capture_output=True, text=True, check=True)
+    return {line.split()[0]: line.split()[2] for line in done.stdout.splitlines()}
+
+
+@pytest.mark.parametrize("suite", ["bullseye", "forky"])
+@pytest.mark.xdist_group("bash-versions")
+def test_the_library_under_another_bash(suite: str, tmp_path: Path) -> None:
+    """All tests of launchers, supervisor, quoting and reports pass where /bin/bash is another version."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can put another bash in the place of /bin/bash")
+    if suite not in others():
+        pytest.skip(f"the mirror has no bash of Debian {suite} (any more); tests/rig/bashes says more")
+    other = others()[suite]
+    script = 'mount --bind "$1" "$(realpath /bin/bash)" && shift && exec "$@"'
+    tests = [str(TESTS / "shell" / name) for name in RUN]
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script, "sh", other,
+         sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "-q", "-m", "not cluster", "--reruns", "1",
+         f"--basetemp={tmp_path / 'base'}", *tests],
+        capture_output=True, text=True, check=False, timeout=900, env=dict(os.environ) | {WANTED: version(other)},
+        stdin=subprocess.DEVNULL, cwd=TESTS.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert re.search(r"\b\d\d+ passed", done.stdout)
+
+
+def version(program: str) -> str:
+    """Major and minor version of a bash."""
+    say = 'printf %s "${BASH_VERSINFO[0]}.${BASH_VERSINFO[1]}"'
+    return subprocess.run([program, "-c", say], capture_output=True, text=True, check=True).stdout
+
+
+def test_this_is_the_bash_that_runs() -> None:
+    """The bash that these tests start is the one that was asked for; without a wish, 4.4 or later."""
+    found = bash('printf %s "${BASH_VERSINFO[0]}.${BASH_VERSINFO[1]}"').stdout.decode()
+    assert found == os.environ.get(WANTED, found)
+    assert tuple(map(int, found.split("."))) >= (4, 4)
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*")), ids=lambda p: p.name)
+def test_nothing_newer_than_bash_4_4(path: Path) -> None:
+    """No variable, option or expansion that came after 4.4 stands in the library or a template."""
+    if path.is_dir() or path.suffix == ".awk":
+        return
+    text = re.sub(r"(?m)(^|\s)#.*$", "", path.read_text())
+    assert {word: since for word, since in LATER.items() if re.search(word, text)} == {}
