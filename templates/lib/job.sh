@@ -82,6 +82,7 @@ job::is_running() {
 job::call() {
   local -r seconds="$1" output="$2"
   shift 2
+  local -r outer="${CALL_PID}" # a signal in the middle of a call asks Slurm, which is a call, too
   local code deadline
   clock::read
   deadline=$((NOW + seconds))
@@ -90,13 +91,13 @@ job::call() {
   while job::is_running "${CALL_PID}"; do
     if ((NOW >= deadline)); then
       kill -KILL "${CALL_PID}" 2>/dev/null
-      CALL_PID=0
+      CALL_PID="${outer}"
       return 124
     fi
     job::tick
   done
   job::reap "${CALL_PID}"
-  CALL_PID=0
+  CALL_PID="${outer}"
   return "${REPLY}"
 }
 

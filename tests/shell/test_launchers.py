@@ -87,6 +87,42 @@ def test_scratch_is_empty_and_private(task: Task) -> None:
     assert not scratch.exists()
 
 
+LOOP = """
+for ((n = 0; n < %d; n++)); do
+  code=0
+  %s bash "$1" task "$2" >/dev/null 2>&1 || code="$?"
+  printf '%%s\n' "${code}"
+done
+"""
+
+
+def test_a_step_with_scratch_ends_with_the_code_of_its_command(task: Task) -> None:
+    """However soon the command ends, its code is the step's: a command that is not there is no success."""
+    made = with_preamble(words("setup::scratch", str(task.folder / "scratch")), argv=words("no-such-program"))
+    task.run(made)
+    env = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "3"}
+    done = bash(LOOP % (150, ""), f"{task.folder}/bundle/steps/x_0.sh", str(task.run_dir), env=env)
+    assert set(done.stdout.split()) == {b"127"}
+
+
+def test_a_step_with_scratch_that_is_told_to_end_may_end_well(task: Task) -> None:
+    """A command that answers TERM by ending with 0 makes a step that ends with 0."""
+    argv = words("bash", "-c", "trap 'exit 0' TERM; while :; do sleep 0.01 & wait $!; done")
+    task.run(with_preamble(words("setup::scratch", str(task.folder / "scratch")), argv=words("true")))
+    made = with_preamble(words("setup::scratch", str(task.folder / "scratch")), argv=argv)
+    write(render(plan(made)), task.folder / "bundle")
+    env = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "3"}
+    done = bash(LOOP % (12, "timeout 0.5"), f"{task.folder}/bundle/steps/x_0.sh", str(task.run_dir), env=env)
+    assert set(done.stdout.split()) == {b"124"}, "timeout's own code: it had to end the step"
+    done = bash(
+        LOOP % (12, "timeout --preserve-status 0.5"),
+        f"{task.folder}/bundle/steps/x_0.sh",
+        str(task.run_dir),
+        env=env,
+    )
+    assert set(done.stdout.split()) == {b"0"}
+
+
 def test_variables_of_a_preamble_reach_the_command(task: Task) -> None:
     """A sourced file and a directory for PATH last until the command runs."""
     (task.folder / "site.sh").write_text("export SITE=here\n")
@@ -130,7 +166,6 @@ def test_dynamo_is_installed_under_a_lock(task: Task) -> None:
     assert calls[0].endswith(
         "--extra-index-url https://pypi.nvidia.com ai-dynamo-runtime==0.9.1 ai-dynamo==0.9.1"
     )
-    Path("/tmp/srtplan-71-pip.lock").unlink()  # noqa: S108 -- where the library puts it
 
 
 def test_a_ladder_runs_in_order_and_stops_at_the_first_failure(task: Task) -> None:

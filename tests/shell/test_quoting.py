@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ from attrs import evolve
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from plans import benchmark, plan, step, worker
-from shell_lab import bash, in_library
+from shell_lab import TEMPLATES, bash, in_library
 
 from srtplan.bundle import quote
 from srtplan.bundle.render import render
@@ -74,6 +75,11 @@ NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True) | st.sample
         "_",
     ]
 )
+LOCALS = sorted(
+    {name for path in TEMPLATES.rglob("*.sh") for line in path.read_text().splitlines()
+     if line.strip().startswith("local ") for name in re.findall(r"\b([a-z]\w*)\b(?:=|\s|$)", line.strip()[6:])}
+)  # fmt: skip
+"""Every local variable of the library: a recipe may have a variable of that name."""
 UNTOUCHED = {"PATH", "PWD", "OLDPWD", "SHLVL", "LD_PRELOAD", "LD_LIBRARY_PATH", "_"}
 
 RECORD = """#!/usr/bin/python3
@@ -157,6 +163,20 @@ def test_a_step_gets_its_argv_and_environment(lab: Lab, argv: list[Word], env: d
     assert {k: got_env.get(k) for k in env} == {k: lab.value(v) for k, v in env.items()}
     assert got_env["SRT_STEP"] == "w_0"
     assert not (lab.folder / "x").exists()
+
+
+@pytest.mark.parametrize("kind", ["argv", "scratch", "run"])
+def test_no_variable_of_the_library_hides_one_of_the_recipe(lab: Lab, kind: str) -> None:
+    """A variable reaches the command even if the library has a local variable of that name."""
+    assert {"pair", "code", "name", "result", "tries"} <= set(LOCALS)
+    env = tuple(EnvVar(name=name, value=Lit(f"<{name}>")) for name in LOCALS)
+    made = worker("w_0", argv=(Lit("srun"),))
+    if kind == "scratch":
+        made = evolve(made, preamble=(words("setup::scratch", lab.folder / "scratch"),))
+    if kind == "run":
+        made = benchmark(Run(name="r", argv=(Lit("srun"),)))
+    _, got = lab.run(evolve(made, env=env), "task")
+    assert {name: got.get(name) for name in LOCALS} == {name: f"<{name}>" for name in LOCALS}
 
 
 @given(values=st.lists(WORDS, max_size=4), launch=WORDS)

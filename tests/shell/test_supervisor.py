@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 
 import pytest
 from attrs import evolve
 from plans import benchmark, frontend, nats, plan, run, step, tcp, worker
 from shell_lab import Job, Lab
+from slurm_cluster.client import eventually
 
 from srtplan.ir.plan import Health, Plan, PreflightCheck, Probe, Step
 from srtplan.ir.shell import Words, ip, word, words
@@ -210,6 +212,21 @@ def test_a_signal_while_steps_start_leaves_nothing(lab: Lab, after: str) -> None
     assert {e["step"] for e in job.events if e.get("state") == "ended"} == started
 
 
+def test_a_signal_in_the_preflight_leaves_nothing(lab: Lab) -> None:
+    """The fan-out step that checks the nodes is ended, too."""
+    bundle = lab.compile(serving())
+    (bundle / "lib/preflight.sh").write_text("sleep 100\n")
+    with (bundle / "lib/ending.sh").open("a") as file:
+        file.write(
+            "run::remove_scratch() { squeue --noheader --steps --jobs=$JOB_ID --format=%i >$RUN_DIR/left; }\n"
+        )
+    job = lab.submit(bundle, SRTPLAN_ALLOW_EDITS="1", SRTPLAN_BUNDLE=str(bundle))
+    eventually(lambda: any(not one.endswith("batch") for one in job.slurm.steps), 30, "the fan-out runs")
+    job.signal("USR1")
+    assert job.wait() == 79
+    assert [one for one in (job.run_dir / "left").read_text().split() if not one.endswith("batch")] == []
+
+
 def test_scancel_is_a_cancellation(lab: Lab) -> None:
     """Where Slurm signals the steps and the job at once, the steps' ends are not taken for the reason."""
     job = lab.submit(serving())
@@ -345,6 +362,58 @@ def test_a_tampered_bundle_is_refused(lab: Lab, change: str) -> None:
         code, job = lab.run(bundle, SRTPLAN_ALLOW_EDITS=allowed, SRTPLAN_BUNDLE=str(bundle))
         assert code == want, job.log
         assert names[change] in job.log or "not the job.sh" in job.log
+
+
+GERMAN = """sha256sum() {
+  command sha256sum "$@" 2>&1 | if [[ "${LC_ALL:-}" == C ]]; then cat; else sed s/FAILED/FEHLSCHLAG/; fi
+  return "${PIPESTATUS[0]}"
+}"""
+
+
+def test_a_tampered_bundle_is_refused_in_any_language(lab: Lab) -> None:
+    """sha256sum says in the user's language what differs: it is asked for English, and its code counts."""
+    bundle = lab.compile(serving())
+    with (bundle / "lib/log.sh").open("a") as file:
+        file.write("# edited\n")
+    (bundle.parent / "german.sh").write_text(GERMAN)
+    code, job = lab.run(
+        bundle, SRTPLAN_BUNDLE=str(bundle), LC_ALL="", BASH_ENV=str(bundle.parent / "german.sh")
+    )
+    assert code == 71
+    assert "  lib/log.sh: FAILED" in job.log
+
+
+def test_a_manifest_that_cannot_be_read_is_a_change(lab: Lab) -> None:
+    """A line that sha256sum does not understand hides no edit."""
+    bundle = lab.compile(serving())
+    manifest = bundle / "MANIFEST.sha256"
+    lines = manifest.read_text().splitlines()
+    manifest.write_text(
+        "\n".join(line.replace("  ", " ") if "lib/log.sh" in line else line for line in lines) + "\n"
+    )
+    code, job = lab.run(bundle, SRTPLAN_BUNDLE=str(bundle))
+    assert code == 71
+    assert "improperly formatted" in job.log
+
+
+@pytest.mark.parametrize("listed", ["job.sh", "stop", "plan.json", "lib/log.sh"])
+def test_every_file_must_be_in_the_manifest(lab: Lab, listed: str) -> None:
+    """A file whose line is gone from the manifest counts as added: nobody vouches for it."""
+    bundle = lab.compile(serving())
+    manifest = bundle / "MANIFEST.sha256"
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(line for line in lines if not line.endswith(f"  {listed}")) + "\n")
+    code, job = lab.run(bundle, SRTPLAN_BUNDLE=str(bundle))
+    assert code == 71
+    assert f"  {listed}: added" in job.log
+
+
+@pytest.mark.parametrize("name", ["a,b", "a:b", "a%j"])
+def test_a_place_that_srun_cannot_be_told_is_refused(lab: Lab, name: str) -> None:
+    """Mounts divide at commas and colons, and srun fills in percent signs: better said at the start."""
+    code, job = lab.run(lab.compile(serving()), SRTPLAN_OUTPUT=f"{lab.folder}/{name}")
+    assert code == 72
+    assert "ERROR preflight: srun cannot be told of a path" in job.log
 
 
 def test_a_job_may_be_submitted_from_inside_its_bundle(lab: Lab) -> None:
