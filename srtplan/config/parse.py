@@ -28,6 +28,7 @@ except ImportError:  # pragma: no cover -- PyYAML without libyaml
     CParser = None  # type: ignore[assignment,misc]
 
 MAX_DEPTH = 60
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MAX_NODES = 100_000
 MAX_PROBLEMS = 100
 MERGE = "<<"
@@ -217,7 +218,7 @@ class _Composer:
 
     def limits(self, event: yaml.Event, height: int) -> None:
         if len(self.frames) + height > MAX_DEPTH:
-            raise fatal(self.spot(event).problem("SP106", f"nested deeper than {MAX_DEPTH} levels"))
+            raise fatal(self.spot(event).problem("SP106", TOO_DEEP))
         if self.nodes > MAX_NODES:
             raise fatal(
                 self.spot(event).problem("SP106", f"more than {MAX_NODES} values, aliases written out")
@@ -270,6 +271,12 @@ def _syntax(origin: Origin, error: yaml.MarkedYAMLError) -> Problem:
     if "quoted scalar" in (error.context or "") and "end of stream" in (error.problem or ""):
         mark = error.context_mark
     message = error.problem or str(error)
+    if (
+        "maximum nesting depth" in message
+    ):  # newer versions of libyaml look ahead, and have a limit of their own
+        return (Spot(origin, mark.line + 1, mark.column + 1) if mark else Spot(origin)).problem(
+            "SP106", TOO_DEEP
+        )
     if error.context and error.context_mark:
         message += f" {error.context} that starts in line {error.context_mark.line + 1}"
     hint = next((h for part, h in _HELP.items() if part in message), "")

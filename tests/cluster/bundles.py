@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,14 @@ class Run:
         return "\n".join([self.job.output, *ends])
 
 
+def own_folder(cluster: Cluster, name: str) -> Path:
+    """A new folder that all nodes see, also if a test runs for the second time."""
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cluster.shared))
+
+
 def compile_bundle(cluster: Cluster, name: str, recipe: str, *sets: str, profile: str = "") -> Path:
     """Compile a recipe to a folder that all nodes see; ``profile`` is the text of a cluster profile."""
-    folder = cluster.shared / name
-    folder.mkdir()
+    folder = own_folder(cluster, name)
     site = folder / "site.yaml"
     site.write_text(profile or "use_segment_sbatch_directive: false\n")
     (only,) = pipeline.compile_recipe(recipe, cluster=site, sets=sets)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bundles import ROOT, environment, profile_for
+from bundles import ROOT, environment, own_folder, profile_for
 from parts import Rig
 from slurm_cluster.client import Cluster, Job
 from slurm_cluster.leftovers import Leftovers
@@ -33,9 +33,8 @@ class Desk:
     def __init__(
         self, cluster: Cluster, name: str, profile: str = "use_segment_sbatch_directive: false\n"
     ) -> None:
-        self.cluster, self.folder = cluster, cluster.shared / name
+        self.cluster, self.folder = cluster, own_folder(cluster, name)
         self.base = self.folder / "runs"
-        self.folder.mkdir()
         (self.folder / "srtslurm.yaml").write_text(profile)
         (self.folder / "tiny.yaml").write_text(TINY)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from bundles import ROOT, compile_bundle, environment, profile_for, submit
+from bundles import ROOT, compile_bundle, environment, own_folder, profile_for, submit
 from parts import Rig
 from slurm_cluster.client import Cluster
 
@@ -43,8 +43,7 @@ def recipe(folder: Path, benchmark: str) -> Path:
 def test_a_trace_is_sent_whole(cluster: Cluster, rig: Rig, kind: str) -> None:
     """As many requests are completed as the trace has lines, with as many tokens as it asks for, and the table shows them."""
     name = kind.partition(",")[0]
-    parts = cluster.shared / f"{name}-parts"
-    parts.mkdir()
+    parts = own_folder(cluster, f"{name}-parts")
     benchmark = f"type: {kind}, trace_file: {trace(parts)}"
     folder = compile_bundle(cluster, name, str(recipe(parts, benchmark)), profile=profile_for(rig))
     run = submit(cluster, folder, env=environment(rig))

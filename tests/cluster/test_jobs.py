@@ -8,7 +8,7 @@ from pathlib import Path
 
 import corpus
 import pytest
-from bundles import ROOT, Run, compile_bundle, environment, profile_for, simulated_sglang, submit
+from bundles import ROOT, Run, compile_bundle, environment, own_folder, profile_for, simulated_sglang, submit
 from parts import Rig
 from slurm_cluster.client import Cluster, eventually
 from slurm_cluster.leftovers import Leftovers
@@ -73,7 +73,7 @@ def test_services_stop_gently_where_only_the_task_is_signalled(
 
 def sglang_bundle(cluster: Cluster, rig: Rig, name: str, *sets: str) -> Path:
     """The 1P+1D example, its workers and client simulated, its router the real one."""
-    folder = cluster.shared / f"{name}-parts"
+    folder = own_folder(cluster, f"{name}-parts")
     packages = simulated_sglang(folder)
     model = folder / "model"
     model.mkdir()

@@ -1,0 +1,18 @@
+"""What holds for all tests: which of them get a second try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+WHOLE_JOBS = {"cluster", "failures", "rehearsal", "submit"}
+"""Folders whose tests run whole jobs, with dozens of processes and bounds in seconds, on machines that others use, too."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of whole jobs that fails is run once more, and counted (``rerun``); any other test has one try."""
+    for item in items:
+        folder = Path(item.path).parent.name
+        if folder in WHOLE_JOBS or item.get_closest_marker("cluster") or item.path.name == "test_sample.py":
+            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=3))
