@@ -21,7 +21,7 @@ from attrs import frozen
 from srtplan.diagnostics import Finding
 from srtplan.ir.plan import Container, EnvVar, Mount, PlanFile, ProbeType, Run, SrunOption
 from srtplan.ir.recipe import Recipe, Role
-from srtplan.ir.shell import Word, Words
+from srtplan.ir.shell import JOB_ID, Word, Words, word
 from srtplan.ir.topology import Endpoint, Process, Topology
 
 Kind = Literal["engine", "frontend", "benchmark", "service", "runtime"]
@@ -289,10 +289,16 @@ class Benchmark(Protocol):
         ...
 
 
+OWN_NAME = word("srtplan-", JOB_ID)
+"""What a service of this job is called, so that it can be told from another job's."""
+
+
 class Service(Protocol):
     """A process beside the workers: NATS, etcd, ..."""
 
     name: str
+    probe: ProbeType
+    """How it is seen to listen; ``nats`` and ``etcd`` look for OWN_NAME in the answer."""
 
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
         """Ports it listens on; the first is the one to wait for."""

@@ -18,7 +18,7 @@ from srtplan.ir.topology import Endpoint, Nodes, Process
 
 Stage = Literal["infra", "prepare", "worker", "frontend", "benchmark"]
 STAGES: tuple[Stage, ...] = ("infra", "prepare", "worker", "frontend", "benchmark")
-ProbeType = Literal["tcp", "http", "dynamo_health", "sglang_workers"]
+ProbeType = Literal["tcp", "nats", "etcd", "http", "dynamo_health", "sglang_workers"]
 TIER = {"benchmark": 0, "nginx": 1, "frontend": 2, "worker": 3, "prepare": 3, "infra": 4}
 
 

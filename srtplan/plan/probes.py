@@ -27,7 +27,7 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
     out = [
         Probe(
             step=service_step(name),
-            type="tcp",
+            type=plugin.service(name).probe,
             node=infra,
             port=port,
             stage="infra",

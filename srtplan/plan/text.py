@@ -114,7 +114,8 @@ def _command(step: Step) -> str:
 
 
 def _probe(p: Probe) -> tuple[str, ...]:
-    expects = " ".join(f"{k}={v}" for k, v in p.expect) or ("listens" if p.type == "tcp" else "200")
+    by_type = {"tcp": "listens", "nats": "is this job's", "etcd": "is this job's"}
+    expects = " ".join(f"{k}={v}" for k, v in p.expect) or by_type.get(p.type, "200")
     return (
         p.step,
         f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(),

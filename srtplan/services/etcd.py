@@ -1,12 +1,16 @@
-"""etcd: where Dynamo's workers and frontends find each other. Its data lives in a node-local directory of this job."""
+"""etcd: where Dynamo's workers and frontends find each other. Its data lives in a node-local directory of this job.
+
+Its only member is named after the job, and the probe asks for that name: another job's etcd is not taken for ours.
+"""
 
 from __future__ import annotations
 
 from attrs import frozen
 
+from srtplan.ir.plan import ProbeType
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import JOB_ID, ip, word, words
-from srtplan.plugin import Command, ServiceContext
+from srtplan.plugin import OWN_NAME, Command, ServiceContext
 
 
 @frozen
@@ -14,6 +18,7 @@ class Etcd:
     """The service plugin."""
 
     name: str = "etcd"
+    probe: ProbeType = "etcd"
 
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
         """Client port, peer port."""
@@ -25,11 +30,11 @@ class Etcd:
         store = word("/tmp/srtplan-", JOB_ID, "-etcd")  # noqa: S108 -- node-local, named after the job, made fresh
         at = word("http://", ip(ctx.node), ":", peer)
         argv = words(
-            *("etcd", "--data-dir", store),
+            *("etcd", "--name", OWN_NAME, "--data-dir", store),
             *("--listen-client-urls", f"http://0.0.0.0:{client}"),
             *("--advertise-client-urls", word("http://", ip(ctx.node), ":", client)),
             *("--listen-peer-urls", f"http://0.0.0.0:{peer}"),
-            *("--initial-advertise-peer-urls", at, "--initial-cluster", word("default=", at)),
+            *("--initial-advertise-peer-urls", at, "--initial-cluster", word(OWN_NAME, "=", at)),
         )
         return Command(argv=argv, preamble=(words("setup::scratch", store),), note="etcd server")
 

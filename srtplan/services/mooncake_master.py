@@ -12,7 +12,7 @@ import json
 from attrs import frozen
 
 from srtplan.ir.data import Map, thaw
-from srtplan.ir.plan import EnvVar, PlanFile
+from srtplan.ir.plan import EnvVar, PlanFile, ProbeType
 from srtplan.ir.recipe import MooncakeStore, Recipe
 from srtplan.ir.shell import Lit, ip, word, words
 from srtplan.plugin import Command, ServiceContext
@@ -26,6 +26,7 @@ class MooncakeMaster:
     """The service plugin."""
 
     name: str = "mooncake-master"
+    probe: ProbeType = "tcp"
 
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
         """RPC, metadata by HTTP, metrics."""

@@ -1,17 +1,18 @@
 """NATS: Dynamo's messages between frontends and workers.
 
 Runs ``nats-server`` of the job's image (or of ``/configs``, where srtctl keeps it) with JetStream in a directory of this
-job, so a leftover server's data is never read.
+job, so a leftover server's data is never read. It is named after the job, and the probe asks for that name: another job's
+server that answers at the port is not taken for ours.
 """
 
 from __future__ import annotations
 
 from attrs import frozen
 
-from srtplan.ir.plan import PlanFile
+from srtplan.ir.plan import PlanFile, ProbeType
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import JOB_ID, LOG_DIR, word, words
-from srtplan.plugin import Command, ServiceContext
+from srtplan.plugin import OWN_NAME, Command, ServiceContext
 
 
 @frozen
@@ -19,6 +20,7 @@ class Nats:
     """The service plugin."""
 
     name: str = "nats"
+    probe: ProbeType = "nats"
 
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
         """The client port."""
@@ -29,7 +31,7 @@ class Nats:
         recipe = ctx.job.recipe
         port = recipe.site.ports.nats
         store = word("/tmp/srtplan-", JOB_ID, "-nats")  # noqa: S108 -- node-local, named after the job, made fresh
-        argv = words("nats-server", "--jetstream", "--store_dir", store, "--port", port)
+        argv = words("nats-server", "--name", OWN_NAME, "--jetstream", "--store_dir", store, "--port", port)
         files: tuple[PlanFile, ...] = ()
         if recipe.infra.nats_max_payload_mb is not None:
             limit = recipe.infra.nats_max_payload_mb * 1024 * 1024

@@ -9,6 +9,7 @@ source "${BUNDLE_DIR}/lib/run.sh"
 source "${BUNDLE_DIR}/lib/nodes.sh"
 source "${BUNDLE_DIR}/lib/steps.sh"
 source "${BUNDLE_DIR}/lib/probes.sh"
+source "${BUNDLE_DIR}/lib/watch.sh"
 source "${BUNDLE_DIR}/lib/results.sh"
 source "${BUNDLE_DIR}/lib/report.sh"
 source "${BUNDLE_DIR}/lib/ending.sh"
@@ -36,6 +37,8 @@ job::begin() {
   trap 'SIGNALS+=(TERM)' TERM
   trap 'SIGNALS+=(INT)' INT
   trap 'SIGNALS+=(USR1)' USR1
+  trap 'SIGNALS+=(HUP)' HUP # the terminal of an salloc is gone
+  trap 'SIGNALS+=(QUIT)' QUIT
   trap ':' PIPE
   trap job::_exit EXIT
   export SLURM_EXPORT_ENV=ALL
@@ -162,8 +165,10 @@ job::await_terminal() {
   local -r name="$1"
   job::stage benchmark
   log::info "${name} runs; log: ${LOG_DIR}/${name}.out"
+  watch::begin
   while [[ -z "${STEP_EXIT[${name}]:-}" ]]; do
     job::tick
+    watch::look
   done
   local -r code="${STEP_EXIT[${name}]}"
   if ((code == 0)); then
@@ -195,7 +200,9 @@ job::_why_it_failed() {
 job::serve() {
   job::stage serving
   log::info "serving ${MODEL_NAME} at ${URL}; end it with: ${BUNDLE_HOME}/stop ${JOB_ID}"
+  watch::begin
   while true; do
     job::tick
+    watch::look
   done
 }

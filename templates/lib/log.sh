@@ -86,7 +86,7 @@ event::write() {
 status::write() {
   [[ -n "${RUN_DIR}" ]] || return 0
   local -r file="${RUN_DIR}/status.json"
-  local REPLY name cause url
+  local REPLY name cause url line
   json::string "${JOB_NAME}"
   name="${REPLY}"
   json::string "${CAUSE}"
@@ -94,12 +94,22 @@ status::write() {
   json::string "${URL}"
   url="${REPLY}"
   clock::read
+  printf -v line '{"job_id":"%s","name":%s,"stage":"%s","t":%d,"url":%s,"ready":%s,"class":"%s","code":%s,"cause":%s}' \
+    "${JOB_ID}" "${name}" "${STAGE}" "${NOW}" "${url}" "${READY}" "${CLASS}" "${CODE:-null}" "${cause}"
   {
-    printf '{"job_id":"%s","name":%s,"stage":"%s","t":%d,"url":%s,"ready":%s,"class":"%s","code":%s,"cause":%s}\n' \
-      "${JOB_ID}" "${name}" "${STAGE}" "${NOW}" "${url}" "${READY}" "${CLASS}" "${CODE:-null}" "${cause}" \
-      >"${file}.new" && mv -f -- "${file}.new" "${file}"
+    { printf '%s\n' "${line}" >"${file}.new" && mv -f -- "${file}.new" "${file}"; } || status::_overwrite "${file}" "${line}"
   } 2>/dev/null
   return 0
+}
+
+# On a full disk the old text makes room for the new one: written over it, with spaces to its end.
+status::_overwrite() {
+  local -r file="$1" line="$2"
+  local LC_ALL=C
+  local old=""
+  rm -f -- "${file}.new"
+  read -r old <"${file}"
+  printf '%-*s\n' "${#old}" "${line}" 1<>"${file}"
 }
 
 LOG_FD=""

@@ -6,40 +6,41 @@
 PROBE_STEP=() PROBE_TYPE=() PROBE_NODE=() PROBE_PORT=() PROBE_WANT=() PROBE_PATH=() # of the stage that is awaited
 PROBE_PID=()                                                                        # questions that are on their way
 PROBE_SAYS=()                                                                       # the last answer
+readonly SILENCE="no answer in 5 s"                                                 # one of them
 
 # Waits for all probes of a stage: probes::await STAGE BUDGET_S INTERVAL_S.
 probes::await() {
   local -r stage="$1" budget="$2" interval="$3"
   local end next=0 beat=0 heard="" open
-  probes::_load "${stage}"
+  probes::load "${stage}"
   ((${#PROBE_STEP[@]} > 0)) || return 0
   [[ "${stage}" != health ]] || job::stage health
   clock::read
   end=$((NOW + budget))
   while true; do
     if ((NOW >= next)); then
-      probes::_ask_all
+      probes::ask_all
       next=$((NOW + interval))
     fi
     job::tick
-    probes::_hear
-    probes::_list_open
+    probes::hear
+    probes::list_open
     open="${REPLY}"
     [[ -n "${open}" ]] || break
     ((NOW < end)) || probes::_give_up "${stage}" "${budget}" "${open}"
     if ((${#PROBE_PID[@]} == 0)) && { [[ "${open}" != "${heard}" ]] || ((NOW - beat >= 60)); }; then
       log::info "${stage}: waiting for ${open}; $((end - NOW)) s left"
-      probes::_tell "${open}"
+      probes::tell "${open}"
       heard="${open}"
       beat="${NOW}"
     fi
   done
   log::info "${stage}: ready after $((budget - end + NOW)) s"
-  probes::_tell ""
+  probes::tell ""
 }
 
 # Reads the rows of a stage from the table PROBES of job.sh.
-probes::_load() {
+probes::load() {
   local -r stage="$1"
   local row of n=0
   PROBE_STEP=() PROBE_PID=() PROBE_SAYS=()
@@ -50,7 +51,7 @@ probes::_load() {
   PROBE_STEP=("${PROBE_STEP[@]:0:n}")
 }
 
-probes::_ask_all() {
+probes::ask_all() {
   local n
   for n in "${!PROBE_STEP[@]}"; do
     if [[ "${PROBE_SAYS[n]:-}" != ready* && -z "${PROBE_PID[n]:-}" ]]; then
@@ -61,14 +62,14 @@ probes::_ask_all() {
 }
 
 # Takes the answers that have arrived.
-probes::_hear() {
+probes::hear() {
   local n step started
   for n in "${!PROBE_PID[@]}"; do
     ! job::is_running "${PROBE_PID[n]}" || continue
     unset "PROBE_PID[n]"
     PROBE_SAYS[n]="no answer"
     { read -r "PROBE_SAYS[n]" <"${SCRATCH}/probe.${n}"; } 2>/dev/null
-    if [[ "${PROBE_SAYS[n]}" == ready* ]]; then
+    if [[ "${PROBE_SAYS[n]}" == ready* && -z "${STEP_READY[${PROBE_STEP[n]}]:-}" ]]; then
       step="${PROBE_STEP[n]}"
       started="${STEP_STARTED[${step}]}"
       STEP_READY["${step}"]=$((NOW - started))
@@ -78,7 +79,7 @@ probes::_hear() {
 }
 
 # Sets REPLY to what is not ready, and what it says.
-probes::_list_open() {
+probes::list_open() {
   local n
   REPLY=""
   for n in "${!PROBE_STEP[@]}"; do
@@ -87,7 +88,7 @@ probes::_list_open() {
 }
 
 # For programs: how many probes are ready, and what is missing.
-probes::_tell() {
+probes::tell() {
   local -r open="$1"
   local REPLY n ready=0
   for n in "${!PROBE_STEP[@]}"; do
@@ -114,18 +115,18 @@ probes::_ask() {
   local -r n="$1"
   local -r host="${IP[${PROBE_NODE[n]}]}" port="${PROBE_PORT[n]}" body="${SCRATCH}/answer.${n}"
   local status
-  if [[ "${PROBE_TYPE[n]}" == tcp ]]; then
-    # shellcheck disable=SC2016 # expanded by the inner bash
-    if timeout 3 bash -c ': <"/dev/tcp/$1/$2"' tcp "${host}" "${port}"; then
-      printf 'ready\n'
-    else
-      printf 'nobody listens\n'
-    fi
-    return 0
-  fi
+  case "${PROBE_TYPE[n]}" in
+    tcp | nats | etcd)
+      "probes::_is_${PROBE_TYPE[n]}_there" "${host}" "${port}"
+      return
+      ;;
+    *) ;;
+  esac
   status="$(curl --silent --noproxy '*' --max-time 5 --output "${body}" --write-out '%{http_code}' \
-    "http://${host}:${port}${PROBE_PATH[n]}")"
-  if [[ "${status}" == 000 ]]; then
+    "http://${host}:${port}${PROBE_PATH[n]}")" || status+="-$?"
+  if [[ "${status}" == 000-28 ]]; then # curl's code for a time-out
+    printf '%s\n' "${SILENCE}"
+  elif [[ "${status}" == 000* ]]; then
     printf 'no answer\n'
   elif [[ "${status}" != 200 ]]; then
     printf 'HTTP status %s\n' "${status}"
@@ -133,6 +134,41 @@ probes::_ask() {
     printf 'ready\n'
   else
     probes::_count "${n}" "${body}"
+  fi
+}
+
+probes::_is_tcp_there() {
+  # shellcheck disable=SC2016 # expanded by the inner bash
+  if timeout 3 bash -c ': <"/dev/tcp/$1/$2"' tcp "$1" "$2"; then
+    printf 'ready\n'
+  else
+    printf 'nobody listens\n'
+  fi
+}
+
+# NATS says who it is as soon as somebody connects. A server of another job is not ours, however ready it is.
+probes::_is_nats_there() {
+  local said
+  # shellcheck disable=SC2016 # expanded by the inner bash
+  said="$(timeout 3 bash -c 'exec 3<>"/dev/tcp/$1/$2" && IFS= read -r line <&3 && printf %s "${line}"' nats "$1" "$2")"
+  probes::_compare_name "${said}" "\"server_name\":\"srtplan-${JOB_ID}\""
+}
+
+# etcd names its members.
+probes::_is_etcd_there() {
+  local said
+  said="$(curl --silent --noproxy '*' --max-time 3 --data '{}' "http://$1:$2/v3/cluster/member/list")"
+  probes::_compare_name "${said}" "\"name\":\"srtplan-${JOB_ID}\""
+}
+
+probes::_compare_name() {
+  local -r said="$1" name="$2"
+  if [[ "${said// /}" == *"${name}"* ]]; then
+    printf 'ready\n'
+  elif [[ -n "${said}" ]]; then
+    printf 'somebody else answers there, not the one of this job\n'
+  else
+    printf 'nobody listens\n'
   fi
 }
 

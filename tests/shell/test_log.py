@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shell_lab import in_library
@@ -49,6 +51,25 @@ def test_a_full_disk_is_no_reason_to_fail(tmp_path: Path) -> None:
     assert done.stderr == b"code 0\n"
     assert done.stdout.count(b"\n") == 3
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_the_last_status_is_told_on_a_full_disk() -> None:
+    """Where there is no room for a new file the old one is written over, and is JSON with nothing behind it."""
+    script = """
+    RUN_DIR="$(mktemp -d)"; mount -t tmpfs -o size=64k tmpfs "${RUN_DIR}"
+    STAGE="a stage with a long name" CAUSE="" CODE=""; status::write
+    cat /dev/zero >"${RUN_DIR}/fill" 2>/dev/null
+    STAGE=end CODE=74 CLASS=worker; status::write
+    cat "${RUN_DIR}/status.json"; ls "${RUN_DIR}" >&2
+    CAUSE="$(printf '%500s' x)"; status::write; cat "${RUN_DIR}/status.json"
+    umount "${RUN_DIR}"; rmdir "${RUN_DIR}"
+    """
+    done = in_library(script)
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert (first["stage"], first["code"], first["class"]) == ("end", 74, "worker")
+    assert len(second["cause"]) == 500
+    assert done.stderr.split() == [b"fill", b"status.json"]
 
 
 def test_a_closed_stdout_does_not_end_the_supervisor() -> None:

@@ -67,6 +67,18 @@ def test_the_last_words_of_the_step_are_in_the_log(lab: Lab) -> None:
     assert job.log.count("the last lines of") == 1
 
 
+def test_a_log_without_line_breaks_does_not_hold_up_the_end(lab: Lab) -> None:
+    """Of the log of a step that failed no more is read than can be shown: progress bars make lines of hundreds of megabytes."""
+    script = "sleep 1; head -c 150000000 /dev/zero | tr '\\0' x; printf '\\rlast words\\n'; exit 3"
+    job = lab.submit(serving(worker("decode_1", 1, sh(script))))
+    assert job.wait() == 74
+    death = next(e for e in job.events if e.get("step") == "decode_1" and e.get("state") == "ended")
+    end = next(e for e in job.events if e["event"] == "stage" and e["stage"] == "stop")
+    assert end["t"] - death["t"] < 2
+    assert "\nlast words\n" in job.log
+    assert len(job.log) < 20_000
+
+
 @pytest.mark.parametrize(("stage", "code"), [("infra", 73), ("frontend", 75)])
 def test_the_class_says_what_kind_of_step_it_was(lab: Lab, stage: str, code: int) -> None:
     """Infrastructure and frontends have codes of their own."""
@@ -169,9 +181,11 @@ def test_a_deaf_step_is_killed_at_the_deadline(lab: Lab) -> None:
     assert "killed, for it still ran: deaf_0" in job.log
 
 
-@pytest.mark.parametrize(("name", "code"), [("TERM", 79), ("INT", 79), ("USR1", 79)])
+@pytest.mark.parametrize(
+    ("name", "code"), [("TERM", 79), ("INT", 79), ("USR1", 79), ("HUP", 79), ("QUIT", 79)]
+)
 def test_a_signal_ends_the_job_in_order(lab: Lab, name: str, code: int) -> None:
-    """TERM, INT and the USR1 of `stop` are a cancellation."""
+    """TERM, INT, the USR1 of `stop` and the HUP of a lost terminal are a cancellation."""
     job = lab.submit(serving())
     job.await_line("serving acme/tiny")
     job.signal(name)

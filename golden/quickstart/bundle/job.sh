@@ -41,8 +41,8 @@ readonly STEPS=(
 # What must answer before the job goes on.
 readonly PROBES=(
   # stage  step        type           node  port  prefill,decode  path
-  'infra   nats        tcp            0     4222  0,0             /'
-  'infra   etcd        tcp            0     2379  0,0             /'
+  'infra   nats        nats           0     4222  0,0             /'
+  'infra   etcd        etcd           0     2379  0,0             /'
   'health  frontend_0  dynamo_health  0     8000  0,2             /health'
 )
 
@@ -123,7 +123,7 @@ check_bundle() {
 }
 
 list_changes() {
-  local file own theirs
+  local file own theirs said
   local -A known=(["MANIFEST.sha256"]=1)
   own="$(LC_ALL=C grep . "${BASH_SOURCE[0]}")" # Slurm drops empty lines from the script of a heterogeneous job
   theirs="$(LC_ALL=C grep . "${BUNDLE_DIR}/job.sh")"
@@ -131,13 +131,15 @@ list_changes() {
     printf '  this script is not the job.sh of the bundle, which was compiled again\n'
   fi
   cd -- "${BUNDLE_DIR}" || exit
-  sha256sum --check --quiet --strict MANIFEST.sha256 2>&1 | sed -n 's/^/  /; /: FAILED/p'
+  if ! said="$(LC_ALL=C sha256sum --check --quiet --strict MANIFEST.sha256 2>&1)"; then
+    { LC_ALL=C grep ': FAILED' <<<"${said}" || printf '%s\n' "${said}"; } | sed 's/^/  /'
+  fi
   shopt -s globstar dotglob nullglob
   while IFS= read -r file; do
     known["${file:66}"]=1
   done <MANIFEST.sha256
-  for file in {lib,steps,files}/**; do
-    if [[ -L "${file}" || (! -d "${file}" && -z "${known[${file}]:-}") ]]; then
+  for file in job.sh plan.{json,txt} stop {lib,steps,files}/**; do
+    if [[ -L "${file}" || (-f "${file}" && -z "${known[${file}]:-}") ]]; then
       printf '  %s: added\n' "${file}"
     fi
   done

@@ -25,8 +25,8 @@ Instance = dict[str, Json]
 class _Registry:
     """The instances of a simulated etcd and the connections that watch them."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, name: str = "default") -> None:
+        self.program, self.name = program, name
         self.instances: dict[int, Instance] = {}
         self.watchers: set[asyncio.StreamWriter] = set()
         self.next = 1
@@ -86,6 +86,7 @@ class _Registry:
         answers: dict[str, Json] = {
             "/health": {"health": "true", "reason": ""},
             "/version": {"etcdserver": "3.5.21", "etcdcluster": "3.5.0"},
+            "/v3/cluster/member/list": {"header": {"cluster_id": "1"}, "members": [{"ID": "1", "name": self.name}]},
         }
         body = json.dumps(answers.get(path, {})).encode()
         status = "200 OK" if path in answers and self.program.is_ready else "404 Not Found"
@@ -96,7 +97,7 @@ class _Registry:
 
 async def serve_etcd(program: Program, flags: Flags) -> int:
     """Be ``etcd --listen-client-urls http://HOST:PORT[,...]``."""
-    registry = _Registry(program)
+    registry = _Registry(program, flags.text("name", default="default"))
     await program.load(["starting etcd (simulated)"])
     for which, default in (
         ("listen-client-urls", "http://localhost:2379"),
@@ -114,14 +115,14 @@ async def serve_etcd(program: Program, flags: Flags) -> int:
 
 
 async def serve_nats(program: Program, flags: Flags) -> int:
-    """Be ``nats-server [-js] [-a HOST] [-p PORT] [-m PORT] [-c FILE]``."""
+    """Be ``nats-server [-n NAME] [-js] [-a HOST] [-p PORT] [-m PORT] [-c FILE]``."""
     host, port = flags.text("a", "addr", "net", default=ANY), flags.number("p", "port", default=4222)
+    name = flags.text("n", "name", "server_name", default="SIM")
     await program.load(["Starting nats-server (simulated)"])
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(
-            b'INFO {"server_id":"SIM","version":"2.10.28","jetstream":true,"max_payload":1048576}\r\n'
-        )
+        info = {"server_id": "SIM", "server_name": name, "version": "2.10.28", "jetstream": True, "max_payload": 1048576}
+        writer.write(b"INFO " + json.dumps(info, separators=(",", ":")).encode() + b"\r\n")
         while line := await reader.readline():
             if line.startswith(b"PING"):
                 writer.write(b"PONG\r\n")

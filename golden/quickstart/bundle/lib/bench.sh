@@ -48,7 +48,8 @@ bench::_try() {
     mkdir -p -- "${result%/*}"
     : >"${result}.start"
   fi
-  "$@" || RUN_CODE="$?"
+  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  step::call "$@" || RUN_CODE="$?"
   if [[ -n "${IS_STOPPED}" ]]; then # a client may take its end for a success
     RUN_CODE=143
     RUN_REASON="stopped"
@@ -116,7 +117,8 @@ bench::slowed() {
     bench::_slow_down null "${urls[@]}"
   ) &
   timer="$!"
-  "$@" || code="$?"
+  # shellcheck disable=SC2310 # as above
+  step::call "$@" || code="$?"
   if kill "${timer}" 2>/dev/null; then
     # shellcheck disable=SC2310 # as above
     bench::_slow_down null "${urls[@]}" || code=1
@@ -163,6 +165,7 @@ bench::need() {
   local -r program="$1" package="$2"
   local -r folder="/tmp/srtplan-${SLURM_JOB_ID}-${program}"
   if ! type -P "${program}" >/dev/null; then
+    setup::scratch "${folder}"
     setup::pip --target "${folder}" "${package}"
     export PATH="${folder}/bin:${PATH}" PYTHONPATH="${folder}${PYTHONPATH:+:${PYTHONPATH}}"
   fi
@@ -202,7 +205,8 @@ bench::_newest() {
   shift 2
   local file found="" mark
   mark="$(mktemp)" || return
-  "$@" || return
+  # shellcheck disable=SC2310 # as above
+  step::call "$@" || return
   local IFS="" # the pattern is one word
   # shellcheck disable=SC2231 # and is to be expanded
   for file in ${pattern}; do

@@ -6,6 +6,8 @@ run::make_directory() {
   local base="${SRTPLAN_OUTPUT:-${OUTPUT_BASE}}" attempt=0
   [[ -n "${base}" ]] || base=outputs
   [[ "${base}" == /* ]] || base="${SLURM_SUBMIT_DIR:-${PWD}}/${base}"
+  [[ "${base}" != *[,:%$'\n']* ]] ||
+    job::end 72 preflight "srun cannot be told of a path with , : % or a line break: ${base}"
   base="${base}/${JOB_ID}"
   mkdir -p -- "${base}" || job::end 72 preflight "cannot make the output directory ${base}"
   until mkdir -- "${base}/attempt_${attempt}" 2>/dev/null; do

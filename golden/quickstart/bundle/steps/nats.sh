@@ -28,6 +28,7 @@ preamble() {
 
 ARGV=(
   nats-server
+  --name "srtplan-${JOB_ID}"
   --jetstream
   --store_dir "/tmp/srtplan-${JOB_ID}-nats"
   --port 4222

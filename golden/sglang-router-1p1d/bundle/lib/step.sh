@@ -50,7 +50,7 @@ step::main() {
 
 step::_launch() {
   step::_export ${LAUNCH_ENV[@]+"${LAUNCH_ENV[@]}"}
-  exec srun "${SRUN[@]}" bash "${BUNDLE_DIR}/steps/${STEP}.sh" task "${RUN_DIR}" </dev/null
+  exec ${LATE_ENV[@]+env -- "${LATE_ENV[@]}"} srun "${SRUN[@]}" bash "${BUNDLE_DIR}/steps/${STEP}.sh" task "${RUN_DIR}" </dev/null
 }
 
 step::_task() {
@@ -77,6 +77,15 @@ step::_work() {
   fi
 }
 
+# Calls a function of the library, or a program with the whole environment.
+step::call() {
+  if declare -F -- "$1" >/dev/null; then
+    "$@"
+  else
+    ${LATE_ENV[@]+env -- "${LATE_ENV[@]}"} "$@"
+  fi
+}
+
 # Removes the directories of setup::scratch.
 step::_clear() {
   ((${#SCRATCH[@]} == 0)) || rm -rf -- "${SCRATCH[@]}"
@@ -85,16 +94,18 @@ step::_clear() {
 # Runs a function, so that this shell is still there to clear afterwards, and ends with the function's code. Slurm (with
 # proctrack/cgroup) signals only this shell, so it passes the signal on: to all of the work, a process group of its own.
 step::_clear_after() {
-  local code=0 child
+  local code child
   set -m
   step::_work_to_the_end "$@" &
   child="$!"
   set +m
   # shellcheck disable=SC2064 # the child's number is known now, and later it is the same
-  trap "kill -TERM -- -${child} 2>/dev/null || true" TERM INT USR1 USR2
-  while kill -0 "${child}" 2>/dev/null; do
+  trap "IS_STOPPED=1; kill -TERM -- -${child} 2>/dev/null || true" TERM INT USR1 USR2
+  while true; do
+    IS_STOPPED=""
     code=0
     wait "${child}" || code="$?"
+    [[ -n "${IS_STOPPED}" ]] || break # a signal interrupts wait: then the code is not the child's
   done
   exit "${code}"
 }
@@ -113,7 +124,8 @@ step::_note_id() {
   mv -f -- "${file}.new" "${file}"
 }
 
-# Exports NAME=value pairs. Names that bash or a launcher uses itself wait for `env` in front of the command.
+# Exports NAME=value pairs. Names that bash or a launcher uses itself wait for `env` in front of the command; so do those
+# with small letters, which may be a local variable of the function that starts it (setup scripts see them as well).
 LATE_ENV=()
 step::_export() {
   local pair
@@ -124,6 +136,10 @@ step::_export() {
         ARGV | BUNDLE_DIR | ENV | IP | IS_STOPPED | JOB_ID | LATE_ENV | LAUNCH_ENV | LOG_DIR | NODE | RUN_DIR | SCRATCH | \
         SRUN | STEP | VERB)
         LATE_ENV+=("${pair}")
+        ;;
+      *[a-z]*)
+        LATE_ENV+=("${pair}")
+        declare -gx "${pair?}"
         ;;
       *) export "${pair?}" ;;
     esac

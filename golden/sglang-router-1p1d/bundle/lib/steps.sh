@@ -159,11 +159,11 @@ steps::where() {
   done
 }
 
-# The last lines of a step's log.
+# The last lines of a step's log: of a log with progress bars or without line breaks no more than can be read.
 steps::show_log() {
   local -r name="$1"
   local lines
-  lines="$(tail -n 30 -- "${LOG_DIR}/${name}.out" 2>/dev/null)"
+  lines="$(tail -c 65536 -- "${LOG_DIR}/${name}.out" 2>/dev/null | tr '\r' '\n' | tail -n 30 | cut -c 1-2000)"
   log::text "--- the last lines of ${LOG_DIR}/${name}.out" "${lines}" "---"
 }
 
@@ -172,7 +172,7 @@ steps::find_lost_node() {
   local -r said='^(srun|slurmstepd): error: .*(Node failure on|DUE TO NODE FAILURE|failed on node .* connection failure)'
   local -a logs=("${LOG_DIR}"/*.out)
   (($# == 0)) || logs=("${LOG_DIR}/$1.out")
-  REPLY="$(tail -q -n 40 -- "${logs[@]}" 2>/dev/null | grep -m 1 -E "${said}")"
+  REPLY="$(tail -q -c 16384 -- "${logs[@]}" 2>/dev/null | LC_ALL=C grep -a -m 1 -E "${said}" | cut -c 1-500)"
   [[ -z "${REPLY}" ]] || return 0
   job::call 5 "${SCRATCH}/state" squeue --noheader --jobs="${JOB_ID}" --format=%T
   REPLY="$(tail -n 1 -- "${SCRATCH}/state")"

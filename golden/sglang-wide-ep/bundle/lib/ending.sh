@@ -33,7 +33,11 @@ stop::all() {
   local -r deadline=$((ENDING_AT + STOP_TIMEOUT_S))
   local tier
   CALL_PID=0
-  ((caller == 0)) || kill -TERM "${caller}" 2>/dev/null
+  if ((caller != 0)) && kill -TERM "${caller}" 2>/dev/null; then
+    while job::is_running "${caller}" && ((NOW < deadline)) && ! stop::_is_forced; do # a fan-out is a step as well
+      job::tick
+    done
+  fi
   for tier in {0..9}; do
     if stop::_is_live "${tier}"; then
       stop::_end TERM "${tier}"
@@ -144,10 +148,12 @@ stop::_verify() {
   log::warn "Slurm still lists steps of this job:${left:- (squeue did not answer)}"
 }
 
-# A step that was killed could not remove its directories in /tmp: once more on every node, if there is time. In a job that
-# is cancelled Slurm starts no step: then they stay, named after the job and used by nobody.
+# A step that was killed could not remove its directories in /tmp, and a build is shared by several: once more on every node,
+# if there is time. In a job that is cancelled Slurm starts no step: then they stay, named after the job and used by nobody.
 stop::_clear_nodes() {
-  if [[ " ${STEP_EXIT[*]} " != *" 137 "* || "${CLASS}" == node ]] || stop::_is_forced; then
+  if [[ "${CLASS}" == node ]] || stop::_is_forced; then
+    return 0
+  elif [[ " ${STEP_EXIT[*]} " != *" 137 "* ]] && ! grep -qs setup::dynamo_source -- "${BUNDLE_DIR}"/steps/*.sh; then
     return 0
   fi
   # shellcheck disable=SC2016 # expanded on the nodes

@@ -117,10 +117,11 @@ setup::_build_dynamo() {
   exec {lock}>&-
 }
 
-# Installs with pip. Tasks that may share a container wait for each other; what is installed already costs a second.
+# Installs with pip. Tasks that may share a container share its /tmp, whose lock leaves no file; they wait for each other, and
+# what is installed already costs a second.
 setup::pip() {
   local lock
-  exec {lock}>"/tmp/srtplan-${SLURM_JOB_ID}-pip.lock"
+  exec {lock}</tmp
   flock "${lock}"
   step::say python3 -m pip install "$@"
   python3 -m pip install --break-system-packages --quiet "$@"

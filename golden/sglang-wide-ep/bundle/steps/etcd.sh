@@ -28,12 +28,13 @@ preamble() {
 
 ARGV=(
   etcd
+  --name "srtplan-${JOB_ID}"
   --data-dir "/tmp/srtplan-${JOB_ID}-etcd"
   --listen-client-urls http://0.0.0.0:2379
   --advertise-client-urls "http://${IP[0]}:2379"
   --listen-peer-urls http://0.0.0.0:2380
   --initial-advertise-peer-urls "http://${IP[0]}:2380"
-  --initial-cluster "default=http://${IP[0]}:2380"
+  --initial-cluster "srtplan-${JOB_ID}=http://${IP[0]}:2380"
 )
 
 step::main

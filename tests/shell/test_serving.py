@@ -1,0 +1,127 @@
+"""What a job notices while it serves: servers that are not ready any more, services that are another job's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from plans import benchmark, frontend, nats, plan, run, step, tcp, worker
+from shell_lab import Job, Lab
+from slurm_cluster.client import eventually
+
+from srtplan.ir.plan import Health, Plan, Probe
+from srtplan.ir.shell import Words, ip, word, words
+
+SERVER = """
+import http.server, pathlib, sys, time
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = pathlib.Path(sys.argv[3]).read_bytes()
+        if body == b"silence": time.sleep(8)
+        self.send_response(200); self.end_headers(); self.wfile.write(body)
+    do_POST = do_GET
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), H).serve_forever()
+"""
+BACKEND = {"component": "backend", "endpoint": "generate"}
+
+
+def served(answer: Path, port: int, *, ends: bool = True) -> Plan:
+    """A frontend whose health is what a file says, and a benchmark that lasts."""
+    answer.write_text(json.dumps({"instances": [BACKEND]}))
+    server = frontend(words("python3", "-c", SERVER, ip(0), port, str(answer)))
+    probe = Probe(
+        step="frontend_0", type="dynamo_health", node=0, port=port, stage="health", path="/health",
+        expect=(("prefill", 0), ("decode", 1)),
+    )  # fmt: skip
+    gate = Health(url=word("http://x"), prefill=0, decode=1, interval_s=1, timeout_s=30)
+    last = (benchmark(run("b", "sleep", "60")),) if ends else ()
+    return plan(nats(), worker("decode_0"), server, *last, probes=(probe,), health=gate)
+
+
+def start(lab: Lab, port: int, stage: str, **env: str) -> tuple[Job, Path]:
+    """Such a job in its last stage, and the file of its health."""
+    answer = lab.folder / "answer.json"
+    job = lab.submit(served(answer, port, ends=stage == "benchmark"), **env)
+    eventually(lambda: stage in job.log and job.status["stage"] == stage, 30, stage)
+    return job, answer
+
+
+@pytest.mark.parametrize("stage", ["benchmark", "serving"])
+def test_what_is_not_ready_any_more_ends_the_job(lab: Lab, stage: str) -> None:
+    """A worker that is withdrawn while the job serves is told at once, and ends it after a while."""
+    job, answer = start(lab, 18100, stage, SRTPLAN_UNHEALTHY_AFTER_S="6")
+    answer.write_text('{"instances": []}')
+    job.await_line("WARN  not ready any more: frontend_0 (prefill 0/0 decode 0/1)")
+    assert job.wait(timeout=40) == 76
+    assert job.status["class"] == "unhealthy"
+    assert "s: frontend_0 (prefill 0/0 decode 0/1)" in job.status["cause"]
+
+
+def test_what_is_ready_again_is_forgiven(lab: Lab) -> None:
+    """A short outage is told and does no harm."""
+    job, answer = start(lab, 18101, "serving", SRTPLAN_UNHEALTHY_AFTER_S="8")
+    for _ in range(2):
+        answer.write_text('{"instances": []}')
+        job.await_line("not ready any more")
+        answer.write_text(json.dumps({"instances": [BACKEND]}))
+        job.await_line("INFO  ready again")
+    job.signal("USR1")
+    assert job.wait() == 79
+
+
+def test_a_busy_server_may_be_silent(lab: Lab) -> None:
+    """A server that does not answer in time is not taken for one that says that it is not ready."""
+    job, answer = start(lab, 18102, "serving", SRTPLAN_UNHEALTHY_AFTER_S="4")
+    answer.write_text("silence")
+    job.await_line("not ready any more: frontend_0 (no answer in 5 s)")
+    answer.write_text(json.dumps({"instances": [BACKEND]}))
+    job.await_line("ready again")
+    answer.write_text("silence")
+    assert job.wait(timeout=90) == 76
+    assert job.log.count("not ready any more") == 3
+
+
+def test_nobody_looks_if_that_is_not_wanted(lab: Lab) -> None:
+    """With SRTPLAN_UNHEALTHY_AFTER_S=0 only ends of steps count."""
+    job, answer = start(lab, 18103, "serving", SRTPLAN_UNHEALTHY_AFTER_S="0")
+    answer.write_text('{"instances": []}')
+    job.signal("USR1")
+    assert job.wait() == 79
+    assert "not ready any more" not in job.log
+
+
+NATS = """
+import socket, sys, time
+time.sleep(float(sys.argv[3]))
+s = socket.create_server((sys.argv[1], int(sys.argv[2])), reuse_port=False)
+while True:
+    c, _ = s.accept(); c.sendall(b'INFO {"server_id":"A", "server_name":"' + sys.argv[4].encode() + b'"}\\r\\n')
+"""
+ETCD = (
+    'import pathlib, sys; pathlib.Path(sys.argv[3]).write_text(\'{"members":[{"name":"\' + sys.argv[4] + \'"}]}\')\n'
+    + SERVER
+)
+
+
+def service(kind: str, port: int, answer: Path, name: str) -> Words:
+    """Something that answers like NATS or etcd of a name, ``${JOB_ID}`` in it being the job's."""
+    program = NATS if kind == "nats" else ETCD
+    third = "0" if kind == "nats" else str(answer)
+    script = 'exec python3 -c "$0" "$1" "$2" "$3" "${4//%j/$SLURM_JOB_ID}"'
+    return words("bash", "-c", script, program, ip(0), port, third, name)
+
+
+@pytest.mark.parametrize("kind", ["nats", "etcd"])
+def test_a_service_of_another_job_is_not_ours(lab: Lab, kind: str) -> None:
+    """Whoever answers at the port must have this job's name: a server that another job has left is not waited for."""
+    answer = lab.folder / "members.json"
+    port = 18104 if kind == "nats" else 18105
+    probe = evolve(tcp("nats_0", port), type=kind, timeout_s=4)  # type: ignore[arg-type]
+    for name, code in (("srtplan-%j", 0), ("srtplan-1%j", 73), ("srtplan-", 73)):
+        own = step("nats_0", "infra", service(kind, port, answer, name))
+        got, job = lab.run(plan(own, benchmark(run("b", "true")), probes=(probe,)))
+        assert got == code, job.log
+        assert ("somebody else answers there" in job.log) == (code == 73)
