@@ -43,6 +43,7 @@ def render_job(plan: Plan) -> str:
         report_to=Quoted(" ".join(_text(url).text for url in plan.reports)),
         steps_head=steps_head,
         steps=steps,
+        restarts=[_restart_row(s) for s in plan.steps if s.restart],
         probes_head=probes_head,
         probes=probes,
         url=quote.bash_word(plan.url),
@@ -120,6 +121,15 @@ def _step_row(step: Step) -> tuple[str, ...]:
     nodes = ",".join(str(n) for n in step.nodes)
     name = quote.step_name(step.name).text
     return (name, step.stage, str(step.tier), step.stop_signal, role, nodes)
+
+
+def _restart_row(step: Step) -> Quoted:
+    """The step, the worker that it is a process of, and its policy."""
+    r = step.restart
+    assert r is not None  # noqa: S101 -- the caller has looked
+    unit = f"{step.mode}_{step.endpoint}"
+    numbers = (str(n) for n in (r.max_restarts, r.backoff_s, r.max_backoff_s))
+    return quote.row(" ".join((quote.step_name(step.name).text, unit, r.policy, *numbers)))
 
 
 def _probe_row(probe: Probe) -> tuple[str, ...]:

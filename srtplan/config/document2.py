@@ -39,6 +39,16 @@ class Resources2:
 
 
 @frozen(kw_only=True, eq=False, repr=False)
+class Restart2:
+    """When a worker is started again. All its processes end and start together; after the last time `critical` decides."""
+
+    policy: Literal["never", "on-failure", "always"] = may("on-failure", "`on-failure` is any code but 0")
+    max_restarts: int = may(3, "how often")
+    backoff_seconds: int = may(10, "seconds before the first time; each time twice as many")
+    max_backoff_seconds: int = may(300, "but no more than these")
+
+
+@frozen(kw_only=True, eq=False, repr=False)
 class Role2:
     """The workers of one mode."""
 
@@ -56,7 +66,9 @@ class Role2:
     critical: bool = may(default=True, doc="the job ends when such a worker ends")
     engine: Data = may(None, "not supported: give the engine at the top")
     sidecar: Data = may(None, "not supported")
-    restart: Data = may(None, "only `never`, which is the default")
+    restart: Literal["never", "on-failure", "always"] | Restart2 | None = may(
+        None, "whether a worker that ends is started again: `on-failure` is any code but 0"
+    )
 
 
 @frozen(kw_only=True, eq=False, repr=False)

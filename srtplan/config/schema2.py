@@ -173,7 +173,7 @@ def _roles(tree: Mapping, section: doc.Roles2 | None, nodes: doc.Resources2 | No
         return
     given = {m: role for m in ir.MODES if (role := getattr(section, m)) is not None}
     for mode in given:
-        _refuse(draft, tree, tuple(("roles", mode, k) for k in ("engine", "sidecar", "restart")))
+        _refuse(draft, tree, tuple(("roles", mode, k) for k in ("engine", "sidecar")))
     _shares_said(given, draft)
     draft.counts = tuple(_counts(m, role, draft) for m, role in given.items())
     draft.gpus_per_node = nodes.gpus_per_node
@@ -187,7 +187,7 @@ def _roles(tree: Mapping, section: doc.Roles2 | None, nodes: doc.Resources2 | No
         gpus_per_node=nodes.gpus_per_node,
         spread_workers=nodes.spread_workers,
         het_jobs=bool(nodes.het_jobs),
-        roles=tuple(_role(m, given[m], size) for m, size in sized.items()),
+        roles=tuple(_role(m, given[m], size, draft) for m, size in sized.items()),
     )
 
 
@@ -223,7 +223,7 @@ def _counts(mode: ir.Mode, role: doc.Role2, draft: Draft) -> Counts:
     )
 
 
-def _role(mode: ir.Mode, role: doc.Role2, size: tuple[int, int, int]) -> ir.Role:
+def _role(mode: ir.Mode, role: doc.Role2, size: tuple[int, int, int], draft: Draft) -> ir.Role:
     nodes, workers, gpus = size
     events = role.kv_events
     return ir.Role(
@@ -241,5 +241,20 @@ def _role(mode: ir.Mode, role: doc.Role2, size: tuple[int, int, int]) -> ir.Role
         srun_options=role.srun_options,
         container=role.container,
         critical=role.critical,
+        restart=_restart(mode, role.restart, draft),
         at=("roles", mode),
     )
+
+
+def _restart(mode: ir.Mode, given: str | doc.Restart2 | None, draft: Draft) -> ir.Restart | None:
+    said = doc.Restart2(policy=given) if isinstance(given, str) else given or doc.Restart2(policy="never")  # type: ignore[arg-type]
+    limits = {"max_restarts": 1, "backoff_seconds": 0, "max_backoff_seconds": said.backoff_seconds}
+    for name, least in limits.items():
+        if getattr(said, name) < least:
+            draft.error("SP220", ("roles", mode, "restart", name), f"{name} must be at least {least}")
+    if said.policy == "never":
+        return None
+    return ir.Restart(
+        policy=said.policy, max_restarts=said.max_restarts, backoff_s=said.backoff_seconds,
+        max_backoff_s=said.max_backoff_seconds,
+    )  # fmt: skip

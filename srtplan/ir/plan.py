@@ -12,7 +12,7 @@ from typing import Literal
 from attrs import frozen
 
 from srtplan.ir.data import EMPTY, Map
-from srtplan.ir.recipe import Mode, Source
+from srtplan.ir.recipe import Mode, Restart, Source
 from srtplan.ir.shell import Word, Words
 from srtplan.ir.topology import Endpoint, Nodes, Process
 
@@ -99,6 +99,7 @@ class Step:
     mode: Mode | None = None
     endpoint: int | None = None
     rank: int | None = None
+    restart: Restart | None = None
     wave: int = 0
     note: str = ""
 

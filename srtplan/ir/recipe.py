@@ -44,6 +44,19 @@ class Model:
 
 
 @frozen(kw_only=True)
+class Restart:
+    """A worker that ends is started again on its nodes, all its processes together: ``max_restarts`` times at the most.
+
+    Before the first time ``backoff_s`` seconds pass, then twice as many each time, up to ``max_backoff_s``.
+    """
+
+    policy: Literal["on-failure", "always"]
+    max_restarts: int = 3
+    backoff_s: int = 10
+    max_backoff_s: int = 300
+
+
+@frozen(kw_only=True)
 class Role:
     """The workers of one mode. ``gpus`` is per worker; ``nodes`` is 0 where decode shares the prefill nodes."""
 
@@ -61,6 +74,7 @@ class Role:
     srun_options: Pairs = ()
     container: str | None = None
     critical: bool = True
+    restart: Restart | None = None
     at: Path = ()
 
 

@@ -12,8 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 
+from attrs import asdict
+
 from srtplan.ir.data import thaw
 from srtplan.ir.plan import Container, Mount, Plan, PlanFile, PreflightCheck, Probe, Run, Step
+from srtplan.ir.recipe import Restart
 from srtplan.ir.shell import notation
 from srtplan.ir.topology import Endpoint, Process
 
@@ -107,10 +110,15 @@ def _step(s: Step) -> dict[str, object]:
         "after": list(s.after),
         "critical": s.critical,
         "terminal": s.terminal,
+        "restart": _restart(s.restart),
         "tier": s.tier,
         "stop_signal": s.stop_signal,
         "note": s.note,
     }
+
+
+def _restart(r: Restart | None) -> dict[str, object] | None:
+    return None if r is None else asdict(r)
 
 
 def _container(c: Container | None) -> dict[str, object] | None:

@@ -152,7 +152,14 @@ def _worker(ctx: WorkerContext) -> Made:
         image=role.container,
     )
     return (
-        evolve(step, mode=endpoint.mode, endpoint=endpoint.index, rank=process.rank, critical=role.critical),
+        evolve(
+            step,
+            mode=endpoint.mode,
+            endpoint=endpoint.index,
+            rank=process.rank,
+            critical=role.critical,
+            restart=role.restart,
+        ),
         command,
     )
 

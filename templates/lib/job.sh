@@ -8,6 +8,7 @@ source "${BUNDLE_DIR}/lib/log.sh"
 source "${BUNDLE_DIR}/lib/run.sh"
 source "${BUNDLE_DIR}/lib/nodes.sh"
 source "${BUNDLE_DIR}/lib/steps.sh"
+source "${BUNDLE_DIR}/lib/restart.sh"
 source "${BUNDLE_DIR}/lib/probes.sh"
 source "${BUNDLE_DIR}/lib/watch.sh"
 source "${BUNDLE_DIR}/lib/results.sh"
@@ -70,6 +71,7 @@ job::tick() {
   clock::read
   job::obey_signals
   steps::look
+  log::cap
 }
 
 # A child of ours that still runs. The number alone says little: it may have been given to somebody else by now.
@@ -166,7 +168,7 @@ job::await_terminal() {
   job::stage benchmark
   log::info "${name} runs; log: ${LOG_DIR}/${name}.out"
   watch::begin
-  while [[ -z "${STEP_EXIT[${name}]:-}" ]]; do
+  while ! steps::is_over "${name}"; do
     job::tick
     watch::look
   done

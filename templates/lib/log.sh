@@ -38,6 +38,17 @@ log::_line() {
   log::text "${line}"
 }
 
+# Once a minute: a log larger than SRTPLAN_LOG_CAP_MB (1024; 0 for no bound) goes on from its beginning, what it held is kept as
+# <log>.old. Whoever writes it appends, so nothing but a few lines that come while it is copied can be lost. In the background.
+log::cap() {
+  local -r cap="${SRTPLAN_LOG_CAP_MB:-1024}"
+  ((NOW >= CAP_NEXT)) || return 0
+  CAP_NEXT=$((NOW + 60))
+  [[ "${cap}" =~ ^[1-9][0-9]{0,6}$ && -n "${LOG_DIR}" ]] || return 0
+  find "${LOG_DIR}" -maxdepth 1 -type f ! -name '*.old' -size "+${cap}M" \
+    -exec sh -c 'for log; do cp -- "${log}" "${log}.old" && : >"${log}"; done' sh {} + </dev/null >/dev/null 2>&1 &
+}
+
 # Sets NOW (whole seconds) and NOW_CS (hundredths) since the start of job.sh, by the kernel's clock that never jumps.
 clock::read() {
   local up
@@ -114,6 +125,7 @@ status::_overwrite() {
 
 LOG_FD=""
 EVENT_FD=""
+CAP_NEXT=60
 CLOCK_START=0
 clock::read
 CLOCK_START="${NOW_CS}"

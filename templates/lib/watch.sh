@@ -27,6 +27,7 @@ watch::look() {
     open="${REPLY}"
     watch::_note "${open}"
     watch::_has_bad_news || patience=$((5 * WATCH_AFTER))
+    ((${#RESTART_N[@]} == 0 || patience > HEALTH_BUDGET)) || patience="${HEALTH_BUDGET}" # a worker that loads again
     if [[ -n "${WATCH_BAD}" ]] && ((NOW - WATCH_BAD >= patience)); then
       for n in "${!PROBE_STEP[@]}"; do
         [[ "${PROBE_SAYS[n]}" == ready* ]] || steps::show_log "${PROBE_STEP[n]}"

@@ -68,6 +68,7 @@ V1: tuple[tuple[str, type], ...] = (
 V2: tuple[tuple[str, type], ...] = (
     ("roles", v2.Roles2),
     ("roles.prefill, decode, agg", v2.Role2),
+    ("roles.prefill.restart", v2.Restart2),
     ("resources", v2.Resources2),
     ("frontend", v2.Frontend2),
     ("frontend.placement", v2.FrontendPlacement),

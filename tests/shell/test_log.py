@@ -84,3 +84,21 @@ def test_the_clock_counts_from_the_start() -> None:
     seconds, hundredths = map(int, done.stdout.split())
     assert seconds >= 1
     assert hundredths // 100 == seconds
+
+
+def test_a_log_that_grows_too_large_starts_over(tmp_path: Path) -> None:
+    """What a log held stays beside it, once; its writer goes on at the beginning, and smaller logs are left alone."""
+    script = """
+    LOG_DIR="$1"; exec {big}>>"$1/a.out" {small}>>"$1/b.out"
+    head -c 3000000 /dev/zero | tr '\\0' x >&"${big}"; echo b >&"${small}"
+    NOW=59; log::cap; wait; NOW=60; log::cap; wait; echo after >&"${big}"; NOW=61; log::cap; wait
+    """
+    done = in_library(script, str(tmp_path), env={"SRTPLAN_LOG_CAP_MB": "2"})
+    assert done.returncode == 0, done.stderr
+    assert {p.name: p.stat().st_size for p in tmp_path.iterdir()} == {
+        "a.out": 6,
+        "a.out.old": 3_000_000,
+        "b.out": 2,
+    }
+    in_library(script, str(tmp_path), env={"SRTPLAN_LOG_CAP_MB": "0"})
+    assert (tmp_path / "a.out").stat().st_size == 3_000_012

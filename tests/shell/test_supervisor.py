@@ -340,6 +340,19 @@ def test_not_ready_in_time(lab: Lab) -> None:
     assert job.status["cause"] == "not ready after 3 s: frontend_0 (no answer)"
 
 
+@pytest.mark.parametrize(("version", "code"), [("19.05.5", 72), ("20.11.0", 0), ("26.05.1-rc", 0)])
+def test_an_srun_that_is_too_old_is_told(lab: Lab, version: str, code: int) -> None:
+    """Without --overlap no step would start: the version is looked at first."""
+    env = lab.folder / "version.sh"
+    env.write_text(
+        f'srun() {{ if [[ "$1" == --version ]]; then echo "slurm {version}"; else command srun "$@"; fi; }}\n'
+    )
+    got, job = lab.run(plan(nats(), benchmark(run("b", "true"))), BASH_ENV=str(env))
+    assert got == code, job.log
+    assert (f"srun is of Slurm {version}, but 20.11 or later is needed" in job.log) == (code == 72)
+    assert f"INFO  Slurm {version}, bash 5" in job.log
+
+
 def test_preflight_names_node_and_reason(lab: Lab) -> None:
     """What is missing on a node ends the job before anything is started."""
     checks = (

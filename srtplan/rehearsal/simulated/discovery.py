@@ -86,7 +86,10 @@ class _Registry:
         answers: dict[str, Json] = {
             "/health": {"health": "true", "reason": ""},
             "/version": {"etcdserver": "3.5.21", "etcdcluster": "3.5.0"},
-            "/v3/cluster/member/list": {"header": {"cluster_id": "1"}, "members": [{"ID": "1", "name": self.name}]},
+            "/v3/cluster/member/list": {
+                "header": {"cluster_id": "1"},
+                "members": [{"ID": "1", "name": self.name}],
+            },
         }
         body = json.dumps(answers.get(path, {})).encode()
         status = "200 OK" if path in answers and self.program.is_ready else "404 Not Found"
@@ -121,7 +124,13 @@ async def serve_nats(program: Program, flags: Flags) -> int:
     await program.load(["Starting nats-server (simulated)"])
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        info = {"server_id": "SIM", "server_name": name, "version": "2.10.28", "jetstream": True, "max_payload": 1048576}
+        info = {
+            "server_id": "SIM",
+            "server_name": name,
+            "version": "2.10.28",
+            "jetstream": True,
+            "max_payload": 1048576,
+        }
         writer.write(b"INFO " + json.dumps(info, separators=(",", ":")).encode() + b"\r\n")
         while line := await reader.readline():
             if line.startswith(b"PING"):

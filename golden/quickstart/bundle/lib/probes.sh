@@ -6,6 +6,7 @@
 PROBE_STEP=() PROBE_TYPE=() PROBE_NODE=() PROBE_PORT=() PROBE_WANT=() PROBE_PATH=() # of the stage that is awaited
 PROBE_PID=()                                                                        # questions that are on their way
 PROBE_SAYS=()                                                                       # the last answer
+HEALTH_BUDGET=0                                                                     # seconds for all to be ready
 readonly SILENCE="no answer in 5 s"                                                 # one of them
 
 # Waits for all probes of a stage: probes::await STAGE BUDGET_S INTERVAL_S.
@@ -14,7 +15,10 @@ probes::await() {
   local end next=0 beat=0 heard="" open
   probes::load "${stage}"
   ((${#PROBE_STEP[@]} > 0)) || return 0
-  [[ "${stage}" != health ]] || job::stage health
+  if [[ "${stage}" == health ]]; then
+    HEALTH_BUDGET="${budget}"
+    job::stage health
+  fi
   clock::read
   end=$((NOW + budget))
   while true; do

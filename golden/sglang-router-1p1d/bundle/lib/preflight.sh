@@ -17,6 +17,7 @@ main() {
   name="${SLURMD_NODENAME:-${name%%.*}}"
   index="$(node_index "${name}" "$@")"
   {
+    check_bash
     report_address "${interface}"
     check_table "${table}" "${index}"
   } >"${out_dir}/.${name}"
@@ -33,6 +34,11 @@ node_index() {
     index=$((index + 1))
   done
   printf '%d\n' "${index}"
+}
+
+# Launchers run here, unless they run in a container with a bash of its own.
+check_bash() {
+  ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || fail "bash ${BASH_VERSION}, but 4.4 or later is needed"
 }
 
 report_address() {

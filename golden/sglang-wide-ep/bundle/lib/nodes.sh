@@ -8,12 +8,24 @@ IP=()
 nodes::preflight() {
   local -r out="${RUN_DIR}/run/preflight" log="${LOG_DIR}/preflight.out"
   job::stage preflight
+  nodes::_check_slurm
   nodes::_list
   nodes::each 120 "${log}" --job-name=preflight --output="${log}" --open-mode=append \
     bash "${BUNDLE_DIR}/lib/preflight.sh" "${BUNDLE_DIR}/files/preflight.tsv" "${out}" "${NETWORK_INTERFACE}" "${NODE[@]}"
   nodes::_report "${out}"
   nodes::_write
   run::write_files
+}
+
+# srun has had --overlap since 20.11.
+nodes::_check_slurm() {
+  local version=""
+  job::call 10 "${SCRATCH}/version" srun --version
+  { read -r _ version <"${SCRATCH}/version"; } 2>/dev/null
+  log::info "Slurm ${version:-of an unknown version}, bash ${BASH_VERSION}"
+  if [[ "${version}" =~ ^([0-9]+)\.([0-9]+) ]] && ((BASH_REMATCH[1] * 100 + 10#${BASH_REMATCH[2]} < 2011)); then
+    job::end 72 preflight "srun is of Slurm ${version}, but 20.11 or later is needed"
+  fi
 }
 
 # Runs a command once on every node, one component after the other: nodes::each SECONDS OUTPUT [SRUN OPTION]... COMMAND...

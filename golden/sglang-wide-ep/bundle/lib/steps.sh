@@ -20,6 +20,7 @@ steps::load() {
     read -r _ "STEP_STAGE[${name}]" "STEP_TIER[${name}]" "STEP_SIGNAL[${name}]" \
       "STEP_ROLE[${name}]" "STEP_NODES[${name}]" <<<"${row}"
   done
+  restart::load
 }
 
 # Starts the steps of a stage, or of these only those that are named, PARALLEL_STARTS of them a second; the others are watched
@@ -50,6 +51,14 @@ steps::_start_one() {
   event::write step "step=${name}" "state=started" "pid:=${STEP_PID[${name}]}"
 }
 
+# Starts a step that has ended once more; its log goes on, if it was left where it was.
+steps::start_again() {
+  local -r name="$1"
+  rm -f -- "${RUN_DIR}/run/steps/${name}.id"
+  unset "STEP_ID[${name}]" "STEP_EXIT[${name}]" "STEP_READY[${name}]"
+  steps::_start_one "${name}"
+}
+
 # Notices ids and ends. A critical step that ends, with any code, ends the job. With hundreds of steps this is what the
 # supervisor costs: bash has collected what is dead, so mostly it is enough that the number is there.
 steps::look() {
@@ -63,6 +72,7 @@ steps::look() {
       steps::_note_end "${name}"
     fi
   done
+  restart::look
   if [[ -n "${FIRST_FAILED}" && -z "${ENDING}" ]]; then
     job::note_ending step
     steps::settle 50 # a signal to the whole job may reach the steps a moment before it reaches us
@@ -74,6 +84,12 @@ steps::look() {
 steps::is_live() {
   local -r name="$1"
   [[ -n "${STEP_PID[${name}]:-}" && -z "${STEP_EXIT[${name}]:-}" ]]
+}
+
+# Ended, and not to be started again.
+steps::is_over() {
+  local -r name="$1"
+  [[ -n "${STEP_EXIT[${name}]:-}" && -z "${REFUSED_AT[${name}]:-}" ]]
 }
 
 # Step ids are written by the steps themselves. Listing the directory makes NFS look again.
@@ -97,6 +113,7 @@ steps::_note_end() {
   [[ -n "${STEP_ID[${name}]:-}" ]] || STARTING=$((STARTING - 1))
   event::write step "step=${name}" "state=ended" "exit:=${REPLY}"
   [[ "${ENDING}" != stop ]] || return 0
+  ! restart::takes "${name}" "${REPLY}" || return 0
   case "${STEP_ROLE[${name}]}:${REPLY}" in
     setup:0 | attempt:0) ;;
     critical:* | setup:*) FIRST_FAILED="${FIRST_FAILED:-${name}}" ;;
@@ -112,7 +129,7 @@ steps::await_end() {
   begin="${NOW}"
   for name in "${ORDER[@]}"; do
     [[ "${STEP_STAGE[${name}]}" == "${stage}" ]] || continue
-    while steps::is_live "${name}"; do
+    while ! steps::is_over "${name}"; do
       job::tick
     done
   done

@@ -1,0 +1,134 @@
+"""What is started again: workers whose recipe says so, and steps that Slurm refused for a moment."""
+
+from __future__ import annotations
+
+from attrs import evolve
+from plans import benchmark, frontend, nats, plan, run, worker
+from shell_lab import Job, Lab
+
+from srtplan.ir.plan import Plan, Step
+from srtplan.ir.recipe import Restart
+from srtplan.ir.shell import Words, words
+
+SOON = Restart(policy="on-failure", max_restarts=2, backoff_s=1, max_backoff_s=1)
+
+
+def counting(then: str) -> Words:
+    """A command that appends a line to RUN_DIR/<step>.starts and goes on with a script; $N is how often it began."""
+    script = 'echo x >>"$SRT_RUN_DIR/$SRT_STEP.starts"; N=$(wc -l <"$SRT_RUN_DIR/$SRT_STEP.starts"); echo "start $N"; '
+    return words("bash", "-c", script + then)
+
+
+def rank(number: int, then: str, restart: Restart = SOON, *, critical: bool = True) -> Step:
+    """A process of the worker decode_0."""
+    made = worker(f"decode_0_r{number}", number, counting(then))
+    return evolve(made, mode="decode", endpoint=0, rank=number, restart=restart, critical=critical)
+
+
+def job(*steps: Step, lasts: int = 60) -> Plan:
+    """These workers, and a benchmark that lasts."""
+    return plan(nats(), *steps, frontend(), benchmark(run("b", "sleep", str(lasts))))
+
+
+def starts(job: Job, name: str) -> int:
+    """How often a step began."""
+    return len((job.run_dir / f"{name}.starts").read_text().split())
+
+
+def test_a_worker_is_started_again_as_a_whole(lab: Lab) -> None:
+    """When one process of a worker ends, the others get TERM, and all of them start once more; the old logs stay."""
+    dies = "((N > 1)) || { sleep 1; exit 3; }; exec sleep 1000"
+    listens = "trap 'echo told; exit 0' TERM; while :; do sleep 0.1; done"
+    code, done = lab.run(job(rank(0, dies), rank(1, listens), lasts=8))
+    assert code == 0, done.log
+    assert (starts(done, "decode_0_r0"), starts(done, "decode_0_r1")) == (2, 2)
+    assert "decode_0_r0 ended with 3; decode_0 is started again in 1 s (1 of 2)" in done.log
+    logs = done.run_dir / "logs"
+    assert "start 1" in (logs / "decode_0_r0.out.1").read_text()
+    assert "told" in (logs / "decode_0_r1.out.1").read_text()
+    assert "start 2" in (logs / "decode_0_r0.out").read_text()
+    assert "start 1" not in (logs / "decode_0_r0.out").read_text()
+
+
+def test_a_process_that_does_not_listen_is_killed_before_the_worker_starts_again(lab: Lab) -> None:
+    """Two generations of a worker never run at once."""
+    dies = "((N > 1)) || { sleep 1; exit 3; }; exec sleep 1000"
+    deaf = "trap '' TERM; while :; do sleep 0.1; done"
+    made = job(rank(0, dies), rank(1, deaf), lasts=12)
+    bundle = lab.compile(made)
+    path = bundle / "lib/restart.sh"
+    path.write_text(path.read_text().replace("RESTART_GRACE_S=30", "RESTART_GRACE_S=2"))
+    code, done = lab.run(bundle, SRTPLAN_ALLOW_EDITS="1", SRTPLAN_BUNDLE=str(bundle))
+    assert code == 0, done.log
+    assert (starts(done, "decode_0_r0"), starts(done, "decode_0_r1")) == (2, 2)
+    ends = [e["exit"] for e in done.events if e.get("step") == "decode_0_r1" and e.get("state") == "ended"]
+    assert ends[0] == 137
+
+
+def test_after_the_last_restart_the_end_counts(lab: Lab) -> None:
+    """A critical worker that dies once more ends the job; one that is not critical is given up."""
+    dies = "sleep 0.5; exit 3"
+    code, done = lab.run(job(rank(0, dies)))
+    assert (code, starts(done, "decode_0_r0")) == (74, 3)
+    assert done.status["cause"] == "decode_0_r0 on node0 ended with 3"
+    code, done = lab.run(job(rank(0, dies, critical=False), lasts=12))
+    assert (code, starts(done, "decode_0_r0")) == (0, 3)
+    assert "decode_0_r0 ended with 3; the job goes on without it" in done.log
+
+
+def test_the_policy_says_which_ends_count(lab: Lab) -> None:
+    """An end with 0 is no failure, and is answered only by a worker that is always to run."""
+    ends = "((N > 1)) && exec sleep 1000; sleep 0.5; exit 0"
+    code, done = lab.run(job(rank(0, ends)))
+    assert (code, starts(done, "decode_0_r0")) == (74, 1)
+    code, done = lab.run(job(rank(0, ends, evolve(SOON, policy="always")), lasts=6))
+    assert (code, starts(done, "decode_0_r0")) == (0, 2)
+
+
+def test_a_job_that_ends_meanwhile_starts_nothing(lab: Lab) -> None:
+    """A worker that waits for its next start is not started when the job is told to end."""
+    slow = evolve(SOON, backoff_s=30, max_backoff_s=30)
+    made = lab.submit(job(rank(0, "sleep 0.5; exit 3", slow)))
+    made.await_line("is started again in 30 s")
+    made.signal("USR1")
+    assert made.wait() == 79
+    assert starts(made, "decode_0_r0") == 1
+
+
+REFUSE = """
+if [[ "$*" == *job-name=decode_0* && $(wc -l <"$REFUSED") -lt %d ]]; then
+  echo >>"$REFUSED"
+  echo "srun: error: Unable to create step for job 5: %s" >&2
+  exit 1
+fi
+exec srun "$@"
+"""
+
+
+def refusing(lab: Lab, times: int, reason: str) -> tuple[int, Job, int]:
+    """A job whose worker Slurm refuses so many times: its code, the job, and how often srun was asked in vain."""
+    bundle = lab.compile(plan(nats(), worker("decode_0"), frontend(), benchmark(run("b", "sleep", "9"))))
+    (bundle.parent / "asked").write_text("")
+    (bundle.parent / "srun.sh").write_text(REFUSE % (times, reason))
+    path = bundle / "lib/step.sh"
+    path.write_text(
+        path.read_text().replace(' srun "${SRUN[@]}"', f' bash {bundle.parent}/srun.sh "${{SRUN[@]}}"', 1)
+    )
+    env = {"SRTPLAN_ALLOW_EDITS": "1", "SRTPLAN_BUNDLE": str(bundle), "REFUSED": str(bundle.parent / "asked")}
+    code, done = lab.run(bundle, **env)
+    return code, done, len((bundle.parent / "asked").read_text().splitlines())
+
+
+def test_a_step_that_slurm_refuses_for_a_moment_is_asked_for_again(lab: Lab) -> None:
+    """The controller is restarted just then: a little later it takes the step, and the job goes on."""
+    code, done, asked = refusing(lab, 2, "Memory required by task is not available")
+    assert code == 0, done.log
+    assert asked == 2
+    assert "Slurm refused decode_0 for now; asking again in 4 s (2 of 5)" in done.log
+
+
+def test_what_will_never_fit_is_refused_at_once(lab: Lab) -> None:
+    """More than the job has is not asked for twice."""
+    code, done, asked = refusing(lab, 9, "Requested node configuration is not available")
+    assert (code, asked) == (74, 1)
+    assert "ERROR worker: decode_0 on node0 ended with 1" in done.log
