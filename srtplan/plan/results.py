@@ -18,7 +18,10 @@ from srtplan.plugin import BenchmarkCommand, JobContext
 
 FORMAT = "srtplan.results/1"
 FILE = "benchmark.tsv"
-LOAD = ("concurrency", "request_rate", "requests", "isl", "osl", "prefix_ratio", "workload", "evaluation")
+LOAD = (
+    *("concurrency", "request_rate", "requests", "isl", "osl", "dataset"),
+    *("prefix_ratio", "workload", "evaluation"),
+)
 """What a record says of a run's load, known or not."""
 
 

@@ -17,7 +17,13 @@ source "$1/lib/step.sh"
 BUNDLE_DIR="$1" RUN_DIR="$2" LOG_DIR="$2/logs" STEP=benchmark
 step::say() { :; }
 """
-GOOD = {"completed": 10, "duration": 2.0, "total_output_tokens": 320, "median_tpot_ms": 4.0}
+GOOD = {
+    "completed": 10,
+    "duration": 2.0,
+    "total_output_tokens": 320,
+    "median_tpot_ms": 4.0,
+    "mean_ttft_ms": 9.0,
+}
 
 
 @frozen

@@ -1,4 +1,8 @@
-"""record.awk from Python: a report in, its record out; and the same by Python, for comparison."""
+"""record.awk from Python: a report in, its record out; and what that record must hold, worked out by Python alone.
+
+``figures(report, "vllm")`` is every figure of the record, None where nothing is known; ``counts(...)`` the verdict. They
+read the clients' reports by tables of their own, so that a key which record.awk reads wrongly shows as a difference.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ AWKS = [a for a in ("mawk", "gawk", "original-awk") if shutil.which(a)] + (
     ["busybox awk"] if shutil.which("busybox") else []
 )
 Report = Mapping[str, Any]
+Figures = dict[str, float | None]
 
 
 def run(
@@ -52,40 +57,120 @@ def finite(value: object) -> float | None:
     return float(value) if good else None  # type: ignore[arg-type]
 
 
-TIMES = {"ttft": "ttft", "tpot": "tpot", "itl": "itl", "e2e": "e2el"}
-QUANTILES = {"mean": "mean", "p50": "median", "p90": "p90", "p95": "p95", "p99": "p99", "std": "std"}
+TIMES = ("ttft", "tpot", "itl", "e2e")
+QUANTILES = ("mean", "p50", "p90", "p95", "p99", "std")
+PLAIN = (
+    *("completed", "failed", "duration_s", "input_tokens", "output_tokens", "requests_per_s", "good_requests_per_s"),
+    *("input_tokens_per_s", "output_tokens_per_s", "total_tokens_per_s", "accept_length", "score"),
+)  # fmt: skip
+DERIVED = (
+    *("output_tokens_per_s_per_gpu", "total_tokens_per_s_per_gpu", "output_tokens_per_s_per_decode_gpu"),
+    "tokens_per_s_per_user",
+)
+EVERY = (*PLAIN, *DERIVED, *(f"{t}_ms_{q}" for t in TIMES for q in QUANTILES))
+"""All figures of a record."""
+
+LADDER = {
+    "completed": ("completed",), "failed": ("failed",), "duration_s": ("duration",), "input_tokens": ("total_input_tokens",),
+    "output_tokens": ("total_output_tokens",), "requests_per_s": ("request_throughput",),
+    "good_requests_per_s": ("request_goodput", "request_goodput:"), "input_tokens_per_s": ("input_throughput",),
+    "output_tokens_per_s": ("output_throughput",), "total_tokens_per_s": ("total_token_throughput", "total_throughput"),
+    "accept_length": ("accept_length", "spec_decode_acceptance_length"),
+}  # fmt: skip
+AIPERF = {
+    "completed": ("request_count", "completed_request_count"), "duration_s": ("benchmark_duration",), "input_tokens": ("total_isl",),
+    "output_tokens": ("total_osl", "total_output_tokens"), "requests_per_s": ("request_throughput",),
+    "good_requests_per_s": ("goodput",), "input_tokens_per_s": ("input_token_throughput",),
+    "output_tokens_per_s": ("output_token_throughput",), "total_tokens_per_s": ("total_token_throughput",),
+}  # fmt: skip
+AIPERF_TIMES = {"ttft": "time_to_first_token", "tpot": "inter_token_latency", "itl": "inter_chunk_latency", "e2e": "request_latency"}  # fmt: skip
 
 
-def ladder(report: Report, requests: int | None, gpus: int) -> dict[str, float | None]:
-    """What the record of a load generator must hold, by Python."""
-    of = {k: finite(v) for k, v in report.items()}
-    seconds, out, done = of.get("duration"), of.get("total_output_tokens"), of.get("completed")
-    asked = of.get("num_prompts") if of.get("num_prompts") is not None else requests
-    failed = of.get("failed")
-    if failed is None and asked is not None and done is not None and asked >= done:
-        failed = asked - done
-    rate = of.get("output_throughput")
-    if rate is None and out is not None and seconds:
-        rate = out / seconds if seconds > 0 else None
-    found = {
-        "completed": done,
-        "failed": failed,
-        "duration_s": seconds,
-        "output_tokens": out,
-        "output_tokens_per_s": rate,
-    }
-    found["output_tokens_per_s_per_gpu"] = None if rate is None or gpus == 0 else rate / gpus
-    for ours, theirs in TIMES.items():
-        for quantile, name in QUANTILES.items():
-            found[f"{ours}_ms_{quantile}"] = of.get(f"{name}_{theirs}_ms")
+def figures(
+    report: Report, client: str, *, facts: Report | None = None, gpus: int = 8, decode: int = 4
+) -> Figures:
+    """Every figure that the record of a load generator must have."""
+    found = _aiperf(report) if client == "aiperf" else _ladder(report, client, facts or {})
+    for name, count in (
+        ("requests_per_s", "completed"),
+        ("input_tokens_per_s", "input_tokens"),
+        ("output_tokens_per_s", "output_tokens"),
+    ):
+        if found.get(name) is None:
+            found[name] = over(found.get(count), found.get("duration_s"))
+    sent, received = found["input_tokens_per_s"], found["output_tokens_per_s"]
+    if found.get("total_tokens_per_s") is None and sent is not None and received is not None:
+        found["total_tokens_per_s"] = sent + received
+    found["output_tokens_per_s_per_gpu"] = over(received, gpus)
+    found["total_tokens_per_s_per_gpu"] = over(found.get("total_tokens_per_s"), gpus)
+    found["output_tokens_per_s_per_decode_gpu"] = over(received, decode)
+    found["tokens_per_s_per_user"] = over(1000, found.get("tpot_ms_p50"))
+    return {name: found.get(name) for name in EVERY}
+
+
+def over(what: float | None, parts: float | None) -> float | None:
+    """A share; None of nothing, and where it is beyond all numbers."""
+    if what is None or parts is None or parts <= 0:
+        return None
+    return finite(what / parts)
+
+
+def first(report: Report, names: tuple[str, ...]) -> float | None:
+    """The first of these that is a number."""
+    return next((v for n in names if (v := finite(report.get(n))) is not None), None)
+
+
+def _ladder(report: Report, client: str, facts: Report) -> Figures:
+    found = {name: first(report, names) for name, names in LADDER.items()}
+    asked = _asked(report, client, facts)
+    done = found["completed"]
+    if found["failed"] is None and asked is not None and done is not None and asked >= done:
+        found["failed"] = asked - done
+    middle = report.get("mean_e2e_latency_ms")
+    whole = "e2e_latency" if isinstance(middle, int | float) and not isinstance(middle, bool) else "e2el"
+    for ours, theirs in {"ttft": "ttft", "tpot": "tpot", "itl": "itl", "e2e": whole}.items():
+        for quantile in QUANTILES:
+            names = ("median", "p50") if quantile == "p50" else (quantile,)
+            found[f"{ours}_ms_{quantile}"] = first(report, tuple(f"{n}_{theirs}_ms" for n in names))
     return found
 
 
-def ladder_reason(found: Mapping[str, float | None], bound: float) -> bool:
-    """Whether such a record counts."""
-    if not found["output_tokens"] or found["output_tokens"] <= 0:
-        return False
-    if found["completed"] is not None and found["completed"] <= 0:
-        return False
-    total = (found["completed"] or 0) + (found["failed"] or 0)
-    return not (total > 0 and (found["failed"] or 0) > bound * total)
+def _asked(report: Report, client: str, facts: Report) -> float | None:
+    if isinstance(report.get("input_lens"), list):
+        return len(report["input_lens"])
+    if facts.get("dataset") and client != "vllm":
+        return None
+    said = finite(report.get("num_prompts"))
+    return finite(facts.get("requests")) if said is None else said
+
+
+def _aiperf(report: Report) -> Figures:
+    def of(name: str, statistic: str) -> float | None:
+        metric = report.get(name)
+        return finite(metric.get(statistic)) if isinstance(metric, dict) else None
+
+    found = {
+        name: next((v for n in names if (v := of(n, "avg")) is not None), None)
+        for name, names in AIPERF.items()
+    }
+    found["failed"] = of("error_request_count", "avg")
+    errors = report.get("error_summary")
+    if found["failed"] is None and isinstance(errors, list):
+        found["failed"] = sum(e["count"] for e in errors)
+    for ours, theirs in AIPERF_TIMES.items():
+        for quantile in QUANTILES:
+            found[f"{ours}_ms_{quantile}"] = of(theirs, "avg" if quantile == "mean" else quantile)
+    return found
+
+
+def counts(found: Figures, bound: float) -> bool:
+    """Whether a load generator's record is a result: tokens, requests, few failures, a duration, first tokens."""
+    done, failed = found["completed"], found["failed"] or 0
+    whole = (done or 0) + failed
+    return (
+        (found["output_tokens"] or 0) > 0
+        and (done or 0) > 0
+        and not (whole > 0 and failed > bound * whole)
+        and (found["duration_s"] or 0) > 0
+        and (found["ttft_ms_mean"] is not None or found["ttft_ms_p50"] is not None)
+    )

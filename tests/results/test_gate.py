@@ -177,6 +177,17 @@ def test_a_large_report_is_read_by_its_figures(gate: Gate) -> None:
     assert (record["completed"], record["output_tokens"], record["tokens_per_s_per_user"]) == (10, 320, 250)
 
 
+def test_a_large_report_tells_how_many_were_sent(gate: Gate) -> None:
+    """The last list of the prompts' lengths counts, one in a text does not; what was never sent has not failed."""
+    texts = [json.dumps({"input_lens": [1] * 99})]
+    first, last = ({"input_lens": [7] * n, "itls": [[0.25] * 1000] * 1000} for n in (50, 12))
+    lines = [json.dumps(GOOD | {"generated_texts": texts} | more) for more in (first, last)]
+    gate.folder.joinpath("big.json").write_text("\n".join(lines) + "\n")
+    done = gate.bash(gate.call("concurrency_2", f'cp {gate.folder}/big.json "$F"', client="sglang"))
+    record = gate.summary()["runs"][0]
+    assert (record["completed"], record["failed"]) == (10, 2), done.stderr
+
+
 def test_half_of_a_large_report_is_no_result(gate: Gate) -> None:
     """A file that was cut off is noticed, however large."""
     gate.folder.joinpath("big.json").write_text(json.dumps(GOOD | {"itls": [[0.25] * 1000] * 1800})[:-9])
