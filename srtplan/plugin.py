@@ -123,17 +123,21 @@ class BenchmarkContext:
 
 @frozen(kw_only=True)
 class Input:
-    """What a client reads: a dataset, a trace, a wheel. ``path`` is absolute, or an address; ``why`` names the field."""
+    """What a client reads: a dataset, a trace, a wheel. ``path`` is absolute, or an address; ``why`` names the field.
+
+    ``writable`` is for a cache, whose files its library locks.
+    """
 
     path: str
     why: str
+    writable: bool = False
 
 
 @frozen(kw_only=True)
 class BenchmarkCommand:
     """``command`` is None for a job that serves until it is stopped. ``image`` None is the job's own image.
 
-    An input that no mount of the job brings into the container is mounted at its own path, read-only.
+    An input that no mount of the job brings into the container is mounted at its own path, read-only unless it is writable.
     """
 
     command: Command | None

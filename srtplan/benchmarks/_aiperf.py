@@ -6,22 +6,21 @@ aiperf's report where the result is expected. Source: ``aiperf profile --help`` 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Protocol, cast
 
 from srtplan import flags
-from srtplan.benchmarks._checks import inputs
 from srtplan.benchmarks._facts import results
+from srtplan.benchmarks._packages import AIPERF
 from srtplan.benchmarks._workers import metrics_urls
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import Map
 from srtplan.ir.plan import Run
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Word, Words, words
-from srtplan.plugin import BenchmarkContext, Input
+from srtplan.plugin import BenchmarkContext
 
-PACKAGE = "aiperf==0.13.0"
-"""The version that these command lines were checked with."""
 DECIDED = {
     "url": "it is the job's own frontend",
     "u": "it is the job's own frontend",
@@ -34,51 +33,49 @@ DECIDED = {
 }
 
 
+SAME = (
+    ("request-count", "num-requests"),
+    ("isl", "prompt-input-tokens-mean", "synthetic-input-tokens-mean"),
+    ("osl", "prompt-output-tokens-mean", "output-tokens-mean"),
+    ("num-prefix-prompts", "prompt-prefix-pool-size", "prefix-prompt-pool-size"),
+    ("prefix-prompt-length", "prompt-prefix-length"),
+    ("ui", "ui-type"),
+)
+"""Flags with several names, ours first: aiperf refuses a command that has one of them twice."""
+FIRST = {name: names[0] for names in SAME for name in names}
+
+
 class _Options(Protocol):
-    aiperf_package: str | None
     aiperf_args: Map
 
 
-def needs_aiperf(package: str | None) -> Words:
-    """The preamble that gets aiperf into the container where the image has none."""
-    return words("bench::need", "aiperf", package or PACKAGE)
-
-
 def check_aiperf(recipe: Recipe) -> Iterable[Finding]:
-    """Arguments that are decided here; a package that may be another one tomorrow."""
+    """Arguments that are decided here or stand twice; a package that may be another one tomorrow."""
     o = cast("_Options", recipe.benchmark.options)
     at = recipe.benchmark.at
-    yield from flags.twice(o.aiperf_args, (*at, "aiperf_args"))
+    yield from AIPERF.check(recipe)
+    yield from flags.twice(o.aiperf_args, (*at, "aiperf_args"), *SAME)
     yield from flags.decided(o.aiperf_args, (*at, "aiperf_args"), DECIDED)
-    if o.aiperf_package and not pinned(o.aiperf_package):
-        yield Finding(
-            rule="SP706",
-            path=(*at, "aiperf_package"),
-            severity="warning",
-            message=f"'{o.aiperf_package}' is not pinned: two runs of this recipe may use two versions",
-            help=f"write a version ({PACKAGE}), a wheel, or a repository with a commit",
-        )
 
 
-def pinned(package: str) -> bool:
-    """A wheel, a version, or a repository with a commit."""
-    repository = package.partition("git+")[2]
-    return package.endswith(".whl") or "==" in package or ("@" in repository.rpartition("/")[2])
-
-
-def package_input(recipe: Recipe) -> tuple[Input, ...]:
-    """The package, where it is a file."""
-    return inputs(recipe, "aiperf_package")
+def trace_name(path: str) -> str:
+    """``/data/toolagent_trace.jsonl`` is ``toolagent``: letters, digits and ``._-``, for files and tables."""
+    stem = path.rstrip("/").rpartition("/")[2].partition(".")[0].removesuffix("_trace")
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem) or "trace"
 
 
 def profile(
     ctx: BenchmarkContext, name: str, own: Words, *, facts: tuple[tuple[str, str], ...] = (), whole: str = ""
 ) -> Run:
-    """One measured run; ``own`` are the arguments of its load, ``whole`` a trace that is sent to its end."""
+    """One measured run; ``own`` are the arguments of its load, ``whole`` a trace that is sent to its end.
+
+    A recipe that says itself how many requests are sent gets so many.
+    """
     result = results("aiperf", f"{name}.json")
     argv = _argv(ctx, name, own, result)
-    counted = (*words("bench::aiperf_trace", whole), *argv[1:]) if whole else argv
-    return Run(name=name, argv=counted, result=result, client="aiperf", facts=facts)
+    if whole and "request-count" not in _given(ctx):
+        argv = (*words("bench::aiperf_trace", whole), *argv[1:])
+    return Run(name=name, argv=argv, result=result, client="aiperf", facts=facts)
 
 
 def warmup(ctx: BenchmarkContext, name: str, own: Words) -> Run:
@@ -111,10 +108,16 @@ def _argv(ctx: BenchmarkContext, name: str, own: Words, result: Word | None) -> 
             artifacts,
         ),
     )
-    mine = {flags.dashed(k) for k, _ in o.aiperf_args.pairs}
+    mine = _given(ctx)
     urls = metrics_urls(ctx) if not mine & {"server-metrics", "no-server-metrics"} else ()
     scrape = words("--server-metrics", *urls) if urls else ()
     return (*_without(head, mine), *_without(own, mine), *scrape, *flags.render(o.aiperf_args))
+
+
+def _given(ctx: BenchmarkContext) -> set[str]:
+    """The flags that the recipe gives itself, by our names for them."""
+    o = cast("_Options", ctx.job.recipe.benchmark.options)
+    return {FIRST.get(name, name) for name in (flags.dashed(k) for k, _ in o.aiperf_args.pairs)}
 
 
 def _without(argv: Words, names: set[str]) -> Words:

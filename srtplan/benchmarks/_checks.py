@@ -96,25 +96,38 @@ def inputs(recipe: Recipe, *names: str) -> tuple[Input, ...]:
     return tuple(Input(path=v, why=f"benchmark.{n}") for n, v in given if v and v.startswith("/"))
 
 
-def fetched(recipe: Recipe, what: str, field: str) -> Finding:
-    """A file that a client gets from the network by itself."""
+def fetched(recipe: Recipe, what: str, *fields: str) -> Finding:
+    """A file that a client gets from the network by itself; one of ``fields`` would name a copy."""
+    names = " or ".join(f"`{field}:`" for field in fields)
     return Finding(
         rule="SP704",
         path=recipe.benchmark.at,
         severity="warning",
         message=f"{recipe.benchmark.type} downloads {what} when it starts, after the model is loaded",
-        help=f"give a local copy by `{field}:`" if field else "the client's node must reach the internet",
+        help=f"give a local copy by {names}" if names else "the client's node must reach the internet",
     )
 
 
-def image(recipe: Recipe, program: str, of: str) -> Iterable[Finding]:
-    """A client that only the image of one engine has."""
+def unused(recipe: Recipe, name: str, why: str) -> Finding:
+    """A field that is given and changes nothing."""
+    return Finding(
+        rule="SP709",
+        path=(*recipe.benchmark.at, name),
+        on_key=True,
+        severity="warning",
+        message=f"{name} has no effect: {why}",
+        help="remove it, or choose a client that can do it",
+    )
+
+
+def image(recipe: Recipe, program: str, of: str, *, at: str = "type") -> Iterable[Finding]:
+    """A client that only the image of one engine has; ``at`` is the field that chose it."""
     if engine(recipe.engine.type).client != of and not getattr(
         recipe.benchmark.options, "container_image", None
     ):
         yield Finding(
             rule="SP705",
-            path=(*recipe.benchmark.at, "type"),
+            path=(*recipe.benchmark.at, at),
             message=f"{program} is not in the image of {recipe.engine.type}; the run would fail after the model is loaded",
             help="set benchmark.container_image to an image that has it",
         )

@@ -6,6 +6,8 @@ In: one load (concurrency, number of prompts, lengths, rate). Out: the client's 
 
 Lengths are uniform between ``ratio * n`` and ``n`` tokens. SGLang's client and aiperf (in SGLang's style) mean the same by
 their ratio; vLLM's and TensorRT-LLM's draw around a mean, so mean and half-width are computed from it.
+Templated are random prompts by the chat interface, whose server applies the template, and those of a data set by the client
+(SGLang's, vLLM's), or by the chat interface (aiperf).
 Sources: ``sglang.bench_serving --help`` (0.5), ``vllm bench serve --help`` (0.11 and later),
 ``tensorrt_llm.serve.scripts.benchmark_serving --help`` (1.x), ``aiperf profile --help`` (0.13).
 """
@@ -21,15 +23,18 @@ from srtplan.ir.shell import Word, Words, word, words
 
 @frozen(kw_only=True)
 class Load:
-    """One run of a load generator. ``rate`` is requests per second or ``inf``; ``result`` None for a warm-up."""
+    """One run of a load generator. ``rate`` is requests per second or ``inf``; ``result`` None for a warm-up.
+
+    Lengths are those of random prompts; with a data set ``osl`` None leaves the output's length to its rows.
+    """
 
     url: Word
     model: str
     tokenizer: str
     concurrency: int
     prompts: int
-    isl: int
-    osl: int
+    isl: int | None
+    osl: int | None
     ratio: float
     rate: str
     chat_template: bool
@@ -40,24 +45,43 @@ class Load:
 
 
 def sglang(load: Load) -> Words:
-    """SGLang's client; it appends its result as one JSON line to the output file."""
-    path = ("--dataset-path", load.dataset_path) if load.dataset_path else ()
+    """SGLang's client; it appends its result as one JSON line to the output file.
+
+    It sends no more prompts than its data set has rows: only its details tell how many.
+    """
+    chat = load.chat_template and not load.dataset_path
     return words(
-        *("python3", "-m", "sglang.bench_serving", "--backend", "sglang-oai"),
+        *("python3", "-m", "sglang.bench_serving", "--backend", "sglang-oai-chat" if chat else "sglang-oai"),
         *("--base-url", load.url, "--model", load.model, "--tokenizer", load.tokenizer),
-        *("--dataset-name", "custom" if load.dataset_path else "random-ids", *path),
-        *("--random-input-len", load.isl, "--random-output-len", load.osl),
-        *("--random-range-ratio", f"{load.ratio:g}", "--num-prompts", load.prompts),
+        *(_sglang_rows(load) if load.dataset_path else _sglang_random(load)),
+        *("--num-prompts", load.prompts),
         *("--max-concurrency", load.concurrency, "--request-rate", load.rate, "--seed", 0),
         *("--disable-tqdm", "--output-file", load.result or "/dev/null"),
+    )
+
+
+def _sglang_random(load: Load) -> Words:
+    return words(
+        *("--dataset-name", "random-ids"),
+        *("--random-input-len", load.isl or 1, "--random-output-len", load.osl or 1),
+        *("--random-range-ratio", f"{load.ratio:g}"),
+    )
+
+
+def _sglang_rows(load: Load) -> Words:
+    return words(
+        *("--dataset-name", "custom", "--dataset-path", load.dataset_path or ""),
+        *(("--sharegpt-output-len", load.osl) if load.osl else ()),
         *(("--apply-chat-template",) if load.chat_template else ()),
+        *(("--output-details",) if load.result else ()),
     )
 
 
 def vllm(load: Load) -> Words:
     """VLLM's client; a data set of one's own has no output lengths."""
-    lengths = ("--custom-output-len", load.osl) if load.dataset_path and load.osl > 1 else ()
-    return words("vllm", "bench", "serve", *_vllm_like(load), *lengths)
+    lengths = ("--custom-output-len", load.osl) if load.dataset_path and load.osl else ()
+    plain = ("--skip-chat-template",) if load.dataset_path and not load.chat_template else ()
+    return words("vllm", "bench", "serve", *_vllm_like(load), *lengths, *plain)
 
 
 def trtllm(load: Load) -> Words:
@@ -81,11 +105,31 @@ def aiperf(load: Load) -> Words:
         *("aiperf", "profile", "--model", load.model, "--tokenizer", load.tokenizer),
         *("--tokenizer-trust-remote-code", "--url", load.url, "--use-server-token-count"),
         *("--endpoint-type", "chat" if load.chat_template else "completions", "--streaming", *path),
-        *("--isl", load.isl, "--osl", load.osl, *style, "--extra-inputs", "ignore_eos:true"),
+        *(() if load.dataset_path else ("--isl", load.isl or 1)),
+        *(("--osl", load.osl) if load.osl else ()),
+        *(*style, "--extra-inputs", "ignore_eos:true"),
         *("--concurrency", load.concurrency, "--request-count", load.prompts, *rate),
         *("--random-seed", 0, "--ui", "simple", "--artifact-dir", load.artifacts),
         *(() if load.reuse_connections else ("--connection-reuse-strategy", "never")),
     )
+
+
+PROGRAMS = {
+    "sglang": "sglang.bench_serving",
+    "vllm": "vllm bench serve",
+    "trtllm": "TensorRT-LLM's benchmark_serving",
+}
+"""Clients that only the image of their engine has."""
+
+
+def templated(client: str, asked: bool | None, *, rows: bool) -> bool:  # noqa: FBT001 -- a field's value
+    """Whether prompts get the chat template: what is asked for, else what the client does by itself.
+
+    That is the chat interface for aiperf, plain random prompts for the others, which template the rows of a data set.
+    """
+    if rows and client == "trtllm":
+        return False
+    return client == "aiperf" or rows if asked is None else asked
 
 
 CLIENTS: dict[str, Callable[[Load], Words]] = {
@@ -97,19 +141,31 @@ CLIENTS: dict[str, Callable[[Load], Words]] = {
 
 
 def _vllm_like(load: Load) -> Words:
-    mean, half = (1 + load.ratio) / 2, (1 - load.ratio) / (1 + load.ratio)
-    path = ("--dataset-path", load.dataset_path) if load.dataset_path else ()
     where, file = _split(load)
+    chat = load.chat_template and not load.dataset_path
     return words(
-        *("--backend", "openai", "--base-url", load.url, "--endpoint", "/v1/completions"),
+        *("--backend", "openai-chat" if chat else "openai", "--base-url", load.url),
+        *("--endpoint", "/v1/chat/completions" if chat else "/v1/completions"),
         *("--model", load.model, "--tokenizer", load.tokenizer, "--trust-remote-code"),
-        *("--dataset-name", "custom" if load.dataset_path else "random", *path),
-        *("--random-input-len", round(load.isl * mean), "--random-output-len", round(load.osl * mean)),
-        *("--random-range-ratio", f"{half:.4g}", "--num-prompts", load.prompts, "--ignore-eos"),
+        *(_vllm_rows(load) if load.dataset_path else _vllm_random(load)),
+        *("--num-prompts", load.prompts, "--ignore-eos"),
         *("--max-concurrency", load.concurrency, "--request-rate", load.rate, "--seed", 0, "--disable-tqdm"),
         *("--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "50,90,95,99"),
         *(("--save-result", "--result-dir", where, "--result-filename", file) if load.result else ()),
     )
+
+
+def _vllm_random(load: Load) -> Words:
+    mean, half = (1 + load.ratio) / 2, (1 - load.ratio) / (1 + load.ratio)
+    lengths = [round((length or 1) * mean) for length in (load.isl, load.osl)]
+    return words(
+        *("--dataset-name", "random", "--random-input-len", lengths[0], "--random-output-len", lengths[1]),
+        *("--random-range-ratio", f"{half:.4g}"),
+    )
+
+
+def _vllm_rows(load: Load) -> Words:
+    return words("--dataset-name", "custom", "--dataset-path", load.dataset_path or "")
 
 
 def _split(load: Load) -> tuple[Word, str]:

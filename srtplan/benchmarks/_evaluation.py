@@ -21,15 +21,18 @@ from srtplan.ir.shell import Words, word, words
 from srtplan.plugin import BenchmarkContext
 
 SGLANG, LM_EVAL = "sglang-eval", "lm-eval"
-LM_EVAL_PACKAGE = "lm-eval[api]==0.4.13"
 
 
 @frozen(kw_only=True)
 class Evaluation:
-    """One evaluation. ``flags`` are the evaluator's own, without dashes; None leaves one out."""
+    """One evaluation. ``flags`` are the evaluator's own, without dashes; None leaves one out.
+
+    ``copy`` is a file to be read instead of an address, where the evaluator has no flag for that.
+    """
 
     name: str
     flags: Mapping[str, object]
+    copy: tuple[str, str] | None = None
 
 
 def sglang(ctx: BenchmarkContext, evaluation: Evaluation) -> Run:
@@ -37,8 +40,9 @@ def sglang(ctx: BenchmarkContext, evaluation: Evaluation) -> Run:
     name, model = evaluation.name, ctx.job.served_model_name
     result = results("accuracy", f"{name}.json")
     report = f"/tmp/{name}_{model.replace('/', '_')}"  # noqa: S108 -- where the evaluator writes, whatever it is told
+    how = ("bench::evaluate_copy", *evaluation.copy) if evaluation.copy else ("bench::evaluate",)
     argv = words(
-        *("bench::evaluate", result, report, "--", "python3", "-m", "sglang.test.run_eval"),
+        *(*how, result, report, "--", "python3", "-m", "sglang.test.run_eval"),
         *("--base-url", ctx.url, "--model", model, "--eval-name", name),
         *_flags(evaluation.flags, dash="-"),
     )
@@ -83,11 +87,6 @@ def lm_eval(ctx: BenchmarkContext, harness: Harness) -> Run:
     return Run(
         name=harness.name, argv=argv, result=result, client=LM_EVAL, facts=(("evaluation", harness.name),)
     )
-
-
-def needs_lm_eval(package: str | None) -> Words:
-    """The preamble that gets lm-eval into the container where the image has none."""
-    return words("bench::need", "lm_eval", package or LM_EVAL_PACKAGE)
 
 
 def _flags(given: Mapping[str, object], *, dash: str) -> Words:

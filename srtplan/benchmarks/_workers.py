@@ -1,6 +1,7 @@
 """The workers as a client may want to know them: addresses, HTTP endpoints, where their metrics are.
 
-``SRT_PREFILL_IPS=${IP[0]},${IP[1]}``, ``SRT_DECODE_ENDPOINTS=http://${IP[2]}:30000``: the leaders of every mode.
+``SRT_PREFILL_IPS=${IP[0]},${IP[1]}``, ``SRT_DECODE_ENDPOINTS=http://${IP[2]}:30000``: the leaders of every mode. Requests
+for the model are taken at these endpoints only by workers with an HTTP server of their own, not by those of Dynamo.
 """
 
 from __future__ import annotations
@@ -27,15 +28,13 @@ def workers_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
 
 
 def endpoints(ctx: BenchmarkContext, mode: Mode) -> tuple[Word, ...]:
-    """The HTTP endpoint of every worker of a mode."""
+    """Where every worker of a mode answers HTTP: behind Dynamo that is its system port (health, metrics, engine calls)."""
     return tuple(word("http://", _at(ctx, p)) for p in ctx.job.topology.leaders(mode))
 
 
 def metrics_urls(ctx: BenchmarkContext) -> tuple[Word, ...]:
     """Where each worker process tells its metrics."""
-    return tuple(
-        word("http://", _at(ctx, p, metrics=True), "/metrics") for p in ctx.job.topology.processes if p.leader
-    )
+    return tuple(word("http://", _at(ctx, p), "/metrics") for p in ctx.job.topology.processes if p.leader)
 
 
 def metrics_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
@@ -43,9 +42,9 @@ def metrics_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
     return (EnvVar(name="AIPERF_SERVER_METRICS_URLS", value=_joined(metrics_urls(ctx))),)
 
 
-def _at(ctx: BenchmarkContext, process: Process, *, metrics: bool = False) -> Word:
+def _at(ctx: BenchmarkContext, process: Process) -> Word:
     direct = not ctx.job.frontends
-    kind = "system" if metrics and ctx.job.interface == "dynamo" else "http"
+    kind = "system" if ctx.job.interface == "dynamo" else "http"
     return word(ip(process.node), ":", ctx.job.public_port if direct else process.port(kind))
 
 

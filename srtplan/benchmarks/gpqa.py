@@ -15,7 +15,9 @@ class Options:
     max_tokens: int = 32768
     repeat: int = 8
     num_threads: int = 128
+    dataset_path: str | None = None
     container_image: str | None = None
 
 
-PLUGIN = MultipleChoice("gpqa", Options, "the GPQA diamond questions")
+ADDRESS = "https://openaipublic.blob.core.windows.net/simple-evals/gpqa_diamond.csv"
+PLUGIN = MultipleChoice("gpqa", Options, ADDRESS)

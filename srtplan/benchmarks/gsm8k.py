@@ -12,20 +12,28 @@ from typing import Literal
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
-from srtplan.benchmarks._evaluation import Evaluation, Harness, lm_eval, needs_lm_eval, sglang
+from srtplan.benchmarks import _checks, _data
+from srtplan.benchmarks._evaluation import Evaluation, Harness, lm_eval, sglang
 from srtplan.benchmarks._facts import texts
+from srtplan.benchmarks._packages import LM_EVAL
 from srtplan.diagnostics import Finding
 from srtplan.ir.plan import Run
 from srtplan.ir.recipe import Recipe
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, engine
 
+QUESTIONS = (
+    "https://raw.githubusercontent.com/openai/grade-school-math/master/grade_school_math/data/test.jsonl"
+)
+"""What SGLang's evaluator fetches."""
 MAX_TOKENS = {"sglang": 16384, "lm-eval": 256}
 
 
 @frozen(kw_only=True)
 class Options:
-    """``client`` auto is sglang with the sglang engine, else lm-eval. ``dataset_path`` is the test set as JSON lines."""
+    """``client`` auto is sglang with the sglang engine, else lm-eval.
+
+    ``dataset_path`` is the test set as JSON lines, for the first; ``hf_home`` a cache of the hub, for the second.
+    """
 
     num_examples: int = 1319
     max_tokens: int | None = None
@@ -35,6 +43,7 @@ class Options:
     top_p: float | None = None
     top_k: int | None = None
     dataset_path: str | None = None
+    hf_home: str | None = None
     client: Literal["auto", "sglang", "lm-eval"] = "auto"
     lm_eval_package: str | None = None
     container_image: str | None = None
@@ -53,17 +62,21 @@ class GSM8K:
         yield from _checks.least(
             recipe, {"num_examples": 1, "max_tokens": 1, "num_threads": 1, "num_shots": 0}
         )
-        yield from _checks.absolute(recipe, "dataset_path")
-        if _client(recipe, o) == "sglang":
+        native = _client(recipe, o) == "sglang"
+        yield from LM_EVAL.check(recipe, used=not native)
+        if native:
             yield from _checks.image(recipe, "sglang.test.run_eval", "sglang")
+            yield from _checks.absolute(recipe, "dataset_path")
             if not o.dataset_path:
-                yield _checks.fetched(recipe, "the GSM8K test set", "dataset_path")
+                yield _checks.fetched(recipe, QUESTIONS, "dataset_path")
+            if o.hf_home:
+                yield _checks.unused(recipe, "hf_home", "SGLang's evaluator takes a file, by dataset_path")
         elif o.dataset_path:
             yield _checks.bad(
                 recipe, "dataset_path", "cannot be read by lm-eval, which takes the data set of its task"
             )
         else:
-            yield _checks.fetched(recipe, "the GSM8K data set from the Hugging Face hub", "")
+            yield from _data.check(recipe, "the data set of gsm8k from the Hugging Face hub")
 
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run of the evaluator."""
@@ -73,18 +86,24 @@ class GSM8K:
         tokens = o.max_tokens or MAX_TOKENS[client]
         native = client == "sglang"
         run = _sglang(ctx, o, tokens) if native else _harness(ctx, o, tokens)
-        preamble = () if native else (needs_lm_eval(o.lm_eval_package),)
+        preamble = () if native else (LM_EVAL.needed(recipe),)
         values = {
             "client": client,
             "num_examples": o.num_examples,
             "max_tokens": tokens,
             "num_threads": o.num_threads,
         }
+        inputs = () if native else (*_data.inputs(recipe), *LM_EVAL.inputs(recipe))
         return BenchmarkCommand(
-            command=Command(runs=(run,), preamble=preamble, note=f"gsm8k with {client}"),
+            command=Command(
+                runs=(run,),
+                env=() if native else _data.env(recipe),
+                preamble=preamble,
+                note=f"gsm8k with {client}",
+            ),
             parameters=texts(values | {"num_shots": o.num_shots, "dataset_path": o.dataset_path}),
             image=o.container_image,
-            inputs=_checks.inputs(recipe, "dataset_path"),
+            inputs=(*_checks.inputs(recipe, "dataset_path"), *inputs),
         )
 
 

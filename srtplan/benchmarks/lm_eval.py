@@ -12,9 +12,10 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
-from srtplan.benchmarks._evaluation import Harness, lm_eval, needs_lm_eval
+from srtplan.benchmarks import _checks, _data
+from srtplan.benchmarks._evaluation import Harness, lm_eval
 from srtplan.benchmarks._facts import texts
+from srtplan.benchmarks._packages import LM_EVAL
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import Pairs, Recipe
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
@@ -24,7 +25,8 @@ from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
 class Options:
     """``use_chat_template`` false asks the completions interface, for tasks that need log probabilities.
 
-    ``include_path`` is a folder of further task files. ``lm_eval_package`` is what pip installs where the image has none.
+    ``include_path`` is a folder of further task files, ``hf_home`` a cache of the hub that has the tasks' data.
+    ``lm_eval_package`` is what pip installs where the image has none.
     """
 
     tasks: tuple[str, ...] | str = ("gsm8k",)
@@ -36,6 +38,7 @@ class Options:
     use_chat_template: bool = True
     model_args: Pairs = ()
     include_path: str | None = None
+    hf_home: str | None = None
     lm_eval_package: str | None = None
     container_image: str | None = None
 
@@ -51,17 +54,16 @@ class LmEval:
         """Ranges; that data sets come from the hub."""
         o = _options(recipe)
         yield from _checks.least(recipe, {"num_concurrent": 1, "num_fewshot": 0, "limit": 1, "max_tokens": 1})
-        yield from _checks.absolute(recipe, "include_path")
         if not _tasks(o):
             yield _checks.bad(recipe, "tasks", "must name a task")
-        if not o.include_path:
-            yield _checks.fetched(
-                recipe, "the data sets of its tasks from the Hugging Face hub", "include_path"
-            )
+        yield from LM_EVAL.check(recipe)
+        what = f"the data sets of {', '.join(_tasks(o))} from the Hugging Face hub"
+        yield from _data.check(recipe, what, "include_path")
 
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run of the harness over all tasks."""
-        o = _options(ctx.job.recipe)
+        recipe = ctx.job.recipe
+        o = _options(recipe)
         args = dict(o.model_args)
         if not o.use_chat_template:
             args = {"tokenizer": ctx.job.model} | args
@@ -82,11 +84,14 @@ class LmEval:
         }
         return BenchmarkCommand(
             command=Command(
-                runs=(lm_eval(ctx, harness),), preamble=(needs_lm_eval(o.lm_eval_package),), note="lm-eval"
+                runs=(lm_eval(ctx, harness),),
+                env=_data.env(recipe),
+                preamble=(LM_EVAL.needed(recipe),),
+                note="lm-eval",
             ),
             parameters=texts(values),
             image=o.container_image,
-            inputs=_checks.inputs(ctx.job.recipe, "include_path", "lm_eval_package"),
+            inputs=(*_data.inputs(recipe, "include_path"), *LM_EVAL.inputs(recipe)),
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
+from srtplan.benchmarks import _checks, _data
 from srtplan.benchmarks._evaluation import Evaluation, sglang
 from srtplan.benchmarks._facts import texts
 from srtplan.diagnostics import Finding
@@ -21,7 +21,10 @@ from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
 
 @frozen(kw_only=True)
 class Options:
-    """No ``num_examples`` and no ``categories`` means all. ``dataset_path`` is a CSV or JSON file of the questions."""
+    """No ``num_examples`` and no ``categories`` means all.
+
+    ``dataset_path`` is a CSV or JSON file of the questions, ``hf_home`` a cache of the hub that has them.
+    """
 
     max_context_length: int = 128000
     num_threads: int = 16
@@ -29,6 +32,7 @@ class Options:
     num_examples: int | None = None
     categories: tuple[str, ...] | None = None
     dataset_path: str | None = None
+    hf_home: str | None = None
     container_image: str | None = None
 
 
@@ -44,10 +48,8 @@ class LongBenchV2:
         yield from _checks.least(
             recipe, {"max_context_length": 1, "num_threads": 1, "max_tokens": 1, "num_examples": 1}
         )
-        yield from _checks.absolute(recipe, "dataset_path")
         yield from _checks.image(recipe, "sglang.test.run_eval", "sglang")
-        if not _options(recipe).dataset_path:
-            yield _checks.fetched(recipe, "LongBench-v2 from the Hugging Face hub", "dataset_path")
+        yield from _data.check(recipe, "THUDM/LongBench-v2 from the Hugging Face hub", "dataset_path")
         for n, category in enumerate(_options(recipe).categories or ()):
             if "," in category:
                 at = (*recipe.benchmark.at, "categories", n)
@@ -66,10 +68,12 @@ class LongBenchV2:
         }
         run = sglang(ctx, Evaluation(name="longbench_v2", flags=flags))
         return BenchmarkCommand(
-            command=Command(runs=(run,), note="LongBench-v2 with SGLang's evaluator"),
+            command=Command(
+                runs=(run,), env=_data.env(ctx.job.recipe), note="LongBench-v2 with SGLang's evaluator"
+            ),
             parameters=texts({"client": "sglang"} | {k.replace("-", "_"): v for k, v in flags.items()}),
             image=o.container_image,
-            inputs=_checks.inputs(ctx.job.recipe, "dataset_path"),
+            inputs=_data.inputs(ctx.job.recipe, "dataset_path"),
         )
 
 

@@ -15,7 +15,9 @@ class Options:
     max_tokens: int = 2048
     repeat: int = 8
     num_threads: int = 512
+    dataset_path: str | None = None
     container_image: str | None = None
 
 
-PLUGIN = MultipleChoice("mmlu", Options, "the MMLU questions")
+ADDRESS = "https://openaipublic.blob.core.windows.net/simple-evals/mmlu.csv"
+PLUGIN = MultipleChoice("mmlu", Options, ADDRESS)

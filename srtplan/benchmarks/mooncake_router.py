@@ -13,8 +13,9 @@ from typing import Literal
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import PACKAGE, check_aiperf, needs_aiperf, package_input, profile, warmup
+from srtplan.benchmarks._aiperf import check_aiperf, profile, trace_name, warmup
 from srtplan.benchmarks._facts import results, texts
+from srtplan.benchmarks._packages import AIPERF
 from srtplan.benchmarks._workers import metrics_env
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import EMPTY, Map
@@ -87,12 +88,12 @@ class MooncakeRouter:
             command=Command(
                 runs=_runs(ctx, o, trace),
                 env=metrics_env(ctx),
-                preamble=(words("setup::open_files", 65536), *get, needs_aiperf(o.aiperf_package)),
+                preamble=(words("setup::open_files", 65536), *get, AIPERF.needed(ctx.job.recipe)),
                 note="Mooncake trace with aiperf",
             ),
-            parameters=_parameters(o),
+            parameters=_parameters(o, AIPERF.chosen(ctx.job.recipe)),
             image=o.container_image,
-            inputs=(*_inputs(ctx.job.recipe, o), *package_input(ctx.job.recipe)),
+            inputs=(*_inputs(ctx.job.recipe, o), *AIPERF.inputs(ctx.job.recipe)),
         )
 
 
@@ -103,17 +104,21 @@ def _runs(ctx: BenchmarkContext, o: Options, trace: Word) -> tuple[Run, ...]:
         *(*chat, "--input-file", trace, "--custom-dataset-type", "mooncake_trace"),
         *("--fixed-schedule", "--fixed-schedule-auto-offset", "--goodput", goodput),
     )
-    facts = (("workload", o.mooncake_workload),)
+    name = _workload(o)
     return (
         warmup(ctx, "warmup", words(*chat, *WARMUP)),
-        profile(ctx, o.mooncake_workload, main, facts=facts),
+        profile(ctx, name, main, facts=(("workload", name),)),
     )
 
 
-def _parameters(o: Options) -> tuple[tuple[str, str], ...]:
-    names = ("mooncake_workload", "trace_file", "ttft_threshold_ms", "itl_threshold_ms")
-    own = {n: getattr(o, n) for n in names}
-    return texts({"client": "aiperf"} | own | {"aiperf_package": o.aiperf_package or PACKAGE})
+def _parameters(o: Options, package: str) -> tuple[tuple[str, str], ...]:
+    own = {n: getattr(o, n) for n in ("trace_file", "ttft_threshold_ms", "itl_threshold_ms")}
+    return texts({"client": "aiperf", "mooncake_workload": _workload(o)} | own | {"aiperf_package": package})
+
+
+def _workload(o: Options) -> str:
+    """What was sent: a trace of one's own has its file's name."""
+    return trace_name(o.trace_file) if o.trace_file else o.mooncake_workload
 
 
 def _inputs(recipe: Recipe, o: Options) -> tuple[Input, ...]:

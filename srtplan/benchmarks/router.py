@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import PACKAGE, check_aiperf, needs_aiperf, package_input, profile
+from srtplan.benchmarks._aiperf import check_aiperf, profile
 from srtplan.benchmarks._facts import texts
+from srtplan.benchmarks._packages import AIPERF
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import EMPTY, Map
 from srtplan.ir.plan import Run
@@ -61,17 +62,17 @@ class Router:
             "num_requests": o.num_requests,
             "concurrency": o.concurrency,
             "prefix_ratios": " ".join(f"{r:g}" for r in ratios),
-            "aiperf_package": o.aiperf_package or PACKAGE,
+            "aiperf_package": AIPERF.chosen(ctx.job.recipe),
         }
         return BenchmarkCommand(
             command=Command(
                 runs=tuple(_run(ctx, o, r) for r in ratios),
-                preamble=(words("setup::open_files", 65536), needs_aiperf(o.aiperf_package)),
+                preamble=(words("setup::open_files", 65536), AIPERF.needed(ctx.job.recipe)),
                 note="prefix ratios with aiperf",
             ),
             parameters=texts(values),
             image=o.container_image,
-            inputs=package_input(ctx.job.recipe),
+            inputs=AIPERF.inputs(ctx.job.recipe),
         )
 
 

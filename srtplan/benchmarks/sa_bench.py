@@ -12,9 +12,9 @@ from typing import Literal
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import needs_aiperf
-from srtplan.benchmarks._clients import CLIENTS, Load
+from srtplan.benchmarks._clients import CLIENTS, PROGRAMS, Load, templated
 from srtplan.benchmarks._facts import gpus_by_mode, results, texts
+from srtplan.benchmarks._packages import AIPERF
 from srtplan.benchmarks._workers import endpoints
 from srtplan.diagnostics import Finding
 from srtplan.ir.plan import Run
@@ -23,14 +23,17 @@ from srtplan.ir.shell import Word, Words, words
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, engine, frontend
 
 WARMUP_RATE = "250"
+LEAST_OUTPUT = 4
 
 
 @frozen(kw_only=True)
 class Options:
     """``concurrencies`` is a list or ``"4x8x16"``; ``req_rate`` is requests per second or ``inf``.
 
-    ``slow_down_sleep_time`` makes SGLang's decode workers sleep so many seconds per step for the first
-    ``slow_down_wait_time`` seconds of a measured run, until few prefill workers have filled their batches.
+    ``use_chat_template`` unset is what the client does by itself: plain random prompts by the engines' own, else templated
+    ones; ``reuse_http_connections`` likewise. ``slow_down_sleep_time`` makes SGLang's decode workers sleep so many seconds
+    per step for the first ``slow_down_wait_time`` seconds of a measured run, until few prefill workers have filled their
+    batches.
     """
 
     isl: int | None = None
@@ -43,9 +46,11 @@ class Options:
     dataset_name: Literal["random", "custom"] = "random"
     dataset_path: str | None = None
     custom_tokenizer: str | None = None
-    use_chat_template: bool = True
-    reuse_http_connections: bool = False
+    use_chat_template: bool | None = None
+    reuse_http_connections: bool | None = None
     client: Literal["auto", "sglang", "vllm", "trtllm", "aiperf"] = "auto"
+    aiperf_package: str | None = None
+    container_image: str | None = None
     slow_down_sleep_time: float | None = None
     slow_down_wait_time: float | None = None
 
@@ -72,6 +77,7 @@ class SaBench:
             says = "must be above 0 and at most 1: the shortest length as a part of the longest"
             yield _checks.bad(recipe, "random_range_ratio", says)
         yield from _slow_down(recipe, o)
+        yield from _client_has(recipe, o)
         if o.custom_tokenizer and "/" not in o.custom_tokenizer:
             yield Finding(
                 rule="SP703",
@@ -85,11 +91,12 @@ class SaBench:
         """The ladder as runs, and the parameters as srtctl names them."""
         recipe = ctx.job.recipe
         o = _options(recipe)
-        client = engine(recipe.engine.type).client if o.client == "auto" else o.client
+        client = _client(recipe, o)
         runs = tuple(
             r for c in dict.fromkeys(_checks.rungs(o.concurrencies) or ()) for r in _pair(ctx, o, client, c)
         )
-        get = (needs_aiperf(None),) if client == "aiperf" else ()
+        by_aiperf = client == "aiperf"
+        get, package = ((AIPERF.needed(recipe),), AIPERF.inputs(recipe)) if by_aiperf else ((), ())
         return BenchmarkCommand(
             command=Command(
                 runs=runs,
@@ -97,7 +104,8 @@ class SaBench:
                 note=f"sa-bench with the {client} client",
             ),
             parameters=_parameters(ctx, o, client),
-            inputs=_checks.inputs(recipe, "dataset_path", "custom_tokenizer"),
+            image=o.container_image,
+            inputs=(*_checks.inputs(recipe, "dataset_path", "custom_tokenizer"), *package),
         )
 
 
@@ -105,6 +113,41 @@ def _options(recipe: Recipe) -> Options:
     options = recipe.benchmark.options
     assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
     return options
+
+
+def _client(recipe: Recipe, o: Options) -> str:
+    return engine(recipe.engine.type).client if o.client == "auto" else o.client
+
+
+def _client_has(recipe: Recipe, o: Options) -> Iterable[Finding]:
+    """A client that the image has, and options that it knows."""
+    client, rows = _client(recipe, o), o.dataset_name == "custom"
+    if client in PROGRAMS:
+        yield from _checks.image(recipe, PROGRAMS[client], client, at="client")
+    yield from AIPERF.check(recipe, used=client == "aiperf")
+    if rows and o.isl is not None:
+        yield _checks.unused(recipe, "isl", "the prompts of a data set are as long as they are")
+    if not rows and o.dataset_path:
+        yield _checks.unused(recipe, "dataset_path", "dataset_name is random")
+    if rows and o.osl is not None:
+        yield from _output_length(recipe, client, o.osl)
+    if rows and client == "trtllm" and o.use_chat_template:
+        yield _checks.unused(
+            recipe, "use_chat_template", "TensorRT-LLM's client sends a data set's rows as they are"
+        )
+    if o.reuse_http_connections and client in ("sglang", "trtllm"):
+        yield _checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} opens one per request")
+    if o.reuse_http_connections is False and client == "vllm":
+        yield _checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} always keeps them")
+
+
+def _output_length(recipe: Recipe, client: str, osl: int) -> Iterable[Finding]:
+    """The length of outputs to the prompts of a data set."""
+    if client == "trtllm":
+        yield _checks.unused(recipe, "osl", "TensorRT-LLM's client takes the lengths from the data set")
+    if client == "sglang" and osl < LEAST_OUTPUT:
+        says = f"must be at least {LEAST_OUTPUT} with a data set: SGLang's client refuses less"
+        yield _checks.bad(recipe, "osl", says)
 
 
 def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Run]:
@@ -116,8 +159,9 @@ def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Ru
         ctx, o, c, prompts=o.num_prompts_mult * c, rate=_checks.rate(o.req_rate) or "inf", result=result
     )
     facts = (("concurrency", str(c)), ("request_rate", load.rate), ("requests", str(load.prompts)))
+    rows = (("dataset", load.dataset_path),) if load.dataset_path else ()
     argv = (*_slowed(ctx, o), *CLIENTS[client](load))
-    yield Run(name=f"concurrency_{c}", argv=argv, result=result, client=client, facts=facts)
+    yield Run(name=f"concurrency_{c}", argv=argv, result=result, client=client, facts=(*facts, *rows))
 
 
 def _slow_down(recipe: Recipe, o: Options) -> Iterable[Finding]:
@@ -149,19 +193,20 @@ def _slowed(ctx: BenchmarkContext, o: Options) -> Words:
 
 def _load(ctx: BenchmarkContext, o: Options, c: int, *, prompts: int, rate: str, result: Word | None) -> Load:
     own = o.custom_tokenizer if o.custom_tokenizer and "/" in o.custom_tokenizer else None
+    custom = o.dataset_name == "custom"
     return Load(
         url=ctx.url,
         model=ctx.job.served_model_name,
         tokenizer=own or ctx.job.model,
         concurrency=c,
         prompts=prompts,
-        isl=o.isl or 1,
-        osl=o.osl or 1,
+        isl=o.isl,
+        osl=o.osl,
         ratio=o.random_range_ratio,
         rate=rate,
-        chat_template=o.use_chat_template,
-        reuse_connections=o.reuse_http_connections,
-        dataset_path=o.dataset_path if o.dataset_name == "custom" else None,
+        chat_template=templated(_client(ctx.job.recipe, o), o.use_chat_template, rows=custom),
+        reuse_connections=bool(o.reuse_http_connections),
+        dataset_path=o.dataset_path if custom else None,
         result=result,
         artifacts=results(_folder(o), "artifacts", f"{'concurrency' if result else 'warmup'}_{c}"),
     )
@@ -198,10 +243,10 @@ def _parameters(ctx: BenchmarkContext, o: Options, client: str) -> tuple[tuple[s
         "num_prompts_mult": o.num_prompts_mult,
         "num_warmup_mult": o.num_warmup_mult,
         "custom_tokenizer": o.custom_tokenizer,
-        "use_chat_template": o.use_chat_template,
+        "use_chat_template": templated(client, o.use_chat_template, rows=o.dataset_name == "custom"),
         "dataset_name": o.dataset_name,
         "dataset_path": o.dataset_path,
-        "reuse_http_connections": o.reuse_http_connections,
+        "reuse_http_connections": client == "vllm" or (client == "aiperf" and bool(o.reuse_http_connections)),
     }
     return texts(values)
 

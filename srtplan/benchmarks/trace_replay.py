@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import PACKAGE, check_aiperf, needs_aiperf, package_input, profile
+from srtplan.benchmarks._aiperf import check_aiperf, profile, trace_name
 from srtplan.benchmarks._facts import texts
+from srtplan.benchmarks._packages import AIPERF
 from srtplan.benchmarks._workers import metrics_env
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import EMPTY, Map
@@ -61,12 +62,12 @@ class TraceReplay:
             command=Command(
                 runs=runs,
                 env=metrics_env(ctx),
-                preamble=(words("setup::open_files", 65536), needs_aiperf(o.aiperf_package)),
+                preamble=(words("setup::open_files", 65536), AIPERF.needed(ctx.job.recipe)),
                 note="trace replay with aiperf",
             ),
-            parameters=texts(values | {"aiperf_package": o.aiperf_package or PACKAGE}),
+            parameters=texts(values | {"aiperf_package": AIPERF.chosen(ctx.job.recipe)}),
             image=o.container_image,
-            inputs=(*_checks.inputs(ctx.job.recipe, "trace_file"), *package_input(ctx.job.recipe)),
+            inputs=(*_checks.inputs(ctx.job.recipe, "trace_file"), *AIPERF.inputs(ctx.job.recipe)),
         )
 
 
@@ -76,7 +77,9 @@ def _run(ctx: BenchmarkContext, o: Options, c: int) -> Run:
         *("--custom-dataset-type", "mooncake_trace", "--no-fixed-schedule", "--ignore-trace-delays"),
         *("--extra-inputs", "ignore_eos:true", "--concurrency", c),
     )
-    return profile(ctx, f"concurrency_{c}", own, facts=(("concurrency", str(c)),), whole=o.trace_file or "")
+    trace = o.trace_file or ""
+    facts = (("concurrency", str(c)), ("workload", trace_name(trace)))
+    return profile(ctx, f"concurrency_{c}", own, facts=facts, whole=trace)
 
 
 def _options(recipe: Recipe) -> Options:

@@ -78,8 +78,11 @@ def check(recipe: Recipe) -> Iterable[Finding]:
 
 def input_mounts(recipe: Recipe, inputs: Iterable[Input]) -> tuple[Mount, ...]:
     """Mounts for files that a client reads and that no other mount brings into its container."""
-    paths = {i.path: i.why for i in inputs if "://" not in i.path and _holder(recipe, i.path) is None}
-    return tuple(Mount(source=Lit(p), target=Lit(p), origin=why, flags="ro") for p, why in paths.items())
+    wanted = {i.path: i for i in inputs if "://" not in i.path and _holder(recipe, i.path) is None}
+    return tuple(
+        Mount(source=Lit(p), target=Lit(p), origin=i.why, flags="" if i.writable else "ro")
+        for p, i in wanted.items()
+    )
 
 
 def host_path(recipe: Recipe, path: str) -> str | None:

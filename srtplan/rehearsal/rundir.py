@@ -104,10 +104,29 @@ def _unless_network(command: str, name: str, state: Path, choice: str) -> str:
     return f'{simulated}{choice}exec {shlex.quote(real)} "$@"\n'
 
 
+EVALUATOR = "sglang.test.run_eval"
+QUESTIONS = (
+    "https://openaipublic.blob.core.windows.net/simple-evals/mmlu.csv",
+    "https://openaipublic.blob.core.windows.net/simple-evals/gpqa_diamond.csv",
+)
+"""Addresses in the text of SGLang's evaluator, which a job replaces in a copy of it to have local files read."""
+
+
+def _evaluator(state: Path) -> str:
+    """Return the part of the stub that tells where the evaluator lies, and that takes a copy of it for itself."""
+    text = state / "evaluator.py"
+    text.write_text("".join(f'"{address}"\n' for address in QUESTIONS), encoding="utf-8")
+    return (
+        f"""if [ "${{1-}} ${{3-}}" = "-c {EVALUATOR}" ]; then printf '%s\\n' {shlex.quote(str(text))}; exit; fi\n"""
+        f"""case "${{1-}}" in */{EVALUATOR}.py) shift; set -- -m {EVALUATOR} "$@" ;; esac\n"""
+    )
+
+
 def _python(command: str, state: Path) -> str:
     """Return the stub of python3: known modules are simulated, all else is the real Python."""
     return (
         'if [ "${1-}" = -u ]; then shift; fi\n'
+        f"{_evaluator(state)}"
         'if [ "${1-}" = -m ]; then\n'
         f'  case "${{2-}}" in {"|".join(MODULES)})\n'
         f'    exec {command} python {shlex.quote(str(state))} "$@" ;;\n'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from bench_lab import LADDER, Lab
 
+ROWS = "type: sa-bench, dataset_name: custom, dataset_path: /d.jsonl, concurrencies: [1]"
 TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
 
 
@@ -43,6 +44,14 @@ TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
         (LADDER + ", slow_down_sleep_time: 0, slow_down_wait_time: 9", "SP702", "above 0"),
         (LADDER + ", slow_down_sleep_time: 1, slow_down_wait_time: 9", "SP708", "slowed down"),
         (TRACE + ", aiperf_args: {url: 'http://x'}", "SP502", "decided by the plan"),
+        (TRACE + ", aiperf_args: {request-count: 7, num-requests: 8}", "SP501", "the same flag"),
+        (TRACE + ", aiperf_package: aiperf-0.13.0.whl", "SP702", "absolute path"),
+        ("type: lm-eval, lm_eval_package: wheels/x.whl", "SP702", "absolute path"),
+        ("type: lm-eval, hf_home: here", "SP702", "absolute"),
+        ("type: gpqa, dataset_path: q.csv", "SP702", "absolute"),
+        (ROWS + ", osl: 3", "SP702", "at least 4"),
+        (LADDER + ", client: vllm", "SP705", "vllm bench serve is not in the image of sglang"),
+        (LADDER + ", client: trtllm", "SP705", "benchmark_serving is not in the image of sglang"),
     ],
 )
 def test_a_fault_is_refused(lab: Lab, benchmark: str, rule: str, part: str) -> None:
@@ -59,6 +68,7 @@ def test_a_fault_is_refused(lab: Lab, benchmark: str, rule: str, part: str) -> N
         "longbenchv2",
         "gsm8k, client: sglang",
         "sglang-bench, isl: 1, osl: 1, concurrencies: [1]",
+        "sa-bench, isl: 1, osl: 1, concurrencies: [1], client: sglang",
     ],
 )
 def test_a_program_that_the_image_lacks_is_refused(lab: Lab, name: str) -> None:
@@ -77,6 +87,22 @@ def test_a_program_that_the_image_lacks_is_refused(lab: Lab, name: str) -> None:
         ("type: mooncake-router", "SP704"),
         (TRACE + ", aiperf_package: aiperf", "SP706"),
         (TRACE + ", aiperf_package: 'git+https://host/aiperf'", "SP706"),
+        (TRACE + ", aiperf_package: 'git+https://host/aiperf@main'", "SP706"),
+        (TRACE + ", aiperf_package: 'aiperf==0.*'", "SP706"),
+        (LADDER + ", client: aiperf, aiperf_package: aiperf", "SP706"),
+        ("type: lm-eval, lm_eval_package: lm-eval", "SP706"),
+        ("type: gsm8k, client: lm-eval, lm_eval_package: 'lm-eval>=0.4'", "SP706"),
+        (LADDER + ", aiperf_package: aiperf==0.13.0", "SP709"),
+        ("type: gsm8k, lm_eval_package: lm-eval==0.4.13", "SP709"),
+        ("type: gsm8k, hf_home: /hf", "SP709"),
+        ("type: gsm8k, hf_home: /hf", "SP704"),
+        (LADDER + ", reuse_http_connections: true", "SP709"),
+        (LADDER + ", client: trtllm, container_image: /o.sqsh, reuse_http_connections: true", "SP709"),
+        (LADDER + ", client: vllm, container_image: /o.sqsh, reuse_http_connections: false", "SP709"),
+        (LADDER + ", dataset_path: /d.jsonl", "SP709"),
+        (ROWS + ", isl: 5", "SP709"),
+        (ROWS + ", client: trtllm, container_image: /o.sqsh, osl: 5", "SP709"),
+        (ROWS + ", client: trtllm, container_image: /o.sqsh, use_chat_template: true", "SP709"),
         ("type: sa-bench, isl: 1, osl: 1, concurrencies: 2x2", "SP707"),
         (LADDER + ", custom_tokenizer: SomeTokenizer", "SP703"),
     ],
@@ -95,11 +121,39 @@ def test_what_may_surprise_is_warned_of(lab: Lab, benchmark: str, rule: str) -> 
         TRACE + ", aiperf_package: aiperf==0.13.0",
         TRACE + ", aiperf_package: /wheels/aiperf-0.13.0-py3-none-any.whl",
         TRACE + ", aiperf_package: 'git+https://host/aiperf@0123456'",
+        TRACE + ", aiperf_package: 'aiperf @ git+https://host/aiperf@v0.13.0'",
+        LADDER + ", client: aiperf, aiperf_package: /wheels/aiperf.whl, reuse_http_connections: true",
+        LADDER + ", client: vllm, container_image: /o.sqsh, reuse_http_connections: true",
+        LADDER + ", use_chat_template: true",
+        ROWS + ", osl: 4, use_chat_template: false",
+        "type: lm-eval, hf_home: /hf, lm_eval_package: '/wheels/lm.whl[api]'",
+        "type: gsm8k, client: lm-eval, hf_home: /hf",
+        "type: longbenchv2, hf_home: /hf",
+        "type: gpqa, dataset_path: /q.csv",
     ],
 )
 def test_what_is_given_is_not_warned_of(lab: Lab, benchmark: str) -> None:
     """Local copies and pinned packages."""
     assert lab.warned(benchmark) == []
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "engine", "what"),
+    [
+        ("type: gpqa", "sglang", "https://openaipublic.blob.core.windows.net/simple-evals/gpqa_diamond.csv"),
+        ("type: mmlu", "sglang", "https://openaipublic.blob.core.windows.net/simple-evals/mmlu.csv"),
+        ("type: gsm8k", "sglang", "grade_school_math/data/test.jsonl"),
+        ("type: gsm8k", "vllm", "gsm8k from the Hugging Face hub"),
+        ("type: longbenchv2", "sglang", "THUDM/LongBench-v2"),
+        ("type: lm-eval, tasks: [gsm8k, ifeval]", "sglang", "gsm8k, ifeval"),
+    ],
+)
+def test_the_warning_names_what_is_fetched(lab: Lab, benchmark: str, engine: str, what: str) -> None:
+    """So that it can be got beforehand; and the help names the field for it."""
+    planned = lab.planned(benchmark, engine=engine)
+    (problem,) = [p for p in planned.report.problems if p.rule == "SP704"]
+    assert what in problem.message
+    assert "dataset_path" in problem.help or "hf_home" in problem.help
 
 
 def test_a_rung_that_stands_twice_runs_once(lab: Lab) -> None:

@@ -73,7 +73,7 @@ def test_results_lie_below_the_run(lab: Lab, name: str) -> None:
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_rung_is_a_warm_up_and_a_measured_run(lab: Lab, client: str) -> None:
     """2 x C prompts at 250 per second without a result, then 10 x C at the asked rate with one."""
-    step = bench(lab.plan(f"{LADDER}, client: {client}, req_rate: 3"))
+    step = bench(lab.plan(f"{LADDER}, client: {client}, req_rate: 3, container_image: /other.sqsh"))
     assert [r.name for r in step.runs] == ["warmup_2", "concurrency_2", "warmup_4", "concurrency_4"]
     count = "--request-count" if client == "aiperf" else "--num-prompts"
     warm, measured = argv(step.runs[2]), argv(step.runs[3])
@@ -85,7 +85,8 @@ def test_a_rung_is_a_warm_up_and_a_measured_run(lab: Lab, client: str) -> None:
 @pytest.mark.parametrize("client", ["vllm", "trtllm"])
 def test_lengths_are_the_same_for_clients_that_draw_around_a_mean(lab: Lab, client: str) -> None:
     """From ``0.8 * isl`` to ``isl``: a mean of 0.9, and a half-width of a ninth of it."""
-    words = next(commands(lab, f"type: sa-bench, isl: 1000, osl: 500, concurrencies: [1], client: {client}"))
+    benchmark = f"type: sa-bench, isl: 1000, osl: 500, concurrencies: [1], client: {client}"
+    words = next(commands(lab, benchmark, engine=client))
     mean, half = int(value(words, "--random-input-len")), float(value(words, "--random-range-ratio"))
     assert (round(mean * (1 - half)), round(mean * (1 + half))) == (800, 1000)
     assert value(words, "--random-output-len") == "450"
@@ -184,6 +185,107 @@ def test_aiperf_arguments_of_the_recipe_replace_ours(lab: Lab) -> None:
     assert value(words, "--slice-duration") == "2"
 
 
+def test_aiperf_gets_no_flag_twice_by_another_name(lab: Lab) -> None:
+    """``num-requests`` is ``request-count``: aiperf refuses a command that has one flag in two spellings."""
+    (words,) = commands(
+        lab,
+        "type: router, prefix_ratios: [0.5], aiperf_args: {num_requests: 7, output-tokens-mean: 3, prompt-prefix-length: 2}",
+    )
+    assert {"--request-count", "--osl", "--prefix-prompt-length"} & set(words) == set()
+    assert (value(words, "--num-requests"), value(words, "--output-tokens-mean")) == ("7", "3")
+
+
+@pytest.mark.parametrize("name", ["request-count", "request_count", "num-requests"])
+def test_a_recipe_may_say_how_much_of_a_trace_is_sent(lab: Lab, name: str) -> None:
+    """Then the library, which would count the trace's lines, adds no second flag."""
+    (words,) = commands(lab, EVERY["trace-replay"] + f", aiperf_args: {{{name}: 7}}")
+    assert words[0] == "bench::aiperf"
+    assert value(words, f"--{name.replace('_', '-')}") == "7"
+    (words,) = commands(lab, EVERY["trace-replay"])
+    assert words[:2] == ["bench::aiperf_trace", "/data/t.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "workload"),
+    [
+        ("type: mooncake-router", "conversation"),
+        ("type: mooncake-router, mooncake_workload: toolagent", "toolagent"),
+        ("type: mooncake-router, trace_file: /data/our own.v2.jsonl", "our_own"),
+        ("type: mooncake-router, trace_file: /data/toolagent_trace.jsonl", "toolagent"),
+        ("type: trace-replay, trace_file: /data/mine.jsonl, concurrencies: [2]", "mine"),
+    ],
+)
+def test_a_trace_is_called_what_it_is(lab: Lab, benchmark: str, workload: str) -> None:
+    """A trace of one's own is not labelled as one of the public workloads."""
+    plan = lab.plan(benchmark)
+    (run,) = [r for r in bench(plan).runs if r.result]
+    assert dict(run.facts)["workload"] == workload
+    if "mooncake" in benchmark:
+        assert (run.name, dict(plan.benchmark.parameters)["mooncake_workload"]) == (workload, workload)
+
+
+TEMPLATED = {"sglang": "sglang-oai-chat", "vllm": "openai-chat", "trtllm": "openai-chat", "aiperf": "chat"}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_random_prompts_are_templated_by_the_server(lab: Lab, client: str, *, asked: bool | None) -> None:
+    """By its chat interface, where that is asked for; unasked only by aiperf. The parameters say what happens."""
+    field = "" if asked is None else f", use_chat_template: {str(asked).lower()}"
+    plan = lab.plan(f"{LADDER}, client: {client}, container_image: /other.sqsh{field}")
+    words = argv(bench(plan).runs[1])
+    chat = client == "aiperf" if asked is None else asked
+    kind = value(words, "--endpoint-type" if client == "aiperf" else "--backend")
+    assert (kind == TEMPLATED[client]) == chat
+    if client in ("vllm", "trtllm"):
+        assert value(words, "--endpoint") == ("/v1/chat/completions" if chat else "/v1/completions")
+    assert "--apply-chat-template" not in words
+    assert dict(plan.benchmark.parameters)["use_chat_template"] == str(chat).lower()
+
+
+ROWS = "type: sa-bench, dataset_name: custom, dataset_path: /d.jsonl, concurrencies: [2], container_image: /o.sqsh"
+
+
+@pytest.mark.parametrize(
+    ("client", "flag"),
+    [("sglang", "--sharegpt-output-len"), ("vllm", "--custom-output-len"), ("aiperf", "--osl")],
+)
+def test_the_length_of_outputs_to_a_data_set_reaches_the_client(lab: Lab, client: str, flag: str) -> None:
+    """By the client's own flag, and without ``osl`` there is none, nor any length of random prompts."""
+    words = argv(bench(lab.plan(f"{ROWS}, client: {client}, osl: 77")).runs[1])
+    assert value(words, flag) == "77"
+    words = argv(bench(lab.plan(f"{ROWS}, client: {client}")).runs[1])
+    assert {flag, "--isl", "--random-input-len", "--random-output-len", "--random-range-ratio"} & set(
+        words
+    ) == set()
+
+
+@pytest.mark.parametrize(
+    ("client", "field", "flag", "there"),
+    [
+        ("sglang", "", "--apply-chat-template", True),
+        ("sglang", ", use_chat_template: false", "--apply-chat-template", False),
+        ("vllm", "", "--skip-chat-template", False),
+        ("vllm", ", use_chat_template: false", "--skip-chat-template", True),
+    ],
+)
+def test_rows_of_a_data_set_are_templated_by_the_client(
+    lab: Lab, client: str, field: str, flag: str, *, there: bool
+) -> None:
+    """SGLang's has a flag to do it, vLLM's one to leave it."""
+    for run in bench(lab.plan(f"{ROWS}, client: {client}{field}")).runs:
+        assert (flag in argv(run)) == there
+        assert value(argv(run), "--backend") in ("sglang-oai", "openai")
+
+
+def test_sglangs_client_tells_what_it_sent_of_a_data_set(lab: Lab) -> None:
+    """It sends no more prompts than there are rows, and only its details count them; the run names its data set."""
+    warm, measured = bench(lab.plan(f"{ROWS}, client: sglang")).runs
+    assert ("--output-details" in argv(warm), "--output-details" in argv(measured)) == (False, True)
+    assert dict(measured.facts)["dataset"] == "/d.jsonl"
+    assert "--output-details" not in argv(bench(lab.plan(LADDER)).runs[1])
+
+
 def test_a_custom_command_is_verbatim(lab: Lab) -> None:
     """``bash -lc`` gets the text as it stands, and finds service, workers and the place of its results in variables."""
     plan = lab.plan("type: custom, command: 'echo \"$X\" ${Y}', env: {X: a b}, container_image: /other.sqsh")
@@ -196,9 +298,18 @@ def test_a_custom_command_is_verbatim(lab: Lab) -> None:
         "${RUN_DIR}/results/",
     )
     assert found["SRT_DECODE_IPS"] == "${IP[1]},${IP[1]}"
-    assert found["SRT_PREFILL_ENDPOINTS"] == "http://${IP[0]}:30000"
     assert step.container
     assert step.container.image == "/other.sqsh"
+
+
+@pytest.mark.parametrize(("frontend", "kind"), [("dynamo", "system"), ("sglang", "http")])
+def test_endpoints_are_where_workers_answer(lab: Lab, frontend: str, kind: str) -> None:
+    """Behind Dynamo that is the system port, nobody listens at another; else the worker's own server."""
+    plan = lab.plan("type: custom, command: x", frontend=frontend)
+    ports = [p.port(kind) for p in plan.processes if p.mode == "decode"]
+    found = env(bench(plan))
+    assert found["SRT_DECODE_ENDPOINTS"] == ",".join(f"http://${{IP[1]}}:{port}" for port in ports)
+    assert found["AIPERF_SERVER_METRICS_URLS"].endswith(f"http://${{IP[1]}}:{ports[-1]}/metrics")
 
 
 def test_what_a_client_reads_is_mounted_and_looked_for(lab: Lab) -> None:
@@ -207,6 +318,72 @@ def test_what_a_client_reads_is_mounted_and_looked_for(lab: Lab) -> None:
     mounts = [(notation(m.source), m.flags) for m in bench(plan).mounts if m.origin == "benchmark.trace_file"]
     assert mounts == [("/data/t.jsonl", "ro")]
     assert ("path", "/data/t.jsonl", (0,)) in [(c.kind, c.subject, c.nodes) for c in plan.preflight]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "engine", "field"),
+    [
+        ("type: gsm8k", "vllm", "lm_eval_package"),
+        ("type: lm-eval", "vllm", "lm_eval_package"),
+        (LADDER + ", client: aiperf", "sglang", "aiperf_package"),
+        (EVERY["trace-replay"], "sglang", "aiperf_package"),
+        (EVERY["router"], "sglang", "aiperf_package"),
+        (EVERY["mooncake-router"], "sglang", "aiperf_package"),
+    ],
+)
+def test_a_wheel_is_mounted_looked_for_and_installed(
+    lab: Lab, benchmark: str, engine: str, field: str
+) -> None:
+    """The same for every benchmark that installs something; extras are no part of the file's name."""
+    plan = lab.plan(f"{benchmark}, {field}: '/wheels/x.whl[api]'", engine=engine)
+    step = bench(plan)
+    (need,) = [c for c in ([notation(w) for w in p] for p in step.preamble) if c[0] == "bench::need"]
+    assert need[2] == "/wheels/x.whl[api]"
+    assert ("/wheels/x.whl", "ro") in [(notation(m.source), m.flags) for m in step.mounts]
+    assert ("path", "/wheels/x.whl", f"benchmark.{field}") in [
+        (c.kind, c.subject, c.why) for c in plan.preflight
+    ]
+
+
+def test_a_package_at_an_address_is_looked_for(lab: Lab) -> None:
+    """Before anything is loaded, from the client's node."""
+    plan = lab.plan("type: lm-eval, lm_eval_package: 'lm-eval[api] @ https://host/lm.whl'")
+    assert ("url", "https://host/lm.whl") in [(c.kind, c.subject) for c in plan.preflight]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "engine"),
+    [("type: lm-eval", "sglang"), ("type: gsm8k", "vllm"), ("type: longbenchv2", "sglang")],
+)
+def test_a_cache_of_the_hub_is_used_offline(lab: Lab, benchmark: str, engine: str) -> None:
+    """It is mounted for writing, as its libraries lock it, is looked for, and nothing is fetched."""
+    plan = lab.plan(f"{benchmark}, hf_home: /lustre/hf", engine=engine)
+    step = bench(plan)
+    assert ("/lustre/hf", "") in [(notation(m.source), m.flags) for m in step.mounts]
+    assert ("path", "/lustre/hf", "benchmark.hf_home") in [(c.kind, c.subject, c.why) for c in plan.preflight]
+    found = env(step)
+    assert [found[n] for n in ("HF_HOME", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")] == [
+        "/lustre/hf",
+        "1",
+        "1",
+    ]
+    assert "HF_HOME" not in env(bench(lab.plan(benchmark, engine=engine)))
+
+
+@pytest.mark.parametrize("name", ["gpqa", "mmlu"])
+def test_questions_without_a_flag_take_the_place_of_their_address(lab: Lab, name: str) -> None:
+    """SGLang's evaluator has no option for them: the library puts the file where the evaluator's program has the address."""
+    plan = lab.plan(f"type: {name}, dataset_path: /data/q.csv")
+    words = argv(bench(plan).runs[0])
+    assert (words[0], words[2], words[5:8]) == (
+        "bench::evaluate_copy",
+        "/data/q.csv",
+        ["--", "python3", "-m"],
+    )
+    assert words[1].startswith("https://")
+    assert words[1].endswith(".csv")
+    assert "/data/q.csv" in [c.subject for c in plan.preflight]
+    assert argv(bench(lab.plan(f"type: {name}")).runs[0])[0] == "bench::evaluate"
 
 
 def test_what_a_mount_brings_is_looked_for_on_the_host(lab: Lab) -> None:

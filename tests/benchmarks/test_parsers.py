@@ -16,18 +16,23 @@ from parts import find_rig
 
 KNOWN: dict[str, list[str]] = json.loads((Path(__file__).parent / "clients.json").read_text())
 SGLANG = "type: sa-bench, isl: 128, osl: 32, concurrencies: [2], client: "
+IMAGE = ", container_image: /other.sqsh"
 PROGRAMS = {
     "sglang.bench_serving": (
-        f"{SGLANG}sglang",
+        f"{SGLANG}sglang, use_chat_template: true",
         f"{SGLANG}sglang, dataset_name: custom, dataset_path: /d.jsonl",
         "type: sglang-bench, isl: 1, osl: 1, concurrencies: [1], use_chat_template: true",
     ),
-    "vllm bench serve": (f"{SGLANG}vllm", f"{SGLANG}vllm, dataset_name: custom, dataset_path: /d.jsonl"),
+    "vllm bench serve": (
+        f"{SGLANG}vllm{IMAGE}, use_chat_template: true",
+        f"{SGLANG}vllm{IMAGE}, dataset_name: custom, dataset_path: /d.jsonl, use_chat_template: false",
+    ),
     "aiperf profile": (
         f"{SGLANG}aiperf, req_rate: 4",
         f"{SGLANG}aiperf, dataset_name: custom, dataset_path: /d.jsonl, reuse_http_connections: true",
         "type: router, isl: 400",
         "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]",
+        "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2], aiperf_args: {num-requests: 3}",
         "type: mooncake-router, trace_file: /t.jsonl",
     ),
     "lm_eval": (
@@ -38,6 +43,7 @@ PROGRAMS = {
     "sglang.test.run_eval": (
         "type: gsm8k, dataset_path: /d.jsonl, temperature: 0.5, top_k: 4",
         "type: gpqa",
+        "type: gpqa, dataset_path: /d.csv",
         "type: mmlu",
         "type: longbenchv2, num_examples: 3, categories: [Code], dataset_path: /d.csv",
     ),
