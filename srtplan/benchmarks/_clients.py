@@ -78,17 +78,17 @@ def _sglang_rows(load: Load) -> Words:
 
 
 def vllm(load: Load) -> Words:
-    """VLLM's client; a data set of one's own has no output lengths."""
+    """VLLM's client; of a data set's rows it takes the prompts only, so that a length must be said."""
     lengths = ("--custom-output-len", load.osl) if load.dataset_path and load.osl else ()
     plain = ("--skip-chat-template",) if load.dataset_path and not load.chat_template else ()
-    return words("vllm", "bench", "serve", *_vllm_like(load), *lengths, *plain)
+    return words("vllm", "bench", "serve", *_vllm_like(load, "custom"), *lengths, *plain)
 
 
 def trtllm(load: Load) -> Words:
     """TensorRT-LLM's client, which has grown out of vLLM's."""
     module = "tensorrt_llm.serve.scripts.benchmark_serving"
     ids = () if load.dataset_path else ("--random-ids",)
-    return words("python3", "-m", module, *_vllm_like(load), *ids)
+    return words("python3", "-m", module, *_vllm_like(load, "trtllm_custom"), *ids)
 
 
 def aiperf(load: Load) -> Words:
@@ -140,14 +140,18 @@ CLIENTS: dict[str, Callable[[Load], Words]] = {
 }
 
 
-def _vllm_like(load: Load) -> Words:
+def _vllm_like(load: Load, rows: str) -> Words:
     where, file = _split(load)
     chat = load.chat_template and not load.dataset_path
     return words(
         *("--backend", "openai-chat" if chat else "openai", "--base-url", load.url),
         *("--endpoint", "/v1/chat/completions" if chat else "/v1/completions"),
         *("--model", load.model, "--tokenizer", load.tokenizer, "--trust-remote-code"),
-        *(_vllm_rows(load) if load.dataset_path else _vllm_random(load)),
+        *(
+            ("--dataset-name", rows, "--dataset-path", load.dataset_path)
+            if load.dataset_path
+            else _vllm_random(load)
+        ),
         *("--num-prompts", load.prompts, "--ignore-eos"),
         *("--max-concurrency", load.concurrency, "--request-rate", load.rate, "--seed", 0, "--disable-tqdm"),
         *("--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "50,90,95,99"),
@@ -162,10 +166,6 @@ def _vllm_random(load: Load) -> Words:
         *("--dataset-name", "random", "--random-input-len", lengths[0], "--random-output-len", lengths[1]),
         *("--random-range-ratio", f"{half:.4g}"),
     )
-
-
-def _vllm_rows(load: Load) -> Words:
-    return words("--dataset-name", "custom", "--dataset-path", load.dataset_path or "")
 
 
 def _split(load: Load) -> tuple[Word, str]:

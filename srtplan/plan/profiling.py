@@ -5,11 +5,13 @@ In: the recipe's ``profiling``. Out: for nsys a prefix of every worker's command
     nsys profile -t cuda,nvtx ... -c cudaProfilerApi -o /logs/profiles/decode/node1_decode_w0_profile_gpu0-1 python3 ...
 
 and, before the first and after the last run of the benchmark, calls of every worker at its port of the plan. A window
-of steps per mode says what is recorded; ``nsys-time`` records by the clock and needs no calls.
+of steps per mode says what is recorded; ``nsys-time`` records by the clock and needs no calls. At last every worker's
+traces are waited for.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from attrs import evolve, frozen
@@ -185,15 +187,28 @@ def around(job: JobContext, workers: Iterable[WorkerContext], runs: tuple[Run, .
     """The benchmark's runs between the calls that start and stop the recording."""
     if not is_on(job.recipe) or not runs:
         return runs
-    called = _called(job, workers)
+    contexts = tuple(workers)
+    called = _called(job, contexts)
     kind = "dynamo" if job.interface == "dynamo" else "http"
     start = [
         Run(name=f"profile_start_{c.mode}", argv=words("profile::start", kind, c.body, *c.urls))
         for c in called
     ]
     stop = [Run(name=f"profile_stop_{c.mode}", argv=words("profile::stop", kind, *c.urls)) for c in called]
-    wait = Run(name="profile_traces", argv=words("profile::await_traces", word(job.logs, "/profiles")))
-    return (*start, *runs, *stop, wait)
+    wait = words("profile::await_traces", word(job.logs, "/profiles"), *_owed(job, contexts))
+    return (*start, *runs, *stop, Run(name="profile_traces", argv=wait))
+
+
+def _owed(job: JobContext, workers: Iterable[WorkerContext]) -> Words:
+    """Who must leave how many files of which name: nsys's bear their worker's, torch's tell the mode by their folder."""
+    leaders = [w for w in workers if w.process == w.peers[0]]
+    if job.recipe.profiling.type.startswith("nsys"):
+        names = [(w.role.mode, w.endpoint.index) for w in leaders]
+        return words(
+            *(t for m, i in names for t in (f"{m}_{i}", 1, f"{m}/node*_{m}_w{i}_profile_*.nsys-rep"))
+        )
+    count = Counter(w.role.mode for w in leaders)
+    return words(*(t for m, n in count.items() for t in (m, n, f"{m}/*.trace.json*")))
 
 
 def _called(job: JobContext, workers: Iterable[WorkerContext]) -> list[Called]:

@@ -261,6 +261,15 @@ def test_the_length_of_outputs_to_a_data_set_reaches_the_client(lab: Lab, client
 
 
 @pytest.mark.parametrize(
+    ("client", "name"), [("sglang", "custom"), ("vllm", "custom"), ("trtllm", "trtllm_custom")]
+)
+def test_a_data_set_has_the_clients_name(lab: Lab, client: str, name: str) -> None:
+    """TensorRT-LLM's client calls rows of one's own by another name than the others."""
+    words = argv(bench(lab.plan(f"{ROWS}, client: {client}")).runs[1])
+    assert (value(words, "--dataset-name"), value(words, "--dataset-path")) == (name, "/d.jsonl")
+
+
+@pytest.mark.parametrize(
     ("client", "field", "flag", "there"),
     [
         ("sglang", "", "--apply-chat-template", True),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from bench_lab import LADDER, Lab, argv, bench, env
 
+from srtplan import pipeline
 from srtplan.ir.plan import Plan, Step
 from srtplan.ir.shell import notation
 
@@ -103,6 +105,38 @@ def test_vllm_gets_its_window_as_an_option(lab: Lab) -> None:
         "profiler": "torch", "torch_profiler_dir": "${LOG_DIR}/profiles/prefill", "delay_iterations": 10, "max_iterations": 5,
     }  # fmt: skip
     assert argv(bench(plan).runs[0])[:3] == ["profile::start", "dynamo", "{}"]
+
+
+def test_every_worker_is_waited_for(lab: Lab) -> None:
+    """By its own name with nsys, by number and mode with torch; whatever starts the recording."""
+    traces = {
+        more: argv(bench(lab.plan(LADDER, engine=engine, more=more)).runs[-1])[1:]
+        for engine, more in (("sglang", NSYS), ("sglang", TORCH), ("sglang", TIMED))
+    }
+    assert all(words[0] == "/logs/profiles" for words in traces.values())
+    named = [
+        word
+        for mode, i in (("prefill", 0), ("decode", 0), ("decode", 1))
+        for word in (f"{mode}_{i}", "1", f"{mode}/node*_{mode}_w{i}_profile_*.nsys-rep")
+    ]
+    assert traces[NSYS][1:] == traces[TIMED][1:] == named
+    assert traces[TORCH][1:] == [
+        "prefill",
+        "1",
+        "prefill/*.trace.json*",
+        "decode",
+        "2",
+        "decode/*.trace.json*",
+    ]
+
+
+def test_a_worker_over_several_nodes_is_one(lab: Lab) -> None:
+    """Whichever of its processes records."""
+    wide = "resources: {gpu_type: h100, gpus_per_node: 8, agg_nodes: 2, agg_workers: 1}"
+    path = lab.file(LADDER, more="profiling: {type: torch, aggregated: {}}")
+    path.write_text(re.sub(r"resources: .*", wide, path.read_text()))
+    (only,) = pipeline.compile_recipe(str(path))
+    assert argv(bench(only.plan).runs[-1])[2:] == ["agg", "1", "agg/*.trace.json*"]
 
 
 def test_a_window_has_the_defaults_of_srtctl(lab: Lab) -> None:

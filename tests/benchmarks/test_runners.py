@@ -64,6 +64,7 @@ CASES = {
     "gsm8k": ("type: gsm8k", {}, ["gsm8k"]),
     "gsm8k with lm-eval": ("type: gsm8k", {"engine": "vllm"}, ["gsm8k"]),
     "gpqa": ("type: gpqa", {}, ["gpqa"]),
+    "gpqa with questions of its own": ("type: gpqa, dataset_path: FOLDER/q.csv", {}, ["gpqa"]),
     "mmlu": ("type: mmlu", {}, ["mmlu"]),
     "longbenchv2": ("type: longbenchv2", {}, ["longbench_v2"]),
     "lm-eval": ("type: lm-eval, tasks: [gsm8k, ifeval]", {}, ["lm-eval"]),
@@ -76,7 +77,8 @@ CASES = {
 def test_a_benchmark_runs_from_recipe_to_summary(lab: Lab, case: str) -> None:
     """It ends with 0, every planned run counts, and its figures or scores are in the summary."""
     benchmark, kwargs, names = CASES[case]
-    ended = run(lab, benchmark, **kwargs)
+    (lab.folder / "q.csv").write_text("Question\n")
+    ended = run(lab, benchmark.replace("FOLDER", str(lab.folder)), **kwargs)
     assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
     summary = ended.summary
     assert (summary["state"], summary["class"], summary["code"]) == ("complete", "success", 0)
@@ -84,6 +86,7 @@ def test_a_benchmark_runs_from_recipe_to_summary(lab: Lab, case: str) -> None:
     for record in summary["runs"]:
         if record["evaluation"]:
             assert record["score"] is not None
+            assert record["client"] == "lm-eval" or record["output_tokens_per_s"] > 0
         elif record["client"]:
             assert (
                 min(
@@ -104,7 +107,28 @@ def test_a_trace_is_replayed_to_its_end(lab: Lab, kind: str) -> None:
     """A local trace of five requests: five are completed."""
     ended = run(lab, f"{kind}, trace_file: {trace(lab)}")
     assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
-    assert ended.summary["runs"][-1]["completed"] == 5
+    record = ended.summary["runs"][-1]
+    assert (record["completed"], record["workload"]) == (5, "trace")
+    assert (record["good_requests_per_s"] is None) == ("replay" in kind)
+
+
+def test_a_trace_is_replayed_as_far_as_the_recipe_says(lab: Lab) -> None:
+    """``request-count`` of aiperf's arguments is sent once, and counts."""
+    ended = run(
+        lab,
+        f"type: trace-replay, concurrencies: [2], trace_file: {trace(lab)}, aiperf_args: {{request-count: 3}}",
+    )
+    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    assert ended.summary["runs"][-1]["completed"] == 3
+
+
+def test_a_data_set_with_fewer_rows_than_prompts_has_no_failures(lab: Lab) -> None:
+    """What was never sent cannot have failed."""
+    (lab.folder / "rows.jsonl").write_text("{}\n" * 3)
+    rows = f"type: sa-bench, dataset_name: custom, dataset_path: {lab.folder}/rows.jsonl, concurrencies: [2]"
+    ended = run(lab, rows)
+    (record,) = ended.summary["runs"]
+    assert (ended.code, record["requests"], record["completed"], record["failed"]) == (0, 20, 3, 0)
 
 
 def test_torch_profiles_lie_in_the_run(lab: Lab) -> None:

@@ -129,6 +129,30 @@ def test_aiperf(server: Programs, kind: str) -> None:
     assert (server.folder / "out" / "profile_export_aiperf.csv").read_text().startswith("Metric,avg")
 
 
+@pytest.mark.parametrize(("bound", "good"), [("60000", 12.0), ("0", 0.0)])
+def test_aiperf_counts_requests_within_bounds(server: Programs, bound: str, good: float) -> None:
+    """With --goodput, as the real one does: all bounds must be met; without it there is no such metric."""
+    bounds = f"time_to_first_token:60000 inter_token_latency:{bound}"
+    assert server.run(*AIPERF, "--endpoint-type", "chat", "--goodput", bounds)[0] == 0
+    report = result(server, "out/profile_export_aiperf.json")
+    assert report["good_request_count"]["avg"] == good
+    rate = report["request_throughput"]["avg"]
+    assert report["goodput"]["avg"] == pytest.approx(rate if good else 0)
+    assert server.run(*AIPERF, "--endpoint-type", "chat")[0] == 0
+    assert "goodput" not in result(server, "out/profile_export_aiperf.json")
+
+
+def test_sglang_s_client_sends_no_more_than_there_is(server: Programs) -> None:
+    """Of a data set with five rows five prompts are sent, and the details count them."""
+    (server.folder / "d.jsonl").write_text('{"conversations": []}\n' * 5)
+    argv = [word if word != "random" else "custom" for word in SGLANG]
+    argv += ["--dataset-path", "d.jsonl", "--output-details", "--output-file", "r.jsonl"]
+    code, log = server.run(*argv, "--backend", "sglang-oai")
+    assert code == 0, log
+    report = result(server, "r.jsonl")
+    assert (report["completed"], len(report["input_lens"])) == (5, 5)
+
+
 def test_aiperf_replays_a_trace(server: Programs) -> None:
     """Without --request-count the trace's lines are the requests."""
     (server.folder / "t.jsonl").write_text('{"input_length": 1}\n' * 5)
@@ -216,4 +240,6 @@ def test_an_evaluation_leaves_its_score(server: Programs) -> None:
     )
     mounts = {"SRT_REHEARSAL_MOUNTS": f"{server.folder}/tmp:/tmp"}  # noqa: S108 (where run_eval writes)
     assert server.run(*argv, "--num-examples", "8", env=mounts)[0] == 0
-    assert result(server, str(Path("tmp") / "gpqa_m.json"))["score"] == 1.0
+    report = result(server, str(Path("tmp") / "gpqa_m.json"))
+    assert report["score"] == 1.0
+    assert report["output_throughput"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,50 @@ def test_an_older_evaluation_in_tmp_is_not_taken(gate: Gate, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert gate.summary()["runs"][0]["score"] == 0.5
     assert file.with_suffix(".html").read_text() == "page\n"
+
+
+ADDRESS = "https://host/questions.csv"
+EVALUATOR = f"""
+import sys
+from tiny_eval import score  # what a copy could not import if it were relative
+file = "{ADDRESS}"
+if __name__ == "__main__":
+    open(sys.argv[1] + "_m.json", "w").write('{{"score": %s, "chars": 2}}' % score(file))
+"""
+
+
+def copied(
+    gate: Gate, tmp_path: Path, questions: Path, address: str = ADDRESS
+) -> subprocess.CompletedProcess[str]:
+    """Run an evaluator whose program has an address, with a file for it."""
+    package = tmp_path / "tiny_eval"
+    package.mkdir()
+    (package / "__init__.py").write_text("def score(path):\n    return open(path).read()\n")
+    (package / "run.py").write_text(EVALUATOR)
+    file, prefix = gate.result("concurrency_2"), tmp_path / "report"
+    command = f"bench::evaluate_copy {address} \"${{QUESTIONS}}\" '{file}' '{prefix}' -- python3 -m tiny_eval.run '{prefix}'"
+    return gate.bash(
+        f"bench::run concurrency_2 '{file}' sglang-eval {command}\n",
+        PYTHONPATH=str(tmp_path),
+        TMPDIR=str(tmp_path),
+        QUESTIONS=str(questions),
+    )
+
+
+def test_a_file_takes_the_place_of_an_address(gate: Gate, tmp_path: Path) -> None:
+    """A copy of the evaluator reads it, whatever its name; the evaluator itself stays as it is."""
+    questions = tmp_path / 'our "own" \\n & more.csv'
+    questions.write_text("0.25")
+    done = copied(gate, tmp_path, questions)
+    assert done.returncode == 0, done.stderr
+    assert gate.summary()["runs"][0]["score"] == 0.25
+    assert (tmp_path / "tiny_eval" / "run.py").read_text() == EVALUATOR
+
+
+def test_an_evaluator_without_that_address_is_refused(gate: Gate, tmp_path: Path) -> None:
+    """Else it would fetch its questions after all."""
+    done = copied(gate, tmp_path, tmp_path / "q.csv", "https://host/other.csv")
+    assert (done.returncode, "does not read" in done.stderr) == (1, True)
 
 
 def test_a_failed_run_is_tried_again(gate: Gate, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_traces_are_waited_for_until_they_are_quiet(gate: Gate) -> None:
     script = """
     profiles="${RUN_DIR}/profiles"; mkdir "${profiles}"
     (for i in 1 2 3; do sleep 1; printf x >>"${profiles}/t.json"; done) &
-    profile::await_traces "${profiles}"
+    profile::await_traces "${profiles}" all 1 '*.json'
     wc -c <"${profiles}/t.json"
     """
     done = gate.bash(script, SRT_PROFILE_QUIET_S="2", SRT_PROFILE_WAIT_S="20")
@@ -109,10 +109,46 @@ def test_traces_are_waited_for_until_they_are_quiet(gate: Gate) -> None:
     assert done.stdout.splitlines()[-1].strip() == "3"
 
 
-def test_no_trace_is_a_failure(gate: Gate) -> None:
-    """A profile was asked for and there is none."""
-    done = gate.bash('profile::await_traces "${RUN_DIR}/profiles"\n', SRT_PROFILE_WAIT_S="1")
-    assert (done.returncode, "no complete trace" in done.stderr) == (1, True)
+OWED = "prefill 1 'prefill/*.trace.json*' decode_0 1 'decode/node*_decode_w0_*.nsys-rep' decode_1 1 'decode/node*_decode_w1_*.nsys-rep'"
+
+
+@pytest.mark.parametrize(
+    ("files", "missing"),
+    [
+        ([], ["prefill has 0 of 1", "decode_0 has 0 of 1", "decode_1 has 0 of 1"]),
+        (["prefill/a.trace.json.gz"], ["decode_0 has 0 of 1", "decode_1 has 0 of 1"]),
+        (["prefill/memory.pickle", "decode/node1_decode_w0_x.nsys-rep"], ["prefill has 0 of 1", "decode_1 has 0 of 1"]),
+        (["prefill/a.trace.json", "decode/node1_decode_w0_x.nsys-rep", "decode/node1_decode_w11_x.nsys-rep"],
+         ["decode_1 has 0 of 1"]),
+        (["prefill/a.trace.json", "decode/node1_decode_w0_x.nsys-rep", "decode/node2_decode_w1_x.nsys-rep"], []),
+    ],
+)  # fmt: skip
+def test_every_worker_owes_a_trace(gate: Gate, files: list[str], missing: list[str]) -> None:
+    """A profile of some of the workers is none: who has left nothing is named, and what is empty does not count."""
+    folder = gate.run_dir / "profiles [of a] run"
+    for name in [*files, "decode/node2_decode_w9_empty.nsys-rep"]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("" if "empty" in name else "x")
+    done = gate.bash(
+        f'profile::await_traces "${{RUN_DIR}}/profiles [of a] run" {OWED}\n',
+        SRT_PROFILE_WAIT_S="2",
+        SRT_PROFILE_QUIET_S="0",
+    )
+    assert done.returncode == (1 if missing else 0), done.stderr
+    said = done.stderr.partition(" s: ")[2].strip().split("; ")
+    assert [text.partition(" (")[0] for text in said if text] == missing
+
+
+def test_a_mode_owes_as_many_traces_as_it_has_workers(gate: Gate) -> None:
+    """Torch's traces do not bear their worker's name, so they are counted."""
+    folder = gate.run_dir / "profiles" / "decode"
+    folder.mkdir(parents=True)
+    (folder / "1.trace.json.gz").write_text("x")
+    wait = "profile::await_traces \"${RUN_DIR}/profiles\" decode 2 'decode/*.trace.json*'\n"
+    done = gate.bash(wait, SRT_PROFILE_WAIT_S="1", SRT_PROFILE_QUIET_S="0")
+    assert (done.returncode, "decode has 1 of 2" in done.stderr) == (1, True)
+    (folder / "2.trace.json.gz").write_text("x")
+    assert gate.bash(wait, SRT_PROFILE_WAIT_S="3", SRT_PROFILE_QUIET_S="0").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ units and statistics (0.13).
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from srtplan.rehearsal.simulated.clients import COMPLETIONS, start, verdict, write
 from srtplan.rehearsal.simulated.flags import Flags
-from srtplan.rehearsal.simulated.load import Load, Run, deviation, drive, mean, percentile
+from srtplan.rehearsal.simulated.load import Load, Result, Run, deviation, drive, mean, percentile
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json
 
@@ -38,7 +39,7 @@ async def bench_aiperf(program: Program, flags: Flags) -> int:
         await drive(program, Load(load.url, model, load.input_tokens, load.output_tokens, warmups, width))
     run = await drive(program, load)
     folder = Path(flags.text("artifact-dir", "output-artifact-dir", default="artifacts"))
-    metrics = _aiperf_metrics(run)
+    metrics = _aiperf_metrics(run) | _goodput(run, flags.text("goodput"))
     whole = {
         "schema_version": "1.4",
         "aiperf_version": "0.13.0",
@@ -83,6 +84,25 @@ def _aiperf_metrics(run: Run) -> dict[str, Json]:
     }  # fmt: skip
     found: dict[str, Json] = {name: {"unit": unit, "avg": value} for name, (unit, value) in plain.items()}
     return found | {name: _statistics(unit, values) for name, (unit, values) in spread.items() if values}
+
+
+GOODPUT: dict[str, Callable[[Result], float]] = {
+    "time_to_first_token": lambda r: r.ttft * 1000,
+    "inter_token_latency": lambda r: r.tpot * 1000,
+    "request_latency": lambda r: r.latency * 1000,
+}  # in milliseconds
+
+
+def _goodput(run: Run, bounds: str) -> dict[str, Json]:
+    """Return how many requests came within all bounds, ``METRIC:MILLISECONDS ...``; nothing if there are none."""
+    if not bounds:
+        return {}
+    limits = [(GOODPUT[name], float(limit)) for name, _, limit in (b.partition(":") for b in bounds.split())]
+    good = sum(all(of(r) <= limit for of, limit in limits) for r in run.good)
+    return {
+        "goodput": {"unit": "requests/sec", "avg": good / run.seconds},
+        "good_request_count": {"unit": "requests", "avg": float(good)},
+    }
 
 
 def _statistics(unit: str, values: list[float]) -> Json:

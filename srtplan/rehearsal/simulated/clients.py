@@ -100,7 +100,7 @@ async def bench_sglang(program: Program, flags: Flags) -> int:
         base + PATHS.get(backend, COMPLETIONS),
         model,
         *shape,
-        flags.number("num-prompts", default=1000),
+        _prompts(program, flags),
         width,
     )
     warmups = flags.number("warmup-requests", default=1)
@@ -119,10 +119,21 @@ async def bench_sglang(program: Program, flags: Flags) -> int:
         "input_throughput": sum(r.input_tokens for r in run.good) / run.seconds,
         "concurrency": sum(r.latency for r in run.good) / run.seconds, "accept_length": None,
     }  # fmt: skip
+    if flags.has("output-details"):
+        record["input_lens"] = [r.input_tokens for r in run.results]
     default = f"{backend}_{datetime.now(tz=timezone.utc):%m%d}_{load.requests}_{record['dataset_name']}.jsonl"
     line = json.dumps(record | _totals(run) | _times(run, "e2e_latency"))
     write(program, flags.text("output-file", default=default), f"{line}\n", is_appended=True)
     return verdict(program, run)
+
+
+def _prompts(program: Program, flags: Flags) -> int:
+    """Return how many prompts are sent: no more than a data set of one's own has lines."""
+    asked = flags.number("num-prompts", default=1000)
+    if flags.text("dataset-name") != "custom":
+        return asked
+    rows = program.naming.path(flags.text("dataset-path")).read_text(encoding="utf-8").splitlines()
+    return min(asked, sum(bool(row.strip()) for row in rows))
 
 
 async def bench_vllm(program: Program, flags: Flags) -> int:
@@ -178,7 +189,9 @@ async def run_eval(program: Program, flags: Flags) -> int:
         program, Load(f"{base}/v1/chat/completions", model, 64, 16, count, count, is_streamed=False)
     )
     if run.good:
-        score = json.dumps({"score": 1.0, "score:std": 0.0, "latency": run.seconds, "output_throughput": 0.0})
+        rate = sum(r.output_tokens for r in run.good) / run.seconds
+        report = {"score:std": 0.0, "score": 1.0, "latency": run.seconds, "output_throughput": rate}
+        score = json.dumps({k: v for k, v in report.items() if v or k != "output_throughput"})
         write(program, f"/tmp/{name}_{model.replace('/', '_')}.json", score)  # noqa: S108 (where the real one writes)
     await asyncio.sleep(0)
     return verdict(program, run)

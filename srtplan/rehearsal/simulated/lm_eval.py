@@ -32,5 +32,12 @@ async def evaluate(program: Program, flags: Flags) -> int:
         }
         now = f"{datetime.now(tz=timezone.utc):%Y-%m-%dT%H-%M-%S.%f}"
         path = f"{flags.text('output-path')}/{model.replace('/', '__')}/results_{now}.json"
-        write(program, path, json.dumps({"results": tasks, "model_name": model}))
+        report = {
+            "results": tasks,
+            "higher_is_better": {task: {"exact_match": True} for task in tasks},
+            "n-samples": {task: {"original": EVALUATED, "effective": count} for task in tasks},
+            "model_name": model,
+            "total_evaluation_time_seconds": str(run.seconds),
+        }
+        write(program, path, json.dumps(report))
     return verdict(program, run)
