@@ -182,13 +182,19 @@ def test_a_ladder_runs_in_order_and_stops_at_the_first_failure(task: Task) -> No
 @pytest.mark.parametrize("client", ["sglang", "vllm", "trtllm", "aiperf", "sglang-eval", "lm-eval", ""])
 def test_a_result_is_checked_by_its_client(task: Task, client: str) -> None:
     """A report that says that nothing came out is refused, one that says more is accepted."""
+    ladder = {"total_output_tokens": 8, "completed": 1, "duration": 0.5, "mean_ttft_ms": 20.0}
     good = {
-        "sglang": {"total_output_tokens": 8},
-        "vllm": {"total_output_tokens": 8},
-        "trtllm": {"total_output_tokens": 8},
-        "aiperf": {"total_osl": {"unit": "tokens", "avg": 8.0}},
+        "sglang": ladder,
+        "vllm": ladder,
+        "trtllm": ladder,
+        "aiperf": {
+            "total_osl": {"unit": "tokens", "avg": 8.0},
+            "request_count": {"avg": 1.0},
+            "benchmark_duration": {"avg": 0.5},
+            "time_to_first_token": {"avg": 20.0},
+        },
         "sglang-eval": {"score": 0.5},
-        "lm-eval": {"results": {"gsm8k": {"exact_match,strict": 0.5}}},
+        "lm-eval": {"results": {"gsm8k": {"exact_match,strict": 0.5, "sample_len": 4}}},
         "": {},
     }[client]
     bad = {"total_output_tokens": 0, "total_osl": {"avg": 0}, "results": {}}
@@ -212,7 +218,9 @@ def test_aiperf_leaves_its_report_where_it_is_expected(task: Task) -> None:
     """The report is copied from aiperf's own folder; an old one there is not taken."""
     result = word(str(task.run_dir), "/results/r.json")
     artifacts = str(task.folder / "artifacts")
-    write_it = f'echo \'{{"total_osl": {{"avg": 5}}}}\' >{artifacts}/profile_export_aiperf.json'
+    metrics = ("total_osl", "request_count", "benchmark_duration", "time_to_first_token")
+    text = json.dumps({name: {"avg": 5} for name in metrics})
+    write_it = f"echo '{text}' >{artifacts}/profile_export_aiperf.json"
     for script, code in ((write_it, 0), ("true", 80), ("exit 3", 3)):
         argv = words("bench::aiperf", result, artifacts, "--", "bash", "-c", script)
         (task.run_dir / "results/r.json").unlink(missing_ok=True)
@@ -230,9 +238,8 @@ def test_an_evaluation_is_found_under_its_own_name(
     """The newest report that was written by the run is the result."""
     result = word(str(task.run_dir), "/results/r.json")
     path = task.folder / report
-    script = (
-        f'mkdir -p "{path.parent}"; echo \'{{"score": 1, "results": {{"t": {{"acc,none": 1}}}}}}\' >"{path}"'
-    )
+    text = json.dumps({"score": 1, "results": {"t": {"acc,none": 1, "sample_len": 2}}})
+    script = f"mkdir -p '{path.parent}'; echo '{text}' >'{path}'"
     argv = words(
         f"bench::{function}", result, f"{task.folder}/{where.rstrip('*')}", "--", "bash", "-c", script
     )

@@ -135,10 +135,13 @@ def test_the_benchmarks_own_code_is_the_jobs(lab: Lab, script: str, code: int, g
     assert job.status["class"] == group
 
 
+WHOLE = '{"total_output_tokens": 5, "completed": 1, "duration": 0.5, "mean_ttft_ms": 20.0}'
+
+
 @pytest.mark.parametrize(
     ("script", "code"),
     [
-        ('echo \'{"total_output_tokens": 5}\' >"$0"', 0),
+        (f"echo '{WHOLE}' >\"$0\"", 0),
         ('echo \'{"total_output_tokens": 0}\' >"$0"', 80),
         ('echo "{" >"$0"', 80),
         ("true", 80),
