@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, get_args
 
 from attrs import frozen
 
@@ -25,13 +25,7 @@ from srtplan.ir.shell import JOB_ID, Word, Words, word
 from srtplan.ir.topology import Endpoint, Process, Topology
 
 Kind = Literal["engine", "frontend", "benchmark", "service", "runtime"]
-FOLDERS: dict[Kind, str] = {
-    "engine": "engines",
-    "frontend": "frontends",
-    "benchmark": "benchmarks",
-    "service": "services",
-    "runtime": "runtimes",
-}
+FOLDERS: dict[Kind, str] = {kind: f"{kind}s" for kind in get_args(Kind)}
 
 Interface = Literal["dynamo", "sglang_http", "trtllm_http", "vllm_http"]
 """How a worker is reached: through Dynamo's discovery, or at its own HTTP port."""
@@ -123,10 +117,7 @@ class BenchmarkContext:
 
 @frozen(kw_only=True)
 class Input:
-    """What a client reads: a dataset, a trace, a wheel. ``path`` is absolute, or an address; ``why`` names the field.
-
-    ``writable`` is for a cache, whose files its library locks.
-    """
+    """A data set, trace, wheel, or cache (``writable``). ``path`` is absolute, or an address; ``why`` names the field."""
 
     path: str
     why: str
