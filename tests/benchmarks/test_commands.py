@@ -265,8 +265,10 @@ def test_the_length_of_outputs_to_a_data_set_reaches_the_client(lab: Lab, client
 )
 def test_a_data_set_has_the_clients_name(lab: Lab, client: str, name: str) -> None:
     """TensorRT-LLM's client calls rows of one's own by another name than the others."""
-    words = argv(bench(lab.plan(f"{ROWS}, client: {client}")).runs[1])
+    plan = lab.plan(f"{ROWS}, client: {client}")
+    words = argv(bench(plan).runs[1])
     assert (value(words, "--dataset-name"), value(words, "--dataset-path")) == (name, "/d.jsonl")
+    assert dict(plan.benchmark.parameters)["use_chat_template"] == str(client != "trtllm").lower()
 
 
 @pytest.mark.parametrize(
@@ -319,6 +321,14 @@ def test_endpoints_are_where_workers_answer(lab: Lab, frontend: str, kind: str) 
     found = env(bench(plan))
     assert found["SRT_DECODE_ENDPOINTS"] == ",".join(f"http://${{IP[1]}}:{port}" for port in ports)
     assert found["AIPERF_SERVER_METRICS_URLS"].endswith(f"http://${{IP[1]}}:{ports[-1]}/metrics")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_image_of_the_benchmark_is_its_steps(lab: Lab, name: str) -> None:
+    """Every benchmark may have one of its own."""
+    container = bench(lab.plan(f"{EVERY[name]}, container_image: /own.sqsh")).container
+    assert container
+    assert container.image == "/own.sqsh"
 
 
 def test_what_a_client_reads_is_mounted_and_looked_for(lab: Lab) -> None:
