@@ -92,6 +92,36 @@ def test_a_planted_secret_is_found_in_no_artefact(origin: str, trace: bool, tmp_
     assert [p for p in files if b"hf_planted" in p.read_bytes()] == []
 
 
+def test_a_whole_run_in_the_safe_mode_leaves_no_secret(tmp_path: Path) -> None:
+    """With --export=NONE and all of it traced the job measures to its end, and no result, log or copy of the bundle has a value."""
+    file = tmp_path / "keys"
+    file.write_text(f"HF_TOKEN={SECRET}\n")
+    file.chmod(0o600)
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        f"env_from: [HF_TOKEN]\nsecrets_file: {file}\ndefault_sbatch_directives: {{export: NONE}}\n"
+    )
+    (made,) = pipeline.compile_recipe(RECIPE, cluster=site, sets=SMALL)
+    pipeline.write(pipeline.bundle(impatient(made.plan)), tmp_path / "bundle")
+    with Trial(
+        tmp_path / "bundle", tmp_path / "trial", env={"SHELLOPTS": "xtrace", "UNDECLARED": "leak"}
+    ) as trial:
+        trial.reach("benchmark")
+        trial.until_running("benchmark")
+        seen = look(trial)
+        outcome = trial.wait()
+    assert outcome.code == 0, outcome.log
+    steps = [process for process in seen if process.step in WITH | WITHOUT | {"benchmark"}]
+    assert {process.step for process in steps} == WITH | WITHOUT | {"benchmark"}
+    assert [process.step for process in steps if b"UNDECLARED" in process.environ] == []
+    pair = f"HF_TOKEN={SECRET}".encode()
+    assert {process.step for process in seen if pair in process.environ} == WITH | {"benchmark"}
+    files = [p for folder in ("bundle", "trial/out") for p in (tmp_path / folder).rglob("*") if p.is_file()]
+    assert {"summary.json", "job.log", "plan.json"} <= {p.name for p in files}
+    assert [p for p in files if b"hf_planted" in p.read_bytes()] == []
+    assert "hf_planted" not in outcome.log
+
+
 @pytest.mark.parametrize("name", ["A B", "1X", "A=b", "$(id)", ""])
 def test_a_name_that_is_none_is_refused_with_its_place(name: str) -> None:
     """A value given by mistake, or an injection, does not get into the bundle."""
