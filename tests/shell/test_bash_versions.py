@@ -19,7 +19,6 @@ from shell_lab import TEMPLATES, TESTS, bash
 RUN = [
     "test_bash_versions.py::test_this_is_the_bash_that_runs",
     "test_launchers.py", "test_log.py", "test_quoting.py", "test_supervisor.py", "test_lost_node.py", "test_report.py",
-    "test_environ.py",
 ]  # fmt: skip
 WANTED = "SRTPLAN_TEST_BASH"
 
