@@ -13,6 +13,7 @@ from srtplan.bundle.templates import fill
 from srtplan.ir.plan import Plan, Probe, Step
 from srtplan.ir.shell import Lit
 
+_SECRETS_COLUMN = "secrets"
 _STEP_COLUMNS = ("name", "stage", "tier", "stop by", "role", "nodes")
 _PROBE_COLUMNS = ("stage", "step", "type", "node", "port", "prefill,decode", "path")
 
@@ -21,7 +22,7 @@ def render_job(plan: Plan) -> str:
     """The sbatch script of a plan."""
     terminal = next((s.name for s in plan.steps if s.terminal), None)
     infra = [p.timeout_s for p in plan.probes if p.stage == "infra"]
-    steps_head, steps = _table(_STEP_COLUMNS, [_step_row(s) for s in plan.steps])
+    steps_head, steps = _steps_table(plan)
     probes_head, probes = _table(_PROBE_COLUMNS, [_probe_row(p) for p in plan.probes])
     secrets = dict.fromkeys(n for s in plan.steps for n in s.env_from)
     return fill(
@@ -38,6 +39,8 @@ def render_job(plan: Plan) -> str:
         time_limit_s=quote.number(time_limit(plan.sbatch)),
         warning_s=quote.number(warning(plan.sbatch)),
         stop_timeout_s=quote.number(plan.stop_timeout_s),
+        export=_text(",".join(plan.export)),
+        secrets_file=quote.home_path(plan.secrets_file) if secrets else None,
         secrets=Quoted(" ".join(quote.env_name(n).text for n in secrets)),
         run_time_files=Quoted(" ".join(_text(f.path).text for f in plan.files if f.run_time)),
         report_to=Quoted(" ".join(_text(url).text for url in plan.reports)),
@@ -112,6 +115,16 @@ def _waves(plan: Plan) -> list[_Wave]:
         )
         for n in range(last)
     ]
+
+
+def _steps_table(plan: Plan) -> tuple[Quoted, list[Quoted]]:
+    """The table STEPS; the names of secrets are a last column where there are some."""
+    columns: tuple[str, ...] = _STEP_COLUMNS
+    rows = [_step_row(s) for s in plan.steps]
+    if any(s.env_from for s in plan.steps):
+        columns = (*columns, _SECRETS_COLUMN)
+        rows = [(*row, ",".join(s.env_from)) for row, s in zip(rows, plan.steps, strict=True)]
+    return _table(columns, rows)
 
 
 def _step_row(step: Step) -> tuple[str, ...]:

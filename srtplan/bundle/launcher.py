@@ -11,7 +11,7 @@ In: a Step. Out: the text of its launcher, where a flag and its value share a li
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
@@ -30,12 +30,17 @@ def render_step(step: Step) -> str:
         header=quote.comment(f"{step.name}: {step.note or step.kind}"),
         srun=[quote.option(o.name, o.value) for o in srun_options(step)],
         launch_env=[quote.env_pair(e.name, e.value) for e in step.env if e.launch],
+        env_from=_names(step.env_from),
         env=[quote.env_pair(e.name, e.value) for e in step.env if not e.launch],
         preamble=[call(c) for c in step.preamble],
         argv=lines(step.argv),
         runs=[_run(r) for r in step.runs],
         run_total=quote.number(len(step.runs)),
     )
+
+
+def _names(names: Sequence[str]) -> Quoted | None:
+    return Quoted(" ".join(quote.env_name(n).text for n in names)) if names else None
 
 
 def srun_options(step: Step) -> tuple[SrunOption, ...]:

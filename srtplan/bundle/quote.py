@@ -41,6 +41,12 @@ def bash_word(value: Word) -> Quoted:
     return Quoted("".join(_segments(pieces)))
 
 
+def home_path(text: str) -> Quoted:
+    """A path as one word; a leading ``~/`` becomes the home of who runs the job."""
+    home, rest = ("~/", text[2:]) if text.startswith("~/") else ("", text)
+    return Quoted(home + bash_word(Lit(rest)).text)
+
+
 def function_name(text: str) -> Quoted:
     """The name of a library function, ``area::verb``."""
     return _checked(_FUNCTION, text, "library function")

@@ -239,7 +239,8 @@ class Document:
     )
     env_from: tuple[str, ...] | None = may(
         None,
-        "variables, such as `HF_TOKEN`, that workers, frontends and benchmark take from the submitter's environment",
+        "variables, such as `HF_TOKEN`, that only workers, frontends and benchmark get, "
+        "from the submitter's environment or `secrets_file`",
     )
     container_mounts: Pairs = may(
         (), "mounts, host path to container path; `{log_dir}` and the like are replaced"

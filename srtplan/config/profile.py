@@ -9,6 +9,7 @@ error; no profile at all is fine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping as Dict
 from pathlib import Path
 
@@ -26,11 +27,12 @@ from srtplan.config.structure import AT, structure
 from srtplan.config.tree import Mapping, Spot
 from srtplan.diagnostics import Finding, Problem
 from srtplan.ir.data import Map
-from srtplan.ir.recipe import MountRequest, Pairs, Ports, Site
+from srtplan.ir.recipe import SECRETS_FILE, MountRequest, Pairs, Ports, Site
 
 NAME = "srtslurm.yaml"
 VARIABLE = "SRTSLURM_CONFIG"
 MAX_PORT = 65535
+_FILE = re.compile(r"~?/.*[^/]")
 
 
 @frozen(kw_only=True)
@@ -60,6 +62,11 @@ class ClusterFile:
     network_interface: str | None = may(None, "interface whose address the nodes reach each other by")
     srtctl_root: str | None = may(None, "folder whose `configs/` is mounted at `/configs`")
     output_dir: str | None = may(None, "where runs are written; else `outputs` in the submit directory")
+    secrets_file: str | None = may(
+        None,
+        "file of `NAME=value` lines, mode 600, for variables of `env_from` that the job's environment lacks; "
+        "`~/` is the home of who submits; else `~/.srtplan-secrets`",
+    )
     runtime: str = may("pyxis", "how steps enter their image: pyxis, apptainer, none")
     ports: Ports = may(Ports(), "first port of every kind")
     cloud: Map | None = may(None, "no effect, as in srtctl")
@@ -144,9 +151,25 @@ def _site(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -
         exclusive_directive=file.use_exclusive_sbatch_directive,
         srtctl_root=path("srtctl_root"),
         output_dir=path("output_dir"),
+        secrets_file=_secrets_file(file, environ, findings),
         bash_preamble=file.default_bash_preamble or "",
         ports=file.ports,
     )
+
+
+def _secrets_file(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -> str:
+    """The path with variables replaced, but not ``~``: that is another one for each user of the profile."""
+    if file.secrets_file is None:
+        return SECRETS_FILE
+    at, home = (AT, "secrets_file"), "~" if file.secrets_file.startswith("~") else ""
+    known = len(findings)
+    found = home + expand(file.secrets_file[len(home) :], environ, at, findings)
+    is_path = _FILE.fullmatch(found) and found.isprintable()
+    if not is_path and len(findings) == known:
+        message = f"'{found}' is not the path of a file"
+        hint = "give an absolute path, or one that begins with ~/"
+        findings.append(Finding(rule="SP304", path=at, message=message, help=hint))
+    return found
 
 
 def _check(file: ClusterFile, findings: list[Finding]) -> None:

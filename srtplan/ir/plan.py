@@ -12,7 +12,7 @@ from typing import Literal
 from attrs import frozen
 
 from srtplan.ir.data import EMPTY, Map
-from srtplan.ir.recipe import Mode, Restart, Source
+from srtplan.ir.recipe import SECRETS_FILE, Mode, Restart, Source
 from srtplan.ir.shell import Word, Words
 from srtplan.ir.topology import Endpoint, Nodes, Process
 
@@ -170,7 +170,11 @@ class BenchmarkPlan:
 
 @frozen(kw_only=True)
 class Plan:
-    """One job, decided."""
+    """One job, decided.
+
+    ``export`` is what sbatch hands on of the submitter's variables: ``ALL``, ``NONE`` or names; without ``ALL`` only
+    declared variables reach the steps.
+    """
 
     name: str
     recipe: Source
@@ -189,6 +193,8 @@ class Plan:
     preflight: tuple[PreflightCheck, ...]
     url: Word
     output_base: str | None = None
+    export: tuple[str, ...] = ("ALL",)
+    secrets_file: str = SECRETS_FILE
     network_interface: str | None = None
     reports: tuple[str, ...] = ()
     stop_timeout_s: int = 25

@@ -17,6 +17,8 @@ from srtplan.ir.data import EMPTY, Map
 Mode = Literal["prefill", "decode", "agg"]
 MODES: tuple[Mode, ...] = ("prefill", "decode", "agg")
 Pairs = tuple[tuple[str, str], ...]
+SECRETS_FILE = "~/.srtplan-secrets"
+"""In the home of who submits: beside the recipes it would be committed with them some day."""
 
 
 @frozen(kw_only=True)
@@ -276,6 +278,7 @@ class Site:
     exclusive_directive: bool = False
     srtctl_root: str | None = None
     output_dir: str | None = None
+    secrets_file: str = SECRETS_FILE
     bash_preamble: str = ""
     ports: Ports = field(factory=Ports)
 

@@ -103,13 +103,14 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         public_port=where.public_port,
     )
     made = steps.launches(job, where)
+    directives = sbatch.directives(recipe, engine, topology.nodes)
     return Plan(
         name=recipe.name,
         recipe=recipe.source,
         served_model_name=job.served_model_name,
         engine=engine.name,
         frontend=frontend.name,
-        sbatch=sbatch.directives(recipe, engine, topology.nodes),
+        sbatch=directives,
         nodes=topology.nodes,
         endpoints=topology.endpoints,
         processes=topology.processes,
@@ -123,6 +124,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         preflight=preflight.checks(job, made),
         url=steps.public_url(job),
         output_base=recipe.site.output_dir,
+        export=sbatch.exported(directives),
+        secrets_file=recipe.site.secrets_file,
         network_interface=recipe.site.network_interface,
         reports=recipe.reporting.endpoints,
     )

@@ -9,6 +9,9 @@ batch script in the first only.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.topology import Nodes
 from srtplan.plugin import Engine
@@ -16,6 +19,9 @@ from srtplan.plugin import Engine
 LOG = "srtplan-%j.log"
 WARNING_S = 60
 CONTRARY = {"requeue": "no-requeue"}
+KEYWORDS = frozenset(("ALL", "NONE", "NIL"))
+"""What is no name of a variable in ``--export``; sbatch takes small letters, too."""
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 COMPONENT = "hetjob"
 """Stands between the directives of two components."""
 SCRIPT = frozenset((
@@ -33,6 +39,14 @@ def directives(recipe: Recipe, engine: Engine, nodes: Nodes) -> tuple[str, ...]:
         items = _component(recipe, engine, size)
         out.append((COMPONENT, *_written({k: v for k, v in items.items() if k not in SCRIPT})))
     return tuple(d for block in out for d in block)
+
+
+def exported(directives: Iterable[str]) -> tuple[str, ...]:
+    """Which of the submitter's variables the job gets: ``ALL``, ``NONE``, names; not the values that stand there."""
+    value = next((d.partition("=")[2] for d in directives if d.startswith("--export=")), "")
+    names = tuple(w.partition("=")[0].strip() for w in value.split(","))
+    known = tuple(n.upper() if n.upper() in KEYWORDS else n for n in names if VARIABLE.fullmatch(n))
+    return known or ("ALL",)
 
 
 def _written(items: dict[str, str | None]) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from srtplan.ir.plan import Plan, Step
 from srtplan.ir.shell import notation
 from srtplan.plan.text import table
 
-FROM_OUTSIDE = "(set by who submits, or in the file of SRTPLAN_SECRETS)"
+KEPT = "PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR SLURM* SRT*"
+"""What reaches every step where ``--export`` keeps the rest out; ``templates/lib/environ.sh`` sees to it."""
 AT_LAUNCH = " (in srun's own environment)"
 Row = tuple[str, str, str]
 
@@ -25,8 +26,28 @@ def environment(plan: Plan) -> list[str]:
     groups: dict[str, list[Step]] = {}
     for step in plan.steps:
         groups.setdefault(_scope(step), []).append(step)
-    rows = [row for scope, steps in groups.items() for row in _rows(scope, steps)]
+    rows = [row for scope, steps in groups.items() for row in _rows(scope, steps, _source(plan))]
+    rows = [*_everywhere(plan), *rows]
     return table("ENVIRONMENT, by scope", ("scope", "variable", "value"), rows)
+
+
+def _everywhere(plan: Plan) -> list[Row]:
+    """What every step has besides; it is said where that is not simply all that the submitter has."""
+    if "ALL" in plan.export:
+        return []
+    named = [name for name in plan.export if name not in ("NONE", "NIL")]
+    return [
+        ("every step", " ".join((KEPT, *named)), "(as in the job; --export keeps all other variables out)")
+    ]
+
+
+def _source(plan: Plan) -> str:
+    """Where a secret comes from: from the file of secrets only, if nothing else can bring it."""
+    return (
+        f"(set by who submits, or in {plan.secrets_file})"
+        if "ALL" in plan.export
+        else f"(in {plan.secrets_file})"
+    )
 
 
 def _scope(step: Step) -> str:
@@ -36,8 +57,8 @@ def _scope(step: Step) -> str:
     return "frontends" if step.kind == "frontend" else step.name
 
 
-def _rows(scope: str, steps: Sequence[Step]) -> Iterator[Row]:
-    variables = [_variables(step) for step in steps]
+def _rows(scope: str, steps: Sequence[Step], source: str) -> Iterator[Row]:
+    variables = [_variables(step, source) for step in steps]
     shared = {k: v for k, v in variables[0].items() if all(other.get(k) == v for other in variables)}
     name = scope if len(steps) > 1 else steps[0].name
     yield from ((name, key, value) for key, value in shared.items())
@@ -45,9 +66,9 @@ def _rows(scope: str, steps: Sequence[Step]) -> Iterator[Row]:
         yield from ((step.name, key, value) for key, value in own.items() if key not in shared)
 
 
-def _variables(step: Step) -> dict[str, str]:
+def _variables(step: Step, source: str) -> dict[str, str]:
     own = {e.name: _one_line(notation(e.value)) + (AT_LAUNCH if e.launch else "") for e in step.env}
-    return own | dict.fromkeys(step.env_from, FROM_OUTSIDE)
+    return own | dict.fromkeys(step.env_from, source)
 
 
 def _one_line(text: str) -> str:

@@ -62,6 +62,8 @@ def to_data(plan: Plan) -> dict[str, object]:
         "benchmark": _benchmark(plan),
         "preflight": [_check(c) for c in plan.preflight],
         "output_base": plan.output_base,
+        "export": list(plan.export),
+        "secrets_file": plan.secrets_file,
         "network_interface": plan.network_interface,
         "reports": list(plan.reports),
         "stop_timeout_s": plan.stop_timeout_s,

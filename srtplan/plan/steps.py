@@ -110,7 +110,8 @@ def _prepare(job: JobContext) -> Iterable[Made]:
         return
     name, command, nodes = wanted
     step = _step(job, command, name=name, kind="prepare", stage="prepare", nodes=nodes, ntasks=len(nodes))
-    yield evolve(step, critical=name == "stage_model"), command
+    downloads = name == "fetch_model"
+    yield evolve(step, critical=not downloads, env_from=job.recipe.env_from if downloads else ()), command
 
 
 def _workers(job: JobContext) -> list[Made]:

@@ -6,6 +6,7 @@
 
 source "${BUNDLE_DIR}/lib/log.sh"
 source "${BUNDLE_DIR}/lib/run.sh"
+source "${BUNDLE_DIR}/lib/environ.sh"
 source "${BUNDLE_DIR}/lib/nodes.sh"
 source "${BUNDLE_DIR}/lib/steps.sh"
 source "${BUNDLE_DIR}/lib/restart.sh"
@@ -42,12 +43,13 @@ job::begin() {
   trap 'SIGNALS+=(QUIT)' QUIT
   trap ':' PIPE
   trap job::_exit EXIT
+  environ::restrict
   export SLURM_EXPORT_ENV=ALL
   unset SLURM_NTASKS_PER_NODE # of the job; a step has its own number of tasks
   steps::load
   run::make_directory
   run::copy_bundle
-  run::check_secrets
+  environ::take_secrets
   log::info "job ${JOB_ID} ${JOB_NAME}: run directory ${RUN_DIR}"
 }
 

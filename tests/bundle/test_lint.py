@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from plans import disaggregated
 
 from srtplan.bundle.render import render
@@ -30,6 +31,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The hand-made plan on disk."""
     target = tmp_path_factory.mktemp("lint") / "bundle"
     made = disaggregated()
+    made = evolve(made, steps=tuple(evolve(s, env_from=("HF_TOKEN", "OTHER")) for s in made.steps))
     write(render(made, {"plan.json": to_json(made)}), target)
     return target
 

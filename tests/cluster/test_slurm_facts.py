@@ -112,6 +112,25 @@ def test_only_the_step_itself_can_set_its_gpus(cluster: Cluster) -> None:
     assert job.output.splitlines() == ["0,1,2,3,4,5,6,7", "0,1,2,3,4,5,6,7", "6,7"]
 
 
+@pytest.mark.parametrize(
+    ("export", "kept", "said"),
+    [("ALL", "a b", ""), ("NONE", "- -", "NONE"), ("OWN", "a -", "OWN"), ("OWN=c,MORE", "c b", "OWN=c,MORE")],
+)
+def test_export_decides_for_the_steps_too(cluster: Cluster, export: str, kept: str, said: str) -> None:
+    """What --export keeps out is in no step, either; the job has the user's login environment, a step only when told."""
+    shows = 'echo "${OWN:--} ${MORE:--} ${HOME:+home} ${USER:+user}"'
+    text = (
+        f"{shows}\n"
+        'echo "${SLURM_EXPORT_ENV}"\n'
+        f"SLURM_EXPORT_ENV=ALL srun --ntasks=1 --nodes=1 /bin/bash -c '{shows}'\n"
+        f"srun --ntasks=1 --nodes=1 /bin/bash -c '{shows}'\n"
+    )
+    env = {"OWN": "a", "MORE": "b", "USER": "me"}
+    job = cluster.sbatch(cluster.script("job.sh", text), f"--export={export}", env=env).wait(timeout=20)
+    bare = f"{kept}  " if export != "ALL" else f"{kept} home user"
+    assert job.output.splitlines() == [f"{kept} home user", said, f"{kept} home user", bare]
+
+
 def test_srun_ends_as_its_task_did(cluster: Cluster) -> None:
     """The status of srun is the task's; 128 + signal if one ended it; of several tasks the highest."""
     text = (

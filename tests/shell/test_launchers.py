@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from plans import benchmark, plan, run, step, worker
 from shell_lab import bash
 
@@ -263,6 +264,14 @@ def test_what_show_prints_runs(task: Task) -> None:
     inner = shown.partition("# in the step\n")[2]
     assert bash(inner).stdout == b"<a b><$x><http://10.0.0.2><--flag><it's>"
     assert shown.partition("srun ")[2].startswith("\\\n --overlap")
+
+
+def test_show_names_secrets(task: Task) -> None:
+    """Which variables a step takes from the submitter is shown, and never a value."""
+    made = evolve(worker("w_0", argv=words("true")), env_from=("HF_TOKEN",))
+    shown = task.run(made, "show", HF_TOKEN="hf_planted").stdout  # noqa: S106 -- planted to be looked for
+    assert b"\nexport HF_TOKEN # as who submits has it, or the file of secrets\nsrun" in shown
+    assert b"hf_planted" not in shown
 
 
 def test_show_needs_no_run(task: Task) -> None:

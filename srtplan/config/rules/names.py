@@ -11,6 +11,26 @@ from srtplan.ir.recipe import Pairs
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_OF_BASH = """
+    _ DIRSTACK EUID FUNCNAME GROUPS HOSTTYPE IFS LINENO MACHTYPE MAPFILE OLDPWD OPTARG OPTERR OPTIND OSTYPE
+    PIPESTATUS POSIXLY_CORRECT PPID PS0 PS1 PS2 PS3 PS4 PWD RANDOM REPLY SECONDS SHELLOPTS SHLVL SRANDOM UID
+"""
+_OF_EVERY_STEP = """
+    HOME HOSTNAME LANG LOGNAME PATH SHELL TERM TMPDIR TZ USER
+"""
+_OF_THE_BUNDLE = """
+    ARGV BUNDLE_DIR BUNDLE_HOME CALL_PID CAP_NEXT CAUSE CLASS CLOCK_START CODE COMPONENTS ENDING ENDING_AT ENV
+    ENV_FROM EVENT_FD EXPORT FIRST_FAILED HEALTH_BUDGET IP IS_RESTRICTED IS_STOPPED JOB_ID JOB_NAME LATE_ENV
+    LAUNCH_ENV LOG_DIR LOG_FD LOOKS MODEL_NAME NETWORK_INTERFACE NODE NOW NOW_CS ORDER OUTPUT_BASE PARALLEL_STARTS
+    PROBES PROBE_NODE PROBE_PATH PROBE_PID PROBE_PORT PROBE_SAYS PROBE_STEP PROBE_TYPE PROBE_WANT PROFILED READY
+    REFUSALS_MOST REFUSED_AT REFUSED_N REPORT_BEGAN REPORT_FD REPORT_PID REPORT_STAGE REPORT_TO RESTARTS RESTART_AT
+    RESTART_GRACE_S RESTART_N RESTART_OF RUN_CODE RUN_DIR RUN_NUMBER RUN_REASON RUN_TIME_FILES RUN_TOTAL SCRATCH
+    SECRETS SECRETS_FILE SIGNALS SILENCE STAGE STARTING STEP STEPS STOP_TIMEOUT_S TICK_FD TIME_LIMIT_S URL VERB
+    WARNING_S WATCH_AFTER WATCH_BAD WATCH_EVERY WATCH_NEXT
+"""
+TAKEN = frozenset(f"{_OF_BASH} {_OF_EVERY_STEP} {_OF_THE_BUNDLE}".split())
+"""Variables of bash, those that every step has from the job anyway, and those of job.sh, its library and the launchers."""
+TAKEN_PREFIXES = ("BASH", "COMP_", "EPOCH", "HIST", "LC_", "SLURM", "SRT", "SRUN", "STEP_")
 MAX_NAME = 200
 
 
@@ -49,6 +69,16 @@ def environment(draft: Draft) -> Iterator[Finding]:
             message = f"{name!r} is not a name for an environment variable"
             hint = "give the names of variables; their values are taken when the job is submitted"
             yield Finding(rule="SP202", path=("env_from", index), message=message, help=hint)
+        elif is_taken(name):
+            message = f"{name} cannot be taken from the submitter: the shell, Slurm or srtplan uses that name itself"
+            hint = "set it in `environment`, or give the variable another name: capital letters, or *_proxy"
+            yield Finding(rule="SP203", path=("env_from", index), message=message, help=hint)
+
+
+def is_taken(name: str) -> bool:
+    """The bundle's scripts have a variable of that name, or every process needs it as it is; small letters are theirs."""
+    is_free = name == name.upper() or name.endswith("_proxy")
+    return not is_free or name in TAKEN or name.startswith(TAKEN_PREFIXES)
 
 
 def setup_script(draft: Draft) -> Iterator[Finding]:

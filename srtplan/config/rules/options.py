@@ -40,6 +40,7 @@ SRUN_DECIDED = {
     "output": "every step has its log file",
     "error": "standard error goes to the same log",
     "open-mode": "logs are appended to",
+    "export": "see sbatch_directives.export, environment and env_from",
     "overlap": "steps overlap always",
     "kill-on-bad-exit": "it is set always",
     "container-image": "see model.container",

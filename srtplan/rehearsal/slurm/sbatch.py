@@ -5,6 +5,7 @@ otherwise. Out: ``Submitted batch job 7`` (``--parsable``: ``7``); with ``--wait
 """
 
 import os
+import pwd
 import shlex
 import sys
 import time
@@ -90,7 +91,7 @@ def _submit(state: State, options: dict[str, str], path: str, script: str, args:
     total = int(options.get("nodes", "1").partition("-")[0])
     if total > len(state.nodes()):
         raise UsageError("sbatch: error: Batch job submission failed: Node count specification invalid", 1)
-    own = environment(options, dict(os.environ))
+    own = _environment(options)
     files = {
         "record": record_text(_record(options, path)),
         "environ": "\0".join(f"{key}={value}" for key, value in own.items()),
@@ -106,6 +107,23 @@ def _submit(state: State, options: dict[str, str], path: str, script: str, args:
             1,
         )
     return number
+
+
+def _environment(options: dict[str, str]) -> dict[str, str]:
+    """Return what the batch script has: what --export lets through, and if that is not all, the user's login environment.
+
+    Slurm 22.05 brings that even where variables are named, and tells the job's own steps to be as strict.
+    """
+    own = environment(options, dict(os.environ))
+    said = options.get("export", "ALL")
+    if "ALL" in said.split(","):
+        return own
+    try:
+        user = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return own | {"SLURM_EXPORT_ENV": said}
+    login = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name, "SHELL": user.pw_shell}
+    return login | own | {"SLURM_EXPORT_ENV": said}
 
 
 def _name_files(job: Path, number: int) -> None:
