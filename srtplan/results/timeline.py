@@ -162,7 +162,9 @@ def _note(steps: dict[str, Life], event: Values, at: float) -> None:
     name = as_text(event.get("step"))
     life = steps.setdefault(name, Life(name, at))
     state = event.get("state")
-    if state == "ready":
+    if state == "started":
+        life.ended = life.exit_code = None  # it may be a step that was started again
+    elif state == "ready":
         life.ready = at
     elif state == "ended":
         life.ended = at

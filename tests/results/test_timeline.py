@@ -94,6 +94,17 @@ def test_a_step_with_a_probe_is_awaited_though_it_is_never_ready() -> None:
     assert [s.awaited for s in of(text + lines(step(2, "router_0", "ready")), {}).steps] == [True, False]
 
 
+def test_a_step_that_was_started_again_has_not_ended() -> None:
+    """Its last start counts: a worker that came back is drawn to the end of the job."""
+    again = lines(
+        stage(0, "worker"), step(1, "a", "started"), step(5, "a", "ended", exit=1), step(6, "a", "started")
+    )
+    assert [(s.started, s.ended, s.exit_code) for s in of(again).steps] == [(1, None, None)]
+    assert [(s.ended, s.exit_code) for s in of(again + lines(step(9, "a", "ended", exit=2))).steps] == [
+        (9, 2)
+    ]
+
+
 def test_aggregated_workers_are_counted_under_their_name() -> None:
     """A frontend counts them as decode; their row and their ready times say what they are."""
     plan = {"steps": [{"name": "agg_0", "mode": "agg"}], "probes": [{"step": "frontend_0"}]}
