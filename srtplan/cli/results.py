@@ -8,7 +8,7 @@ from pathlib import Path
 
 from srtplan.cli.output import say
 from srtplan.results import compare, export, load, pictures, plandiff, table
-from srtplan.results.load import ResultsError
+from srtplan.results.load import Found
 from srtplan.results.model import Summary
 
 WRONG_USAGE = 2
@@ -17,47 +17,56 @@ WRONG_USAGE = 2
 def show(
     runs: Sequence[Path], *, form: str, html: Path | None, folder: Path | None, kinds: Sequence[str]
 ) -> int:
-    """Print the results of runs; write the page and the pictures that were asked for."""
-    try:
-        summaries = load.load(runs)
-    except ResultsError as e:
-        say(f"srtplan: {e}")
-        return 1
+    """Print the results of runs; write the page and the pictures that were asked for. 1 if a job could not be shown."""
     if folder is not None and not pictures.available():
         say("srtplan: pictures need matplotlib: pip install 'srtplan[results]'")
         return WRONG_USAGE
-    if html is not None:
-        _page(summaries, html)
-    if folder is not None:
-        _pictures(summaries, folder, kinds)
+    found = _survey(runs)
+    summaries = found.summaries
+    if not summaries:
+        return 1
+    try:
+        if html is not None:
+            _page(summaries, html)
+        if folder is not None:
+            _pictures(summaries, folder, kinds)
+    except OSError as e:
+        say(f"srtplan: {e.filename}: cannot be written: {e.strerror}")
+        return 1
     write = {"csv": export.to_csv, "json": export.to_json}.get(form, table.render)
     sys.stdout.write(write(summaries))
-    return 0
+    return int(bool(found.broken))
 
 
 def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None) -> int:
     """Print two runs beside each other; 1 if a figure is worse by more than ``fail_above`` percent, or is missing."""
-    try:
-        found = load.load(runs)
-    except ResultsError as e:
-        say(f"srtplan: {e}")
+    found = _survey(runs)
+    if found.broken:
         return 1
-    if len(found) != 2:  # noqa: PLR2004 -- a comparison is of two
-        say(f"srtplan: --compare takes two runs, these are {len(found)}")
+    if len(found.summaries) != 2:  # noqa: PLR2004 -- a comparison is of two
+        say(f"srtplan: --compare takes two runs, these are {len(found.summaries)}")
         return WRONG_USAGE
-    a, b = found
+    a, b = found.summaries
     plan = plandiff.of_runs(a.run_dir, b.run_dir)
     sys.stdout.write(compare.render(a, b, plan, threshold=threshold))
     if fail_above is None:
         return 0
-    lost = {r.name for r in a.good} - {r.name for r in b.good}
-    return int(bool(lost) or compare.worst(compare.changes(a, b)) > fail_above)
+    return int(bool(compare.lost(a, b)) or compare.worst(compare.changes(a, b)) > fail_above)
+
+
+def _survey(runs: Sequence[Path]) -> Found:
+    """What there is; what is missing is said."""
+    found = load.survey(runs)
+    for line in (*found.broken, *found.notes):
+        say(f"srtplan: {line}")
+    return found
 
 
 def _page(summaries: Sequence[Summary], file: Path) -> None:
     from srtplan.results import page  # noqa: PLC0415 -- Jinja takes its time
 
     drawn = list(pictures.draw(summaries, "svg")) if pictures.available() else []
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page.render(summaries, drawn), encoding="utf-8")
     say(f"wrote {file}")
 

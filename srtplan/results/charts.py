@@ -1,119 +1,97 @@
-"""Pictures of results, by matplotlib: the ``results`` extra.
+"""Pictures of measured runs: throughput against interactivity, and latencies, of jobs with one workload.
 
-In: summaries. Out: figures; ``save`` writes one as PNG or SVG, the same bytes for the same data. No window, no state.
+In: jobs with their numbers among all that are shown, by which they keep colour and marker. Out: figures, or None where
+nothing of the kind was measured.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
+from srtplan.results.drawing import GREY, STYLE, legend, plain, style
 from srtplan.results.front import front, point
 from srtplan.results.model import Record, Summary
-from srtplan.results.timeline import Life, Timeline
+from srtplan.results.workload import Numbered
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Seven that stay apart for every kind of colour vision (Okabe and Ito)."""
-MARKERS = "osD^vPX"
-GREY = "#777777"
-STYLE: Any = {
-    "font.size": 10,
-    "font.family": "DejaVu Sans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "svg.hashsalt": "srtplan",
-    "svg.fonttype": "path",
-}
-MANY_STEPS = 40
+MANY_JOBS = 6
+"""With more jobs only the points of the front are named, with the number of the job: else nobody can read any."""
+WHOLE = 92
+"""Characters that a title has room for."""
+WIDE = 30
+"""From such a ratio of the largest latency to the smallest the axis is logarithmic."""
 
 
-def style(number: int) -> tuple[str, str]:
-    """Colour and marker of the n-th job."""
-    return COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
+def _name(number: int, summary: Summary, *, numbered: bool) -> str:
+    """A job in the legend."""
+    partial = "" if summary.text("state") == "complete" else f" ({summary.text('state')})"
+    return plain(f"{f'#{number + 1} ' if numbered else ''}{summary.label}{partial}")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write it; the suffix says the format."""
-    path.write_bytes(rendered(figure, path.suffix.lstrip(".")))
-
-
-def rendered(figure: Figure, kind: str) -> bytes:
-    """The picture as ``png`` or ``svg``."""
-    out = io.BytesIO()
-    with rc_context(STYLE):
-        FigureCanvasAgg(figure)
-        metadata = {"Date": None} if kind == "svg" else {"Software": "srtplan"}
-        figure.savefig(out, format=kind, dpi=130, metadata=metadata)
-    return out.getvalue()
-
-
-def throughput(summaries: Sequence[Summary]) -> Figure | None:
-    """Output tokens per second and GPU over tokens per second and user, with the Pareto front over all jobs."""
-    drawn = [(n, s) for n, s in enumerate(summaries) if any(point(r) for r in s.good)]
+def throughput(jobs: Sequence[Numbered], title: str) -> Figure | None:
+    """Output tokens per second and GPU over tokens per second and user, with the Pareto front over these jobs."""
+    drawn = [(n, s) for n, s in jobs if any(point(r) for r in s.good)]
     if not drawn:
         return None
+    numbered = len(drawn) > MANY_JOBS
     with rc_context(STYLE):
         figure = Figure(figsize=(8.5, 5.2), layout="constrained")
         axes = figure.add_subplot()
-        _front(axes, [r for _, s in drawn for r in s.good])
+        best = front(r for _, s in drawn for r in s.good)
+        handles: list[Artist] = [*_front(axes, best)]
         for n, summary in drawn:
-            _points(axes, summary, *style(n))
+            handles.append(_points(axes, n, summary, numbered=numbered))
+            _named(axes, n, summary, {id(r.values) for r in best} if numbered else None)
         axes.set_xlabel("tokens/s per user")
         axes.set_ylabel("output tokens/s per GPU")
-        axes.set_title("Throughput against interactivity")
+        axes.set_title(f"Throughput against interactivity\n{plain(title, WHOLE)}")
+        axes.margins(0.12)
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
-        axes.margins(0.12)
-        figure.legend(loc="outside lower left", ncols=1, fontsize=9)
+        legend(figure, handles, [str(h.get_label()) for h in handles])
     return figure
 
 
-def _front(axes: Axes, records: Sequence[Record]) -> None:
-    best = [p for r in front(records) if (p := point(r))]
-    if len(best) > 1:
-        xs, ys = zip(*best, strict=True)
-        axes.plot(
-            xs,
-            ys,
-            color=GREY,
-            linewidth=7,
-            alpha=0.22,
-            solid_capstyle="round",
-            label="Pareto front",
-            zorder=1,
-        )
+def _front(axes: Axes, best: Sequence[Record]) -> list[Line2D]:
+    points = [p for r in best if (p := point(r))]
+    if len(points) < 2:  # noqa: PLR2004 -- one point is no line
+        return []
+    xs, ys = zip(*points, strict=True)
+    wide = {"color": GREY, "linewidth": 7, "alpha": 0.22, "solid_capstyle": "round"}
+    return axes.plot(xs, ys, label="Pareto front", zorder=1, **wide)  # type: ignore[arg-type]
 
 
-def _points(axes: Axes, summary: Summary, colour: str, marker: str) -> None:
+def _known(summary: Summary) -> list[tuple[tuple[float, float], Record]]:
     known = [(p, r) for r in summary.good if (p := point(r))]
-    known.sort(key=lambda pr: pr[1].number("concurrency") or 0)
-    xs, ys = zip(*(p for p, _ in known), strict=True)
-    partial = "" if summary.text("state") == "complete" else f" ({summary.text('state')})"
-    axes.plot(xs, ys, color=colour, marker=marker, linewidth=1.4, label=summary.label + partial, zorder=3)
-    for (x, y), record in known:
+    return sorted(known, key=lambda pr: pr[1].number("concurrency") or 0)
+
+
+def _points(axes: Axes, number: int, summary: Summary, *, numbered: bool) -> Line2D:
+    colour, marker = style(number)
+    xs, ys = zip(*(p for p, _ in _known(summary)), strict=True)
+    line = {"linewidth": 0.8, "alpha": 0.75, "markersize": 5} if numbered else {"linewidth": 1.4}
+    name = _name(number, summary, numbered=numbered)
+    (drawn,) = axes.plot(xs, ys, color=colour, marker=marker, label=name, zorder=3, **line)  # type: ignore[arg-type]
+    return drawn
+
+
+def _named(axes: Axes, number: int, summary: Summary, best: set[int] | None) -> None:
+    """Concurrencies beside the points; of many jobs beside those of the front, after the job's number."""
+    for at, record in _known(summary):
         concurrency = record.number("concurrency")
-        if concurrency is not None:
-            axes.annotate(
-                f"{concurrency:.0f}",
-                (x, y),
-                xytext=(5, 5),
-                textcoords="offset points",
-                fontsize=8,
-                color=colour,
-            )
+        if concurrency is None or (best is not None and id(record.values) not in best):
+            continue
+        text = f"{concurrency:.0f}" if best is None else f"#{number + 1}: {concurrency:.0f}"
+        axes.annotate(
+            text, at, xytext=(5, 5), textcoords="offset points", fontsize=8, color=style(number)[0], zorder=4
+        )
 
 
 LATENCIES = (
@@ -122,30 +100,37 @@ LATENCIES = (
     ("itl", "Gap between tokens"),
     ("e2e", "Whole request"),
 )
-QUANTILES = (("p50", "-"), ("p99", "--"))
+Dash = Literal["-", "--"]
+QUANTILES: tuple[tuple[str, Dash], ...] = (("p50", "-"), ("p99", "--"))
+WORDS = {"p50": "median", "p99": "99th percentile"}
 
 
-def latency(summaries: Sequence[Summary]) -> Figure | None:
+def latency(jobs: Sequence[Numbered], title: str) -> Figure | None:
     """Median and 99th percentile of the four latencies over concurrency."""
-    drawn = [(n, s) for n, s in enumerate(summaries) if any(_ladder(s, "ttft_ms_p50"))]
+    drawn = [(n, s) for n, s in jobs if any(_ladder(s, f"{name}_ms_p50") for name, _ in LATENCIES)]
     if not drawn:
         return None
+    numbered = len(drawn) > MANY_JOBS
     with rc_context(STYLE):
         figure = Figure(figsize=(9.5, 6.4), layout="constrained")
         grid = figure.subplots(2, 2, sharex=True)
-        for axes, (name, title) in zip(grid.flat, LATENCIES, strict=True):
-            for n, summary in drawn:
-                _latency(axes, summary, name, n)
-            axes.set_title(title)
-            axes.set_ylim(bottom=0)
+        for axes, (name, heading) in zip(grid.flat, LATENCIES, strict=True):
+            _heights(axes, [v for n, summary in drawn for v in _latency(axes, summary, name, n)])
+            axes.set_title(heading)
+            axes.set_ylabel("ms")
         for axes in grid[1]:
             axes.set_xlabel("concurrency")
             _powers(axes, [s for _, s in drawn])
-        for axes in grid[:, 0]:
-            axes.set_ylabel("ms")
-        handles, labels = grid[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=9)
+        figure.suptitle(f"Latency\n{plain(title, WHOLE)}", x=0.01, ha="left", fontsize=11)
+        kinds = [Line2D([], [], color=GREY, linestyle=line, label=WORDS[q]) for q, line in QUANTILES]
+        named = [_proxy(n, _name(n, s, numbered=numbered)) for n, s in drawn]
+        legend(figure, [*kinds, *named], [str(h.get_label()) for h in (*kinds, *named)])
     return figure
+
+
+def _proxy(number: int, name: str) -> Line2D:
+    colour, marker = style(number)
+    return Line2D([], [], color=colour, marker=marker, markersize=4, label=name)
 
 
 def _ladder(summary: Summary, figure: str) -> list[tuple[float, float]]:
@@ -153,84 +138,40 @@ def _ladder(summary: Summary, figure: str) -> list[tuple[float, float]]:
     return sorted((c, v) for c, v in pairs if c is not None and v is not None)
 
 
-def _latency(axes: Axes, summary: Summary, name: str, number: int) -> None:
+def _latency(axes: Axes, summary: Summary, name: str, number: int) -> list[float]:
+    """Draw a job's two lines; the values in them."""
     colour, marker = style(number)
+    values: list[float] = []
     for quantile, line in QUANTILES:
         found = _ladder(summary, f"{name}_ms_{quantile}")
         if found:
             xs, ys = zip(*found, strict=True)
             label = f"{summary.label}, {quantile}"
-            axes.plot(xs, ys, color=colour, marker=marker, markersize=4, linestyle=line, label=label)
+            axes.plot(
+                xs, ys, color=colour, marker=marker, markersize=4, linestyle=line, linewidth=1.2, label=label
+            )
+            values += ys
+    return values
+
+
+def _heights(axes: Axes, known: Sequence[float]) -> None:
+    """From 0 up, or logarithmic where one job's latencies would press all others to the floor."""
+    if not known:
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
+        axes.set_yticks([])
+    elif min(known) > 0 and max(known) > WIDE * min(known):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_ylim(bottom=0)
 
 
 def _powers(axes: Axes, summaries: Sequence[Summary]) -> None:
     """Concurrencies on a logarithmic axis, with their own numbers, thinned out where they are many."""
-    ticks = sorted({c for s in summaries for c, _ in _ladder(s, "ttft_ms_p50")})
+    ticks = sorted({c for s in summaries for name, _ in LATENCIES for c, _ in _ladder(s, f"{name}_ms_p50")})
     axes.set_xscale("log", base=2)
     axes.set_xticks(ticks[:: 1 + len(ticks) // 10])
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-STAGES = {
-    "preflight": "#BBBBBB",
-    "infra": "#CC79A7",
-    "worker": "#E69F00",
-    "frontend": "#F0E442",
-    "health": "#F3C97A",
-    "benchmark": "#009E73",
-    "serving": "#009E73",
-    "stop": "#999999",
-}
-
-
-def timeline(title: str, told: Timeline) -> Figure:
-    """Stages of the job as a band, below it every step: loading in light, ready in full, a cross where one failed."""
-    steps = told.steps if len(told.steps) <= MANY_STEPS else _shortened(told.steps)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9.5, 1.8 + 0.27 * len(steps)), layout="constrained")
-        axes = figure.add_subplot()
-        for span in told.stages:
-            _stage(axes, span.name, span.begin, span.end, told.end)
-        for n, life in enumerate(steps, start=1):
-            _life(axes, n, life, told.end)
-        axes.set_yticks(range(len(steps) + 1), ["stage", *(life.name for life in steps)])
-        axes.set_ylim(len(steps) + 0.6, -0.6)
-        axes.set_xlim(0, max(told.end, 1) * 1.04)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=10))
-        axes.set_xlabel("seconds since the start of the job")
-        axes.grid(visible=False, axis="y")
-        axes.set_title(title)
-    return figure
-
-
-def _shortened(steps: Sequence[Life]) -> Sequence[Life]:
-    """The slowest to be ready, the failed, and the first ones, in their order."""
-    keen = sorted(steps, key=lambda s: (not s.exit_code, -((s.ready or 0) - s.started)))[:MANY_STEPS]
-    chosen = {s.name for s in keen}
-    return [s for s in steps if s.name in chosen]
-
-
-def _stage(axes: Axes, name: str, begin: float, end: float, whole: float) -> None:
-    if end <= begin:
-        return
-    axes.barh(0, end - begin, left=begin, height=0.7, color=STAGES.get(name, "#DDDDDD"), edgecolor="white")
-    if (end - begin) / max(whole, 1) > 0.011 * len(name):
-        axes.text((begin + end) / 2, 0, name, ha="center", va="center", fontsize=8)
-
-
-def _life(axes: Axes, row: int, life: Life, whole: float) -> None:
-    end = whole if life.ended is None else life.ended
-    if life.ready is None:
-        axes.barh(row, end - life.started, left=life.started, height=0.55, color=COLOURS[0], alpha=0.75)
-    else:
-        axes.barh(row, life.ready - life.started, left=life.started, height=0.55, color=COLOURS[0], alpha=0.3)
-        axes.barh(row, end - life.ready, left=life.ready, height=0.55, color=COLOURS[0], alpha=0.75)
-        ready = f"{life.ready - life.started:.0f} s"
-        axes.annotate(
-            ready, (life.ready, row), xytext=(3, 0), textcoords="offset points", fontsize=7, va="center"
-        )
-    if life.exit_code:
-        axes.plot([end], [row], marker="x", color=COLOURS[1], markersize=7, markeredgewidth=2, clip_on=False)
-        code = f"exit {life.exit_code}"
-        axes.annotate(code, (end, row), xytext=(7, 0), textcoords="offset points", fontsize=7, va="center")

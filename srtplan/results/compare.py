@@ -2,57 +2,128 @@
 
 In: two summaries. Out: rows per measured run and figure; a change for the worse is positive in ``worse``::
 
-    Change("concurrency_4", "ttft_ms_p99", 20.5, 24.6, worse=20.0)
+    Change("concurrency_4", "ttft_ms_p99", 20.5, 24.6, percent=20.0, worse=20.0)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
+from srtplan.results import workload
 from srtplan.results.model import Record, Summary
 from srtplan.results.table import align, figure
 
-BETTER_HIGH = ("output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "requests_per_s", "score")
+BETTER_HIGH = (
+    "output_tokens_per_s_per_gpu",
+    "tokens_per_s_per_user",
+    "requests_per_s",
+    "good_requests_per_s",
+)
 BETTER_LOW = ("ttft_ms_p50", "ttft_ms_p99", "tpot_ms_p50", "tpot_ms_p99", "e2e_ms_p99")
+LOW_SCORES = re.compile(
+    r"perplexity|ppl|bits_per_byte|loss|nll|mse|rmse|mae|brier_score|ece|error|err|wer|cer|ter|edit_distance|invalid"
+)
+"""Metrics of which less is better, as lm-eval, SGLang and the literature call them, with or without a word before."""
+NO_SCORES = re.compile(r".*(:std|_stderr|_std)|chars|latency|num_.*|samples|sample_len")
+"""What evaluators write among their scores and is none: more of it is neither better nor worse."""
 
 
 @frozen
 class Change:
-    """One figure of one run, before and after; ``worse`` in percent, negative for the better."""
+    """One figure of one run, before and after; ``worse`` in percent, negative for the better, 0 for neither."""
 
     run: str
     figure: str
     before: float
     after: float
+    percent: float
     worse: float
 
 
 def changes(a: Summary, b: Summary) -> list[Change]:
     """Every figure that both have of a run of the same name."""
+    return [c for before, after in _pairs(a, b) for c in _of(before, after)]
+
+
+def _pairs(a: Summary, b: Summary) -> Iterator[tuple[Record, Record]]:
     later = {r.name: r for r in b.good}
-    return [c for r in a.good if r.name in later for c in _of(r, later[r.name])]
+    return ((r, later[r.name]) for r in a.good if r.name in later)
+
+
+def _both(a: Record, b: Record) -> tuple[dict[str, float], dict[str, float]]:
+    """All figures of two records. A ``score`` that stands among the scores of both is compared under its name there."""
+    named = all(r.number("score") in r.scores.values() for r in (a, b))
+    one, other = (_figures(r, () if named else ("score",)) for r in (a, b))
+    return one, other
+
+
+def _figures(record: Record, more: Sequence[str]) -> dict[str, float]:
+    known = {name: record.number(name) for name in (*BETTER_HIGH, *more, *BETTER_LOW)}
+    return {k: v for k, v in known.items() if v is not None} | {
+        f"scores.{k}": v for k, v in record.scores.items()
+    }
 
 
 def _of(a: Record, b: Record) -> Iterable[Change]:
-    for name in (*BETTER_HIGH, *BETTER_LOW):
-        before, after = a.number(name), b.number(name)
-        if before is not None and after is not None and before > 0:
-            change = (after - before) / before * 100
-            yield Change(a.name, name, before, after, -change if name in BETTER_HIGH else change)
+    before, after = _both(a, b)
+    for name, old in before.items():
+        if name in after:
+            percent = _percent(old, after[name])
+            yield Change(a.name, name, old, after[name], percent, percent * sign(name) if sign(name) else 0.0)
 
 
-def unmatched(a: Summary, b: Summary) -> list[str]:
-    """Sentences about runs that only one of them has a result of."""
-    ours, theirs = {r.name for r in a.good}, {r.name for r in b.good}
-    lost = [f"{n}: no result in {b.label}" for n in sorted(ours - theirs)]
-    return lost + [f"{n}: no result in {a.label}" for n in sorted(theirs - ours)]
+def _percent(before: float, after: float) -> float:
+    if before == after:
+        return 0.0
+    if before == 0:
+        return float("inf") if after > 0 else float("-inf")
+    return (after - before) / abs(before) * 100
+
+
+def sign(name: str) -> int:
+    """1 where more is worse, -1 where more is better, 0 where it is neither."""
+    if not name.startswith("scores."):
+        return 1 if name in BETTER_LOW else -1
+    metric = name.removeprefix("scores.").rpartition("/")[2].partition(",")[0].lower()
+    if NO_SCORES.fullmatch(metric):
+        return 0
+    return 1 if re.fullmatch(rf"(.*_)?({LOW_SCORES.pattern})", metric) else -1
+
+
+def lost(a: Summary, b: Summary) -> list[str]:
+    """Sentences about runs and figures that A has and B has not."""
+    gone = {r.name for r in a.good} - {r.name for r in b.good}
+    found = [f"{r.name}: no result in {b.label}" for r in a.good if r.name in gone]
+    for before, after in _pairs(a, b):
+        ours, theirs = _both(before, after)
+        found += [f"{before.name}: no {name} in {b.label}" for name in ours if name not in theirs]
+    return found
+
+
+def gained(a: Summary, b: Summary) -> list[str]:
+    """Sentences about runs that only B has a result of."""
+    new = {r.name for r in b.good} - {r.name for r in a.good}
+    return [f"{r.name}: no result in {a.label}" for r in b.good if r.name in new]
+
+
+def unlike(a: Summary, b: Summary) -> list[str]:
+    """What makes the figures of two jobs no measure of each other: ``isl: 1024 and 8192``."""
+    ours, theirs = _conditions(a), _conditions(b)
+    return [f"{k}: {ours[k] or '-'} and {theirs[k] or '-'}" for k in ours if ours[k] != theirs[k]]
+
+
+def _conditions(s: Summary) -> dict[str, str]:
+    gpus = {f"{role} GPUs" if role != "total" else "GPUs": str(n) for role, n in s.gpus.items()}
+    none = dict.fromkeys(("GPUs", "prefill GPUs", "decode GPUs", "agg GPUs"), "")
+    return workload.of(s).data | none | gpus
 
 
 def worst(found: Iterable[Change]) -> float:
     """The largest regression in percent; 0 if nothing is worse."""
-    return max((c.worse for c in found), default=0.0) if found else 0.0
+    return max((c.worse for c in found), default=0.0)
 
 
 def render(a: Summary, b: Summary, plan: Sequence[str], *, threshold: float) -> str:
@@ -60,13 +131,14 @@ def render(a: Summary, b: Summary, plan: Sequence[str], *, threshold: float) -> 
     found = changes(a, b)
     table = [["run", "figure", "A", "B", "change", ""], *(_row(c, threshold) for c in found)]
     lines = [f"A  {a.label}  {a.run_dir}", f"B  {b.label}  {b.run_dir}", ""]
+    if other := unlike(a, b):
+        lines += [f"  warning: they differ in {'; '.join(other)}", ""]
     lines += [f"  {line}" for line in align(table)] if found else ["  no run has figures in both"]
-    lines += [f"  {line}" for line in unmatched(a, b)]
+    lines += [f"  {line}" for line in (*lost(a, b), *gained(a, b))]
     lines += ["", "Plans: " + ("no difference" if not plan else "")]
     return "\n".join(line.rstrip() for line in [*lines, *(f"  {line}" for line in plan)]) + "\n"
 
 
 def _row(c: Change, threshold: float) -> list[str]:
-    change = (c.after - c.before) / c.before * 100
     mark = "worse" if c.worse > threshold else "better" if -c.worse > threshold else ""
-    return [c.run, c.figure, figure(c.before), figure(c.after), f"{change:+.1f} %", mark]
+    return [c.run, c.figure, figure(c.before), figure(c.after), f"{c.percent:+.1f} %", mark]

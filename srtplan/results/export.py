@@ -1,6 +1,7 @@
 """Results for programs: CSV with a row per measured run, JSON with everything.
 
-Columns of the CSV: the job's own first, then those of a record as they are named in ``summary.json``.
+Columns of the CSV: the job's own first, then those of a record as they are named in ``summary.json``, then a column
+``scores.NAME`` per score.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import io
 import json
 from collections.abc import Sequence
 
-from srtplan.results.front import front
+from srtplan.results.front import fronts
 from srtplan.results.model import FORMAT, Record, Summary
+from srtplan.results.workload import Workload
 
 JOB = (
     "name",
@@ -25,38 +27,45 @@ JOB = (
     "precision",
     "nodes",
 )
+ROLES = ("total", "prefill", "decode", "agg")
 
 
 def to_csv(summaries: Sequence[Summary]) -> str:
     """A head and a row per run; what is not known is empty."""
-    best = {id(r.values) for r in front([r for s in summaries for r in s.good])}
-    keys = dict.fromkeys(
-        k for s in summaries for r in s.records for k in r.values if k not in ("name", "scores")
-    )
-    roles = ("total", "prefill", "decode", "agg")
+    best = {id(r.values) for _, found in fronts(summaries) for _, r in found}
+    records = [(s, r) for s in summaries for r in s.records]
+    keys = dict.fromkeys(k for _, r in records for k in r.values if k not in ("name", "scores"))
+    scores = dict.fromkeys(k for _, r in records for k in r.scores)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*JOB, *(f"gpus_{r}" for r in roles), "run", *keys, "on_pareto_front"])
-    for s in summaries:
-        job = [s.text(k) for k in JOB] + [str(s.gpus.get(r, "")) for r in roles]
-        writer.writerows(
-            [*job, r.name, *(r.text(k) for k in keys), str(id(r.values) in best).lower()] for r in s.records
-        )
+    writer.writerow(
+        [
+            *JOB,
+            *(f"gpus_{r}" for r in ROLES),
+            "run",
+            *keys,
+            *(f"scores.{k}" for k in scores),
+            "on_pareto_front",
+        ]
+    )
+    for s, r in records:
+        job = [*(s.text(k) for k in JOB), *(str(s.gpus.get(role, "")) for role in ROLES)]
+        own = [*(r.text(k) for k in keys), *(r.scores.get(k, "") for k in scores)]
+        writer.writerow([*job, r.name, *own, str(id(r.values) in best).lower()])
     return out.getvalue()
 
 
 def to_json(summaries: Sequence[Summary]) -> str:
-    """All summaries, and which runs are on the Pareto front over all of them."""
-    best = front([r for s in summaries for r in s.good])
-    owner = {id(r.values): s for s in summaries for r in s.records}
+    """All summaries, and the runs on the Pareto front of each workload."""
     data = {
         "format": FORMAT,
         "summaries": [{"run_dir": str(s.run_dir), **s.values} for s in summaries],
-        "pareto_front": [_point(r, owner[id(r.values)]) for r in best],
+        "pareto_front": [_point(load, s, r) for load, found in fronts(summaries) for s, r in found],
     }
     return json.dumps(data, indent=1) + "\n"
 
 
-def _point(record: Record, summary: Summary) -> dict[str, object]:
+def _point(load: Workload, summary: Summary, record: Record) -> dict[str, object]:
     keys = ("name", "concurrency", "tokens_per_s_per_user", "output_tokens_per_s_per_gpu")
-    return {"job_id": summary.text("job_id"), **{k: record.values.get(k) for k in keys}}
+    own = {k: record.values.get(k) for k in keys}
+    return {"job_id": summary.text("job_id"), **own, "workload": load.data}

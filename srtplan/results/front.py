@@ -1,13 +1,16 @@
 """The Pareto front: runs that no other run beats in interactivity and throughput at once.
 
-Interactivity is tokens per second that one user sees, throughput is output tokens per second and GPU.
+Interactivity is tokens per second that one user sees, throughput is output tokens per second and GPU. A front is one of
+runs with the same workload: a short prompt beats a long one always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from srtplan.results.model import Record
+from srtplan.results import workload
+from srtplan.results.model import Record, Summary
+from srtplan.results.workload import Workload
 
 X, Y = "tokens_per_s_per_user", "output_tokens_per_s_per_gpu"
 
@@ -28,3 +31,13 @@ def front(records: Iterable[Record]) -> list[Record]:
             best.append(record)
             highest = y
     return best
+
+
+def fronts(summaries: Sequence[Summary]) -> list[tuple[Workload, list[tuple[Summary, Record]]]]:
+    """The front of every workload, with the jobs that its runs are of."""
+    found = []
+    for load, jobs in workload.groups(summaries).items():
+        owner = {id(r.values): s for _, s in jobs for r in s.records}
+        best = front(r for _, s in jobs for r in s.good)
+        found.append((load, [(owner[id(r.values)], r) for r in best]))
+    return found

@@ -1,4 +1,4 @@
-"""A run's ``results/summary.json`` as Python has it.
+"""A run of a job as Python has it: its ``results/summary.json``, or what stands in for it where nothing was measured.
 
 In: the parsed JSON (format ``srtplan.results/1``). Out: a ``Summary`` with a ``Record`` per measured run::
 
@@ -7,6 +7,7 @@ In: the parsed JSON (format ``srtplan.results/1``). Out: a ``Summary`` with a ``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,32 @@ FORMAT = "srtplan.results/1"
 Values = Mapping[str, object]
 
 
+def members(value: object) -> Values:
+    """An object's members; none of what is no object."""
+    return cast("Values", value) if isinstance(value, Mapping) else {}
+
+
+def items(value: object) -> list[object]:
+    """A list's items; none of what is no list."""
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def as_number(value: object) -> float | None:
+    """A number that can be drawn and compared; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def as_text(value: object) -> str:
+    """A text that can be printed; empty for nothing."""
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
+
+
 @frozen(eq=False)
 class Record:
     """One measured run: ``status`` is ok, failed, or missing (it never came to it)."""
@@ -25,13 +52,11 @@ class Record:
 
     def number(self, name: str) -> float | None:
         """A figure; None where the client did not say it."""
-        value = self.values.get(name)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return as_number(self.values.get(name))
 
     def text(self, name: str) -> str:
         """A text; empty where there is none."""
-        value = self.values.get(name)
-        return "" if value is None else str(value)
+        return as_text(self.values.get(name))
 
     @property
     def name(self) -> str:
@@ -44,9 +69,10 @@ class Record:
         return self.text("status") == "ok"
 
     @property
-    def scores(self) -> Mapping[str, float]:
+    def scores(self) -> dict[str, float]:
         """What an evaluation measured, by name."""
-        return cast("Mapping[str, float]", self.values.get("scores") or {})
+        known = {as_text(k): as_number(v) for k, v in members(self.values.get("scores")).items()}
+        return {k: v for k, v in known.items() if v is not None}
 
 
 @frozen(eq=False)
@@ -58,13 +84,16 @@ class Summary:
 
     def text(self, name: str) -> str:
         """A text; empty where there is none."""
-        value = self.values.get(name)
-        return "" if value is None else str(value)
+        return as_text(self.values.get(name))
+
+    def parameter(self, name: str) -> str:
+        """A parameter of the benchmark; empty where there is none."""
+        return as_text(members(self.values.get("parameters")).get(name))
 
     @property
     def records(self) -> tuple[Record, ...]:
         """All runs that were planned, in order."""
-        return tuple(Record(v) for v in cast("list[Values]", self.values.get("runs") or []))
+        return tuple(Record(members(v)) for v in items(self.values.get("runs")))
 
     @property
     def good(self) -> tuple[Record, ...]:
@@ -74,7 +103,7 @@ class Summary:
     @property
     def gpus(self) -> Mapping[str, int]:
         """GPUs by role, and ``total``."""
-        return cast("Mapping[str, int]", self.values.get("gpus") or {})
+        return cast("Mapping[str, int]", members(self.values.get("gpus")))
 
     @property
     def label(self) -> str:
@@ -82,3 +111,31 @@ class Summary:
         attempt = self.text("attempt")
         again = f" {attempt}" if attempt not in ("", "attempt_0") else ""
         return f"{self.text('name')} {self.text('job_id')}{again}"
+
+
+def wrong_shape(values: Values) -> str:
+    """What a summary has that none of ours has, as a sentence; empty if it is as it must be."""
+    runs = values.get("runs")
+    if not isinstance(runs, list):
+        return "runs is no list"
+    for name in ("gpus", "parameters"):
+        if not isinstance(values.get(name), Mapping | None):
+            return f"{name} is no object"
+    for role, count in members(values.get("gpus")).items():
+        if not isinstance(count, int) or isinstance(count, bool):
+            return f"gpus.{role} is no whole number"
+    wrong = ((n, _wrong_run(run)) for n, run in enumerate(runs))
+    return next((f"runs[{n}]{what}" for n, what in wrong if what), "")
+
+
+def _wrong_run(run: object) -> str:
+    if not isinstance(run, Mapping):
+        return " is no object"
+    if not isinstance(run.get("name"), str):
+        return " has no name"
+    if not isinstance(run.get("scores"), Mapping | None):
+        return ".scores is no object"
+    concurrency = run.get("concurrency")
+    if concurrency is not None and (as_number(concurrency) or 0) <= 0:
+        return f".concurrency is {concurrency!r}, no number above 0"
+    return ""

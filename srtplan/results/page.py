@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from srtplan.results.model import Summary
 from srtplan.results.pictures import Picture
-from srtplan.results.table import head, rows
+from srtplan.results.table import head, rows, scores
 
 
 @frozen
@@ -27,6 +27,7 @@ class Job:
     heads: list[str]
     cells: list[list[str]]
     bad: list[bool]
+    scores: list[list[str]]
     folder: str
 
 
@@ -53,6 +54,7 @@ def _job(summary: Summary) -> Job:
         heads,
         cells,
         bad,
+        scores(summary),
         str(summary.run_dir),
     )
 

@@ -1,6 +1,7 @@
 """Which pictures there are of some jobs, with their names and a line of explanation.
 
-In: summaries. Out: pictures as bytes; for files ``throughput.png``, ``latency.png``, ``timeline_<job>.png``.
+In: summaries. Out: pictures as bytes; for files ``throughput.png``, ``latency.png``, ``timeline_<job>.png``. Jobs
+with several workloads have a picture of each: ``throughput_<workload>.png``.
 """
 
 from __future__ import annotations
@@ -9,10 +10,20 @@ import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from srtplan.results import timeline
+from srtplan.results import timeline, workload
 from srtplan.results.model import Summary
+
+THROUGHPUT = "A point is a run, its number the concurrency. The grey band is what no other run beats in both."
+MANY = " Of many jobs only the band's points are named: number of the job, concurrency."
+LATENCY = "Full lines are medians, dashed lines 99th percentiles."
+TIMELINE = (
+    "Light: starting; full: ready, after so many seconds; hatched: never ready; dotted: some of its mode were; grey: "
+    "nothing says whether it is ready; a cross: ended with an error. Frontends count workers, unnamed: one is taken as "
+    "ready when all of its mode are."
+)
+LONGEST_NAME = 120
 
 
 @frozen
@@ -31,25 +42,51 @@ def available() -> bool:
 
 
 def draw(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
-    """All pictures as ``png`` or ``svg``."""
-    from srtplan.results import charts  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
+    """All pictures as ``png`` or ``svg``, no two with the same name."""
+    taken: dict[str, int] = {}
+    for made in (*_measured(summaries, kind), *_timelines(summaries, kind)):
+        picture = evolve(made, name=_file_name(made.name))
+        times = taken[picture.name] = taken.get(picture.name, 0) + 1
+        yield picture if times == 1 else evolve(picture, name=f"{picture.name}_{times}")
 
-    note = "A point is a run, its number the concurrency. The grey band is what no other run beats in both."
-    for name, title, text, figure in (
-        ("throughput", "Throughput and interactivity", note, charts.throughput(summaries)),
-        (
-            "latency",
-            "Latency",
-            "Full lines are medians, dashed lines 99th percentiles.",
-            charts.latency(summaries),
-        ),
-    ):
-        if figure is not None:
-            yield Picture(name, title, text, charts.rendered(figure, kind))
+
+def _file_name(text: str) -> str:
+    """No spaces or signs, and short enough for every file system: the end of it has the job's number."""
+    name = re.sub(r"[^A-Za-z0-9.-]+", "_", text)
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}_{name[-half:]}"
+
+
+def _measured(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
+    from srtplan.results import charts, drawing  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
+
+    groups = workload.groups(summaries)
+    drawn = [
+        (name, title, note, load, figure)
+        for name, title, note, make in (
+            ("throughput", "Throughput and interactivity", THROUGHPUT, charts.throughput),
+            ("latency", "Latency", LATENCY, charts.latency),
+        )
+        for load, jobs in groups.items()
+        if (figure := make(jobs, load.text)) is not None
+    ]
+    single = len({load for *_, load, _ in drawn}) == 1
+    for name, title, note, load, figure in drawn:
+        own = name if single else f"{name}_{load.text}"
+        more = MANY if name == "throughput" and len(groups[load]) > charts.MANY_JOBS else ""
+        yield Picture(own, f"{title}: {load.text}", note + more, drawing.rendered(figure, kind))
+
+
+def _timelines(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
+    from srtplan.results import drawing, gantt  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
+
     for summary in summaries:
         told = timeline.read(summary.run_dir)
         if told is not None:
-            name = re.sub(r"[^A-Za-z0-9.-]+", "_", f"timeline_{summary.label}")
-            figure = charts.timeline(summary.label, told)
-            text = "Light: starting; full: ready, after so many seconds; a cross: ended with an error."
-            yield Picture(name, f"Timeline of {summary.label}", text, charts.rendered(figure, kind))
+            figure = gantt.timeline(summary.label, told)
+            yield Picture(
+                f"timeline_{summary.label}",
+                f"Timeline of {summary.label}",
+                TIMELINE,
+                drawing.rendered(figure, kind),
+            )

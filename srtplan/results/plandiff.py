@@ -14,17 +14,21 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-QUIET = ("recipe.sha256", "format")
-PLAN = Path("bundle") / "plan.json"
+from srtplan.results.model import members
+from srtplan.results.unmeasured import plan_of
+
+QUIET = re.compile(r"recipe\.sha256|format|benchmark\.runs\..*")
+"""Not told: what follows from the rest, and what stands among the steps once more."""
 
 
 def of_runs(a: Path, b: Path) -> list[str]:
     """The difference of the plans of two run directories; a sentence where one has none."""
-    try:
-        before, after = (json.loads((run / PLAN).read_text()) for run in (a, b))
-    except (OSError, ValueError) as e:
-        return [f"(cannot be compared: {e})"]
-    return difference(before, after)
+    plans = [plan_of(run) for run in (a, b)]
+    if lacks := [run for run, plan in zip((a, b), plans, strict=True) if not plan]:
+        return [
+            f"(cannot be compared: no bundle/plan.json that can be read in {' and '.join(map(str, lacks))})"
+        ]
+    return difference(*plans)
 
 
 def difference(a: Mapping[str, object], b: Mapping[str, object]) -> list[str]:
@@ -32,7 +36,7 @@ def difference(a: Mapping[str, object], b: Mapping[str, object]) -> list[str]:
     before, after = dict(_flat(a, "")), dict(_flat(b, ""))
     groups: dict[tuple[str, str], list[str]] = {}
     for path in sorted({*before, *after}):
-        if path in QUIET or before.get(path) == after.get(path):
+        if QUIET.fullmatch(path) or before.get(path) == after.get(path):
             continue
         for line in _change(before.get(path), after.get(path)):
             groups.setdefault((_family(path), line), []).append(path)
@@ -64,17 +68,23 @@ def _change(a: str | tuple[str, ...] | None, b: str | tuple[str, ...] | None) ->
 
 
 def _flat(value: object, path: str) -> Iterator[tuple[str, str | tuple[str, ...]]]:
-    """Paths and values; things with a name are found by it, commands are flags with their values."""
+    """Paths and values; things with a name or a path are found by it, commands are flags with their values."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flat(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and value and all(isinstance(v, Mapping) and "name" in v for v in value):
+    elif isinstance(value, list) and (key := _key(value)):
         for inner in value:
-            yield from _flat({k: v for k, v in inner.items() if k != "name"}, f"{path}.{inner['name']}")
+            yield from _flat({k: v for k, v in inner.items() if k != key}, f"{path}.{inner[key]}")
     elif isinstance(value, list):
         yield path, _items(value)
     else:
         yield path, json.dumps(value) if not isinstance(value, str) else value
+
+
+def _key(values: list[object]) -> str:
+    """What tells a list's members apart; empty where nothing does."""
+    alike = values and all(isinstance(v, Mapping) for v in values)
+    return next((k for k in ("name", "path") if alike and all(k in members(v) for v in values)), "")
 
 
 def _items(values: list[object]) -> tuple[str, ...]:

@@ -4,15 +4,15 @@ Out::
 
     quickstart 875494  Qwen/Qwen3-0.6B with mocker behind dynamo, 8 GPUs (agg 8)
     sa-bench isl 128 osl 32, complete: 2 of 2 runs
-      conc  requests  req/s  out tok/s  tok/s/GPU  tok/s/user  TTFT p50  TTFT p99  TPOT p50  TPOT p99  E2E p99
-         2        20   75.3       2408        301        2545      10.4      20.5     0.393     0.674       37
+      conc  requests  req/s  out tok/s  tok/s/GPU  tok/s/user  TTFT p50 ms  TTFT p99 ms  TPOT p50 ms  TPOT p99 ms  E2E p99 ms
+         2        20   75.3       2408        301        2545         10.4         20.5        0.393        0.674          37
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from srtplan.results.model import Record, Summary
+from srtplan.results.model import Record, Summary, as_text, items
 
 Column = tuple[str, Callable[[Record], str]]
 
@@ -30,39 +30,61 @@ def figure(value: float | None) -> str:
 
 
 def rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells of a summary; columns that nobody fills are left out."""
+    """Heads and cells of a summary; columns that nobody fills are left out, and all where nothing was measured."""
+    if not summary.records:
+        return [], []
     columns = _columns(summary)
     cells = [[cell(r) for _, cell in columns] for r in summary.records]
     used = [n for n in range(len(columns)) if n == 0 or any(row[n] not in ("-", "") for row in cells)]
     return [columns[n][0] for n in used], [[row[n] for n in used] for row in cells]
 
 
+def scores(summary: Summary) -> list[list[str]]:
+    """A row per score that an evaluation measured, a column per run; nothing where there are none."""
+    of = {r.name: r.scores for r in summary.records if r.scores}
+    names = dict.fromkeys(k for found in of.values() for k in found)
+    body = [[name, *(score(found.get(name)) for found in of.values())] for name in names]
+    return [["", *of], *body] if body else []
+
+
+def score(value: float | None) -> str:
+    """Four digits, as leaderboards have them; ``-`` for what is not known."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.6g}"  # noqa: PLR2004 -- no share of one: a perplexity
+
+
 def head(summary: Summary) -> list[str]:
     """Two lines about a run of a job."""
     gpus = " ".join(f"{k} {v}" for k, v in summary.gpus.items() if k != "total" and v)
-    p = summary.values.get("parameters")
-    shape = " ".join(f"{k} {p[k]}" for k in ("isl", "osl") if isinstance(p, dict) and p.get(k))
+    shape = " ".join(f"{k} {v}" for k in ("isl", "osl") if (v := summary.parameter(k)))
     ended = summary.text("class")
     how = "" if ended in ("success", "") else f"; the job: {ended} {summary.text('cause')}".rstrip()
+    planned = summary.text("runs_planned")
+    counted = "nothing to measure" if planned == "0" else f"{summary.text('runs_ok')} of {planned} runs"
     return [
         f"{summary.label}  {summary.text('model')} with {summary.text('engine')} behind {summary.text('frontend')}, "
         f"{summary.gpus.get('total', 0)} GPUs ({gpus})",
-        f"{summary.text('benchmark')} {shape}".rstrip() + f", {summary.text('state')}: "
-        f"{summary.text('runs_ok')} of {summary.text('runs_planned')} runs{how}",
+        f"{summary.text('benchmark')} {shape}".rstrip() + f", {summary.text('state')}: {counted}{how}",
     ]
 
 
 def _one(summary: Summary) -> str:
     heads, cells = rows(summary)
-    lines = [*head(summary), *(f"  {line}" for line in align([heads, *cells]))]
-    profiles = summary.values.get("profiles")
-    if isinstance(profiles, list) and profiles:
+    lines = [
+        *head(summary),
+        *(f"  {line}" for table in ([heads, *cells], scores(summary)) for line in align(table)),
+    ]
+    profiles = [as_text(p) for p in items(summary.values.get("profiles"))]
+    if profiles:
         lines.append(f"  {len(profiles)} traces: {profiles[0]}{', ...' if profiles[1:] else ''}")
     return "\n".join(lines)
 
 
 def align(table: Sequence[Sequence[str]]) -> list[str]:
     """Lines with columns as wide as they must be, right-aligned but for one without a head, which holds words."""
+    if not table or not table[0]:
+        return []
     widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))]
     words = [not head for head in table[0]]
     return [
@@ -88,12 +110,12 @@ def _columns(summary: Summary) -> list[Column]:
         ("out tok/s", lambda r: figure(r.number("output_tokens_per_s"))),
         ("tok/s/GPU", lambda r: figure(r.number("output_tokens_per_s_per_gpu"))),
         ("tok/s/user", lambda r: figure(r.number("tokens_per_s_per_user"))),
-        ("TTFT p50", lambda r: figure(r.number("ttft_ms_p50"))),
-        ("TTFT p99", lambda r: figure(r.number("ttft_ms_p99"))),
-        ("TPOT p50", lambda r: figure(r.number("tpot_ms_p50"))),
-        ("TPOT p99", lambda r: figure(r.number("tpot_ms_p99"))),
-        ("E2E p99", lambda r: figure(r.number("e2e_ms_p99"))),
-        ("score", lambda r: "-" if r.number("score") is None else f"{r.number('score'):.4f}"),
+        ("TTFT p50 ms", lambda r: figure(r.number("ttft_ms_p50"))),
+        ("TTFT p99 ms", lambda r: figure(r.number("ttft_ms_p99"))),
+        ("TPOT p50 ms", lambda r: figure(r.number("tpot_ms_p50"))),
+        ("TPOT p99 ms", lambda r: figure(r.number("tpot_ms_p99"))),
+        ("E2E p99 ms", lambda r: figure(r.number("e2e_ms_p99"))),
+        ("score", lambda r: score(r.number("score"))),
         ("", _remark),
     ]
 

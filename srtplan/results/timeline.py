@@ -1,16 +1,25 @@
-"""What happened when, from a run's ``events.jsonl``.
+"""What happened when, from a run's ``events.jsonl`` and its Plan.
 
 In: lines such as ``{"t":3.21,"event":"step","step":"agg_0","state":"ready"}``. Out: stages with begin and end, steps with
-start, ready and end, in seconds since the start of the job. A line that cannot be read (a full disk) is left out.
+start, ready and end, and how many workers were counted when, in seconds since the start of the job. A line that cannot be
+read (a full disk) is left out.
+
+A worker behind a frontend that counts has no ready time of its own: it is taken as ready when the count of its mode is full.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
+
+from srtplan.results.model import Values, as_number, as_text, items, members
+from srtplan.results.unmeasured import plan_of
+
+COUNTED = ("prefill", "decode")
+"""What frontends count; aggregated workers are among ``decode``."""
 
 
 @frozen
@@ -24,13 +33,32 @@ class Span:
 
 @define
 class Life:
-    """A step: when it started, was ready, ended; its exit code."""
+    """A step: when it started, was ready, ended; its exit code.
+
+    ``awaited``: the job waited for it to be ready. ``among``: some of its mode were ready, and nobody knows whether it was.
+    """
 
     name: str
     started: float
     ready: float | None = None
     ended: float | None = None
     exit_code: int | None = None
+    awaited: bool = False
+    among: bool = False
+
+
+@frozen
+class Count:
+    """Workers of a mode that all frontends knew: ``points`` are (when, how many), each where it changed."""
+
+    mode: str
+    wanted: int
+    points: tuple[tuple[float, int], ...]
+
+    @property
+    def full(self) -> float | None:
+        """When all were ready for the first time."""
+        return next((at for at, number in self.points if number >= self.wanted), None)
 
 
 @frozen
@@ -40,56 +68,105 @@ class Timeline:
     stages: tuple[Span, ...]
     steps: tuple[Life, ...]
     end: float
+    counts: tuple[Count, ...] = ()
 
 
 def read(run_dir: Path) -> Timeline | None:
     """The timeline of a run; None without events."""
     try:
-        lines = (run_dir / "events.jsonl").read_text(errors="replace").splitlines()
+        lines = (run_dir / "events.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    return of_events(_parsed(lines))
+    return of_events(_parsed(lines), plan_of(run_dir))
 
 
-def _parsed(lines: Iterable[str]) -> Iterable[dict[str, object]]:
+def _parsed(lines: Iterable[str]) -> Iterable[Values]:
     for line in lines:
         try:
-            event = json.loads(line)
-        except ValueError:
+            event = members(json.loads(line))
+        except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict) and isinstance(event.get("t"), int | float):
+        if as_number(event.get("t")) is not None:
             yield event
 
 
-def of_events(events: Iterable[dict[str, object]]) -> Timeline | None:
-    """The timeline of events in order."""
+def of_events(events: Iterable[Values], plan: Values) -> Timeline | None:
+    """The timeline of events in order; without a Plan nothing is known of workers that have no ready event."""
     marks: list[tuple[str, float]] = []
     steps: dict[str, Life] = {}
+    tallies: dict[str, _Tally] = {}
     last = 0.0
     for event in events:
-        last = max(last, _number(event["t"]))
-        if event.get("event") == "stage" and (not marks or marks[-1][0] != event.get("stage")):
-            marks.append((str(event.get("stage")), _number(event["t"])))
-        elif event.get("event") == "step":
-            _note(steps, event)
+        at = as_number(event["t"]) or 0.0
+        last = max(last, at)
+        kind = event.get("event")
+        if kind == "stage" and (not marks or marks[-1][0] != event.get("stage")):
+            marks.append((as_text(event.get("stage")), at))
+        elif kind == "step":
+            _note(steps, event, at)
+        elif kind == "probes":
+            _tally(tallies, members(event.get("workers")), at)
     if not marks:
         return None
     ends = [at for _, at in marks[1:]] + [last]
     spans = tuple(Span(name, at, end) for (name, at), end in zip(marks, ends, strict=True))
-    return Timeline(spans, tuple(steps.values()), last)
+    modes = _modes(plan)
+    names = {"decode": "agg"} if "agg" in modes.values() else {}
+    counts = {mode: Count(names.get(mode, mode), t.wanted, tuple(t.points)) for mode, t in tallies.items()}
+    probed = {as_text(members(p).get("step")) for p in items(plan.get("probes"))}
+    lives = (
+        _judged(life, counts.get(_counted_as(modes.get(life.name, ""))), probed) for life in steps.values()
+    )
+    return Timeline(spans, tuple(lives), last, tuple(counts.values()))
 
 
-def _note(steps: dict[str, Life], event: dict[str, object]) -> None:
-    name, at = str(event.get("step")), _number(event["t"])
+@define
+class _Tally:
+    wanted: int
+    points: list[tuple[float, int]]
+
+
+def _tally(found: dict[str, _Tally], told: Values, at: float) -> None:
+    for mode in COUNTED:
+        number, wanted = as_number(told.get(mode)), as_number(told.get(f"{mode}_wanted"))
+        if number is not None and wanted:
+            tally = found.setdefault(mode, _Tally(int(wanted), []))
+            tally.wanted = int(wanted)
+            if not tally.points or tally.points[-1][1] != int(number):
+                tally.points.append((at, int(number)))
+
+
+def _modes(plan: Values) -> Mapping[str, str]:
+    """The mode of each worker's step."""
+    steps = map(members, items(plan.get("steps")))
+    return {as_text(s.get("name")): as_text(s.get("mode")) for s in steps if s.get("mode")}
+
+
+def _counted_as(mode: str) -> str:
+    return "decode" if mode == "agg" else mode
+
+
+def _judged(life: Life, count: Count | None, probed: set[str]) -> Life:
+    """A step with what its probe, or the count of its mode, says of it."""
+    if life.ready is not None or life.name in probed:
+        return evolve(life, awaited=True)
+    if count is None:
+        return life
+    full = count.full
+    in_time = full is not None and (life.ended is None or full <= life.ended)
+    among = full is None and any(number for _, number in count.points)
+    return evolve(life, awaited=True, ready=full if in_time else None, among=among)
+
+
+def _note(steps: dict[str, Life], event: Values, at: float) -> None:
+    name = as_text(event.get("step"))
     life = steps.setdefault(name, Life(name, at))
     state = event.get("state")
-    if state == "ready":
+    if state == "started":
+        life.ended = life.exit_code = None  # it may be a step that was started again
+    elif state == "ready":
         life.ready = at
     elif state == "ended":
         life.ended = at
         code = event.get("exit")
         life.exit_code = code if isinstance(code, int) else None
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -36,11 +36,17 @@ run::remove_scratch() {
   fi
 }
 
-# The run keeps its own copy: compiling again must not change what a running job starts later.
+# The run keeps its own copy: compiling again must not change what a running job starts later. The plan goes with it, for
+# `srtplan results` to compare.
 run::copy_bundle() {
   local -r copy="${RUN_DIR}/bundle"
+  local -a parts=("${BUNDLE_DIR}"/{lib,steps,files})
+  local file
+  for file in "${BUNDLE_DIR}"/plan.{json,txt}; do
+    [[ ! -f "${file}" ]] || parts+=("${file}")
+  done
   mkdir -- "${copy}" || job::end 72 preflight "cannot write in ${RUN_DIR}"
-  job::call 120 "${SCRATCH}/copy" cp -R -- "${BUNDLE_DIR}"/{lib,steps,files} "${copy}" ||
+  job::call 120 "${SCRATCH}/copy" cp -R -- "${parts[@]}" "${copy}" ||
     job::end 72 preflight "cannot copy the bundle to ${copy}"
   BUNDLE_HOME="${BUNDLE_DIR}"
   BUNDLE_DIR="${RUN_DIR}/bundle"

@@ -42,9 +42,8 @@ def job(
     folder: Path, job_id: int, *records: Data, plan: Data | None = None, events: str = "", **more: object
 ) -> Path:
     """A job's directory with one attempt; returns the attempt's."""
-    run_dir = folder / str(job_id) / "attempt_0"
-    (run_dir / "results").mkdir(parents=True)
-    (run_dir / "bundle").mkdir()
+    run_dir = begun(folder, job_id, PLAN if plan is None else plan)
+    (run_dir / "results").mkdir()
     good = sum(r["status"] == "ok" for r in records)
     summary: Data = {
         "format": "srtplan.results/1", "name": "dsr1", "benchmark": "sa-bench", "model": "org/m", "engine": "sglang",
@@ -55,25 +54,80 @@ def job(
         "profiles": [],
     }  # fmt: skip
     (run_dir / "results" / "summary.json").write_text(json.dumps(summary | more))
-    (run_dir / "bundle" / "plan.json").write_text(json.dumps(plan or {}))
     if events:
         (run_dir / "events.jsonl").write_text(events)
+    return run_dir
+
+
+def begun(folder: Path, job_id: int, plan: Data) -> Path:
+    """The directory of a run that has left nothing yet but its copy of the bundle."""
+    run_dir = folder / str(job_id) / "attempt_0"
+    (run_dir / "bundle").mkdir(parents=True)
+    (run_dir / "bundle" / "plan.json").write_text(json.dumps(plan))
     (folder / str(job_id) / "latest").symlink_to("attempt_0")
     return run_dir
 
 
-EVENTS = "".join(
-    json.dumps(e) + "\n"
-    for e in (
-        {"t": 0.1, "event": "stage", "stage": "preflight"},
-        {"t": 2, "event": "stage", "stage": "worker"},
-        {"t": 2, "event": "step", "step": "decode_0", "state": "started", "pid": 1},
-        {"t": 3, "event": "stage", "stage": "health"},
-        {"t": 90, "event": "step", "step": "decode_0", "state": "ready"},
-        {"t": 91, "event": "stage", "stage": "benchmark"},
-        {"t": 91, "event": "step", "step": "benchmark", "state": "started", "pid": 2},
-        {"t": 200, "event": "step", "step": "decode_0", "state": "ended", "exit": 9},
-        {"t": 201, "event": "stage", "stage": "stop"},
-        {"t": 205, "event": "end", "class": "worker", "code": 74},
-    )
+def unmeasured(folder: Path, job_id: int, **plan: object) -> Path:
+    """A job that leaves no summary, one that serves unless its Plan is given; returns the attempt's directory."""
+    nothing = {"type": "manual", "node": 0, "parameters": {}, "runs": []}
+    run_dir = begun(folder, job_id, PLAN | {"benchmark": nothing} | plan)
+    (run_dir / "results").mkdir()
+    (run_dir / "events.jsonl").write_text(EVENTS)
+    status = {
+        "job_id": str(job_id),
+        "name": "serve",
+        "stage": "end",
+        "t": 205,
+        "class": "cancelled",
+        "code": 79,
+        "cause": "received TERM",
+    }
+    (run_dir / "status.json").write_text(json.dumps(status))
+    return run_dir
+
+
+def counted(at: float, prefill: int, decode: int, wanted: tuple[int, int] = (1, 1)) -> Data:
+    """The event of a probe that counts workers."""
+    workers = {"prefill": prefill, "prefill_wanted": wanted[0], "decode": decode, "decode_wanted": wanted[1]}
+    return {"t": at, "event": "probes", "ready": 0, "of": 1, "workers": workers, "waiting": "router_0"}
+
+
+def stage(at: float, name: str) -> Data:
+    """The event of a stage that begins."""
+    return {"t": at, "event": "stage", "stage": name}
+
+
+def step(at: float, name: str, state: str, **more: object) -> Data:
+    """An event of a step."""
+    return {"t": at, "event": "step", "step": name, "state": state, **more}
+
+
+def lines(*events: Data) -> str:
+    """A file of events."""
+    return "".join(json.dumps(e) + "\n" for e in events)
+
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+PLAN: Data = json.loads((GOLDEN / "sglang-router-1p1d" / "bundle" / "plan.json").read_text())
+"""One prefill and one decode worker behind SGLang's router, which counts them; a benchmark."""
+
+EVENTS = lines(
+    stage(0.1, "preflight"),
+    stage(2, "worker"),
+    step(2, "prefill_0", "started", pid=1),
+    step(2, "decode_0", "started", pid=2),
+    stage(3, "frontend"),
+    step(3, "router_0", "started", pid=3),
+    stage(3, "health"),
+    counted(4, 0, 0),
+    counted(60, 1, 0),
+    counted(90, 1, 1),
+    step(90, "router_0", "ready"),
+    stage(91, "benchmark"),
+    step(91, "benchmark", "started", pid=4),
+    step(200, "decode_0", "ended", exit=9),
+    stage(201, "stop"),
+    step(203, "benchmark", "ended", exit=0),
+    {"t": 205, "event": "end", "class": "worker", "code": 74},
 )

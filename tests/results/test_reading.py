@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jobs import EVENTS, job, lost, record
 
-from srtplan.cli.main import main
-from srtplan.results import compare, export, front, load, plandiff, table, timeline
+from srtplan.results import export, front, load, table
 from srtplan.results.model import Record
+
+Command = Callable[..., int]
 
 
 @pytest.fixture
@@ -31,13 +33,6 @@ def two(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def command(*args: object) -> int:
-    """The exit code of ``srtplan results ...``."""
-    with pytest.raises(SystemExit) as ended:
-        main(["results", *map(str, args)])
-    return int(ended.value.code or 0)
-
-
 def test_jobs_are_found_however_they_are_named(two: Path) -> None:
     """A file, a run, a job, a directory of jobs (by number); each once."""
     named = [two / "9" / "attempt_0" / "results" / "summary.json", two / "9" / "attempt_0", two / "9", two]
@@ -49,7 +44,7 @@ def test_jobs_are_found_however_they_are_named(two: Path) -> None:
     ("make", "says"), [(lambda p: p / "none", "no such run"), (lambda p: p, "no results/summary.json")]
 )
 def test_nothing_to_show_is_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: object, says: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: object, says: str, command: Command
 ) -> None:
     """With a sentence on stderr, and exit code 1."""
     assert command(make(tmp_path)) == 1  # type: ignore[operator]
@@ -66,7 +61,7 @@ def test_another_format_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_the_table_has_a_row_per_rung_and_says_what_failed(
-    two: Path, capsys: pytest.CaptureFixture[str]
+    two: Path, capsys: pytest.CaptureFixture[str], command: Command
 ) -> None:
     """Columns that nobody fills are left out; a partial ladder is marked."""
     assert command(two) == 0
@@ -74,6 +69,10 @@ def test_the_table_has_a_row_per_rung_and_says_what_failed(
     assert "dsr1 9  org/m with sglang behind dynamo, 8 GPUs (prefill 4 decode 4)" in text
     assert "sa-bench isl 1024 osl 128, partial: 1 of 2 runs; the job: no_result c4: no output tokens" in text
     assert "score" not in text
+    heads = text.splitlines()[2].split("  ")
+    assert [h for h in heads if h.endswith(" ms")] == [
+        f"{q} ms" for q in ("TTFT p50", "TTFT p99", "TPOT p50", "TPOT p99", "E2E p99")
+    ]
     assert [line.split()[-4:] for line in text.splitlines() if "failed" in line] == [
         ["failed", "no", "output", "tokens"]
     ]
@@ -95,7 +94,35 @@ def test_scores_have_a_column_where_there_are_some(tmp_path: Path) -> None:
     assert cells == [["gsm8k", "0.9500", "after 2 tries"]]
 
 
-def test_csv_has_a_row_per_planned_rung(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_score_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command) -> None:
+    """A row per score in the table and in the page, a column per score in the CSV."""
+    scores = {"gsm8k/exact_match,strict": 0.5, "wikitext/word_perplexity,none": 12.3456789}
+    runs = [
+        {"name": n, "status": "ok", "score": 0.5, "scores": s}
+        for n, s in (("a", scores), ("b", {}), ("c", {"x": 1.0}))
+    ]
+    run_dir = job(tmp_path, 1, *runs)
+    assert command(run_dir, "--html", tmp_path / "p.html") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[-4:] == [
+        ["a", "c"], ["gsm8k/exact_match,strict", "0.5000", "-"], ["wikitext/word_perplexity,none", "12.3457", "-"], ["x", "-", "1.0000"],
+    ]  # fmt: skip
+    assert (
+        '<td class="words">wikitext/word_perplexity,none</td><td>12.3457</td>'
+        in (tmp_path / "p.html").read_text()
+    )
+    assert command(run_dir, "--csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [[r[f"scores.{k}"] for k in (*scores, "x")] for r in rows] == [
+        ["0.5", "12.3456789", ""],
+        ["", "", ""],
+        ["", "", "1.0"],
+    ]
+
+
+def test_csv_has_a_row_per_planned_rung(
+    two: Path, capsys: pytest.CaptureFixture[str], command: Command
+) -> None:
     """With the job's own columns, units in the names, and the Pareto front."""
     assert command(two, "--csv") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -114,6 +141,34 @@ def test_json_has_everything_and_the_front(two: Path) -> None:
     assert [(p["job_id"], p["concurrency"]) for p in data["pareto_front"]] == [("10", 2), ("9", 2), ("9", 4)]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"benchmark": "sglang-bench"},
+        {"model": "org/small"},
+        {"parameters": {"isl": "8192", "osl": "128"}},
+        {"parameters": {"isl": "1024", "osl": "1024"}},
+        {"parameters": {"isl": "1024", "osl": "128", "trace_file": "/t.jsonl"}},
+        {"gpu_type": "gb200"},
+        {"precision": "fp4"},
+    ],
+)
+def test_every_workload_has_a_front_of_its_own(tmp_path: Path, other: dict[str, object]) -> None:
+    """A run is beaten only by one that did the same with the same model on the same kind of GPU."""
+    job(tmp_path, 1, record(2), record(4, user=90, gpu=40))
+    job(tmp_path, 2, record(2, user=50, gpu=20), **other)
+    job(tmp_path, 3, record(2, user=60, gpu=30), **other)
+    summaries = load.load([tmp_path])
+    rows = list(csv.DictReader(io.StringIO(export.to_csv(summaries))))
+    assert [r["on_pareto_front"] for r in rows] == ["true", "false", "false", "true"]
+    points = json.loads(export.to_json(summaries))["pareto_front"]
+    assert [p["job_id"] for p in points] == ["1", "3"]
+    assert points[0]["workload"] == {
+        "benchmark": "sa-bench", "model": "org/m", "isl": "1024", "osl": "128", "trace": "", "gpu_type": "h100", "precision": "fp8",
+    }  # fmt: skip
+    assert points[1]["workload"] != points[0]["workload"]
+
+
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=12))
 def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
     """No point of the front is beaten in both; every other point is beaten or equalled by one of the front."""
@@ -124,64 +179,3 @@ def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
         assert not any(a >= x and b >= y and (a, b) != (x, y) for a, b in points)
     for x, y in points:
         assert any(a >= x and b >= y for a, b in best)  # type: ignore[misc]
-
-
-def test_a_comparison_says_what_is_worse_in_percent(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Lower throughput and higher latency are worse; the difference of the plans stands below."""
-    step = {"name": "decode_0", "argv": ["python3", "--mem", "0.8"], "env": {"A": "1"}}
-    other = {**step, "argv": ["python3", "--mem", "0.9", "--new"]}
-    a = job(tmp_path, 1, record(2), record(4), plan={"steps": [step, {**step, "name": "decode_1"}]})
-    b = job(
-        tmp_path,
-        2,
-        record(2, gpu=40, ttft=90),
-        lost(4),
-        plan={"steps": [other, {**other, "name": "decode_1"}]},
-    )
-    assert command("--compare", a, b) == 0
-    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "concurrency_2 output_tokens_per_s_per_gpu 50 40 -20.0 % worse" in lines
-    assert "concurrency_2 ttft_ms_p99 240 180 -25.0 % better" in lines
-    assert "concurrency_4: no result in dsr1 2" in lines
-    assert "- steps.decode_* (2).argv: --mem 0.8" in lines
-    assert "+ steps.decode_* (2).argv: --mem 0.9" in lines
-    assert command("--compare", a, b, "--fail-above", 50) == 1, "a rung is lost"
-
-
-@pytest.mark.parametrize(("percent", "code"), [(10, 1), (30, 0)])
-def test_a_regression_can_fail_a_script(tmp_path: Path, percent: int, code: int) -> None:
-    """``--fail-above`` is the largest regression that is still accepted."""
-    a, b = job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2, gpu=40))
-    assert command("--compare", a, b, "--fail-above", percent) == code
-    assert command("--compare", b, a, "--fail-above", percent) == 0
-
-
-def test_a_comparison_takes_two(two: Path, tmp_path: Path) -> None:
-    """One run, or three, are wrong usage."""
-    assert command("--compare", two / "9") == 2
-    job(tmp_path, 11, record(2))
-    assert command("--compare", tmp_path) == 2
-
-
-def test_equal_plans_differ_in_nothing(tmp_path: Path) -> None:
-    """And a run without its bundle says that there is nothing to compare."""
-    a, b = job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2))
-    assert plandiff.of_runs(a, b) == []
-    (b / "bundle" / "plan.json").unlink()
-    assert plandiff.of_runs(a, b)[0].startswith("(cannot be compared")
-    assert "no difference" in compare.render(*load.load([a, b]), [], threshold=5)
-
-
-def test_a_timeline_has_stages_and_the_lives_of_steps(two: Path) -> None:
-    """Stages end where the next begins; a step has its start, ready time, end and exit code; broken lines are left out."""
-    file = two / "9" / "attempt_0" / "events.jsonl"
-    file.write_text(file.read_text() + '{"t": 206, "event": "st')
-    told = timeline.read(file.parent)
-    assert told
-    assert [(s.name, s.begin, s.end) for s in told.stages][:2] == [("preflight", 0.1, 2), ("worker", 2, 3)]
-    decode, bench = told.steps
-    assert (decode.started, decode.ready, decode.ended, decode.exit_code) == (2, 90, 200, 9)
-    assert (bench.ready, bench.ended, told.end) == (None, None, 205)
-    assert timeline.read(two / "10" / "attempt_0") is None

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from attrs import evolve
 from plans import benchmark, frontend, nats, plan, run, step, tcp, worker
-from shell_lab import Job, Lab
+from shell_lab import Job, Lab, in_library
 from slurm_cluster.client import eventually
 
 from srtplan.ir.plan import Health, Plan, PreflightCheck, Probe, Step
@@ -332,6 +332,40 @@ def test_readiness_is_counted(lab: Lab) -> None:
     )
     assert job.wait() == 0
     assert "health: ready after" in job.log
+    counts = [e["workers"] for e in job.events if e["event"] == "probes"]
+    assert counts[-2:] == [
+        {"prefill": 1, "prefill_wanted": 1, "decode": 0, "decode_wanted": 2},
+        {"prefill": 1, "prefill_wanted": 1, "decode": 2, "decode_wanted": 2},
+    ]
+    assert job.status["ready"] == {"probes": 1, "ready": 1, "workers": counts[-1], "waiting": ""}
+
+
+@pytest.mark.parametrize(
+    ("answers", "counted"),
+    [
+        (("", "no answer"), (0, 0)),
+        (("prefill 1/2 decode 3/4", "prefill 2/2 decode 1/4"), (1, 1)),
+        (("ready: prefill 2/2 decode 4/4", "no answer"), (0, 0)),
+        (("ready: prefill 2/2 decode 10/4", "ready: prefill 12/2 decode 9/4"), (2, 9)),
+    ],
+)
+def test_workers_are_ready_when_every_frontend_counts_them(
+    answers: tuple[str, str], counted: tuple[int, int]
+) -> None:
+    """For programs the counts are numbers: the least that any frontend knows, none where one has not answered."""
+    script = """
+    PROBE_STEP=(nginx frontend_0 frontend_1) PROBE_TYPE=(http dynamo_health dynamo_health) PROBE_WANT=(0,0 2,4 2,4)
+    PROBE_SAYS=(ready "$@"); probes::_workers; printf '%s' "${REPLY}"
+    """
+    told = json.loads(in_library(script, *answers).stdout)
+    assert (told["prefill"], told["decode"]) == counted
+    assert (told["prefill_wanted"], told["decode_wanted"]) == (2, 4)
+
+
+def test_where_nobody_counts_workers_there_is_no_count() -> None:
+    """A port that listens says nothing about workers."""
+    script = 'PROBE_STEP=(nats) PROBE_TYPE=(tcp) PROBE_WANT=(0,0) PROBE_SAYS=(ready); probes::_workers; printf "%s" "${REPLY}"'
+    assert in_library(script).stdout == b"null"
 
 
 def test_not_ready_in_time(lab: Lab) -> None:
@@ -373,8 +407,10 @@ def test_the_job_runs_what_was_compiled_even_if_the_bundle_changes(lab: Lab) -> 
     made = plan(nats(), worker("w_0", 0, sh("sleep 2; sleep 1000")), benchmark(run("b", "sleep", "1")))
     job = lab.submit(made)
     job.await_line("node1 ")
+    compiled = (job.bundle / "plan.json").read_bytes()
     shutil.rmtree(job.bundle)
     assert job.wait() == 0
+    assert (job.run_dir / "bundle" / "plan.json").read_bytes() == compiled
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "job.sh"])

@@ -1,0 +1,76 @@
+"""What all pictures share: colours, fonts, the legend below a picture, and its bytes.
+
+In: a figure. Out: PNG or SVG, the same bytes for the same data. No window, no state.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Seven that stay apart for every kind of colour vision (Okabe and Ito)."""
+MARKERS = "osD^vPX"
+GREY = "#777777"
+STYLE: Any = {
+    "font.size": 10,
+    "font.family": "DejaVu Sans",
+    "text.parse_math": False,  # a name may have a $
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "svg.hashsalt": "srtplan",
+    "svg.fonttype": "path",
+}
+LEGEND_FONT = 9
+LINE_INCHES = 0.205
+CHARACTER_INCHES = 0.085
+HANDLE_INCHES = 0.75
+LONGEST = 96
+"""Characters of a legend's line: more are not read, and do not fit."""
+
+
+def style(number: int) -> tuple[str, str]:
+    """Colour and marker of the n-th job."""
+    return COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    """A name as it can be drawn: one line, nothing that has no shape, and shortened in the middle."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    if len(shown) > longest:
+        half = (longest - 3) // 2
+        shown = f"{shown[:half]}...{shown[-half:]}"
+    return f" {shown}" if shown.startswith("_") else shown  # matplotlib leaves such names out of a legend
+
+
+def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """A legend below everything, for which the figure grows: the axes keep their size, however many lines there are."""
+    width, height = figure.get_size_inches()
+    longest = max(map(len, labels), default=1)
+    columns = min(len(labels) or 1, max(1, int(width / (HANDLE_INCHES + CHARACTER_INCHES * longest))))
+    rows = -(-len(labels) // columns)
+    figure.set_size_inches(width, height + LINE_INCHES * rows + 0.1)
+    figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=LEGEND_FONT)
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """The picture as ``png`` or ``svg``."""
+    out = io.BytesIO()
+    with rc_context(STYLE), warnings.catch_warnings():
+        FigureCanvasAgg(figure)
+        metadata = {"Date": None} if kind == "svg" else {"Software": "srtplan"}
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it, which is good enough
+        figure.savefig(out, format=kind, dpi=130, metadata=metadata)
+    return out.getvalue()

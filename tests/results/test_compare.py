@@ -1,0 +1,164 @@
+"""srtplan results --compare: what is worse, what is lost, what cannot be compared, and how the plans differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jobs import job, lost, record
+
+from srtplan.results import compare, load, plandiff
+
+Command = Callable[..., int]
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines that were printed, with single spaces."""
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+def evaluated(folder: Path, job_id: int, scores: dict[str, float], score: float | None = None) -> Path:
+    """A job that measured scores."""
+    first = next(iter(scores.values()), None) if score is None else score
+    return job(folder, job_id, {"name": "lm-eval", "status": "ok", "score": first, "scores": scores})
+
+
+def test_a_comparison_says_what_is_worse_in_percent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
+) -> None:
+    """Lower throughput and higher latency are worse; the difference of the plans stands below."""
+    step = {"name": "decode_0", "argv": ["python3", "--mem", "0.8"], "env": {"A": "1"}}
+    other = {**step, "argv": ["python3", "--mem", "0.9", "--new"]}
+    a = job(tmp_path, 1, record(2), record(4), plan={"steps": [step, {**step, "name": "decode_1"}]})
+    b = job(
+        tmp_path,
+        2,
+        record(2, gpu=40, ttft=90),
+        lost(4),
+        plan={"steps": [other, {**other, "name": "decode_1"}]},
+    )
+    assert command("--compare", a, b) == 0
+    lines = said(capsys)
+    assert "concurrency_2 output_tokens_per_s_per_gpu 50 40 -20.0 % worse" in lines
+    assert "concurrency_2 ttft_ms_p99 240 180 -25.0 % better" in lines
+    assert "concurrency_4: no result in dsr1 2" in lines
+    assert "- steps.decode_* (2).argv: --mem 0.8" in lines
+    assert "+ steps.decode_* (2).argv: --mem 0.9" in lines
+    assert not any(line.startswith("warning") for line in lines)
+    assert command("--compare", a, b, "--fail-above", 50) == 1, "a rung is lost"
+
+
+@pytest.mark.parametrize(("percent", "code"), [(10, 1), (30, 0)])
+def test_a_regression_can_fail_a_script(tmp_path: Path, percent: int, code: int, command: Command) -> None:
+    """``--fail-above`` is the largest regression that is still accepted."""
+    a, b = job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2, gpu=40))
+    assert command("--compare", a, b, "--fail-above", percent) == code
+    assert command("--compare", b, a, "--fail-above", percent) == 0
+
+
+def test_fewer_requests_within_the_thresholds_are_a_regression(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
+) -> None:
+    """Goodput is compared, falls to nothing as well, and one that is no longer measured is lost."""
+    good, less, none = (record(2) | {"good_requests_per_s": g} for g in (2.0, 1.5, None))
+    a, b, c, zero = (
+        job(tmp_path, n, r) for n, r in enumerate((good, less, none, good | {"good_requests_per_s": 0}))
+    )
+    assert command("--compare", a, b, "--fail-above", 10) == 1
+    assert "concurrency_2 good_requests_per_s 2 1.5 -25.0 % worse" in said(capsys)
+    assert command("--compare", a, c, "--fail-above", 10) == 1
+    assert "concurrency_2: no good_requests_per_s in dsr1 2" in said(capsys)
+    assert command("--compare", zero, a, "--fail-above", 10) == 0
+    assert "concurrency_2 good_requests_per_s 0 2 +inf % better" in said(capsys)
+    assert command("--compare", c, a, "--fail-above", 10) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [
+        ("gsm8k/exact_match,strict-match", "better"),
+        ("wikitext/word_perplexity,none", "worse"),
+        ("lambada_openai/perplexity,none", "worse"),
+        ("wikitext/bits_per_byte,none", "worse"),
+        ("winogender/brier_score,none", "worse"),
+        ("librispeech/wer,none", "worse"),
+        ("race/acc_norm,none", "better"),
+        ("error_analysis/acc,none", "better"),
+        ("STEM", "better"),
+        ("score:std", ""),
+        ("chars", ""),
+    ],
+)
+def test_less_is_better_for_some_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, mark: str, command: Command
+) -> None:
+    """A perplexity that rises is worse, an accuracy that rises is better, and a spread is neither."""
+    a, b = evaluated(tmp_path, 1, {name: 0.5}), evaluated(tmp_path, 2, {name: 0.75})
+    assert command("--compare", a, b, "--fail-above", 20) == (1 if mark == "worse" else 0)
+    assert f"lm-eval scores.{name} 0.5 0.75 +50.0 % {mark}".rstrip() in said(capsys)
+    assert command("--compare", b, a, "--fail-above", 20) == (1 if mark == "better" else 0)
+
+
+def test_every_score_is_compared_and_none_twice(tmp_path: Path, command: Command) -> None:
+    """Not the first by name only; ``score`` is one of them, and is compared under its name."""
+    a = evaluated(tmp_path, 1, {"a/acc,none": 0.9, "z/acc,none": 0.8})
+    b = evaluated(tmp_path, 2, {"a/acc,none": 0.9, "z/acc,none": 0.2})
+    found = compare.changes(*load.load([a, b]))
+    assert [(c.figure, round(c.worse)) for c in found] == [
+        ("scores.a/acc,none", 0),
+        ("scores.z/acc,none", 75),
+    ]
+    assert command("--compare", a, b, "--fail-above", 5) == 1
+
+
+def test_a_score_without_a_name_is_compared_as_such(tmp_path: Path) -> None:
+    """SGLang's evaluator says one score, and other numbers beside it; one that is lost is said to be."""
+    a, b = (evaluated(tmp_path, n, {"score:std": 0.1}, score) for n, score in ((1, 0.8), (2, 0.6)))
+    found = compare.changes(*load.load([a, b]))
+    assert [(c.figure, round(c.worse)) for c in found] == [("score", 25), ("scores.score:std", 0)]
+    one, other = load.load([a, evaluated(tmp_path, 3, {"x": 1.0}, 0.6)])
+    assert compare.lost(one, other) == ["lm-eval: no scores.score:std in dsr1 3"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"parameters": {"isl": "8192", "osl": "128"}}, "isl: 1024 and 8192"),
+        ({"parameters": {"isl": "1024"}}, "osl: 128 and -"),
+        ({"benchmark": "sglang-bench"}, "benchmark: sa-bench and sglang-bench"),
+        ({"gpus": {"total": 8, "prefill": 2, "decode": 6}}, "prefill GPUs: 4 and 2; decode GPUs: 4 and 6"),
+        ({"gpus": {"total": 16, "prefill": 4, "decode": 4}}, "GPUs: 8 and 16"),
+        ({"model": "org/other", "precision": "fp4"}, "model: org/m and org/other; precision: fp8 and fp4"),
+    ],
+)
+def test_jobs_that_are_no_measure_of_each_other_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], says: str, command: Command
+) -> None:
+    """What was asked of them differs: their figures differ for that."""
+    gpus = {"gpus": {"total": 8, "prefill": 4, "decode": 4}}
+    a, b = job(tmp_path, 1, record(2), **gpus), job(tmp_path, 2, record(2), **gpus | change)
+    assert command("--compare", a, b) == 0
+    (warning,) = [line for line in said(capsys) if "warning" in line]
+    assert says in warning
+
+
+def test_a_comparison_takes_two(tmp_path: Path, command: Command) -> None:
+    """One run, or three, are wrong usage; one that is broken is an error."""
+    runs = [job(tmp_path, n, record(2)) for n in (1, 2, 3)]
+    assert command("--compare", runs[0]) == 2
+    assert command("--compare", tmp_path) == 2
+    (runs[1] / "results" / "summary.json").write_text("{")
+    assert command("--compare", *runs[:2]) == 1
+
+
+def test_equal_plans_differ_in_nothing(tmp_path: Path) -> None:
+    """And a run without its plan says that there is nothing to compare, unless it lies beside the job's runs."""
+    a, b = job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2))
+    assert plandiff.of_runs(a, b) == []
+    (b.parent / "bundle").mkdir()
+    (b / "bundle" / "plan.json").rename(b.parent / "bundle" / "plan.json")
+    assert plandiff.of_runs(a, b) == []
+    (b.parent / "bundle" / "plan.json").write_text("[1]")
+    assert plandiff.of_runs(a, b) == [f"(cannot be compared: no bundle/plan.json that can be read in {b})"]
+    assert "no difference" in compare.render(*load.load([a, b]), [], threshold=5)
