@@ -16,7 +16,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from srtplan import flags
+from srtplan import flags, plugin
 from srtplan.diagnostics import Finding
 from srtplan.engines import _stores
 from srtplan.engines._vllm_flags import (
@@ -74,6 +74,7 @@ class VLLM:
         for role in recipe.resources.roles:
             yield from _flags(role)
             yield from _spread(recipe, role)
+        yield from _launch_mode(recipe)
         yield from _connector(recipe)
         yield from _stores.check(recipe, options(recipe).mooncake_kv_store)
 
@@ -222,6 +223,22 @@ def _one_gpu_each(role: Role, replica: int) -> Iterable[Finding]:
             path=role.args_at,
             on_key=True,
             message=f"dp_launch_mode: per_gpu starts a process per GPU, but a rank has {replica} GPUs",
+            help="use dp_launch_mode: per_node",
+        )
+
+
+def _launch_mode(recipe: Recipe) -> Iterable[Finding]:
+    """Only workers of Dynamo can be a process per rank: ``vllm serve`` has one port, and starts its ranks itself."""
+    ranked = any(size(role, DP) is not None for role in recipe.resources.roles)
+    if (
+        options(recipe).dp_launch_mode == "per_gpu"
+        and ranked
+        and plugin.frontend(recipe.frontend.type).interface == "vllm_http"
+    ):
+        yield Finding(
+            rule="SP508",
+            path=(*recipe.engine.at, "dp_launch_mode"),
+            message="vllm serve starts its data-parallel ranks itself, not a process per GPU",
             help="use dp_launch_mode: per_node",
         )
 

@@ -11,6 +11,8 @@ from srtplan.ir.shell import Lit, Ref, Word, parts
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 STEP_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+SHARED = ("bootstrap", "dist_init", "dp_rpc")
+"""Ports of a worker as a whole: every process knows them, the first one listens."""
 
 
 def verify(plan: Plan) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ def _ports(plan: Plan) -> Iterable[str]:
         for kind, port in p.ports:
             if not 0 < port < 65536:  # noqa: PLR2004 -- the range of TCP ports
                 yield f"{name} has {kind} port {port}"
-            if kind in ("bootstrap", "dist_init") and not p.leader:
+            if kind in SHARED and not p.leader:
                 continue
             other = owner.setdefault((p.node, str(port)), f"{name} {kind}")
             if other != f"{name} {kind}":
