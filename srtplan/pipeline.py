@@ -94,11 +94,11 @@ def bundle(made: Plan) -> Bundle:
     return render(made, {"plan.json": serialise.to_json(made), "plan.txt": text.render(made)})
 
 
-def write(files: Bundle, directory: Path) -> None:
-    """Files to disk, all or none. Raises srtplan.bundle.write.WriteError."""
+def write(files: Bundle, directory: Path, root: Path | None = None) -> None:
+    """Files to disk, all or none, at ``root`` or below it. Raises srtplan.bundle.write.WriteError."""
     from srtplan.bundle.write import write as to_disk  # noqa: PLC0415
 
-    to_disk(files, directory)
+    to_disk(files, directory, root)
 
 
 __all__ = [

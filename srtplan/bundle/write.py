@@ -3,6 +3,9 @@
 The directory appears complete or not at all: everything is written beside it first and then renamed. What stands
 there already is replaced only if it is a bundle whose files are those of its own manifest: no file of anybody else,
 no edit, no link. Writing the same bundle again changes nothing on disk.
+
+Nothing is written outside of a root, the folder that the user named: not by a name with ``..`` in it, and not through a
+link below the root. The root itself may be a link, it is the user's.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -25,13 +29,14 @@ class WriteError(Exception):
     """The bundle cannot be written there; the message says why and what to do."""
 
 
-def write(bundle: Bundle, directory: Path) -> bool:
+def write(bundle: Bundle, directory: Path, root: Path | None = None) -> bool:
     """Write a bundle and return whether anything changed on disk; raises WriteError.
 
-    Parents are made as needed. ``directory`` may be missing, empty, or an unedited bundle.
+    Parents are made as needed. ``directory`` may be missing, empty, or an unedited bundle, at ``root`` or below it;
+    without a root it is the folder above.
     """
-    directory = Path(os.path.abspath(directory))  # noqa: PTH100 -- resolve() would follow a link
-    _check_replaceable(directory)
+    directory = check(directory, root)
+    _remove_drafts(directory)
     if _holds(directory, bundle):
         return False
     try:
@@ -49,10 +54,34 @@ def write(bundle: Bundle, directory: Path) -> bool:
     return True
 
 
+def check(directory: Path, root: Path | None = None) -> Path:
+    """The real path of a place where a bundle may be written; raises WriteError for any other, and writes nothing."""
+    try:
+        directory = _below(directory, directory.parent if root is None else root)
+        _check_replaceable(directory)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise WriteError(f"cannot write {directory}: {reason}") from error
+    return directory
+
+
+def _below(directory: Path, root: Path) -> Path:
+    """The place below the root's real path, reached without a link."""
+    absolute, top = (Path(os.path.abspath(p)) for p in (directory, root))  # noqa: PTH100 -- resolve() follows links
+    if not absolute.is_relative_to(top):
+        raise WriteError(f"{directory} is outside of {root}")
+    place = Path(os.path.realpath(top))
+    for part in absolute.relative_to(top).parts:
+        if (place / MANIFEST).exists() and (place / "job.sh").exists():
+            raise WriteError(f"{place} is a bundle; nothing can be written into it: choose another directory")
+        place /= part
+        if place.is_symlink():
+            raise WriteError(f"{place} is a link; give the directory it leads to")
+    return place
+
+
 def _check_replaceable(directory: Path) -> None:
     """Raise WriteError unless nothing of value stands at the target."""
-    if directory.is_symlink():
-        raise WriteError(f"{directory} is a link; give the directory it leads to")
     if not directory.exists():
         return
     if not directory.is_dir():
@@ -102,11 +131,35 @@ def _holds(directory: Path, bundle: Bundle) -> bool:
     )
 
 
+def _remove_drafts(directory: Path) -> None:
+    """Remove what writers of this place left that were killed: those of this machine whose process is gone.
+
+    A folder may be shared by machines, and a process of another one cannot be seen from here.
+    """
+    ours = re.compile(rf"\.{re.escape(directory.name)}\.{re.escape(os.uname().nodename)}\.(\d+)\.\d+")
+    if not directory.parent.is_dir():
+        return
+    for entry in os.scandir(directory.parent):
+        found = ours.fullmatch(entry.name)
+        if found and not _runs(int(found[1])):
+            shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
 def _new_folder(directory: Path) -> Path:
     """Make a folder beside the target that nobody else uses."""
     number = 0
     while True:
-        draft = directory.with_name(f".{directory.name}.{os.getpid()}.{number}")
+        draft = directory.with_name(f".{directory.name}.{os.uname().nodename}.{os.getpid()}.{number}")
         try:
             draft.mkdir()
         except FileExistsError:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srtplan import pipeline
 from srtplan.cli.gather import Found, Gathered, Refused, Request, gather
-from srtplan.cli.output import problems, say
+from srtplan.cli.output import INTERNAL, internal, problems, say
 from srtplan.config.source import STDIN
 from srtplan.submit.metadata import Order
 from srtplan.submit.signals import Signals
@@ -20,7 +20,7 @@ from srtplan.submit.transaction import SubmitError, Submitted, submit
 
 
 def run(request: Request, *, as_json: bool, yes: bool) -> int:
-    """Submit all jobs; 1 if any recipe was refused or any job could not be submitted."""
+    """Submit all jobs; 1 if any recipe was refused or any job not submitted, 70 if srtplan itself failed at one."""
     gathered = gather(request)
     problems(gathered.report)
     for refused in gathered.refused:
@@ -28,7 +28,7 @@ def run(request: Request, *, as_json: bool, yes: bool) -> int:
     if gathered.is_blocked:
         good = f"; {_jobs(len(gathered.found))} would have been fine" if gathered.found else ""
         say(f"nothing was submitted{good}")
-        return 1
+        return gathered.code
     if not yes and not _agreed(gathered):
         if as_json:
             print(json.dumps({"status": "no-submissions"}))
@@ -49,13 +49,16 @@ def _agreed(gathered: Gathered) -> bool:
 
 
 def _submit_all(request: Request, gathered: Gathered, *, as_json: bool) -> int:
-    total, done, failed = len(gathered.found), 0, 0
+    total, done, failed, code = len(gathered.found), 0, 0, gathered.code
     with Signals() as signals:
         try:
             for found in gathered.found:
                 signals.check()
+                if (writer := _rendered(found, as_json=as_json)) is None:
+                    failed, code = failed + 1, INTERNAL
+                    continue
                 try:
-                    submitted = submit(_order(request, found), _writer(found), found.base, signals)
+                    submitted = submit(_order(request, found), writer, found.base, signals)
                 except SubmitError as e:
                     failed += 1
                     _tell_failed(found, e, as_json=as_json)
@@ -73,7 +76,7 @@ def _submit_all(request: Request, gathered: Gathered, *, as_json: bool) -> int:
     refused = f", {_count(len(gathered.refused), 'recipe')} refused" if gathered.refused else ""
     if total > 1 or failed or refused:
         say(f"{done} of {_jobs(total)} submitted{refused}")
-    return 1 if failed or gathered.refused else 0
+    return code or int(bool(failed))
 
 
 def _order(request: Request, found: Found) -> Order:
@@ -106,6 +109,15 @@ class _writer:  # noqa: N801 -- a function with a memory
             raise OSError(str(e)) from e
 
 
+def _rendered(found: Found, *, as_json: bool) -> _writer | None:
+    """The writer of a job; None where srtplan fails to render it, which does not concern the others."""
+    try:
+        return _writer(found)
+    except Exception as e:  # noqa: BLE001
+        _tell_failed(found, internal(e, found.argument), as_json=as_json)
+        return None
+
+
 def _tell(submitted: Submitted, found: Found, *, as_json: bool) -> None:
     """One job that is in the queue."""
     folder = submitted.folder
@@ -136,7 +148,7 @@ def _tell(submitted: Submitted, found: Found, *, as_json: bool) -> None:
         say(f"  not reported: {note}")
 
 
-def _tell_failed(found: Found, error: SubmitError, *, as_json: bool) -> None:
+def _tell_failed(found: Found, error: SubmitError | str, *, as_json: bool) -> None:
     if as_json:
         line = {"status": "error", "error": str(error), "job_name": found.plan.name, "recipe": found.argument}
         print(json.dumps(line), flush=True)
@@ -145,8 +157,7 @@ def _tell_failed(found: Found, error: SubmitError, *, as_json: bool) -> None:
 
 def _tell_refused(refused: Refused, *, as_json: bool) -> None:
     if as_json:
-        text = "\n\n".join(p.render() for p in refused.report.errors)
-        print(json.dumps({"status": "error", "error": text, "recipe": refused.argument}), flush=True)
+        print(json.dumps({"status": "error", "error": refused.error, "recipe": refused.argument}), flush=True)
 
 
 def _jobs(count: int) -> str:

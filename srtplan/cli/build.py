@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from srtplan import pipeline
-from srtplan.cli.output import problems, say
+from srtplan.cli.output import INTERNAL, internal, problems, say
 from srtplan.diagnostics import InputError, Report
+from srtplan.ir.plan import Plan
 
 
 @frozen
@@ -43,74 +45,138 @@ def click_error(message: str) -> Exception:
     return click.UsageError(message)
 
 
+@define
+class Bad:
+    """Recipes that came to nothing: those with problems, and those at which srtplan itself failed."""
+
+    refused: list[Report] = field(factory=list)
+    faults: int = 0
+
+    def fault(self, error: Exception, recipe: str) -> None:
+        """Count and tell a fault of ours, so that the other recipes go on."""
+        internal(error, recipe)
+        self.faults += 1
+
+
 def compile_all(
     recipes: Sequence[str], output: Path, *, cluster: Path | None, sets: Sequence[str],
     options: pipeline.Options = pipeline.PLAIN,
 ) -> int:  # fmt: skip
-    """Write every bundle; print the path of every job.sh."""
-    from srtplan.bundle.write import WriteError  # noqa: PLC0415
-
-    report = Report()
-    seen: dict[Path, str] = {}
-    failed: list[Report] = []
-    for target, planned in _each(recipes, cluster=cluster, sets=sets, into=failed, options=options):
+    """Write every bundle; print the path of every job.sh. Nothing is written if any place is unfit."""
+    bad, report = Bad(), Report()
+    places: list[Place] = []
+    for target, planned in _each(recipes, cluster=cluster, sets=sets, bad=bad, options=options):
         for job in planned:
             report += job.report
-            where = output / target.folder / ((job.plan.recipe.variant or "") if len(planned) > 1 else "")
-            if where in seen:
-                raise click_error(f"{seen[where]} and {target.argument} would both be written to {where}")
-            seen[where] = target.argument
-            try:
-                pipeline.write(pipeline.bundle(job.plan), where)
-            except WriteError as e:
-                say(f"srtplan: {e}")
-                return 1
-            print(where / "job.sh")
-    return _finish(report, failed, f"{len(seen)} bundle{'s' if len(seen) != 1 else ''} written")
+            folder = output / target.folder / ((job.plan.recipe.variant or "") if len(planned) > 1 else "")
+            places.append(Place(folder, target.argument, job.plan))
+    written = 0
+    if _are_fit(places, output):
+        for place in places:
+            written += _written(place, output, bad)
+    code = _finish(report, bad, f"{written} bundle{'s' if written != 1 else ''} written")
+    return code or int(written < len(places))
+
+
+@frozen
+class Place:
+    """Where the bundle of a job goes, and the argument that it came from."""
+
+    folder: Path
+    argument: str
+    plan: Plan
+
+    @property
+    def path(self) -> Path:
+        """The folder, absolute; a link in it stays."""
+        return Path(os.path.abspath(self.folder))  # noqa: PTH100
+
+
+def _are_fit(places: Sequence[Place], output: Path) -> bool:
+    """Tell whether every bundle has a place of its own where it may be written; say all that is wrong."""
+    from srtplan.bundle.write import WriteError, check  # noqa: PLC0415
+
+    seen: dict[Path, str] = {}
+    said: list[str] = []
+    for path, place in sorted(((p.path, p) for p in places), key=lambda p: p[0].parts):
+        if (taken := next((seen[p] for p in (path, *path.parents) if p in seen), None)) is not None:
+            raise click_error(f"{taken} and {place.argument} would both be written to {place.folder}")
+        seen[path] = place.argument
+        try:
+            check(place.folder, output)
+        except WriteError as e:
+            said.append(str(e))
+    for line in said:
+        say(f"srtplan: {line}")
+    return not said
+
+
+def _written(place: Place, output: Path, bad: Bad) -> bool:
+    """Write one bundle; tell whether it is there."""
+    from srtplan.bundle.write import WriteError  # noqa: PLC0415
+
+    try:
+        pipeline.write(pipeline.bundle(place.plan), place.folder, output)
+    except WriteError as e:
+        say(f"srtplan: {e}")
+        return False
+    except Exception as e:  # noqa: BLE001 -- a fault of ours in one recipe does not concern the others
+        bad.fault(e, place.argument)
+        return False
+    print(place.folder / "job.sh")
+    return True
 
 
 def check_all(recipes: Sequence[str], *, cluster: Path | None, sets: Sequence[str]) -> int:
     """Plan everything, write nothing."""
-    report, count = Report(), 0
-    failed: list[Report] = []
-    for _, planned in _each(recipes, cluster=cluster, sets=sets, into=failed):
+    bad, report, count = Bad(), Report(), 0
+    for _, planned in _each(recipes, cluster=cluster, sets=sets, bad=bad):
         count += len(planned)
         for job in planned:
             report += job.report
-    return _finish(report, failed, f"{count} job{'s' if count != 1 else ''} ok")
+    return _finish(report, bad, f"{count} job{'s' if count != 1 else ''} ok")
 
 
 def show(recipe: str, *, as_json: bool, cluster: Path | None, sets: Sequence[str]) -> int:
-    """Print the plan of one job; of several, one after the other."""
+    """Print the plan of one job; of several, one after the other, or as one list of JSON."""
     from srtplan.plan import serialise, text  # noqa: PLC0415
 
     planned = pipeline.compile_recipe(recipe, cluster=cluster, sets=sets)
-    report = Report()
-    for n, job in enumerate(planned):
-        report += job.report
-        if as_json:
-            print(serialise.to_json(job.plan), end="")
-        else:
-            print(("\n" if n else "") + text.render(job.plan), end="")
-    problems(report)
+    if as_json:
+        documents = [serialise.to_json(job.plan) for job in planned]
+        many = "[\n" + ",\n".join(d.rstrip("\n") for d in documents) + "\n]\n"
+        print(many if len(documents) > 1 else documents[0], end="")
+    else:
+        print("\n".join(text.render(job.plan) for job in planned), end="")
+    problems(sum((job.report for job in planned), Report()))
     return 0
 
 
 def _each(
-    recipes: Sequence[str], *, cluster: Path | None, sets: Sequence[str], into: list[Report],
+    recipes: Sequence[str], *, cluster: Path | None, sets: Sequence[str], bad: Bad,
     options: pipeline.Options = pipeline.PLAIN,
 ) -> Iterator[tuple[Target, tuple[pipeline.Planned, ...]]]:  # fmt: skip
-    """Plan each recipe; the problems of those that cannot be planned go ``into`` the list."""
+    """Plan each recipe; those that cannot be planned are noted as ``bad``."""
     for target in targets(recipes):
-        try:
-            planned = pipeline.compile_recipe(target.argument, cluster=cluster, sets=sets, options=options)
-        except InputError as e:
-            into.append(e.report)
-            continue
-        yield target, planned
+        planned = _planned(target.argument, cluster=cluster, sets=sets, bad=bad, options=options)
+        if planned is not None:
+            yield target, planned
 
 
-def _finish(report: Report, failed: list[Report], done: str) -> int:
-    problems(sum(failed, report))
-    say(done + (f", {len(failed)} recipe{'s' if len(failed) != 1 else ''} refused" if failed else ""))
-    return 1 if failed else 0
+def _planned(
+    argument: str, *, cluster: Path | None, sets: Sequence[str], bad: Bad, options: pipeline.Options
+) -> tuple[pipeline.Planned, ...] | None:
+    try:
+        return pipeline.compile_recipe(argument, cluster=cluster, sets=sets, options=options)
+    except InputError as e:
+        bad.refused.append(e.report)
+    except Exception as e:  # noqa: BLE001 -- a fault of ours in one recipe does not concern the others
+        bad.fault(e, argument)
+    return None
+
+
+def _finish(report: Report, bad: Bad, done: str) -> int:
+    problems(sum(bad.refused, report))
+    counts = ((len(bad.refused), "refused"), (bad.faults, "with an internal error"))
+    say(done + "".join(f", {n} recipe{'s' if n != 1 else ''} {what}" for n, what in counts if n))
+    return INTERNAL if bad.faults else int(bool(bad.refused))

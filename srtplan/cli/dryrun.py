@@ -21,17 +21,16 @@ from srtplan.submit import slurm
 
 
 def run(request: Request, *, as_json: bool) -> int:
-    """Print all jobs; 1 if any recipe was refused."""
+    """Print all jobs; 1 if any recipe was refused, 70 if srtplan failed at one."""
     gathered = gather(request)
     problems(gathered.report)
     for refused in gathered.refused if as_json else ():
-        error = "\n\n".join(p.render() for p in refused.report.errors)
-        print(json.dumps({"status": "error", "error": error, "recipe": refused.argument}))
+        print(json.dumps({"status": "error", "error": refused.error, "recipe": refused.argument}))
     if not gathered.is_blocked:
         for part in _lines(gathered.found) if as_json else _pages(gathered.found):
             print(part)
         say(f"{len(gathered.found)} job{'s' if len(gathered.found) != 1 else ''}, nothing was submitted")
-    return 1 if gathered.refused else 0
+    return gathered.code
 
 
 def _pages(found: tuple[Found, ...]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from srtplan import pipeline
 from srtplan.cli.build import click_error
+from srtplan.cli.output import INTERNAL, internal
 from srtplan.config.load import Job
 from srtplan.diagnostics import InputError, Report
 from srtplan.ir.plan import Plan
@@ -57,11 +58,17 @@ class Found:
 
 @frozen
 class Refused:
-    """A recipe with errors; ``is_fatal`` if it was named by itself."""
+    """A recipe with errors, or one at which srtplan itself failed (``fault``); ``is_fatal`` if it was named by itself."""
 
     argument: str
     report: Report
     is_fatal: bool
+    fault: str = ""
+
+    @property
+    def error(self) -> str:
+        """All that is wrong, as one text."""
+        return self.fault or "\n\n".join(p.render() for p in self.report.errors)
 
 
 @frozen(kw_only=True)
@@ -77,6 +84,11 @@ class Gathered:
         """Nothing may be done."""
         return not self.found or any(r.is_fatal for r in self.refused)
 
+    @property
+    def code(self) -> int:
+        """The exit code if all else goes well."""
+        return INTERNAL if any(r.fault for r in self.refused) else int(bool(self.refused))
+
 
 def gather(request: Request) -> Gathered:
     """Compile everything that is asked for."""
@@ -89,6 +101,9 @@ def gather(request: Request) -> Gathered:
             )
         except InputError as e:
             refused.append(Refused(argument, e.report, is_named))
+            continue
+        except Exception as e:  # noqa: BLE001 -- a fault of ours in one recipe does not concern the others
+            refused.append(Refused(argument, Report(), is_named, internal(e, argument)))
             continue
         found += [Found(argument, r.job, r.planned.plan, _base(request, r.job)) for r in jobs]
     warnings = (p for f in found for p in f.job.warnings)

@@ -6,6 +6,8 @@ Commands import what they need when they run, so that ``check`` starts fast.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,10 +17,11 @@ from typing import Any
 import click
 
 from srtplan import __version__
-from srtplan.cli.output import problems, say
-from srtplan.diagnostics import InputError, InternalError
+from srtplan.cli.output import INTERNAL, internal, problems, say
+from srtplan.diagnostics import InputError
 
-INTERNAL = 70
+CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""Errors of a place that takes nothing (any more): never a fault of srtplan."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = cli.main(
             args=list(argv) if argv is not None else None, prog_name="srtplan", standalone_mode=False
         )
+        sys.stdout.flush()
     except click.ClickException as e:
         e.show()
         sys.exit(2)
@@ -35,25 +39,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     except InputError as e:
         problems(e.report)
         sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
     except Exception as e:  # noqa: BLE001 -- the last resort: a user never sees a bare traceback
-        _internal(e)
+        if isinstance(e, OSError) and e.errno in CANNOT_WRITE:
+            _lost(e)
+            sys.exit(1)
+        internal(e)
         sys.exit(INTERNAL)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _internal(e: Exception) -> None:
-    say(f"srtplan {__version__}: internal error, please report it: {type(e).__name__}")
-    for line in e.violations if isinstance(e, InternalError) else (str(e),):
-        say(f"  {line}")
-    if os.environ.get("SRTPLAN_DEBUG"):
-        import traceback  # noqa: PLC0415
-
-        traceback.print_exception(e)
-    else:
-        say("  (SRTPLAN_DEBUG=1 shows where)")
+def _lost(error: OSError) -> None:
+    """Say it, unless a reader has had enough; what is left is given up, so that Python does not try again at its end."""
+    if not isinstance(error, BrokenPipeError):
+        say(f"srtplan: cannot write: {error.strerror}")
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -84,12 +84,8 @@ _recipes = click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Where the bundle goes.")
 @_cluster
 @_sets
-@click.option(
-    "--port-offset", default=0, metavar="N", help="Move every port by N: for two jobs on the same nodes."
-)
-@click.option(
-    "--no-preflight", is_flag=True, help="Leave out the checks of paths, ports and GPUs on the nodes."
-)
+@_offset
+@_no_preflight
 def compile_(
     recipes: tuple[str, ...], output: Path, cluster: Path | None, sets: tuple[str, ...], *,
     port_offset: int, no_preflight: bool,
@@ -115,7 +111,12 @@ def check(recipes: tuple[str, ...], cluster: Path | None, sets: tuple[str, ...])
 
 @cli.command()
 @click.argument("recipe")
-@click.option("--json", "as_json", is_flag=True, help="plan.json instead of the page of text.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="plan.json instead of the page; of several jobs a list.",
+)
 @_cluster
 @_sets
 def plan(recipe: str, *, as_json: bool, cluster: Path | None, sets: tuple[str, ...]) -> int:

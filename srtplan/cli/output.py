@@ -1,4 +1,4 @@
-"""Printing: prose to stderr, problems with the place in bold where the terminal can."""
+"""Printing: prose to stderr, problems with the place in bold where the terminal can, and our own faults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import os
 import re
 import sys
 
-from srtplan.diagnostics import Report
+from srtplan import __version__
+from srtplan.diagnostics import InternalError, Report
+
+INTERNAL = 70
+"""The exit code for a fault of srtplan's own."""
 
 _HEAD = re.compile(r"^(.*?): (error|warning)(\[SP\d+\]): (.*)$")
 _COLOUR = {"error": "\033[1;31m", "warning": "\033[1;33m"}
@@ -29,6 +33,22 @@ def problems(report: Report) -> None:
         f"{n} {what}{'s' if n != 1 else ''}" for n, what in ((errors, "error"), (warnings, "warning")) if n
     ]
     say("\n" + ", ".join(counts))
+
+
+def internal(error: Exception, recipe: str = "") -> str:
+    """Say that srtplan is at fault, and with which recipe; the same as one line, for programs."""
+    where = f" in {recipe}" if recipe else ""
+    what = error.violations if isinstance(error, InternalError) else (str(error),)
+    say(f"srtplan {__version__}: internal error{where}, please report it: {type(error).__name__}")
+    for line in what:
+        say(f"  {line}")
+    if os.environ.get("SRTPLAN_DEBUG"):
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exception(error)
+    else:
+        say("  (SRTPLAN_DEBUG=1 shows where)")
+    return f"internal error: {type(error).__name__}: {'; '.join(what)}"
 
 
 def _coloured() -> bool:

@@ -204,3 +204,67 @@ def test_killed_at_any_moment(tmp_path: Path, after: float) -> None:
     assert tree(target) in (content(first()), content(second()))
     write(first(), target)
     assert tree(target) == content(first())
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("where", ["../b", "x/../../b", "/b", "../out2"])
+def test_nothing_is_written_outside_of_the_root(tmp_path: Path, where: str) -> None:
+    """A place that a name leads to elsewhere is refused, and no folder is made on the way."""
+    with pytest.raises(WriteError, match="is outside of"):
+        write(first(), tmp_path / "out" / where, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", [".", "b", "a/b", "../out/b"])
+def test_the_root_and_all_below_it_are_taken(tmp_path: Path, where: str) -> None:
+    """The root itself may be a link, however the place below it is spelled."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    target = tmp_path / "out" / where
+    assert write(first(), target, tmp_path / "out")
+    assert tree(target) == content(first())
+    assert not write(first(), target, tmp_path / "out")
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "real").is_dir()
+
+
+@pytest.mark.parametrize("where", ["link", "link/b", "a/link/b"])
+def test_no_link_below_the_root_is_followed(tmp_path: Path, where: str) -> None:
+    """A link on the way to the place is refused by its name, also one that leads nowhere."""
+    for to in ("elsewhere", "gone"):
+        root = tmp_path / to
+        link = root / where.removesuffix("/b")
+        link.parent.mkdir(parents=True)
+        (tmp_path / "elsewhere" / "target").mkdir(parents=True, exist_ok=True)
+        link.symlink_to(tmp_path / "elsewhere" / "target" if to == "elsewhere" else tmp_path / "nowhere")
+        with pytest.raises(WriteError, match="link is a link"):
+            write(first(), root / where, root)
+    assert list((tmp_path / "elsewhere" / "target").iterdir()) == []
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_place_inside_of_a_bundle_is_refused(tmp_path: Path) -> None:
+    """A bundle with another one in it would not run."""
+    write(first(), tmp_path / "b")
+    for where in ("more", "steps/more"):
+        with pytest.raises(WriteError, match="b is a bundle"):
+            write(second(), tmp_path / "b" / where, tmp_path)
+    assert tree(tmp_path / "b") == content(first())
+
+
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    """Drafts of this place and machine go if their process is gone; no other's, no link, and nobody's folder."""
+    with subprocess.Popen(["sleep", "60"]) as lives, subprocess.Popen(["true"]) as gone:
+        gone.wait()
+        host = os.uname().nodename
+        dead = f".b.{host}.{gone.pid}.0"
+        kept = {f".b.{host}.{lives.pid}.0", f".b.elsewhere.{gone.pid}.0", f".c.{host}.{gone.pid}.0",
+                f".b.{host}.{gone.pid}", f"x.b.{host}.{gone.pid}.0"}  # fmt: skip
+        for name in (dead, *kept):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "job.sh").touch()
+        link = f".b.{host}.{gone.pid}.1"
+        (tmp_path / link).symlink_to(tmp_path / dead)
+        write(first(), tmp_path / "b")
+        assert {p.name for p in tmp_path.iterdir()} == {"b", link, *kept}
+        lives.kill()

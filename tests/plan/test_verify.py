@@ -33,7 +33,9 @@ def _listener(made: Plan) -> Plan:
 
 def _meeting_port(made: Plan) -> Plan:
     """Two workers that would meet their ranks at one port."""
-    return evolve(made, processes=tuple(evolve(p, node=0, ports=(("dp_rpc", 13345),)) for p in made.processes))
+    return evolve(
+        made, processes=tuple(evolve(p, node=0, ports=(("dp_rpc", 13345),)) for p in made.processes)
+    )
 
 
 def _mount(made: Plan, source: str) -> Plan:

@@ -1,0 +1,67 @@
+"""A benchmark plugin of another distribution that is wrong, so that srtplan's last line of defence can be seen.
+
+``type: faulty`` with ``how: raises`` fails while it is planned, ``dangles`` gives a Plan that breaks an invariant, and
+``unprintable`` one that cannot be written as JSON.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PLUGIN = """
+from attrs import frozen
+from srtplan.ir.plan import Run
+from srtplan.ir.shell import ip, words
+from srtplan.plugin import BenchmarkCommand, Command
+
+@frozen(kw_only=True)
+class Options:
+    how: str = "not at all"
+
+@frozen
+class Faulty:
+    name: str = "faulty"
+    options: type = Options
+
+    def check(self, recipe):
+        return ()
+
+    def command(self, ctx):
+        how = ctx.job.recipe.benchmark.options.how
+        if how == "raises":
+            raise KeyError("a secret thought")
+        argv = words("true", *([ip(99)] if how == "dangles" else []))
+        parameters = (("how", object()),) if how == "unprintable" else ()
+        return BenchmarkCommand(command=Command(runs=(Run(name="r", argv=argv),)), parameters=parameters)
+
+PLUGIN = Faulty()
+"""
+RECIPE = """\
+name: {name}
+model: {{path: hf:acme/tiny, container: /images/i.sqsh, precision: fp8}}
+resources: {{gpu_type: h100, gpus_per_node: 8, agg_nodes: 1, agg_workers: 1}}
+dynamo: {{install: false}}
+environment: {{HF_HOME: /cache}}
+backend: {{type: mocker}}
+frontend: {{type: dynamo, enable_multiple_frontends: false}}
+sbatch_directives: {{hold: ''}}
+benchmark: {{type: {type}}}
+"""
+
+
+def install(folder: Path) -> Path:
+    """The distribution, as a folder for PYTHONPATH."""
+    info = folder / "faulty-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[srtplan.plugins]\nbenchmark:faulty = faulty_plugin:PLUGIN\n")
+    (folder / "faulty_plugin.py").write_text(PLUGIN)
+    return folder
+
+
+def recipes(folder: Path, **kinds: str) -> Path:
+    """A folder of recipes by name: ``a="manual"``, ``b="faulty, how: raises"``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, kind in kinds.items():
+        (folder / f"{name}.yaml").write_text(RECIPE.format(name=name, type=kind))
+    return folder

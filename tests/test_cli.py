@@ -1,0 +1,193 @@
+"""The command line as a program: what it does with recipes that fail, places that are taken, and a stdout that is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import faulty
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CLI = [sys.executable, "-c", "from srtplan.cli.main import main; main()"]
+Done = subprocess.CompletedProcess[str]
+
+
+def run(folder: Path, *argv: str | Path, **options: object) -> Done:
+    """The command line in a folder, with the faulty plugin installed."""
+    path = f"{ROOT}:{folder / 'site'}"
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "HOME": str(folder)}
+    pipes = {"stdout": subprocess.PIPE} | options
+    return subprocess.run(
+        [*CLI, *map(str, argv)], cwd=folder, env=env, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        **pipes,
+    )  # type: ignore[call-overload,no-any-return]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder, and the plugin."""
+    faulty.install(tmp_path / "site")
+    return tmp_path
+
+
+def bundles(folder: Path) -> list[str]:
+    """Every folder that is a bundle, and everything else that is not inside of one, below a folder."""
+    found = sorted(p.parent.relative_to(folder).as_posix() for p in folder.rglob("MANIFEST.sha256"))
+    inside = [folder / name for name in found]
+    rest = [p for p in folder.rglob("*") if not p.is_dir() and not any(p.is_relative_to(b) for b in inside)]
+    return [*found, *sorted(p.relative_to(folder).as_posix() for p in rest)]
+
+
+@pytest.mark.parametrize("how", ["raises", "dangles", "unprintable"])
+def test_a_fault_of_ours_in_one_recipe_does_not_concern_the_others(folder: Path, how: str) -> None:
+    """compile names the recipe, goes on, and ends with 70, also where another recipe is refused."""
+    faulty.recipes(folder / "in", a="manual", b=f"faulty, how: {how}", c="manual", d="no-such-type")
+    done = run(folder, "compile", "in", "-o", "out")
+    assert done.returncode == 70
+    assert bundles(folder / "out") == ["a", "c"]
+    assert done.stdout == "out/a/job.sh\nout/c/job.sh\n"
+    assert "internal error in in/b.yaml, please report it" in done.stderr
+    assert "in/d.yaml:9:19: error[" in done.stderr
+    assert "2 bundles written, 1 recipe refused, 1 recipe with an internal error" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_goes_on_as_well(folder: Path) -> None:
+    """check counts the good ones and says what is wrong with the others; SRTPLAN_DEBUG is mentioned."""
+    faulty.recipes(folder / "in", a="faulty, how: dangles", b="manual")
+    done = run(folder, "check", "in")
+    assert done.returncode == 70
+    assert "1 job ok, 1 recipe with an internal error" in done.stderr
+    assert "step benchmark refers to node 99 of 1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "argv"),
+    [
+        (["a/r.yaml", "b/r.yaml"], ["a/r.yaml", "b/r.yaml"]),
+        (["in/r.yaml", "in/r.yml"], ["in"]),
+        (["in/a.yaml", "in/r.yaml", "in/r/s.yaml"], ["in"]),
+        (["in/r.yaml", "in2/r/s.yaml"], ["in", "in2"]),
+    ],
+)
+def test_two_jobs_in_one_place_are_refused_before_anything_is_written(
+    folder: Path, names: list[str], argv: list[str]
+) -> None:
+    """The same folder twice, or one inside the bundle of another: usage error, both named, nothing written."""
+    for name in names:
+        faulty.recipes((folder / name).parent, x="manual")
+        ((folder / name).parent / "x.yaml").rename(folder / name)
+    done = run(folder, "compile", *argv, "-o", "out")
+    assert done.returncode == 2
+    assert "would both be written to out/r" in done.stderr
+    assert not (folder / "out").exists()
+
+
+def test_all_places_are_looked_at_before_the_first_is_written(folder: Path) -> None:
+    """An edited bundle and a foreign folder among the places: both are said, and no other bundle is written."""
+    faulty.recipes(folder / "in", a="manual", b="manual", c="manual")
+    assert run(folder, "compile", "in/b.yaml", "-o", "out/b").returncode == 0
+    (folder / "out" / "b" / "job.sh").write_text("mine")
+    (folder / "out" / "c").mkdir()
+    (folder / "out" / "c" / "notes.txt").write_text("mine")
+    done = run(folder, "compile", "in", "-o", "out")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "out/b/job.sh was edited" in done.stderr
+    assert "out/c is not empty" in done.stderr
+    assert not (folder / "out" / "a").exists()
+
+
+VARIANTS = "base:\n" + "".join(f"  {line}\n" for line in faulty.RECIPE.splitlines())
+
+
+def variants(*names: str) -> str:
+    """A recipe with variants of these names."""
+    text = VARIANTS.format(name="v", type="manual")
+    return text + "".join(f"{json.dumps(f'override_{n}')}: {{name: n{i}}}\n" for i, n in enumerate(names))
+
+
+@pytest.mark.parametrize("name", ["../../evil", "..", "HERE/evil", "a/../../../evil"])
+def test_a_variant_does_not_lead_out_of_the_output(folder: Path, name: str) -> None:
+    """No name of a variant brings a bundle anywhere but below the output; the recipe is refused, nothing is written."""
+    (folder / "r.yaml").write_text(variants("good", name.replace("HERE", str(folder))))
+    done = run(folder, "compile", "r.yaml", "-o", "deep/out")
+    assert done.returncode in (1, 2), done.stderr
+    assert not (folder / "deep").exists()
+    assert not (folder / "evil").exists()
+
+
+def test_the_output_may_be_a_link_but_nothing_below_it(folder: Path) -> None:
+    """-o may lead elsewhere, that is the user's; a link below it is not followed, and nothing is written then."""
+    (folder / "r.yaml").write_text(variants("a", "b"))
+    (folder / "real").mkdir()
+    (folder / "out").symlink_to("real")
+    assert run(folder, "compile", "r.yaml", "-o", "out").returncode == 0
+    assert bundles(folder / "real") == ["a", "b"]
+    assert (folder / "out").is_symlink()
+    (folder / "elsewhere").mkdir()
+    (folder / "real2").mkdir()
+    (folder / "real2" / "b").symlink_to(folder / "elsewhere")
+    done = run(folder, "compile", "r.yaml", "-o", "real2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "real2/b is a link" in done.stderr
+    assert bundles(folder / "elsewhere") == []
+    assert [p.name for p in (folder / "real2").iterdir()] == ["b"]
+
+
+def test_one_bundle_into_a_link(folder: Path) -> None:
+    """A single bundle goes into the folder that -o leads to; compiling again changes nothing, and the link stays."""
+    faulty.recipes(folder, r="manual")
+    (folder / "real").mkdir()
+    (folder / "out").symlink_to("real")
+    for _ in range(2):
+        assert run(folder, "compile", "r.yaml", "-o", "out").returncode == 0
+        assert (folder / "out").is_symlink()
+        assert (folder / "real" / "job.sh").is_file()
+
+
+def test_no_bundle_inside_of_a_bundle(folder: Path) -> None:
+    """Variants are not written into the bundle of an earlier compile, which would not run any more."""
+    faulty.recipes(folder, r="manual")
+    (folder / "v.yaml").write_text(variants("a", "b"))
+    assert run(folder, "compile", "r.yaml", "-o", "out").returncode == 0
+    done = run(folder, "compile", "v.yaml", "-o", "out")
+    assert done.returncode == 1
+    assert "out is a bundle" in done.stderr
+    assert not (folder / "out" / "a").exists()
+
+
+def test_several_plans_are_one_list(folder: Path) -> None:
+    """plan --json prints one document: the plan of one job, a list of those of several."""
+    (folder / "r.yaml").write_text(variants("a", "b"))
+    several = json.loads(run(folder, "plan", "--json", "r.yaml").stdout)
+    assert [p["name"] for p in several] == ["n0", "n1"]
+    assert all(p["format"] == "srtplan.plan/1" for p in several)
+    one = json.loads(run(folder, "plan", "--json", "r.yaml:a").stdout)
+    assert one == several[0]
+
+
+@pytest.mark.parametrize("argv", [["plan", "a.yaml"], ["plan", "--json", "a.yaml"], ["--help"], ["--version"],
+                                  ["compile", "a.yaml", "-o", "b"], ["dry-run", "-f", "a.yaml"]])  # fmt: skip
+def test_a_full_stdout_is_no_fault_of_ours(folder: Path, argv: list[str]) -> None:
+    """On a full disk it says that it cannot write, once, and ends with 1."""
+    faulty.recipes(folder, a="manual")
+    with Path("/dev/full").open("w") as full:
+        done = run(folder, *argv, stdout=full)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("srtplan: cannot write: No space left on device\n") == 1
+    assert "internal" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_reader_that_has_had_enough(folder: Path) -> None:
+    """Where the reader of a pipe is gone, it ends with 1 and without a word of it."""
+    faulty.recipes(folder, a="manual")
+    read, write = os.pipe()
+    os.close(read)
+    done = run(folder, "plan", "a.yaml", stdout=write)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
