@@ -96,7 +96,9 @@ def spoil(
         try:
             check(code, said, took, place / "out")
         except AssertionError as e:
-            wrong.append(f"{source.name}, seed {seed}, {kind} ({took:.1f} s): {place / 'r.yaml'}\n{str(e)[:600]}")
+            wrong.append(
+                f"{source.name}, seed {seed}, {kind} ({took:.1f} s): {place / 'r.yaml'}\n{str(e)[:600]}"
+            )
         refused[kind] += code
     assert not wrong, "\n\n".join(wrong)
     return refused

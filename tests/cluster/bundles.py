@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -119,3 +120,25 @@ def simulated_sglang(folder: Path) -> Path:
         text = SIMULATED.format(root=str(ROOT), module=f"sglang.{module}")
         (package / f"{module}.py").write_text(text)
     return package.parent
+
+
+HOST = ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives", "/etc/ssl")
+
+
+def simulated_image(folder: Path, *programs: str) -> tuple[Path, Path]:
+    """An image with the host's programs and these simulated ones, and the folder in it where more can be put.
+
+    ``folder`` must be mounted: the simulated programs are below it.
+    """
+    root = folder / "image"
+    place = root / "opt" / "bin"
+    place.mkdir(parents=True)
+    (root / ".host-binds").write_text("".join(f"{path}\n" for path in HOST if Path(path).exists()))
+    (root / ".env").write_text("PATH=/opt/bin:/usr/bin:/bin\n")
+    shutil.copytree(ROOT / "srtplan", folder / "srtplan", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in programs:
+        (place / name).write_text(f"#!/usr/bin/python3\n{SIMULATED.format(root=str(folder), module=name)}")
+        (place / name).chmod(0o755)
+    file = folder / "image.sqsh"
+    file.write_text(f"image: {root}\n")
+    return file, place
