@@ -7,12 +7,12 @@ steps are one recorder; runs of a benchmark are recorded by a ``bench::run`` of 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
-JOB = "77"
 RECORDER = r"""#!/bin/bash
 { printf '%s\0' "${0##*/}" "$@" && printf '\n' && env -0 && printf '\n'; } >"${RECORD}.${0##*/}.$$"
 """
@@ -23,7 +23,7 @@ BENCH = r"""bench::run() {
 }
 command_not_found_handle() { [[ "$1" == bench::* ]]; }
 """
-_REFERENCE = re.compile(r"(\$?)\$\{(\w+)(?:\[(\d+)\])?\}")
+_REFERENCE = re.compile(r"\$\$\{|\$\{(\w+)(?:\[(\d+)\])?\}")
 
 
 class Recording:
@@ -31,6 +31,9 @@ class Recording:
 
     def __init__(self, bundle: Path, folder: Path) -> None:
         self.bundle, self.folder = bundle, folder
+        self.job = (
+            f"77{os.getpid()}"  # scratch folders of steps are named for the job, and tests run side by side
+        )
         self.plan: dict[str, Any] = json.loads((bundle / "plan.json").read_text())
         self.run_dir = folder / "run dir"
         for name in ("run/steps", "logs", "results"):
@@ -52,18 +55,18 @@ class Recording:
 
     def value(self, text: str) -> str:
         """A word of plan.json with its references replaced."""
-        known = {"JOB_ID": JOB, "RUN_DIR": str(self.run_dir), "LOG_DIR": f"{self.run_dir}/logs",
+        known = {"JOB_ID": self.job, "RUN_DIR": str(self.run_dir), "LOG_DIR": f"{self.run_dir}/logs",
                  "BUNDLE_DIR": str(self.bundle)}  # fmt: skip
 
         def replace(match: re.Match[str]) -> str:
-            escaped, name, index = match.groups()
-            if escaped:
-                return match.group()[1:]
+            name, index = match.groups()
+            if name is None:
+                return "${"
             if index is None:
                 return known[name]
             return f"n{index}" if name == "NODE" else f"10.0.0.{index}"
 
-        return _REFERENCE.sub(replace, text).replace("$${", "${")
+        return _REFERENCE.sub(replace, text)
 
     def words(self, texts: list[str]) -> list[str]:
         """The same for an argv."""
@@ -74,10 +77,10 @@ class Recording:
         record = self.folder / "record" / f"{step['name']}.{verb}"
         record.parent.mkdir(exist_ok=True)
         environ = {"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "RECORD": str(record), "HOME": str(self.folder),
-                   "SLURM_JOB_ID": JOB, "SLURM_STEP_ID": "5", "SLURM_PROCID": "0"}  # fmt: skip
+                   "SLURM_JOB_ID": self.job, "SLURM_STEP_ID": "5", "SLURM_PROCID": "0"}  # fmt: skip
         launcher = self.bundle / "steps" / f"{step['name']}.sh"
         done = subprocess.run(
-            ["bash", str(launcher), verb, str(self.run_dir)],
+            ["/bin/bash", str(launcher), verb, str(self.run_dir)],
             env=environ, capture_output=True, text=True, check=False, cwd=self.folder,
         )  # fmt: skip
         assert done.returncode == 0, (step["name"], verb, done.stdout, done.stderr)
@@ -104,3 +107,37 @@ def srun_words(recording: Recording, step: dict[str, Any]) -> set[str]:
            "job-name": step["name"], "output": f"{recording.run_dir}/logs/{step['log']}", "open-mode": "append",
            "kill-on-bad-exit": "1"} | step["srun"]  # fmt: skip
     return {f"--{k}" if v is True else f"--{k}={recording.value(str(v))}" for k, v in own.items()}
+
+
+def check_launch(recording: Recording, step: dict[str, Any]) -> None:
+    """srun gets the options, the command and the environment of plan.json."""
+    ((words, environ),) = recording.start(step, "launch").values()
+    options, command = words[1:-4], words[-4:]
+    expected = srun_words(recording, step)
+    assert set(options) == expected, (step["name"], set(options) ^ expected)
+    assert len(set(options)) == len(options)
+    assert command[0] == "bash"
+    assert command[2:4] == ["task", str(recording.run_dir)] or command[1].endswith(
+        f"/steps/{step['name']}.sh"
+    )
+    wanted = step["env"]
+    assert isinstance(wanted, dict)
+    assert all(environ[name] == recording.value(wanted[name]) for name in step["launch_env"])  # type: ignore[attr-defined]
+
+
+def check_task(recording: Recording, step: dict[str, Any]) -> None:
+    """The step's program, or each run of a benchmark, gets the words and the environment of plan.json."""
+    found = recording.start(step, "task")
+    runs, argv, wanted = step["runs"], step["argv"], step["env"]
+    assert isinstance(runs, list)
+    assert isinstance(argv, list)
+    assert isinstance(wanted, dict)
+    if runs:
+        got = {name.removeprefix("run."): words for name, (words, _) in found.items()}
+        assert got == {run["name"]: recording.words(run["argv"]) for run in runs}
+        return
+    words, environ = found[recording.words(argv)[0]]
+    assert words == recording.words(argv), (step["name"], words, recording.words(argv))
+    names = set(wanted) - set(step["launch_env"])  # type: ignore[call-overload]
+    assert {n: environ[n] for n in names} == {n: recording.value(wanted[n]) for n in names}
+    assert environ["SRT_STEP"] == step["name"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from corpus import ENVIRON, PROFILE, corpus
-from recording import Recording, srun_words
+from recording import Recording, check_launch, check_task
 from sample import cover, traits
 from test_corpus import planned
 
@@ -58,41 +58,10 @@ def test_launchers_run_what_the_plan_says(plans: dict[str, Plan], tmp_path: Path
         pipeline.write(pipeline.bundle(plan), folder / "the bundle")
         recording = Recording(folder / "the bundle", folder)
         for step in recording.plan["steps"]:
-            _check_launch(recording, step)
-            _check_task(recording, step)
+            check_launch(recording, step)
+            check_task(recording, step)
             seen += 1
     assert seen > 60
-
-
-def _check_launch(recording: Recording, step: dict[str, object]) -> None:
-    ((words, environ),) = recording.start(step, "launch").values()
-    options, command = words[1:-4], words[-4:]
-    assert set(options) == srun_words(recording, step)
-    assert len(set(options)) == len(options)
-    assert command[0] == "bash"
-    assert command[2:4] == ["task", str(recording.run_dir)] or command[1].endswith(
-        f"/steps/{step['name']}.sh"
-    )
-    wanted = step["env"]
-    assert isinstance(wanted, dict)
-    assert all(environ[name] == recording.value(wanted[name]) for name in step["launch_env"])  # type: ignore[attr-defined]
-
-
-def _check_task(recording: Recording, step: dict[str, object]) -> None:
-    found = recording.start(step, "task")
-    runs, argv, wanted = step["runs"], step["argv"], step["env"]
-    assert isinstance(runs, list)
-    assert isinstance(argv, list)
-    assert isinstance(wanted, dict)
-    if runs:
-        got = {name.removeprefix("run."): words for name, (words, _) in found.items()}
-        assert got == {run["name"]: recording.words(run["argv"]) for run in runs}
-        return
-    words, environ = found[recording.words(argv)[0]]
-    assert words == recording.words(argv)
-    names = set(wanted) - set(step["launch_env"])  # type: ignore[call-overload]
-    assert {n: environ[n] for n in names} == {n: recording.value(wanted[n]) for n in names}
-    assert environ["SRT_STEP"] == step["name"]
 
 
 def test_the_sample_is_rehearsed_to_success(plans: dict[str, Plan], tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def _below(directory: Path, root: Path) -> Path:
     absolute, top = (Path(os.path.abspath(p)) for p in (directory, root))  # noqa: PTH100 -- resolve() follows links
     if not absolute.is_relative_to(top):
         raise WriteError(f"{directory} is outside of {root}")
+    if re.search(r"[\x00-\x1f\x7f]", str(absolute)):
+        raise WriteError(f"{str(directory)!r} has control characters: Slurm cannot be told of such a place")
     place = Path(os.path.realpath(top))
     for part in absolute.relative_to(top).parts:
         if (place / MANIFEST).exists() and (place / "job.sh").exists():

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from srtplan.config.tree import Origin, Spot
 from srtplan.diagnostics import InputError, Problem, Report
@@ -47,6 +47,13 @@ def read(path: Path, name: str) -> Text:
 def fatal(*problems: Problem) -> InputError:
     """The exception for problems after which nothing else can be checked."""
     return InputError(Report(problems))
+
+
+def _too_large(raw: bytes, name: str) -> Problem:
+    """At the line on which the limit is passed."""
+    line = raw.count(b"\n", 0, MAX_BYTES) + 1
+    message = f"larger than {MAX_BYTES >> 10} KiB: this is no recipe"
+    return Problem(file=name, line=line, column=1, severity="error", rule="SP101", message=message)
 
 
 def _bytes(path: Path, name: str) -> bytes:
@@ -83,12 +90,6 @@ def _at(origin: Origin, index: int) -> Spot:
 
 def _unprintable(character: str) -> str:
     return f"control character U+{ord(character):04X} in the text"
-
-
-def _too_large(raw: bytes, name: str) -> Problem:
-    """At the line on which the limit is passed."""
-    message = f"larger than {MAX_BYTES >> 10} KiB: this is no recipe"
-    return evolve(_problem(name, message, rule="SP101"), line=raw.count(b"\n", 0, MAX_BYTES) + 1, column=1)
 
 
 def _problem(name: str, message: str, *, rule: str) -> Problem:

@@ -8,6 +8,7 @@ Out, for a worker on node 1 of a job whose services are on node 0::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from srtplan import flags
@@ -18,12 +19,21 @@ from srtplan.ir.recipe import MooncakeStore, Recipe, Role
 from srtplan.ir.shell import ip, word
 from srtplan.plugin import WorkerContext
 
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SERVICE = "mooncake-master"
 KVBM = ("DYN_CONNECTOR", "kvbm")
 
 
 def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
-    """A store that no role says it uses would run for nothing."""
+    """A store that no role says it uses would run for nothing; variables of its master that are none."""
+    for name in (n for n, _ in store.env if not VARIABLE.fullmatch(n)) if store else ():
+        yield Finding(
+            rule="SP202",
+            path=(*recipe.engine.at, "mooncake_kv_store", "env", name),
+            on_key=True,
+            message=f"{name!r} is not a name for an environment variable",
+            help="letters, digits and _, not starting with a digit",
+        )
     uses = any("mooncake" in text for r in recipe.resources.roles for text in _texts(r.args))
     path = (*recipe.engine.at, "mooncake_kv_store")
     if store is not None and not uses:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from srtplan import flags, plugin
+from srtplan import flags
 from srtplan.diagnostics import Finding
 from srtplan.engines import _stores
 from srtplan.engines._vllm_flags import (
@@ -38,7 +38,7 @@ from srtplan.engines._vllm_flags import (
 from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import Lit, Word, ip, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
 
 DECIDED = {
     "device-ids": "it follows from the placement",
@@ -233,7 +233,7 @@ def _launch_mode(recipe: Recipe) -> Iterable[Finding]:
     if (
         options(recipe).dp_launch_mode == "per_gpu"
         and ranked
-        and plugin.frontend(recipe.frontend.type).interface == "vllm_http"
+        and frontend(recipe.frontend.type).interface == "vllm_http"
     ):
         yield Finding(
             rule="SP508",

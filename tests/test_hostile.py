@@ -1,0 +1,191 @@
+"""Every text of a recipe and a profile, spoiled with shell, YAML, Jinja, awk, nginx, #SBATCH and paths: data, or refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import hostile
+import pytest
+import shellcheck
+import yaml
+from hostile import KEY, PAYLOADS, RECIPES, Document, Place, places, spoiled
+from recording import Recording, check_launch, check_task
+
+from srtplan import pipeline
+from srtplan.cli.main import main
+from srtplan.diagnostics import InputError
+
+BARE: Document = {"dynamo": {"install": False}, "setup_script": None, "profiling": {}}
+"""What is left out where launchers run: these need files of the site, or the network."""
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SRTSLURM_CONFIG", raising=False)
+
+
+def compiled(
+    document: Document, *, profile: Document | None = None, name: str = "r.yaml"
+) -> pipeline.Planned | None:
+    """The only job of a document; None if it is refused, which must be with positions and rules."""
+    Path(name).write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    if profile is not None:
+        Path("site.yaml").write_text(
+            yaml.safe_dump(profile, sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+    try:
+        (only,) = pipeline.compile_recipe(name, cluster=Path("site.yaml") if profile is not None else None)
+    except InputError as e:
+        assert [p for p in e.report.errors if p.line < 1] == [], e
+        return None
+    return only
+
+
+def accepted(document: Document, payload: str, *, as_profile: bool = False) -> list[Place]:
+    """The places that take a payload; everywhere else it is refused with a position."""
+    found = []
+    for place in places(document):
+        made = spoiled(document, place, payload)
+        plan = compiled(unsaid(), profile=made) if as_profile else compiled(made)
+        if plan is not None:
+            found.append(place)
+    return found
+
+
+def unsaid() -> Document:
+    """A recipe that leaves to the profile what it can."""
+    recipe = hostile.sglang()
+    for key in ("slurm", "env_from", "reporting", "sbatch_directives"):
+        recipe.pop(key)
+    return recipe
+
+
+def everywhere(document: Document, found: list[Place], payload: str) -> Document:
+    """The document with a payload at all of these places; keys last, since they change the way to their values."""
+    for place in sorted(found, key=lambda p: (p[-1] == KEY, -len(p))):
+        document = spoiled(document, place, payload)
+    return document
+
+
+def run(bundle: Path, folder: Path) -> Recording:
+    """Run every launcher; what it starts gets what plan.json says. The shell is sound, and so are the directives."""
+    files = [p for p in bundle.rglob("*") if p.suffix == ".sh" or p.name == "stop"]
+    assert shellcheck.syntax(files) == ""
+    directives = [line for line in (bundle / "job.sh").read_text().splitlines() if line.startswith("#SBATCH")]
+    recording = Recording(bundle, folder)
+    assert len(directives) == len(recording.plan["sbatch"])
+    for step in recording.plan["steps"]:
+        check_launch(recording, step)
+        check_task(recording, step)
+    return recording
+
+
+def texts(value: Any) -> list[str]:
+    """Every text in a plan, keys among them."""
+    if isinstance(value, str):
+        return [value]
+    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [text for item in inner for text in texts(item)]
+
+
+@pytest.mark.parametrize("kind", PAYLOADS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_text_is_data_or_refused(recipe: str, kind: str, tmp_path: Path) -> None:
+    """Where a payload is taken, launchers run with it byte for byte as plan.json says; nothing of it is executed."""
+    canary = tmp_path / "canary"
+    payload = PAYLOADS[kind].replace("CANARY", str(canary))
+    document = RECIPES[recipe]() | BARE
+    found = accepted(document, payload)
+    made = everywhere(document, found, payload)
+    planned = compiled(made)
+    assert planned is not None, found
+    out = tmp_path / "out"
+    pipeline.write(pipeline.bundle(planned.plan), out / "b", out)
+    recording = run(out / "b", tmp_path / "run")
+    said = [recording.value(t) for t in texts(recording.plan)]
+    said += [t for p in (out / "b" / "files").glob("*.yaml") for t in texts(yaml.safe_load(p.read_text()))]
+    assert sum(payload in t for t in said) >= min(3, len(found)), (found, said)
+    assert not canary.exists()
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "run", "r.yaml"}
+
+
+@pytest.mark.parametrize("kind", PAYLOADS)
+def test_a_text_of_the_profile(kind: str, tmp_path: Path) -> None:
+    """The same for a cluster profile, but for its preamble, which is shell by intention."""
+    canary = tmp_path / "canary"
+    payload = PAYLOADS[kind].replace("CANARY", str(canary))
+    profile = hostile.profile()
+    found = accepted(profile, payload, as_profile=True)
+    planned = compiled(unsaid() | BARE, profile=everywhere(profile, found, payload))
+    assert planned is not None, found
+    pipeline.write(pipeline.bundle(planned.plan), tmp_path / "out" / "b", tmp_path / "out")
+    run(tmp_path / "out" / "b", tmp_path / "run")
+    assert not canary.exists()
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "run", "r.yaml", "site.yaml"}
+
+
+@pytest.mark.parametrize("kind", [k for k, v in PAYLOADS.items() if "/" not in v.replace("CANARY", "c")])
+def test_the_name_of_the_recipe(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recipe's own file name is data, too: it stands in job.sh and names the folder of the bundle; no line breaks there."""
+    payload = PAYLOADS[kind].replace("CANARY", "canary")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    document = hostile.mocker() | BARE
+    for name in (f"a{payload}.yaml", "b.yaml"):
+        (folder / name).write_text(yaml.safe_dump(document))
+    with pytest.raises(SystemExit) as end:
+        main(["compile", "in", "-o", "out"])
+    said = capsys.readouterr().err
+    if end.value.code:
+        assert "control characters" in said
+        assert not payload.isprintable()
+        assert not (tmp_path / "out").exists()
+        return
+    bundles = [p.parent for p in (tmp_path / "out").rglob("MANIFEST.sha256")]
+    assert sorted(p.name for p in bundles) == sorted(["b", f"a{payload}"])
+    recording = run(tmp_path / "out" / f"a{payload}", tmp_path / "run")
+    assert recording.plan["recipe"]["path"] == f"in/a{payload}.yaml"
+    assert not list(tmp_path.rglob("canary"))
+    assert {p.name for p in tmp_path.iterdir()} == {"in", "out", "run"}
+
+
+@pytest.mark.parametrize("kind", PAYLOADS)
+def test_the_name_of_a_variant(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variant's name is part of the job's and of a path: it is refused with a position, or stays below the output."""
+    payload = PAYLOADS[kind].replace("CANARY", str(tmp_path / "canary"))
+    document = {"base": hostile.mocker() | BARE, "override_ok": {}, f"override_{payload}": {"name": "x"}}
+    Path("r.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
+    with pytest.raises(SystemExit) as end:
+        main(["compile", "r.yaml", "-o", "deep/out"])
+    said = capsys.readouterr().err
+    if end.value.code:
+        assert re.search(r"^r\.yaml:[1-9]\d*:[1-9]\d*: error\[SP", said, re.MULTILINE), said
+    assert not (tmp_path / "canary").exists()
+    assert {p.name for p in tmp_path.iterdir()} <= {"deep", "r.yaml"}
+    assert {p.name for p in tmp_path.glob("deep/*")} <= {"out"}
+
+
+def test_job_sh_itself_takes_texts_as_data(tmp_path: Path) -> None:
+    """job.sh, started without Slurm, reads all its data before it stops: nothing in it is executed."""
+    canary = tmp_path / "canary"
+    document = hostile.sglang() | BARE
+    for kind, text in PAYLOADS.items():
+        payload = text.replace("CANARY", str(canary))
+        made = everywhere(document, accepted(document, payload), payload)
+        planned = compiled(made)
+        assert planned is not None
+        bundle = tmp_path / "out" / kind
+        pipeline.write(pipeline.bundle(planned.plan), bundle, tmp_path / "out")
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        done = subprocess.run(
+            ["bash", bundle / "job.sh"], env=env, capture_output=True, text=True, check=False, timeout=30
+        )
+        assert done.returncode in (70, 72), done.stderr
+        assert not canary.exists(), kind
+        json.loads((bundle / "plan.json").read_text())
