@@ -12,7 +12,7 @@ from srtplan.cli.output import problems, say
 from srtplan.diagnostics import InputError, Report
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Target:
     """One recipe argument, and the folder below the output where its bundles go (empty for the output itself)."""
 
