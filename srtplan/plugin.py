@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
-from typing import Literal, Protocol, cast, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, cast, get_args
 
 from attrs import frozen
 
@@ -23,6 +23,9 @@ from srtplan.ir.plan import Container, EnvVar, Mount, PlanFile, ProbeType, Run, 
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Word, Words, word
 from srtplan.ir.topology import Endpoint, Process, Topology
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Kind = Literal["engine", "frontend", "benchmark", "service", "runtime"]
 FOLDERS: dict[Kind, str] = {kind: f"{kind}s" for kind in get_args(Kind)}
@@ -382,19 +385,9 @@ def runtime(name: str) -> Runtime:
 
 
 @cache
-def _external(kind: Kind) -> tuple[EntryPointLike, ...]:
+def _external(kind: Kind) -> tuple[EntryPoint, ...]:
     """Plugins of other distributions. Looked for only when a name is not our own: it costs 20 ms."""
     from importlib.metadata import entry_points  # noqa: PLC0415
 
     found = entry_points(group="srtplan.plugins")
-    return tuple(cast("EntryPointLike", e) for e in found if e.name.startswith(f"{kind}:"))
-
-
-class EntryPointLike(Protocol):
-    """The part of importlib.metadata.EntryPoint that is used."""
-
-    name: str
-
-    def load(self) -> object:
-        """The object it leads to."""
-        ...
+    return tuple(e for e in found if e.name.startswith(f"{kind}:"))
