@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 
 from srtplan.diagnostics import Finding, Path
 from srtplan.ir.data import Data, Map, thaw
@@ -18,6 +19,7 @@ from srtplan.ir.shell import Words, words
 LAST_PORT = 65535
 
 
+@lru_cache(maxsize=1024)
 def dashed(key: str) -> str:
     """The flag's name as engines spell it: ``tensor_parallel_size`` is ``tensor-parallel-size``."""
     return key.replace("_", "-")
@@ -25,7 +27,7 @@ def dashed(key: str) -> str:
 
 def text(value: Data) -> str:
     """A scalar as an argument; a mapping or list as JSON."""
-    if isinstance(value, Map | tuple):
+    if isinstance(value, (Map, tuple)):
         return json.dumps(thaw(value))
     if isinstance(value, bool):
         return "true" if value else "false"

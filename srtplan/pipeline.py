@@ -22,7 +22,7 @@ from srtplan.plan.assemble import plan as assemble
 from srtplan.plan.vary import shift_ports
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Planned:
     """One job, planned; ``report`` has its warnings."""
 
@@ -30,7 +30,7 @@ class Planned:
     report: Report
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Options:
     """What may be chosen when compiling: an offset for all ports, and to leave the checks on the nodes out."""
 
@@ -63,7 +63,7 @@ def plan(made: Iterable[Job], options: Options = PLAIN) -> tuple[Planned, ...]:
     return tuple(done)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Ready:
     """One job as it was loaded, and what became of it."""
 

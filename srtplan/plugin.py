@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
-from typing import Literal, Protocol, cast, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, cast, get_args
 
 from attrs import frozen
 
@@ -24,6 +24,9 @@ from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Word, Words, word
 from srtplan.ir.topology import Endpoint, Process, Topology
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 Kind = Literal["engine", "frontend", "benchmark", "service", "runtime"]
 FOLDERS: dict[Kind, str] = {kind: f"{kind}s" for kind in get_args(Kind)}
 
@@ -31,7 +34,7 @@ Interface = Literal["dynamo", "sglang_http", "trtllm_http", "vllm_http"]
 """How a worker is reached: through Dynamo's discovery, or at its own HTTP port."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Command:
     """What one step runs, as a plugin answers it; the plan stage adds nodes, mounts and the rest."""
 
@@ -50,9 +53,12 @@ class Command:
     note: str = ""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class JobContext:
-    """What every plugin may know. Paths are those that a step of the job sees inside its container."""
+    """What every plugin may know. Paths are those that a step of the job sees inside its container.
+
+    Contexts are told apart by identity, so that what is worked out once per job can be remembered by its context.
+    """
 
     recipe: Recipe
     topology: Topology
@@ -68,7 +74,7 @@ class JobContext:
     public_port: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class WorkerContext:
     """One launch of an engine: a process, or a whole endpoint where the engine asks for that."""
 
@@ -86,7 +92,7 @@ class WorkerContext:
         return self.job.staged or self.job.model
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class FrontendContext:
     """One frontend process."""
 
@@ -96,7 +102,7 @@ class FrontendContext:
     port: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ServiceContext:
     """One service process on ``node``."""
 
@@ -104,7 +110,7 @@ class ServiceContext:
     node: int
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BenchmarkContext:
     """The benchmark client on ``node``; ``url`` is the public endpoint."""
 
@@ -124,7 +130,7 @@ class Input:
     writable: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BenchmarkCommand:
     """``command`` is None for a job that serves until it is stopped. ``image`` None is the job's own image.
 
@@ -137,7 +143,7 @@ class BenchmarkCommand:
     inputs: tuple[Input, ...] = ()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Shape:
     """How a worker divides into processes. ``ranks`` are those inside one process (data-parallel ranks of a node).
 
@@ -167,7 +173,7 @@ class ProfileRequest:
     directory: Word
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Profile:
     """How one worker step records. ``start`` is the JSON body of the call that starts it; None where no call is needed."""
 
@@ -327,13 +333,13 @@ class UnknownPluginError(LookupError):
 @cache
 def names(kind: Kind) -> tuple[str, ...]:
     """All plugins of a kind, by name; no plugin is imported."""
-    return tuple(sorted(_own(kind) | {e.name.partition(":")[2] for e in _external(kind)}))
+    return tuple(sorted({*own_names(kind)} | {e.name.partition(":")[2] for e in _external(kind)}))
 
 
 @cache
 def get(kind: Kind, name: str) -> object:
     """The plugin object; raises UnknownPluginError."""
-    if name in _own(kind):
+    if name in own_names(kind):
         module: object = import_module(f"srtplan.{FOLDERS[kind]}.{name.replace('-', '_')}")
         return getattr(module, "PLUGIN")  # noqa: B009 -- the type is the caller's business
     for entry in _external(kind):
@@ -343,11 +349,11 @@ def get(kind: Kind, name: str) -> object:
 
 
 @cache
-def _own(kind: Kind) -> frozenset[str]:
+def own_names(kind: Kind) -> tuple[str, ...]:
     """The names of this project's modules; ``_`` in a file name is ``-`` in a recipe, but for the UNDERSCORED."""
     folder = os.path.join(os.path.dirname(__file__), FOLDERS[kind])  # noqa: PTH118, PTH120 -- pathlib costs 5 ms here
     stems = (f[:-3] for f in os.listdir(folder) if f.endswith(".py") and not f.startswith("_"))  # noqa: PTH208
-    return frozenset(s if s in UNDERSCORED else s.replace("_", "-") for s in stems)
+    return tuple(sorted(s if s in UNDERSCORED else s.replace("_", "-") for s in stems))
 
 
 UNDERSCORED = ("trtllm_serve",)
@@ -379,19 +385,9 @@ def runtime(name: str) -> Runtime:
 
 
 @cache
-def _external(kind: Kind) -> tuple[EntryPointLike, ...]:
+def _external(kind: Kind) -> tuple[EntryPoint, ...]:
     """Plugins of other distributions. Looked for only when a name is not our own: it costs 20 ms."""
     from importlib.metadata import entry_points  # noqa: PLC0415
 
     found = entry_points(group="srtplan.plugins")
-    return tuple(cast("EntryPointLike", e) for e in found if e.name.startswith(f"{kind}:"))
-
-
-class EntryPointLike(Protocol):
-    """The part of importlib.metadata.EntryPoint that is used."""
-
-    name: str
-
-    def load(self) -> object:
-        """The object it leads to."""
-        ...
+    return tuple(e for e in found if e.name.startswith(f"{kind}:"))

@@ -31,7 +31,7 @@ class _Options(Protocol):
     container_image: str | None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class MultipleChoice:
     """The benchmark plugin of one set of questions; ``address`` is the file that the evaluator downloads."""
 

@@ -32,7 +32,7 @@ class Options:
     result_format: Literal["sglang", "vllm", "trtllm", "aiperf", "sglang-eval", "lm-eval"] | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Custom:
     """The benchmark plugin."""
 

@@ -49,7 +49,7 @@ class Options:
     container_image: str | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class GSM8K:
     """The benchmark plugin."""
 

@@ -43,7 +43,7 @@ class Options:
     container_image: str | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class LmEval:
     """The benchmark plugin."""
 

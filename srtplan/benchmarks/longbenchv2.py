@@ -36,7 +36,7 @@ class Options:
     container_image: str | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class LongBenchV2:
     """The benchmark plugin."""
 

@@ -16,7 +16,7 @@ class Options:
     """None."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Manual:
     """The benchmark plugin."""
 

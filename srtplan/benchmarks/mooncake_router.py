@@ -60,7 +60,7 @@ class Options:
     container_image: str | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class MooncakeRouter:
     """The benchmark plugin."""
 

@@ -37,7 +37,7 @@ class Options:
     container_image: str | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Router:
     """The benchmark plugin."""
 

@@ -55,7 +55,7 @@ class Options:
     slow_down_wait_time: float | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SaBench:
     """The benchmark plugin."""
 

@@ -30,7 +30,7 @@ class Options:
     container_image: str | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SGLangBench:
     """The benchmark plugin."""
 

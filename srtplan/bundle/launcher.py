@@ -21,6 +21,8 @@ from srtplan.bundle.templates import fill
 from srtplan.ir.plan import Run, SrunOption, Step
 from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, node, parts, word
 
+_MODULE = Lit("-m")
+
 
 def render_step(step: Step) -> str:
     """The launcher of a step."""
@@ -85,7 +87,7 @@ def lines(words: Words) -> list[Quoted]:
     lines: list[list[str]] = []
     for w in words:
         first = parts(w)[0]
-        flag = isinstance(first, Lit) and first.text.startswith("-") and w != Lit("-m")
+        flag = isinstance(first, Lit) and first.text.startswith("-") and w != _MODULE
         if flag or not lines:
             lines.append([])
         lines[-1].append(quote.bash_word(w).text)

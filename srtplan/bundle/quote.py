@@ -6,11 +6,14 @@ r"""One quoter per output language. Only what a quoter returns may be printed by
     sbatch("--job-name=my job")                  ->  --job-name="my job"
 
 A word comes back byte for byte for every text that has no NUL, which no argument can hold.
+
+Thousands of launchers of one job say mostly the same: words are quoted once and remembered.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -23,6 +26,9 @@ _FUNCTION = re.compile(r"[a-z]+::[a-z][a-z_]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPTION = re.compile(r"[a-z][a-z0-9_-]*")
 _STEP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_RUNS = re.compile(r"[\x20-\x7e]+|[^\x20-\x7e]+")
+_SPECIAL = re.compile(r'([\\"$`])')
+_REMEMBERED = 1 << 14
 _ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\", "'": r"\'"}
 
 
@@ -35,10 +41,7 @@ class Quoted:
 
 def bash_word(value: Word) -> Quoted:
     """One argument of a bash command; raises InternalError for a NUL."""
-    pieces = parts(value)
-    if all(isinstance(p, Lit) for p in pieces):
-        return Quoted(_literal("".join(p.text for p in pieces if isinstance(p, Lit))))
-    return Quoted("".join(_segments(pieces)))
+    return _text(value.text) if isinstance(value, Lit) else _joined(value)
 
 
 def home_path(text: str) -> Quoted:
@@ -59,10 +62,11 @@ def step_name(text: str) -> Quoted:
 
 def option(name: str, value: Word | None) -> Quoted:
     """``--name=value``, or the bare flag."""
-    flag = f"--{_checked(_OPTION, name, 'name of an srun option').text}"
+    flag = f"--{_option_name(name).text}"
     return Quoted(flag if value is None else f"{flag}={bash_word(value).text}")
 
 
+@lru_cache(_REMEMBERED)
 def env_name(text: str) -> Quoted:
     """The name of an environment variable."""
     return _checked(_NAME, text, "environment name")
@@ -102,6 +106,24 @@ def number(value: int) -> Quoted:
     return Quoted(str(int(value)))
 
 
+@lru_cache(_REMEMBERED)
+def _text(text: str) -> Quoted:
+    return Quoted(_literal(text))
+
+
+@lru_cache(_REMEMBERED)
+def _joined(value: Word) -> Quoted:
+    pieces = parts(value)
+    if all(isinstance(p, Lit) for p in pieces):
+        return Quoted(_literal("".join(p.text for p in pieces if isinstance(p, Lit))))
+    return Quoted("".join(_segments(pieces)))
+
+
+@lru_cache(_REMEMBERED)
+def _option_name(text: str) -> Quoted:
+    return _checked(_OPTION, text, "name of an srun option")
+
+
 def _checked(pattern: re.Pattern[str], text: str, what: str) -> Quoted:
     if not pattern.fullmatch(text):
         raise InternalError([f"not a {what}: {text!r}"])
@@ -133,9 +155,9 @@ def _segments(pieces: tuple[Lit | Ref, ...]) -> list[str]:
         if isinstance(piece, Ref):
             quoted += _reference(piece)
             continue
-        for run in re.findall(r"[\x20-\x7e]+|[^\x20-\x7e]+", piece.text):
+        for run in _RUNS.findall(piece.text):
             if run[0].isascii() and run[0].isprintable():
-                quoted += re.sub(r'([\\"$`])', r"\\\1", run)
+                quoted += _SPECIAL.sub(r"\\\1", run)
             else:
                 out += [f'"{quoted}"'] if quoted else []
                 out.append(_literal(run))

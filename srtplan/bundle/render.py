@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from srtplan.bundle.job import render_job
@@ -70,7 +71,7 @@ def _check_line(check: PreflightCheck) -> str:
 def _check_paths(files: list[BundleFile]) -> None:
     paths = [f.path for f in files]
     bad = [p for p in paths if not _PATH.fullmatch(p) or ".." in p.split("/")]
-    twice = sorted({p for p in paths if paths.count(p) > 1})
+    twice = sorted(p for p, count in Counter(paths).items() if count > 1)
     if bad or twice:
         raise InternalError(
             [f"not a path in a bundle: {p!r}" for p in bad] + [f"two files named {p}" for p in twice]

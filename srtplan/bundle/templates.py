@@ -40,6 +40,7 @@ def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(folder()),
         undefined=StrictUndefined,
+        auto_reload=False,  # else every launcher of a job asks the disk whether its template has changed
         autoescape=False,  # noqa: S701 -- the output is shell; finalize admits quoted words only
         finalize=_finalize,
         comment_start_string="<#",

@@ -171,10 +171,10 @@ def _new_folder(directory: Path) -> Path:
 
 
 def _fill(draft: Path, bundle: Bundle) -> None:
+    for folder in {(draft / f.path).parent for f in bundle.files}:
+        folder.mkdir(parents=True, exist_ok=True)
     for file in bundle.files:
-        path = draft / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "xb", opener=_executable if file.executable else None) as handle:
+        with open(draft / file.path, "xb", opener=_executable if file.executable else None) as handle:
             handle.write(file.content)
 
 

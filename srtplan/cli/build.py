@@ -14,7 +14,7 @@ from srtplan.diagnostics import InputError, Report
 from srtplan.ir.plan import Plan
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Target:
     """One recipe argument, and the folder below the output where its bundles go (empty for the output itself)."""
 

@@ -35,7 +35,7 @@ from srtplan.ir.recipe import (
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Context:
     """What lowering may know besides the document."""
 
@@ -46,7 +46,7 @@ class Context:
     runtime: str = "pyxis"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Counts:
     """Nodes, workers and GPUs per worker of one mode as the document gives them, and where."""
 
@@ -64,7 +64,7 @@ class Counts:
         return bool(self.workers) or bool(self.nodes)
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False, repr=False)
 class Draft:
     """The fields of a Recipe, None where the document has a fault."""
 

@@ -28,7 +28,7 @@ from srtplan.ir.recipe import Recipe, Source
 SUFFIXES = (".yaml", ".yml")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Job:
     """One recipe. ``tree`` holds the place of every value, also of those from the profile or a ``--set``.
 
@@ -46,7 +46,7 @@ class Job:
         return origin(self.tree, path)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Loaded:
     """The jobs of one argument, in the order of the file."""
 

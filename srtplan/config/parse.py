@@ -48,7 +48,7 @@ def parse(origin: Origin) -> Node | None:
     return _Composer(origin).run()
 
 
-@define
+@define(eq=False, repr=False)
 class _Frame:
     """An open collection. ``key`` is a key that waits for its value."""
 
@@ -64,7 +64,7 @@ class _Frame:
     height: int = 1
 
 
-@define
+@define(eq=False, repr=False)
 class _Anchor:
     node: Node
     nodes: int
@@ -238,9 +238,9 @@ class _Composer:
             raise fatal(problem)
         self.problems.append(problem)
 
-    def spot(self, event: yaml.Event) -> Spot:
+    def spot(self, event: Any) -> Spot:  # noqa: ANN401 -- an event; typeshed does not say that it has marks
         """Where a scalar stands, as wide as it is when it stands on one line."""
-        start, end = cast("tuple[_Mark, _Mark]", (event.start_mark, event.end_mark))
+        start, end = event.start_mark, event.end_mark
         column = start.column
         width = end.column - column if end.line == start.line else 1
         return Spot(self.origin, start.line + 1, column + 1, width or 1)

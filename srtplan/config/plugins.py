@@ -7,6 +7,7 @@ effect here).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypeVar
 
 import attrs
@@ -30,7 +31,7 @@ DEAD: dict[tuple[plugin.Kind, str], str] = {
 """Keys that srtctl accepts without any effect."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Split:
     """Keys of a section that the plugin reads, and those that the common class reads."""
 
@@ -92,7 +93,7 @@ def _strange(kind: plugin.Kind, name: str, path: Path, known: set[str]) -> Findi
     if (kind, key) in DEAD:
         message = f"'{key}' has no effect: {DEAD[kind, key]}"
         return Finding(rule="SP132", path=path, on_key=True, severity="warning", message=message)
-    others = [n for n in plugin.names(kind) if n != name and key in _fields(kind, n)]
+    others = _readers(kind, name, key)
     if kind == "engine" and key.endswith("_config") and key.removesuffix("_config") in plugin.names("engine"):
         message = f"'{key}' is for another engine; backend.type is {name}"
         return Finding(rule="SP110", path=path, on_key=True, message=message, help=f"use {name}_config")
@@ -103,5 +104,14 @@ def _strange(kind: plugin.Kind, name: str, path: Path, known: set[str]) -> Findi
     return unknown_key(path, known, where=f"{kind} type {name}")
 
 
+def _readers(kind: plugin.Kind, name: str, key: str) -> list[str]:
+    """Other types that read a key: of our own, and only where there are none of other distributions (20 ms)."""
+    for known in (plugin.own_names, plugin.names):
+        if others := [n for n in known(kind) if n != name and key in _fields(kind, n)]:
+            return others
+    return []
+
+
+@cache
 def _fields(kind: plugin.Kind, name: str) -> set[str]:
     return {key_of(f) for f in attrs.fields(_options_class(kind, name))}

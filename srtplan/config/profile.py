@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as Dict
+from functools import lru_cache
 from pathlib import Path
 
 import attrs
@@ -24,7 +25,7 @@ from srtplan.config.parse import parse
 from srtplan.config.plugins import check_type
 from srtplan.config.source import fatal, read
 from srtplan.config.structure import AT, structure
-from srtplan.config.tree import Mapping, Spot
+from srtplan.config.tree import Mapping, Origin, Spot
 from srtplan.diagnostics import Finding, Problem
 from srtplan.ir.data import Map
 from srtplan.ir.recipe import SECRETS_FILE, MountRequest, Pairs, Ports, Site
@@ -35,7 +36,7 @@ MAX_PORT = 65535
 _FILE = re.compile(r"~?/.*[^/]")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ClusterFile:
     """The cluster profile, ``srtslurm.yaml``: defaults for every recipe, and facts about the site."""
 
@@ -74,7 +75,7 @@ class ClusterFile:
     telemetry: Map | None = may(None, "no effect: srtplan collects no metrics")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Profile:
     """A profile that was read, or the absence of one (``tree`` is None)."""
 
@@ -95,13 +96,19 @@ def load(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> Profile:
     if found is None:
         return Profile()
     path, name = found
-    origin = read(path, name).origin
+    return _profile(_root(name, read(path, name).origin.text), environ)
+
+
+@lru_cache(maxsize=4)
+def _root(name: str, text: str) -> Mapping:
+    """The tree of a profile; all recipes of a directory share it."""
+    origin = Origin(name, text)
     root = parse(origin)
     if root is None:
-        return Profile(tree=Mapping(Spot(origin), {}))
+        return Mapping(Spot(origin), {})
     if not isinstance(root, Mapping):
         raise fatal(root.spot.problem("SP107", "a profile must be a mapping of keys to values"))
-    return _profile(root, environ)
+    return root
 
 
 def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path, str] | None:
@@ -123,18 +130,27 @@ def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path
 
 
 def _profile(root: Mapping, environ: Dict[str, str]) -> Profile:
-    findings: list[Finding] = []
-    file = structure(root, ClusterFile, (AT,), findings)
+    file, found = _file(root)
+    findings = [*found]
     site = Site()
     requests: list[MountRequest] = []
     if file:
-        _check(file, findings)
         site = _site(file, environ, findings)
         for host, target in file.default_mounts or ():
             made = mounts.make(host, target, "", "profile", environ, (AT, "default_mounts", host), findings)
             requests += [made] if made else []
     problems = tuple(locate(None, root, f) for f in findings)
     return Profile(tree=root, site=site, mounts=tuple(requests), problems=problems)
+
+
+@lru_cache(maxsize=4)
+def _file(root: Mapping) -> tuple[ClusterFile | None, tuple[Finding, ...]]:
+    """What a profile says, and its faults that no environment changes."""
+    findings: list[Finding] = []
+    file = structure(root, ClusterFile, (AT,), findings)
+    if file:
+        _check(file, findings)
+    return file, tuple(findings)
 
 
 def _site(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -> Site:

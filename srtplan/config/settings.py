@@ -22,7 +22,7 @@ _STEP = re.compile(
 )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Change:
     """A value at a path; ``spot`` names the ``--set`` it came from."""
 

@@ -24,7 +24,7 @@ MAX_BYTES = 1 << 18
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufeff\ufffe\uffff]")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Text:
     """A file that was read."""
 

@@ -31,7 +31,11 @@ T = TypeVar("T")
 def structure(node: Node, kind: type[T], path: Path, findings: list[Finding]) -> T | None:
     """An instance of ``kind``; or None. All faults are added to ``findings``; unknown keys alone do not prevent it."""
     try:
-        return converter().structure(node, kind)
+        return converter(explains=False).structure(node, kind)
+    except (BaseValidationError, ForbiddenExtraKeysError, KeyError, Mismatch):
+        pass
+    try:
+        return converter(explains=True).structure(node, kind)
     except (BaseValidationError, Mismatch) as error:
         found = tuple(_findings(error, kind, path))
     findings.extend(found)
@@ -39,7 +43,7 @@ def structure(node: Node, kind: type[T], path: Path, findings: list[Finding]) ->
         return None
     for finding in found:
         node = remove(node, finding.path[len(path) :])
-    return converter().structure(node, kind)
+    return converter(explains=False).structure(node, kind)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -75,7 +75,7 @@ class Spot(NamedTuple):
         return f"{self.origin.name}:{self.line}" if self.origin.is_file and self.line else self.origin.name
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Scalar:
     """A single value. ``text`` is its form where text is wanted, set only where a sweep filled it in."""
 
@@ -84,7 +84,7 @@ class Scalar:
     text: str | None = None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Sequence:
     """A list."""
 
@@ -99,7 +99,7 @@ class Entry(NamedTuple):
     value: Node
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Mapping:
     """A mapping; keys are text, in the order of the document."""
 

@@ -34,7 +34,7 @@ TOP = (BASE, "schema")
 _INDEXED = re.compile(r"(.+)\[([0-9]+)\]")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Variant:
     """One job before layering. ``key`` is the section of the file it came from."""
 

@@ -48,7 +48,7 @@ class Options:
     preemption_mode: str | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Mocker:
     """The engine plugin."""
 

@@ -45,7 +45,7 @@ class Options:
     mooncake_kv_store: MooncakeStore | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SGLang:
     """The engine plugin."""
 

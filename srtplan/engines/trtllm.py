@@ -44,7 +44,7 @@ class Options:
     numa_memory_bind: bool | None = None
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class TensorRTLLM:
     """The engine plugin."""
 

@@ -57,7 +57,7 @@ RPC = "data-parallel-rpc-port"
 OWN = ("model", "served-model-name", "connector", RPC)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class VLLM:
     """The engine plugin."""
 

@@ -22,7 +22,7 @@ class Options:
     """Nothing beyond the common fields."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class DynamoFrontend:
     """The frontend plugin."""
 

@@ -26,7 +26,7 @@ class Options:
     """Nothing beyond the common fields."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class SGLangRouter:
     """The frontend plugin."""
 

@@ -29,7 +29,7 @@ class Options:
     server_config_extra: Map = EMPTY
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class TrtllmServe:
     """The frontend plugin."""
 

@@ -17,7 +17,7 @@ class Options:
     """None."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class DirectVLLM:
     """The frontend plugin."""
 

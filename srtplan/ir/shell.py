@@ -29,7 +29,7 @@ class Ref:
     index: int | None = None
 
 
-@frozen
+@frozen(cache_hash=True)
 class Cat:
     """Several parts, joined without a space: one word."""
 
@@ -38,6 +38,8 @@ class Cat:
 
 Word = Lit | Ref | Cat
 Words = tuple[Word, ...]
+_KINDS = (Lit, Ref, Cat)
+"""``isinstance`` with the union would build it anew for each of a job's 100,000 words."""
 
 JOB_ID = Ref("JOB_ID")
 RUN_DIR = Ref("RUN_DIR")
@@ -59,7 +61,7 @@ def word(*parts: str | int | Word) -> Word:
     """One word of several parts; neighbouring text is joined, so equal words compare equal."""
     if len(parts) == 1:
         only = parts[0]
-        return only if isinstance(only, Lit | Ref | Cat) else Lit(str(only))
+        return only if isinstance(only, _KINDS) else Lit(str(only))
     flat: list[Lit | Ref] = []
     text = ""
     for part in parts:
@@ -76,15 +78,15 @@ def word(*parts: str | int | Word) -> Word:
 
 def words(*items: str | int | Word) -> Words:
     """An argv: every item a word of its own."""
-    return tuple([i if isinstance(i, Lit | Ref | Cat) else Lit(str(i)) for i in items])
+    return tuple([i if isinstance(i, _KINDS) else Lit(str(i)) for i in items])
 
 
 def notation(value: Word) -> str:
     """The word in the Plan's notation, ``http://${IP[3]}:8000``."""
-    if isinstance(value, Cat):
-        return "".join(notation(p) for p in value.parts)
     if isinstance(value, Lit):
         return value.text.replace("${", "$${")
+    if isinstance(value, Cat):
+        return "".join([notation(p) for p in value.parts])
     return f"${{{value.name}}}" if value.index is None else f"${{{value.name}[{value.index}]}}"
 
 

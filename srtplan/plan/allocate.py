@@ -20,7 +20,7 @@ from srtplan.ir.recipe import Mode
 from srtplan.ir.topology import Endpoint
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Group:
     """``count`` workers of one mode, ``gpus`` each."""
 

@@ -9,6 +9,7 @@ worker nodes; any other brace stays as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import Pairs
@@ -24,19 +25,31 @@ REMAP_ROOT = EnvVar(name="ENROOT_REMAP_ROOT", value=Lit("yes"), launch=True)
 def layered(*layers: Iterable[EnvVar]) -> tuple[EnvVar, ...]:
     """One value per name, the last one given; sorted by name, so that the order of YAML keys does not show."""
     merged = {v.name: v for layer in layers for v in layer}
-    return tuple(merged[name] for name in sorted(merged))
+    return tuple([merged[name] for name in sorted(merged)])
 
 
 def from_recipe(pairs: Pairs, *, at: int, nodes: Nodes) -> tuple[EnvVar, ...]:
     """Variables of the recipe, for a step on node ``at``."""
-    return tuple(EnvVar(name=k, value=substitute(v, at=at, nodes=nodes)) for k, v in pairs)
+    return tuple(
+        [
+            EnvVar(name=k, value=substitute(v, at=at, nodes=nodes)) if "{node" in v else _constant(k, v)
+            for k, v in pairs
+        ]
+    )
+
+
+@lru_cache(maxsize=1024)
+def _constant(name: str, text: str) -> EnvVar:
+    """A variable that is the same on every node; the workers of a job share it."""
+    return EnvVar(name=name, value=Lit(text))
 
 
 def substitute(text: str, *, at: int, nodes: Nodes) -> Word:
     """``{node}`` and ``{node_id}`` as references; all other text as it is."""
-    index = nodes.workers.index(at) if at in nodes.workers else 0
-    with_id = text.replace("{node_id}", str(index))
-    pieces = with_id.split("{node}")
+    if "{node_id}" in text:
+        index = nodes.workers.index(at) if at in nodes.workers else 0
+        text = text.replace("{node_id}", str(index))
+    pieces = text.split("{node}")
     out: list[str | Word] = [pieces[0]]
     for piece in pieces[1:]:
         out += [node(at), piece]

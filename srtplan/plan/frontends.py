@@ -14,7 +14,7 @@ from srtplan.ir.recipe import Recipe
 from srtplan.ir.topology import Endpoint, Nodes
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class FrontendLayout:
     """``nginx`` is its node or None; ``frontends`` are (node, port)."""
 

@@ -29,7 +29,7 @@ class PortsExhaustedError(Exception):
         self.kind = kind
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Allocator:
     """Hands out ports; ``used`` is what every node has already."""
 
@@ -62,9 +62,9 @@ class Allocator:
         for _ in range(size):
             port = first + self.counters[key] % size * stride
             self.counters[key] += -(-block // stride)
-            wanted = set(range(port, port + block))
-            if not wanted & self.used[node]:
-                self.used[node] |= wanted
+            wanted = range(port, port + block)
+            if self.used[node].isdisjoint(wanted):
+                self.used[node].update(wanted)
                 return port
         raise PortsExhaustedError(kind, node)
 

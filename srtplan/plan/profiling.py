@@ -174,7 +174,7 @@ def _nsys(ctx: WorkerContext) -> Words:
     )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Called:
     """The workers of one mode that are called, and what they are told."""
 

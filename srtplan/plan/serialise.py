@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from json.encoder import encode_basestring
 
 from attrs import asdict
 
@@ -25,7 +26,26 @@ FORMAT = "srtplan.plan/1"
 
 def to_json(plan: Plan) -> str:
     """The text of ``plan.json``."""
-    return json.dumps(to_data(plan), indent=1, ensure_ascii=False) + "\n"
+    return indented(to_data(plan)) + "\n"
+
+
+def indented(value: object, margin: str = "\n") -> str:
+    """The text of ``json.dumps(value, indent=1, ensure_ascii=False)`` in less than half of its time.
+
+    Told to indent, the standard library sends each word of a job through a generator per level; ``margin`` is the line
+    break and indent of what stands around.
+    """
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if type(value) is int:
+        return str(value)
+    inner = f"{margin} "
+    if isinstance(value, dict) and value:
+        pairs = [f"{encode_basestring(k)}: {indented(v, inner)}" for k, v in value.items()]
+        return f"{{{inner}{f',{inner}'.join(pairs)}{margin}}}"
+    if isinstance(value, list) and value:
+        return f"[{inner}{f',{inner}'.join([indented(v, inner) for v in value])}{margin}]"
+    return json.dumps(value)
 
 
 def to_data(plan: Plan) -> dict[str, object]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 
 from attrs import evolve, frozen
 
@@ -33,7 +34,7 @@ Listening = tuple[int, int, str]
 """(node, port, step) of a port that a step opens."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Launches:
     """All steps of a job, the files they read, and the ports they open."""
 
@@ -69,14 +70,15 @@ def _edges(steps: list[Step]) -> tuple[Step, ...]:
     services, prepared, frontends = (
         tuple(s.name for s in steps if s.stage == stage) for stage in ("infra", "prepare", "frontend")
     )
-    waves: dict[int, tuple[str, ...]] = defaultdict(tuple)
+    workers: dict[int, list[str]] = defaultdict(list)
     for s in steps:
         if s.stage == "worker":
-            waves[s.wave] += (s.name,)
+            workers[s.wave].append(s.name)
+    waves = {wave + 1: (*services, *prepared, *names) for wave, names in workers.items()}
     before = {"infra": (), "prepare": services, "frontend": services, "benchmark": frontends}
     out = []
     for s in steps:
-        after = (*services, *prepared, *waves[s.wave - 1]) if s.stage == "worker" else before[s.stage]
+        after = waves.get(s.wave, (*services, *prepared)) if s.stage == "worker" else before[s.stage]
         out.append(evolve(s, after=after) if after else s)
     return tuple(out)
 
@@ -117,9 +119,8 @@ def _prepare(job: JobContext) -> Iterable[Made]:
 def _workers(job: JobContext) -> list[Made]:
     """In start order: wave by wave."""
     numbers = waves.waves(job)
-    made = [(_worker(ctx), numbers[ctx.endpoint.name]) for ctx in _contexts(job)]
-    made.sort(key=lambda m: m[1])
-    return [(evolve(step, wave=wave), command) for (step, command), wave in made]
+    made = [_worker(ctx, numbers[ctx.endpoint.name]) for ctx in _contexts(job)]
+    return sorted(made, key=lambda m: m[0].wave)
 
 
 def _contexts(job: JobContext) -> Iterable[WorkerContext]:
@@ -133,7 +134,7 @@ def _contexts(job: JobContext) -> Iterable[WorkerContext]:
             yield WorkerContext(job=job, role=role, endpoint=endpoint, process=process, peers=peers)
 
 
-def _worker(ctx: WorkerContext) -> Made:
+def _worker(ctx: WorkerContext, wave: int) -> Made:
     job, role, endpoint, process, peers = ctx.job, ctx.role, ctx.endpoint, ctx.process, ctx.peers
     recipe = job.recipe
     engine = plugin.engine(recipe.engine.type)
@@ -160,6 +161,7 @@ def _worker(ctx: WorkerContext) -> Made:
             rank=process.rank,
             critical=role.critical,
             restart=role.restart,
+            wave=wave,
         ),
         command,
     )
@@ -240,21 +242,13 @@ def _step(
     extra_mounts: tuple[Mount, ...] = (),
 ) -> Step:
     recipe = job.recipe
-    container = Container(
-        image=image or recipe.model.container, runtime=recipe.site.runtime, remap_root=remap_root
-    )
-    mounts = (
-        (*job_mounts(recipe, job.topology.nodes.head), *extra_mounts)
-        if plugin.runtime(recipe.site.runtime).maps_paths
-        else ()
+    container, mounts, entry = _entered(
+        job, image or recipe.model.container, remap_root=remap_root, extra_mounts=extra_mounts
     )
     base = (
         (environ.REMAP_ROOT,) if kind in ("worker", "frontend") and installs_dynamo(recipe) and mounts else ()
     )
-    options = (
-        *_component(job, nodes), *command.srun, *_options(srun),
-        *plugin.runtime(recipe.site.runtime).srun(container, mounts),
-    )  # fmt: skip
+    options = (*_component(job, nodes), *command.srun, *_options(srun), *entry)
     return Step(
         name=name,
         stage=stage,
@@ -273,6 +267,18 @@ def _step(
         tier=TIER[kind],
         note=command.note,
     )
+
+
+@lru_cache(maxsize=8)
+def _entered(
+    job: JobContext, image: str, *, remap_root: bool, extra_mounts: tuple[Mount, ...]
+) -> tuple[Container, tuple[Mount, ...], tuple[SrunOption, ...]]:
+    """How steps get into an image; the thousands that get into the same share one answer."""
+    recipe = job.recipe
+    runtime = plugin.runtime(recipe.site.runtime)
+    container = Container(image=image, runtime=recipe.site.runtime, remap_root=remap_root)
+    own = (*job_mounts(recipe, job.topology.nodes.head), *extra_mounts) if runtime.maps_paths else ()
+    return container, own, runtime.srun(container, own)
 
 
 def _component(job: JobContext, nodes: tuple[int, ...]) -> tuple[SrunOption, ...]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from srtplan.ir.plan import STAGES, Plan, Step
-from srtplan.ir.shell import Lit, Ref, Word, parts
+from srtplan.ir.shell import Lit, Word, parts
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 STEP_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -17,7 +17,15 @@ SHARED = ("bootstrap", "dist_init", "dp_rpc")
 
 def verify(plan: Plan) -> tuple[str, ...]:
     """What is wrong with the Plan, in words; empty if it is sound."""
-    return (*_steps(plan), *_ports(plan), *_gpus(plan), *_words(plan), *_probes(plan), *_mounts(plan))
+    return (
+        *_steps(plan),
+        *_ports(plan),
+        *_gpus(plan),
+        *_words(plan),
+        *_probes(plan),
+        *_environment(plan),
+        *_mounts(plan),
+    )
 
 
 def _steps(plan: Plan) -> Iterable[str]:
@@ -41,15 +49,15 @@ def _steps(plan: Plan) -> Iterable[str]:
 def _ports(plan: Plan) -> Iterable[str]:
     owner: dict[tuple[int, str], str] = {}
     for p in plan.processes:
-        name = f"{p.mode}_{p.endpoint} rank {p.rank}"
+        name = f"{p.mode}_{p.endpoint} rank {p.rank} "
         for kind, port in p.ports:
             if not 0 < port < 65536:  # noqa: PLR2004 -- the range of TCP ports
-                yield f"{name} has {kind} port {port}"
+                yield f"{name}has {kind} port {port}"
             if kind in SHARED and not p.leader:
                 continue
-            other = owner.setdefault((p.node, str(port)), f"{name} {kind}")
-            if other != f"{name} {kind}":
-                yield f"port {port} of node {p.node} belongs to {other} and {name} {kind}"
+            other = owner.setdefault((p.node, str(port)), name + kind)
+            if other != name + kind:
+                yield f"port {port} of node {p.node} belongs to {other} and {name}{kind}"
     for c in plan.preflight:
         if c.kind == "port":
             other = owner.setdefault((c.nodes[0], f"listen {c.subject}"), c.why)
@@ -59,11 +67,12 @@ def _ports(plan: Plan) -> Iterable[str]:
 
 def _gpus(plan: Plan) -> Iterable[str]:
     owner: dict[tuple[int, int], str] = {}
+    workers = set(plan.nodes.workers)
     for e in plan.endpoints:
         for place in ((n, g) for n in e.nodes for g in e.gpus):
             if owner.setdefault(place, e.name) != e.name:
                 yield f"GPU {place[1]} of node {place[0]} belongs to {owner[place]} and {e.name}"
-        if not set(e.nodes) <= set(plan.nodes.workers):
+        if not workers.issuperset(e.nodes):
             yield f"{e.name} stands on a node that is not for workers"
     if plan.nodes.components and sum(plan.nodes.components) != plan.nodes.total:
         yield f"components of {plan.nodes.components} are not {plan.nodes.total} nodes"
@@ -74,30 +83,30 @@ def _gpus(plan: Plan) -> Iterable[str]:
 
 def _words(plan: Plan) -> Iterable[str]:
     total = plan.nodes.total
-    for where, word in _all_words(plan):
-        if isinstance(word, Lit):
-            if "\0" in word.text:
-                yield f"{where} holds a NUL character"
-            continue
-        for part in parts(word):
-            if isinstance(part, Ref) and part.index is not None and part.index >= total:
+    for where, words in _all_words(plan):
+        suspects = [
+            w for w in words if not isinstance(w, Lit) or "\0" in w.text
+        ]  # plain text is most of a plan
+        for part in (p for w in suspects for p in parts(w)):
+            if isinstance(part, Lit):
+                if "\0" in part.text:
+                    yield f"{where} holds a NUL character"
+            elif part.index is not None and part.index >= total:
                 yield f"{where} refers to node {part.index} of {total}"
-            if isinstance(part, Lit) and "\0" in part.text:
-                yield f"{where} holds a NUL character"
 
 
-def _all_words(plan: Plan) -> Iterable[tuple[str, Word]]:
+def _all_words(plan: Plan) -> Iterable[tuple[str, list[Word]]]:
     for s in plan.steps:
-        yield from ((f"step {s.name}", w) for w in _step_words(s))
-    yield from ((f"file {f.path}", f.content) for f in plan.files)
+        yield f"step {s.name}", _step_words(s)
+    for s in _mounted(plan):
+        yield f"step {s.name}", [w for m in s.mounts for w in (m.source, m.target)]
+    for f in plan.files:
+        yield f"file {f.path}", [f.content]
 
 
-def _step_words(step: Step) -> Iterable[Word]:
-    yield from step.argv
-    yield from (w for call in step.preamble for w in call)
-    yield from (w for run in step.runs for w in run.argv)
-    yield from (v.value for v in step.env)
-    yield from (w for m in step.mounts for w in (m.source, m.target))
+def _step_words(step: Step) -> list[Word]:
+    calls = [w for call in step.preamble for w in call]
+    return [*step.argv, *calls, *(w for run in step.runs for w in run.argv), *[v.value for v in step.env]]
 
 
 def _probes(plan: Plan) -> Iterable[str]:
@@ -109,11 +118,20 @@ def _probes(plan: Plan) -> Iterable[str]:
             yield f"the probe of {p.step} has no time"
 
 
-def _mounts(plan: Plan) -> Iterable[str]:
+def _mounted(plan: Plan) -> Iterable[Step]:
+    """A step of each set of mounts: most steps of a job share theirs."""
+    return {id(s.mounts): s for s in plan.steps}.values()
+
+
+def _environment(plan: Plan) -> Iterable[str]:
     for s in plan.steps:
         for v in s.env:
             if not ENV_NAME.match(v.name):
                 yield f"step {s.name} has an environment name {v.name!r}"
+
+
+def _mounts(plan: Plan) -> Iterable[str]:
+    for s in _mounted(plan):
         for m in s.mounts:
             for word in (m.source, m.target):
                 first = parts(word)[0]

@@ -7,7 +7,7 @@ from attrs import frozen
 from srtplan.ir.plan import Container, Mount, SrunOption
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Host:
     """The runtime plugin."""
 

@@ -8,7 +8,7 @@ from srtplan.ir.plan import Container, Mount, SrunOption
 from srtplan.ir.shell import Word, word
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Pyxis:
     """The runtime plugin."""
 

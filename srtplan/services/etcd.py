@@ -13,7 +13,7 @@ from srtplan.ir.shell import JOB_ID, ip, word, words
 from srtplan.plugin import OWN_NAME, Command, ServiceContext
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Etcd:
     """The service plugin."""
 

@@ -21,7 +21,7 @@ CONFIG = "mooncake_store_config.json"
 LEASE_MS = 10_000
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class MooncakeMaster:
     """The service plugin."""
 

@@ -15,7 +15,7 @@ from srtplan.ir.shell import JOB_ID, LOG_DIR, word, words
 from srtplan.plugin import OWN_NAME, Command, ServiceContext
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Nats:
     """The service plugin."""
 

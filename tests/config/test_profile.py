@@ -64,3 +64,14 @@ def test_recipes_below_a_folder(folder: Folder) -> None:
         folder.write("", name)
     found = [str(p.relative_to(folder.path)) for p in recipes_below(folder.path)]
     assert found == ["a.yml", "b.yaml", "c/d.yaml"]
+
+
+def test_a_profile_that_changes_is_read_again(folder: Folder) -> None:
+    """One process that checks many recipes parses a profile once, but never takes an old text for a new one."""
+    folder.write(SMALL)
+    accounts = []
+    for name in ("before", "before", "after"):
+        folder.write(f"default_account: {name}\n", "srtslurm.yaml")
+        (job,) = load("recipe.yaml", cwd=folder.path, environ={}).jobs
+        accounts.append(job.recipe.slurm.account)
+    assert accounts == ["before", "before", "after"]

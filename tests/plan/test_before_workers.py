@@ -97,6 +97,9 @@ def test_waves_of_workers() -> None:
     assert [(s.name, s.wave) for s in made.steps if s.stage == "worker"] == [
         ("prefill_0", 0), ("prefill_1", 0), ("decode_0", 0), ("decode_1", 0), ("prefill_2", 1), ("prefill_3", 1),
     ]  # fmt: skip
+    after = {s.name: s.after for s in made.steps}
+    assert after["prefill_0"] == after["decode_1"] == ("nats", "etcd")
+    assert after["prefill_2"] == ("nats", "etcd", "prefill_0", "prefill_1", "decode_0", "decode_1")
     awaited = {p.step: (p.stage, p.port, p.path) for p in made.probes if p.stage.startswith("wave")}
     assert set(awaited) == {"prefill_0", "prefill_1", "decode_0", "decode_1"}
     assert awaited["prefill_0"] == ("wave_0", 8081, "/health")

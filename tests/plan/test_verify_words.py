@@ -1,0 +1,77 @@
+"""verify looks at every word of every step: what is done once for words that many steps share passes nothing over."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from made import plan, recipe, step
+
+from srtplan.ir.plan import EnvVar, Mount, Plan, PlanFile, Step
+from srtplan.ir.shell import Lit, Word, ip, word
+from srtplan.plan.verify import verify
+
+NUL = Lit("a\0b")
+FAR = word("http://", ip(2), ":1")
+"""A job of two nodes has no third."""
+CASES = {
+    "argv": lambda s, w: evolve(s, argv=(*s.argv, w)),
+    "preamble": lambda s, w: evolve(s, preamble=((Lit("setup::script"), w),)),
+    "env": lambda s, w: evolve(s, env=(*s.env, EnvVar(name="A", value=w))),
+    "mounts": lambda s, w: evolve(s, mounts=(*s.mounts, Mount(source=w, target=Lit("/x"), origin="recipe"))),
+}
+
+
+def broken(made: Plan, changed: Step) -> tuple[str, ...]:
+    """What is wrong with a plan in which one step is another."""
+    return verify(evolve(made, steps=tuple(changed if s.name == changed.name else s for s in made.steps)))
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("place", CASES)
+@pytest.mark.parametrize(("bad", "says"), [(NUL, "holds a NUL character"), (FAR, "refers to node 2 of 2")])
+def test_every_word_of_a_step_is_looked_at(place: str, bad: Word, says: str) -> None:
+    """A NUL, or a node that the job does not have, is found in the command, the calls, the environment and the mounts."""
+    made = plan(recipe())
+    assert verify(made) == ()
+    assert f"step decode_0 {says}" in broken(made, CASES[place](step(made, "decode_0"), bad))
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("bad", [NUL, FAR])
+def test_every_file_is_looked_at(bad: Word) -> None:
+    """The same in a file of the plan."""
+    made = plan(recipe())
+    assert len(verify(evolve(made, files=(PlanFile(path="x", content=bad),)))) == 1
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(
+    ("target", "says"), [("x", "not absolute"), ("/a,b", "',' or ':'"), ("/a:b", "',' or ':'")]
+)
+def test_mounts_of_every_step_are_looked_at(target: str, says: str) -> None:
+    """One step whose mounts are not those of the others is not passed over."""
+    made = plan(recipe())
+    last = made.steps[-1]
+    (found,) = broken(
+        made,
+        evolve(last, mounts=(*last.mounts, Mount(source=Lit("/x"), target=Lit(target), origin="recipe"))),
+    )
+    assert found.startswith(f"step {last.name} ")
+    assert says in found
+
+
+@pytest.mark.usefixtures("alone")
+def test_an_environment_name_is_looked_at() -> None:
+    """A name that no variable can have."""
+    made = plan(recipe())
+    assert broken(made, evolve(made.steps[0], env=(EnvVar(name="1A", value=Lit("")),))) == (
+        f"step {made.steps[0].name} has an environment name '1A'",
+    )
+
+
+@pytest.mark.usefixtures("alone")
+def test_an_endpoint_stands_on_worker_nodes() -> None:
+    """A node that is not for workers carries none."""
+    made = plan(recipe())
+    nodes = evolve(made.nodes, workers=made.nodes.workers[:1])
+    assert verify(evolve(made, nodes=nodes)) == ("decode_0 stands on a node that is not for workers",)
