@@ -72,7 +72,8 @@ def _of(a: Record, b: Record) -> Iterable[Change]:
     for name, old in before.items():
         if name in after:
             percent = _percent(old, after[name])
-            yield Change(a.name, name, old, after[name], percent, percent * sign(name) if sign(name) else 0.0)
+            way = 1 if name.removeprefix("scores.") in a.lower_is_better | b.lower_is_better else sign(name)
+            yield Change(a.name, name, old, after[name], percent, percent * way if way else 0.0)
 
 
 def _percent(before: float, after: float) -> float:

@@ -74,6 +74,12 @@ class Record:
         known = {as_text(k): as_number(v) for k, v in members(self.values.get("scores")).items()}
         return {k: v for k, v in known.items() if v is not None}
 
+    @property
+    def lower_is_better(self) -> frozenset[str]:
+        """The scores of which the evaluator itself says so."""
+        listed = self.values.get("lower_is_better")
+        return frozenset(as_text(name) for name in listed) if isinstance(listed, list) else frozenset()
+
 
 @frozen(eq=False)
 class Summary:

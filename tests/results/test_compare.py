@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,6 +99,17 @@ def test_less_is_better_for_some_scores(
     assert command("--compare", a, b, "--fail-above", 20) == (1 if mark == "worse" else 0)
     assert f"lm-eval scores.{name} 0.5 0.75 +50.0 % {mark}".rstrip() in said(capsys)
     assert command("--compare", b, a, "--fail-above", 20) == (1 if mark == "better" else 0)
+
+
+def test_an_evaluator_may_say_of_which_less_is_better(tmp_path: Path) -> None:
+    """A metric whose name says nothing counts as its report says."""
+    jobs = [evaluated(tmp_path, n, {"task/odd,none": v}) for n, v in ((1, 0.5), (2, 0.75))]
+    for folder in jobs:
+        (path,) = folder.rglob("summary.json")
+        data = json.loads(path.read_text())
+        data["runs"][0]["lower_is_better"] = ["task/odd,none"]
+        path.write_text(json.dumps(data))
+    assert [round(c.worse) for c in compare.changes(*load.load(jobs))] == [50]
 
 
 def test_every_score_is_compared_and_none_twice(tmp_path: Path, command: Command) -> None:
