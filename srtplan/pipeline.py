@@ -8,16 +8,16 @@ pipeline.write(bundle, Path("bundle"))       files to disk
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import evolve, frozen
 
-from srtplan.config.load import Job, load, recipes_below
+from srtplan.config.load import Job, attempted, recipes_below
 from srtplan.diagnostics import InputError, Report
 from srtplan.ir.bundle import Bundle
 from srtplan.ir.plan import Plan
-from srtplan.plan.assemble import PlanError
+from srtplan.plan.assemble import PlanError, faults
 from srtplan.plan.assemble import plan as assemble
 from srtplan.plan.vary import shift_ports
 
@@ -41,9 +41,23 @@ class Options:
 PLAIN = Options()
 
 
-def jobs(argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()) -> tuple[Job, ...]:
-    """All jobs of ``file.yaml[:selector]``. Raises InputError."""
-    return load(argument, cluster=cluster, sets=sets).jobs
+def jobs(
+    argument: str,
+    *,
+    cluster: Path | None = None,
+    sets: Sequence[str] = (),
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Job, ...]:
+    """All jobs of ``file.yaml[:selector]``.
+
+    Raises InputError, with what plugins and plan say of the sections without a fault.
+    """
+    attempt = attempted(argument, cluster=cluster, sets=sets, cwd=cwd, environ=environ)
+    if not attempt.problems.errors:
+        return attempt.jobs
+    more = (job.locate(f) for job in attempt.jobs for f in faults(job.recipe, job.faulty))
+    raise InputError(attempt.problems + Report(more))
 
 
 def plan(made: Iterable[Job], options: Options = PLAIN) -> tuple[Planned, ...]:

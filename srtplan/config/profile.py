@@ -14,13 +14,13 @@ from collections.abc import Mapping as Dict
 from pathlib import Path
 
 import attrs
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from srtplan.config import mounts
 from srtplan.config.document import may
 from srtplan.config.environment import expand
 from srtplan.config.locate import locate
-from srtplan.config.parse import parse
+from srtplan.config.parse import compose
 from srtplan.config.plugins import check_type
 from srtplan.config.source import fatal, read
 from srtplan.config.structure import AT, structure
@@ -96,12 +96,13 @@ def load(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> Profile:
         return Profile()
     path, name = found
     origin = read(path, name).origin
-    root = parse(origin)
+    root, duplicates = compose(origin)
     if root is None:
-        return Profile(tree=Mapping(Spot(origin), {}))
+        return Profile(tree=Mapping(Spot(origin), {}), problems=duplicates)
     if not isinstance(root, Mapping):
-        raise fatal(root.spot.problem("SP107", "a profile must be a mapping of keys to values"))
-    return _profile(root, environ)
+        raise fatal(*duplicates, root.spot.problem("SP107", "a profile must be a mapping of keys to values"))
+    profile = _profile(root, environ)
+    return evolve(profile, problems=(*duplicates, *profile.problems))
 
 
 def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path, str] | None:

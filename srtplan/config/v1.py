@@ -29,8 +29,9 @@ def lower(tree: Mapping, context: Context) -> Draft:
     """The draft of one job."""
     draft = Draft(context=context)
     parts = lowering.sections(tree, doc.Document, draft.findings)
-    if "roles" in tree or "engine" in tree:
-        draft.error("SP130", (), "'roles' and 'engine' belong to schema 2", hint="add `schema: 2` at the top")
+    for key in [k for k in ("roles", "engine") if k in tree][:1]:
+        message = "'roles' and 'engine' belong to schema 2"
+        draft.error("SP130", (key,), message, hint="add `schema: 2` at the top", on_key=True)
     lowering.same(parts, draft)
     lowering.no_effect(tree, doc.Document, draft)
     _dynamo(parts.get("dynamo"), draft)

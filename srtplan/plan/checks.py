@@ -5,28 +5,40 @@ Plugins that do not fit together, parallelism against GPUs, the plugins' own che
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from srtplan import plugin
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import Recipe
 from srtplan.plan import model, mounts, placement, profiling
 
+ALONE = ("SP701", "SP702")
+"""Rules of benchmarks that look at nothing but their section."""
 
-def check(recipe: Recipe) -> tuple[Finding, ...]:
-    """All findings of a recipe that is well-formed."""
-    return (
-        *_pair(recipe),
-        *_parallelism(recipe),
-        *plugin.engine(recipe.engine.type).check(recipe),
-        *plugin.frontend(recipe.frontend.type).check(recipe),
-        *plugin.benchmark(recipe.benchmark.type).check(recipe),
-        *profiling.check(recipe),
-        *_gate(recipe),
-        *placement.check(recipe),
-        *model.check(recipe),
-        *mounts.check(recipe),
-    )
+
+def check(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
+    """All findings; those that would look at a ``faulty`` section are left out."""
+    return tuple(f for sections, rule in CHECKS if not faulty & sections for f in rule(recipe))
+
+
+def _engine(recipe: Recipe) -> Iterable[Finding]:
+    return plugin.engine(recipe.engine.type).check(recipe)
+
+
+def _frontend(recipe: Recipe) -> Iterable[Finding]:
+    return plugin.frontend(recipe.frontend.type).check(recipe)
+
+
+def _own(recipe: Recipe) -> Iterable[Finding]:
+    """What the benchmark says of its own section."""
+    found = plugin.benchmark(recipe.benchmark.type).check(recipe)
+    return (f for f in found if f.rule in ALONE)
+
+
+def _benchmark(recipe: Recipe) -> Iterable[Finding]:
+    """What it says with a look at the others."""
+    found = plugin.benchmark(recipe.benchmark.type).check(recipe)
+    return (f for f in found if f.rule not in ALONE)
 
 
 def _gate(recipe: Recipe) -> Iterable[Finding]:
@@ -67,3 +79,20 @@ def _parallelism(recipe: Recipe) -> Iterable[Finding]:
             message=f"each {role.mode} worker has {role.gpus} GPUs, but its options use {gpus} ({how})",
             help=f"change the options, or give each worker {gpus} GPUs (gpus_per_{role.mode})",
         )
+
+
+Rule = Callable[[Recipe], Iterable[Finding]]
+CHECKS: tuple[tuple[frozenset[str], Rule], ...] = (
+    (frozenset(("engine", "frontend")), _pair),
+    (frozenset(("engine", "resources")), _parallelism),
+    (frozenset(("engine", "resources")), _engine),
+    (frozenset(("frontend", "resources")), _frontend),
+    (frozenset(("benchmark",)), _own),
+    (frozenset(("benchmark", "engine", "resources")), _benchmark),
+    (frozenset(("profiling", "benchmark", "engine", "resources")), profiling.check),
+    (frozenset(("benchmark",)), _gate),
+    (frozenset(("engine", "frontend", "benchmark", "infra", "resources")), placement.check),
+    (frozenset(("model", "environment")), model.check),
+    (frozenset(("model",)), mounts.check),
+)
+"""Each rule with the sections it looks at."""
