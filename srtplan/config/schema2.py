@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve
+
 from srtplan.config import document2 as doc
 from srtplan.config import lowering, resources
 from srtplan.config.document import NOTHING
@@ -19,7 +21,7 @@ from srtplan.config.draft import Context, Counts, Draft
 from srtplan.config.plugins import check_type, options
 from srtplan.config.services import lower as services
 from srtplan.config.tree import Mapping, Scalar, at, is_null
-from srtplan.diagnostics import Path
+from srtplan.diagnostics import Finding, Path
 from srtplan.ir import recipe as ir
 from srtplan.ir.data import EMPTY, Map
 
@@ -38,6 +40,14 @@ MOVED: dict[Path, Path] = {
     **{("resources", f"{m}_workers"): ("roles", m, "workers") for m in ir.MODES},
     **{("resources", f"gpus_per_{m}"): ("roles", m, "gpus") for m in ir.MODES},
 }
+RENAMED: dict[Path, str] = {
+    **{old: ".".join(map(str, new)) for old, new in MOVED.items()},
+    ("backend",): "engine; options, environment and further words of the workers are in roles",
+    ("infra",): "services: entries of type nats and etcd",
+    ("frontend", "dedicated_node"): "frontend.placement.node: dedicated",
+    ("benchmark", "client_dedicated_node"): "benchmark.placement.node: dedicated",
+}
+"""What keys of v1 are called here, for those who write them by habit."""
 FRONTENDS = {"sglang-router": "sglang"}
 """Types with another name in v1."""
 REPOSITORIES = ("github.com/ai-dynamo/dynamo",)
@@ -58,7 +68,15 @@ def lower(tree: Mapping, context: Context) -> Draft:
     if (entries := parts.get("services")) is not None:
         draft.infra = services(entries, draft)
     _roles(tree, parts.get("roles"), parts.get("resources"), draft)
+    draft.findings[:] = [_with_new_name(f) for f in draft.findings]
     return draft
+
+
+def _with_new_name(finding: Finding) -> Finding:
+    """An unknown key that v1 has: what it is called here."""
+    if finding.rule != "SP110" or finding.path not in RENAMED:
+        return finding
+    return evolve(finding, help=f"in schema 2 this is {RENAMED[finding.path]}")
 
 
 def moved(path: Path) -> Path:
@@ -132,6 +150,8 @@ def _benchmark(section: Mapping | None, draft: Draft) -> None:
             client_placement="last_decode" if node == "last_decode" else "head",
             client_dedicated_node=node == "dedicated",
             colocate_with_frontend=common.colocate_with_frontend,
+            retries=common.retries,
+            max_failed_share=common.max_failed_share,
         )
 
 
@@ -236,6 +256,7 @@ def _role(mode: ir.Mode, role: doc.Role2, size: tuple[int, int, int], draft: Dra
         env=role.env,
         env_at=("roles", mode, "env"),
         kv_events=events if isinstance(events, Map) else EMPTY if events else None,
+        kv_events_at=("roles", mode, "kv_events"),
         extra_args=role.extra_args,
         extra_args_at=("roles", mode, "extra_args"),
         srun_options=role.srun_options,

@@ -111,6 +111,7 @@ def _role(common: doc.BackendSection, args: doc.EngineArgs, config: str, mode: i
         "extra_args": getattr(common, f"{key}_extra_args"),
         "extra_args_at": ("backend", f"{key}_extra_args"),
         "kv_events": _kv_events(common.kv_events_config, mode),
+        "kv_events_at": _kv_events_at(common.kv_events_config, key),
         "at": ("resources",),
     }
 
@@ -124,6 +125,11 @@ def _kv_events(
         value = getattr(config, DOCUMENT_KEYS[mode])
         return value if isinstance(value, Map) else EMPTY if value else None
     return EMPTY if config and mode != "agg" else None
+
+
+def _kv_events_at(config: doc.KvEvents | bool | None, key: str) -> Path:  # noqa: FBT001
+    path: Path = ("backend", "kv_events_config")
+    return (*path, key) if isinstance(config, doc.KvEvents) else path
 
 
 def _resources(section: doc.ResourcesSection | None, roles: Roles | None, draft: Draft) -> None:

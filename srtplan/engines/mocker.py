@@ -68,7 +68,7 @@ class Mocker:
             if role.kv_events is not None:
                 yield Finding(
                     rule="SP505",
-                    path=(*recipe.engine.at, "kv_events_config"),
+                    path=role.kv_events_at,
                     on_key=True,
                     message="the mocker publishes KV events by itself",
                     help="remove kv_events_config",

@@ -62,7 +62,7 @@ class TensorRTLLM:
             if role.kv_events is not None:
                 yield Finding(
                     rule="SP505",
-                    path=(*recipe.engine.at, "kv_events_config"),
+                    path=role.kv_events_at,
                     on_key=True,
                     message="TensorRT-LLM publishes KV events by 'publish_events_and_metrics'",
                     help="set backend.publish_events_and_metrics: true instead",
