@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from srtplan import plugin
 from srtplan.diagnostics import Finding
-from srtplan.ir.recipe import Recipe
+from srtplan.ir.recipe import Recipe, Role
 from srtplan.plan import model, mounts, placement, profiling
 
 ALONE = ("SP701", "SP702")
@@ -22,7 +22,13 @@ def check(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding
 
 
 def _engine(recipe: Recipe) -> Iterable[Finding]:
-    return plugin.engine(recipe.engine.type).check(recipe)
+    """What the engine says, and parallelism against GPUs where the sizes are sizes at all."""
+    found = tuple(plugin.engine(recipe.engine.type).check(recipe))
+    yield from found
+    senseless = {f.path[:-1] for f in found if f.rule == "SP511"}
+    for role in recipe.resources.roles:
+        if not senseless & {role.args_at, role.extra_args_at}:
+            yield from _parallelism(recipe, role)
 
 
 def _frontend(recipe: Recipe) -> Iterable[Finding]:
@@ -63,28 +69,25 @@ def _pair(recipe: Recipe) -> Iterable[Finding]:
         )
 
 
-def _parallelism(recipe: Recipe) -> Iterable[Finding]:
-    engine = plugin.engine(recipe.engine.type)
-    for role in recipe.resources.roles:
-        asked = engine.gpus_asked(recipe, role)
-        if asked is None or asked[0] == role.gpus:
-            continue
-        gpus, how = asked
-        more = gpus > role.gpus
-        yield Finding(
-            rule="SP402" if more else "SP403",
-            path=role.args_at,
-            on_key=True,
-            severity="error" if more else "warning",
-            message=f"each {role.mode} worker has {role.gpus} GPUs, but its options use {gpus} ({how})",
-            help=f"change the options, or give each worker {gpus} GPUs (gpus_per_{role.mode})",
-        )
+def _parallelism(recipe: Recipe, role: Role) -> Iterable[Finding]:
+    asked = plugin.engine(recipe.engine.type).gpus_asked(recipe, role)
+    if asked is None or asked[0] == role.gpus:
+        return
+    gpus, how = asked
+    more = gpus > role.gpus
+    yield Finding(
+        rule="SP402" if more else "SP403",
+        path=role.args_at if role.args else role.extra_args_at,
+        on_key=True,
+        severity="error" if more else "warning",
+        message=f"each {role.mode} worker has {role.gpus} GPUs, but its options use {gpus} ({how})",
+        help=f"change the options, or give each worker {gpus} GPUs (gpus_per_{role.mode})",
+    )
 
 
 Rule = Callable[[Recipe], Iterable[Finding]]
 CHECKS: tuple[tuple[frozenset[str], Rule], ...] = (
     (frozenset(("engine", "frontend")), _pair),
-    (frozenset(("engine", "resources")), _parallelism),
     (frozenset(("engine", "resources")), _engine),
     (frozenset(("frontend", "resources")), _frontend),
     (frozenset(("benchmark",)), _own),
