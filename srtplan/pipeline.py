@@ -56,8 +56,8 @@ def jobs(
     attempt = attempted(argument, cluster=cluster, sets=sets, cwd=cwd, environ=environ)
     if not attempt.problems.errors:
         return attempt.jobs
-    more = (job.locate(f) for job in attempt.jobs for f in faults(job.recipe, job.faulty))
-    raise InputError(attempt.problems + Report(more))
+    more = (job.report(faults(job.recipe, job.faulty)) for job in attempt.jobs)
+    raise InputError(sum(more, attempt.problems))
 
 
 def plan(made: Iterable[Job], options: Options = PLAIN) -> tuple[Planned, ...]:
@@ -68,10 +68,10 @@ def plan(made: Iterable[Job], options: Options = PLAIN) -> tuple[Planned, ...]:
         try:
             result, found = assemble(shift_ports(job.recipe, options.port_offset))
         except PlanError as e:
-            bad += Report(job.locate(f) for f in e.findings) + job.warnings
+            bad += job.report(e.findings) + job.warnings
             continue
         result = result if options.preflight else evolve(result, preflight=())
-        done.append(Planned(result, job.warnings + Report(job.locate(f) for f in found)))
+        done.append(Planned(result, job.warnings + job.report(found)))
     if bad.errors:
         raise InputError(bad)
     return tuple(done)

@@ -8,7 +8,7 @@ environment is read here, once.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Mapping as Dict
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -23,7 +23,7 @@ from srtplan.config.locate import locate, origin
 from srtplan.config.parse import compose
 from srtplan.config.source import Text, fatal, read
 from srtplan.config.tree import Mapping, Spot
-from srtplan.diagnostics import Finding, InputError, Problem, Report
+from srtplan.diagnostics import NO_EFFECT, Finding, InputError, Problem, Report
 from srtplan.ir.recipe import Recipe, Source
 
 T = TypeVar("T")
@@ -44,8 +44,15 @@ class Job:
     warnings: Report
     tree: Mapping
     text: str = ""
+    profile: str = ""
+    """The name of the profile's file."""
     faulty: frozenset[str] = frozenset()
     """Sections for which ``recipe`` has only something in their place, or wrong numbers; empty but in an ``Attempt``."""
+
+    def report(self, findings: Iterable[Finding]) -> Report:
+        """All findings at their places, but for defaults of the profile that have no effect on this recipe."""
+        found = [(f, self.locate(f)) for f in findings]
+        return Report(p for f, p in found if f.rule != NO_EFFECT or p.file != self.profile)
 
     def origin(self, path: diagnostics.Path) -> str:
         """Where a value came from: ``recipe.yaml:12``, ``srtslurm.yaml:3``, ``--set a=1``, or ``default``."""
@@ -178,7 +185,15 @@ def _job(
     if any(f.severity == "error" and f.path[:1] in SIZES for f in findings):
         faulty |= {"resources"}
     warnings = Report(p for p in problems if p.severity == "warning")
-    job = Job(recipe=recipe, locate=place, warnings=warnings, tree=tree, text=text.origin.text, faulty=faulty)
+    job = Job(
+        recipe=recipe,
+        locate=place,
+        warnings=warnings,
+        tree=tree,
+        text=text.origin.text,
+        faulty=faulty,
+        profile=site.tree.spot.origin.name if site.tree else "",
+    )
     return job, problems
 
 

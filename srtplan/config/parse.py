@@ -298,6 +298,4 @@ def _syntax(origin: Origin, error: yaml.MarkedYAMLError) -> Problem:
     last = len(origin.lines)
     if spot.line > last:
         spot = Spot(origin, last, len(origin.lines[-1]) + 1)
-    if "nesting depth" in message:  # newer versions of libyaml have a limit of their own
-        return spot.problem("SP106", f"nested deeper than {MAX_DEPTH} levels")
     return spot.problem("SP103", f"YAML: {message}", hint=hint)

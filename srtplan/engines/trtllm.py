@@ -17,13 +17,13 @@ import yaml
 from attrs import field, frozen
 
 from srtplan import flags
-from srtplan.diagnostics import Finding
+from srtplan.diagnostics import Finding, no_effect
 from srtplan.engines import _stores
 from srtplan.ir.data import Map, thaw
 from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Lit, Word, Words, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
 
 NUMA_GPUS = ("gb200", "gb300")
 STATISTICS = ("enable_iter_perf_stats", "return_perf_metrics")
@@ -76,6 +76,9 @@ class TensorRTLLM:
                     message="TensorRT-LLM publishes KV events by 'publish_events_and_metrics'",
                     help="set backend.publish_events_and_metrics: true instead",
                 )
+        if _options(recipe).publish_events_and_metrics and not _behind_dynamo(recipe):
+            why = f"trtllm-serve behind the {recipe.frontend.type} frontend has no such option"
+            yield no_effect((*recipe.engine.at, "publish_events_and_metrics"), why)
         if _options(recipe).sequential_node_start < 0:
             yield Finding(
                 rule="SP506",
@@ -177,6 +180,10 @@ def _options(recipe: Recipe) -> Options:
     options = recipe.engine.options
     assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
     return options
+
+
+def _behind_dynamo(recipe: Recipe) -> bool:
+    return frontend(recipe.frontend.type).interface == "dynamo"
 
 
 def _numactl(ctx: WorkerContext) -> Words:

@@ -17,7 +17,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from srtplan import flags
-from srtplan.diagnostics import Finding
+from srtplan.diagnostics import Finding, no_effect
 from srtplan.engines import _served, _stores
 from srtplan.engines._vllm_flags import (
     CONNECTORS,
@@ -39,7 +39,7 @@ from srtplan.engines._vllm_flags import (
 from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import Lit, Word, ip, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
 
 DECIDED = {
     "device-ids": "it follows from the placement",
@@ -76,6 +76,7 @@ class VLLM:
             yield from _flags(role, recipe.site.ports.ephemeral_floor)
             yield from _spread(recipe, role)
         yield from _connector(recipe)
+        yield from _unread(recipe)
         yield from _served.check(recipe)
         yield from _stores.check(recipe, options(recipe).mooncake_kv_store)
 
@@ -193,6 +194,27 @@ def _connector(recipe: Recipe) -> Iterable[Finding]:
         message=f"unknown connector '{own}'",
         help=f"use {', '.join(CONNECTORS)}, none, or JSON for --kv-transfer-config",
     )
+
+
+def _unread(recipe: Recipe) -> Iterable[Finding]:
+    """Options that change nothing in this job."""
+    own, at = options(recipe), recipe.engine.at
+    if not any(size(role, DP) for role in recipe.resources.roles) and own.dp_launch_mode != "per_node":
+        yield no_effect((*at, "dp_launch_mode"), "no worker has data-parallel ranks")
+    for name in ("allow_prefill_decode_colocation", "allow_prefill_decode_colocation_across_nodes"):
+        if getattr(own, name) and not recipe.resources.disaggregated:
+            yield no_effect((*at, name), "there are no prefill and decode workers")
+    if frontend(recipe.frontend.type).interface != "vllm_http":
+        return
+    why = "the worker serves by itself, and gives its KV cache to no other"
+    if own.connector not in ("nixl", None, "", "none", "null"):
+        yield no_effect(
+            (*at, "connector"), why, help="use kv-transfer-config among the options of the worker"
+        )
+    for role in recipe.resources.roles:
+        for key, value in role.args.pairs:
+            if flags.dashed(key) == "connector" and value not in (None, "none", "null"):
+                yield no_effect((*role.args_at, key), why)
 
 
 def _spread(recipe: Recipe, role: Role) -> Iterable[Finding]:

@@ -15,7 +15,7 @@ from srtplan.ir.plan import BenchmarkPlan, Plan
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import LOG_DIR, Lit, Word
 from srtplan.ir.topology import Endpoint, Nodes, Topology
-from srtplan.plan import checks, model, placement, preflight, probes, processes, sbatch, steps
+from srtplan.plan import checks, effects, model, placement, preflight, probes, processes, sbatch, steps
 from srtplan.plan.allocate import AllocationError
 from srtplan.plan.frontends import FrontendLayout, layout
 from srtplan.plan.names import services
@@ -42,7 +42,7 @@ def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
         topology, where = _topology(recipe, placed)
     except PortsExhaustedError as e:
         raise PlanError((*found, _exhausted(e))) from e
-    found = (*found, *placement.unused(recipe, placed))
+    found = (*found, *placement.unused(recipe, placed), *effects.placed(recipe, topology.nodes, where))
     result = _assemble(recipe, topology, where)
     if violations := verify(result):
         raise InternalError(violations)

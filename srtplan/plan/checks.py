@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from srtplan import plugin
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import Recipe, Role
-from srtplan.plan import model, mounts, placement, profiling
+from srtplan.plan import effects, model, mounts, placement, profiling
 
 ALONE = ("SP701", "SP702")
 """Rules of benchmarks that look at nothing but their section."""
@@ -95,6 +95,10 @@ CHECKS: tuple[tuple[frozenset[str], Rule], ...] = (
     (frozenset(("profiling", "benchmark", "engine", "resources")), profiling.check),
     (frozenset(("benchmark",)), _gate),
     (frozenset(("engine", "frontend", "benchmark", "infra", "resources")), placement.check),
+    (
+        frozenset(("engine", "frontend", "benchmark", "infra", "dynamo", "profiling", "resources")),
+        effects.check,
+    ),
     (frozenset(("model", "environment")), model.check),
     (frozenset(("model",)), mounts.check),
 )

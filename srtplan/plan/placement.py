@@ -77,7 +77,7 @@ def check(recipe: Recipe) -> Iterable[Finding]:
             message="the client cannot be on the last decode node and on a node of its own",
             help="keep one of client_placement and client_dedicated_node",
         )
-    if frontend.placement != "head":
+    if frontend.placement != "head" and plugin.frontend(frontend.type).processes(recipe):
         yield from _beside_decode(recipe)
 
 
