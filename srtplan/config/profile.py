@@ -141,7 +141,7 @@ def _profile(root: Mapping, environ: Dict[str, str]) -> Profile:
 def _site(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -> Site:
     def path(key: str) -> str | None:
         value = getattr(file, key)
-        return expand(value, environ, (AT, key), findings) if value else None
+        return _folder(expand(value, environ, (AT, key), findings), key, findings) if value else None
 
     return Site(
         cluster=file.cluster,
@@ -171,6 +171,19 @@ def _secrets_file(file: ClusterFile, environ: Dict[str, str], findings: list[Fin
         hint = "give an absolute path, or one that begins with ~/"
         findings.append(Finding(rule="SP304", path=at, message=message, help=hint))
     return found
+
+
+def _folder(value: str, key: str, findings: list[Finding]) -> str:
+    """A folder that runs are written to, or that is mounted: mounts have no quoting."""
+    at = (AT, key)
+    if any(f.path == at for f in findings):
+        return value
+    if key == "srtctl_root" and (not value.startswith("/") or ":" in value or "," in value):
+        message = f"{key} must be an absolute path without ',' and ':', not '{value}'"
+        findings.append(Finding(rule="SP305", path=at, message=message))
+    elif not value.isprintable():
+        findings.append(Finding(rule="SP305", path=at, message=f"{key} has a control character: {value!r}"))
+    return value
 
 
 def _check(file: ClusterFile, findings: list[Finding]) -> None:
