@@ -1,4 +1,4 @@
-"""Any text at any place: a recipe or profile with it is planned, or refused with a line; never a fault of srtplan."""
+"""Any text at any place: a recipe or profile with it makes a bundle, or refused with a line; never a fault of srtplan."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import yaml
 from made import Recipe, aggregated, planned, recipe
 
+from srtplan import pipeline
 from srtplan.diagnostics import InputError
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -82,9 +83,9 @@ def changed(document: Recipe, path: Path, change: Callable[[str], str]) -> Recip
 
 
 def places(data: Recipe, profile: Recipe | None = None) -> list[int]:
-    """The lines of what is wrong with a recipe; none if it is planned."""
+    """The lines of what is wrong with a recipe; none if its bundle can be written."""
     try:
-        planned(data, profile=profile)
+        pipeline.bundle(planned(data, profile=profile).plan)
     except InputError as error:
         return [p.line for p in error.report]
     return []
@@ -92,7 +93,7 @@ def places(data: Recipe, profile: Recipe | None = None) -> list[int]:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_any_text_of_a_recipe(name: str) -> None:
-    """A tab, a line break, a separator of mounts, nothing at all: planned, or refused where it stands."""
+    """A tab, a line break, a separator of mounts, nothing at all: a bundle, or refused where it stands."""
     seen = 0
     for document in documents():
         for path in texts(document):
