@@ -26,7 +26,7 @@ from srtplan.config.source import fatal, read
 from srtplan.config.structure import AT, structure
 from srtplan.config.tree import Mapping, Spot
 from srtplan.diagnostics import Finding, Problem
-from srtplan.ir.data import Map
+from srtplan.ir.data import Data, Map
 from srtplan.ir.recipe import SECRETS_FILE, MountRequest, Pairs, Ports, Site
 
 NAME = "srtslurm.yaml"
@@ -48,6 +48,9 @@ class ClusterFile:
     default_health_check: dict[str, int] | None = may(None, "`health_check` of recipes that have none at all")
     default_mounts: Pairs | None = may(None, "mounts of every job, host path to container path")
     default_bash_preamble: str | None = may(None, "shell text that every step runs first")
+    default_host_setup: Data = may(
+        None, "not done: a warning; srtplan runs nothing on the nodes outside of its steps"
+    )
     env_from: tuple[str, ...] | None = may(None, "`env_from` of recipes that have none")
     gpus_per_node: int | None = may(None, "`resources.gpus_per_node` of recipes that do not say it")
     model_paths: Pairs | None = may(None, "aliases for `model.path`")
@@ -196,6 +199,15 @@ def _check(file: ClusterFile, findings: list[Finding]) -> None:
             findings += [
                 Finding(rule="SP132", path=(AT, key), on_key=True, severity="warning", message=message)
             ]
+    if file.default_host_setup:
+        message = (
+            "srtplan does not do 'default_host_setup': nothing runs on the nodes outside of the job's steps"
+        )
+        hint = "what every step needs can stand in default_bash_preamble"
+        path = (AT, "default_host_setup")
+        findings += [
+            Finding(rule="SP133", path=path, on_key=True, severity="warning", message=message, help=hint)
+        ]
     name = file.network_interface
     if name is not None and (not name or not name.isascii() or any(c in " /\t\n" for c in name)):
         message = f"'{name}' is not the name of a network interface"

@@ -20,7 +20,7 @@ from srtplan.config.document import NOTHING
 from srtplan.config.draft import Context, Counts, Draft
 from srtplan.config.plugins import check_type, options
 from srtplan.config.services import lower as services
-from srtplan.config.tree import Mapping, Scalar, at, is_null
+from srtplan.config.tree import Mapping, Scalar
 from srtplan.diagnostics import Finding, Path
 from srtplan.ir import recipe as ir
 from srtplan.ir.data import EMPTY, Map
@@ -60,7 +60,7 @@ def lower(tree: Mapping, context: Context) -> Draft:
     parts = lowering.sections(tree, doc.Document2, draft.findings)
     lowering.same(parts, draft)
     lowering.no_effect(tree, doc.Document2, draft)
-    _refuse(draft, tree, (("host_setup",), ("post_eval",)))
+    lowering.refuse(draft, tree, (("host_setup",), ("post_eval",)))
     _engine(parts.get("engine"), draft)
     _frontend(tree, parts.get("frontend"), draft)
     _benchmark(parts.get("benchmark"), draft)
@@ -87,14 +87,6 @@ def moved(path: Path) -> Path:
     return path
 
 
-def _refuse(draft: Draft, tree: Mapping, paths: tuple[Path, ...]) -> None:
-    for path in paths:
-        node = at(tree, path)
-        if not is_null(node) and not (isinstance(node, Scalar) and node.value in (False, "never")):
-            shown = ".".join(map(str, path))
-            draft.error("SP131", path, f"srtplan does not support '{shown}' yet", on_key=True)
-
-
 def _engine(section: Mapping | str | None, draft: Draft) -> None:
     if section is None:
         return
@@ -116,7 +108,9 @@ def _engine(section: Mapping | str | None, draft: Draft) -> None:
 def _frontend(tree: Mapping, section: Mapping | None, draft: Draft) -> None:
     if section is None:
         return
-    _refuse(draft, tree, tuple(("frontend", k) for k in ("worker_selection", "container_image", "numa_bind")))
+    lowering.refuse(
+        draft, tree, tuple(("frontend", k) for k in ("worker_selection", "container_image", "numa_bind"))
+    )
     entry = section.entries.get("type")
     if entry and isinstance(entry.value, Scalar) and isinstance(entry.value.value, str):
         asked = entry.value.value
@@ -193,7 +187,7 @@ def _roles(tree: Mapping, section: doc.Roles2 | None, nodes: doc.Resources2 | No
         return
     given = {m: role for m in ir.MODES if (role := getattr(section, m)) is not None}
     for mode in given:
-        _refuse(draft, tree, tuple(("roles", mode, k) for k in ("engine", "sidecar")))
+        lowering.refuse(draft, tree, tuple(("roles", mode, k) for k in ("engine", "sidecar")))
     _shares_said(given, draft)
     draft.counts = tuple(_counts(m, role, draft) for m, role in given.items())
     draft.gpus_per_node = nodes.gpus_per_node

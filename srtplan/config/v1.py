@@ -34,6 +34,7 @@ def lower(tree: Mapping, context: Context) -> Draft:
         draft.error("SP130", (key,), message, hint="add `schema: 2` at the top", on_key=True)
     lowering.same(parts, draft)
     lowering.no_effect(tree, doc.Document, draft)
+    lowering.refuse(draft, tree, (("host_setup",),))
     _dynamo(parts.get("dynamo"), draft)
     _infra(parts.get("infra"), draft)
     _frontend(parts.get("frontend"), draft)

@@ -88,6 +88,7 @@ VALUES: dict[str, Any] = {
     "srun_options": {"x-y": "1"},
     "sbatch_directives": {"mem": "0"},
     "setup_script": "x.sh",
+    "host_setup": {"x": 1},
     "enable_config_dump": True,
     "output": {"x": 1},
     "reporting": {"status": {"endpoint": "http://x"}},
