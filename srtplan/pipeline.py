@@ -19,7 +19,7 @@ from srtplan.ir.bundle import Bundle
 from srtplan.ir.plan import Plan
 from srtplan.plan.assemble import PlanError, faults
 from srtplan.plan.assemble import plan as assemble
-from srtplan.plan.vary import shift_ports
+from srtplan.plan.vary import shift_ports, unmoved
 
 
 @frozen
@@ -67,6 +67,7 @@ def plan(made: Iterable[Job], options: Options = PLAIN) -> tuple[Planned, ...]:
     for job in made:
         try:
             result, found = assemble(shift_ports(job.recipe, options.port_offset))
+            found = (*found, *unmoved(job.recipe, options.port_offset))
         except PlanError as e:
             bad += job.report(e.findings) + job.warnings
             continue
