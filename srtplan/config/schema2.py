@@ -196,7 +196,7 @@ def _roles(tree: Mapping, section: doc.Roles2 | None, nodes: doc.Resources2 | No
     if nodes.gpus_per_node <= 0 or not given:
         return
     sized = resources.sizes(draft.counts, nodes.gpus_per_node)
-    draft.idle_roles = tuple(_role(m, role, (0, 0, 0)) for m, role in given.items() if m not in sized)
+    draft.idle_roles = tuple(_role(m, role, (0, 0, 0), draft) for m, role in given.items() if m not in sized)
     draft.resources = ir.Resources(
         gpu_type=nodes.gpu_type,
         gpus_per_node=nodes.gpus_per_node,
