@@ -36,6 +36,15 @@ class Finding:
     on_key: bool = False
 
 
+NO_EFFECT = "SP115"
+
+
+def no_effect(path: Path, why: str, *, help: str = "", name: str = "") -> Finding:  # noqa: A002 -- the field's name
+    """A field that was set and changes nothing in this job: a warning, at its key."""
+    message = f"'{name or path[-1]}' has no effect: {why}"
+    return Finding(rule=NO_EFFECT, path=path, on_key=True, severity="warning", message=message, help=help)
+
+
 @frozen(kw_only=True)
 class Problem:
     """A fault at a position. ``line`` and ``column`` count from 1; 0 means the file as a whole."""

@@ -9,6 +9,7 @@ Out: words, ``--tensor-parallel-size 8 --trust-remote-code``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 
@@ -17,6 +18,7 @@ from srtplan.ir.data import Data, Map, thaw
 from srtplan.ir.shell import Words, words
 
 LAST_PORT = 65535
+_DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 @lru_cache(maxsize=1024)
@@ -57,6 +59,49 @@ def lookup(args: Map, *names: str) -> Data:
     return next((by_name[n] for n in names if n in by_name), None)
 
 
+def number(value: Data) -> int | None:
+    """A whole number, also one that is written as a text, as a command line takes it; else None."""
+    if isinstance(value, str):
+        return int(value) if _DIGITS.fullmatch(value.strip()) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def said(args: Map, extra: Iterable[str], *names: str) -> tuple[bool, Data]:
+    """Whether a flag stands among the options or the further words, and its last value; True without one."""
+    found: tuple[bool, Data] = (False, None)
+    value = lookup(args, *names)
+    if value is not None and value is not False:
+        found = (True, value)
+    words = tuple(extra)
+    for n, word in enumerate(words):
+        head, equals, tail = word.partition("=")
+        if head.startswith("-") and dashed(head.lstrip("-")) in names:
+            following = words[n + 1 : n + 2]
+            takes = following and not following[0].startswith("--")
+            found = (True, tail if equals else following[0] if takes else True)
+    return found
+
+
+def count(args: Map, extra: Iterable[str], *names: str) -> int | None:
+    """The number that a flag has among the options or the further words; None if it has none."""
+    return number(said(args, extra, *names)[1])
+
+
+def sizes(args: Map, extra: Iterable[str], at: Path, extra_at: Path, *names: str) -> Iterable[Finding]:
+    """Sizes that must be whole and positive, for what they multiply is compared with the GPUs."""
+    places: list[tuple[Path, str, Data]] = [
+        ((*at, k), k, v) for k, v in args.pairs if dashed(k) in names and v is not None
+    ]
+    words = tuple(extra)
+    for n, word in enumerate(words):
+        if word.startswith("-") and dashed(word.partition("=")[0].lstrip("-")) in names:
+            places.append(((*extra_at, n), word.partition("=")[0], said(Map(), words[n : n + 2], *names)[1]))
+    for path, key, value in places:
+        if (number(value) or 0) <= 0:
+            message = f"'{key}' must be a positive whole number, not {text(value)}"
+            yield Finding(rule="SP511", path=path, message=message)
+
+
 def twice(args: Map, at: Path, *same: tuple[str, ...]) -> Iterable[Finding]:
     """A flag that stands in several spellings with different values; ``same`` are dashed names of one flag."""
     first = {name: names[0] for names in same for name in names}
@@ -87,30 +132,41 @@ def decided(args: Map, at: Path, flags: dict[str, str]) -> Iterable[Finding]:
             )
 
 
-def again(words: Iterable[str], args: Map, decides: Collection[str], at: Path) -> Iterable[Finding]:
-    """Flags among further words that the role's options have already, or that the Plan decides."""
+def again(
+    words: Iterable[str], args: Map, decides: Collection[str], at: Path, *, options: Collection[str] = ()
+) -> Iterable[Finding]:
+    """Flags among further words that the role's options have already, or that the Plan decides.
+
+    ``options`` are flags that the plan takes from the options and must not miss.
+    """
     given = {dashed(k): k for k, _ in args.pairs}
     for n, text in enumerate(words):
         name = dashed(text.removeprefix("--").partition("=")[0])
-        if not text.startswith("--") or name not in (*given, *decides):
+        if not text.startswith("--") or name not in (*given, *decides, *options):
             continue
-        own = (
-            f"'{given[name]}' stands among the options, too" if name in given else "it is decided by the plan"
-        )
+        own, remedy = "it is decided by the plan", "remove it"
+        if name in given:
+            own, remedy = f"'{given[name]}' stands among the options, too", "keep one of them"
+        elif name in options:
+            own, remedy = "the plan would not know of it", f"write '{name}' among the options of the role"
         yield Finding(
             rule="SP501" if name in given else "SP502",
             path=(*at, n),
             message=f"'{text}' of the further words: {own}",
-            help="keep one of them" if name in given else "remove it",
+            help=remedy,
         )
 
 
-def port(args: Map, at: Path, name: str) -> Iterable[Finding]:
-    """An option that must be a port."""
+def port(args: Map, at: Path, name: str, floor: int) -> Iterable[Finding]:
+    """An option that must be a port, below those that the kernel of the nodes hands out."""
     for key, value in args.pairs:
         if dashed(key) != name or value is None:
             continue
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LAST_PORT:
+        if isinstance(value, int) and floor <= value <= LAST_PORT:
+            message = f"port {value} lies in the ephemeral range, which starts at {floor}"
+            help_ = "choose a lower port, leave it out, or set ports.ephemeral_floor in the profile"
+            yield Finding(rule="SP302", path=(*at, key), message=message, help=help_)
+        elif not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LAST_PORT:
             message = f"'{key}: {text(value)}' is no port: a number from 1 to {LAST_PORT}"
             help_ = "leave it out to have the plan choose one"
             yield Finding(rule="SP509", path=(*at, key), message=message, help=help_)

@@ -8,18 +8,18 @@ pipeline.write(bundle, Path("bundle"))       files to disk
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import evolve, frozen
 
-from srtplan.config.load import Job, load, recipes_below
+from srtplan.config.load import Job, attempted, recipes_below
 from srtplan.diagnostics import InputError, Report
 from srtplan.ir.bundle import Bundle
 from srtplan.ir.plan import Plan
-from srtplan.plan.assemble import PlanError
+from srtplan.plan.assemble import PlanError, faults
 from srtplan.plan.assemble import plan as assemble
-from srtplan.plan.vary import shift_ports
+from srtplan.plan.vary import shift_ports, unmoved
 
 
 @frozen(eq=False, repr=False)
@@ -41,9 +41,23 @@ class Options:
 PLAIN = Options()
 
 
-def jobs(argument: str, *, cluster: Path | None = None, sets: Sequence[str] = ()) -> tuple[Job, ...]:
-    """All jobs of ``file.yaml[:selector]``. Raises InputError."""
-    return load(argument, cluster=cluster, sets=sets).jobs
+def jobs(
+    argument: str,
+    *,
+    cluster: Path | None = None,
+    sets: Sequence[str] = (),
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Job, ...]:
+    """All jobs of ``file.yaml[:selector]``.
+
+    Raises InputError, with what plugins and plan say of the sections without a fault.
+    """
+    attempt = attempted(argument, cluster=cluster, sets=sets, cwd=cwd, environ=environ)
+    if not attempt.problems.errors:
+        return attempt.jobs
+    more = (job.report(faults(job.recipe, job.faulty)) for job in attempt.jobs)
+    raise InputError(sum(more, attempt.problems))
 
 
 def plan(made: Iterable[Job], options: Options = PLAIN) -> tuple[Planned, ...]:
@@ -53,11 +67,12 @@ def plan(made: Iterable[Job], options: Options = PLAIN) -> tuple[Planned, ...]:
     for job in made:
         try:
             result, found = assemble(shift_ports(job.recipe, options.port_offset))
+            found = (*found, *unmoved(job.recipe, options.port_offset))
         except PlanError as e:
-            bad += Report(job.locate(f) for f in e.findings) + job.warnings
+            bad += job.report(e.findings) + job.warnings
             continue
         result = result if options.preflight else evolve(result, preflight=())
-        done.append(Planned(result, job.warnings + Report(job.locate(f) for f in found)))
+        done.append(Planned(result, job.warnings + job.report(found)))
     if bad.errors:
         raise InputError(bad)
     return tuple(done)

@@ -251,6 +251,8 @@ class Frontend(Protocol):
     health_path: str
     step_name: str
     installs_dynamo: bool
+    reads: frozenset[str]
+    """Fields of the recipe's `dynamo` that its workers are told of: request_plane, event_plane."""
     probes_workers: bool
     """Its own answer says nothing of the workers: each is asked at its HTTP port."""
 

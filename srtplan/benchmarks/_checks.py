@@ -8,6 +8,7 @@ In: a recipe whose options are structured. Out: findings at the fields of ``benc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from srtplan.diagnostics import Finding
@@ -15,6 +16,8 @@ from srtplan.ir.recipe import Recipe
 from srtplan.plugin import Input, engine
 
 Ladder = tuple[int | str, ...] | str | None
+MAX_RUNS = 1000
+"""Runs of one benchmark: each is some lines of its launcher, and minutes of GPU time."""
 INFINITE = float("inf")
 
 
@@ -56,7 +59,10 @@ def ladder(recipe: Recipe, value: Ladder) -> Iterable[Finding]:
     steps = rungs(value)
     if value is not None and steps is None:
         yield bad(recipe, "concurrencies", "must be positive numbers, as [4, 8] or '4x8'")
-    for number in sorted({n for n in steps or () if (steps or ()).count(n) > 1}):
+    if len(steps or ()) > MAX_RUNS:
+        yield bad(recipe, "concurrencies", f"has {len(steps or ())} values; at most {MAX_RUNS} runs are made")
+        return
+    for number in sorted(n for n, times in Counter(steps or ()).items() if times > 1):
         yield Finding(
             rule="SP707",
             path=(*recipe.benchmark.at, "concurrencies"),

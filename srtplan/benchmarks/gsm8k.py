@@ -59,9 +59,10 @@ class GSM8K:
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Ranges, and where the questions come from."""
         o = _options(recipe)
-        yield from _checks.least(
-            recipe, {"num_examples": 1, "max_tokens": 1, "num_threads": 1, "num_shots": 0}
-        )
+        bounds = {"num_examples": 1, "max_tokens": 1, "num_threads": 1, "num_shots": 0}
+        yield from _checks.least(recipe, bounds | {"temperature": 0, "top_p": 0, "top_k": -1})
+        if o.top_p is not None and o.top_p > 1:
+            yield _checks.bad(recipe, "top_p", "must be a share, from 0 to 1")
         native = _client(recipe, o) == "sglang"
         yield from LM_EVAL.check(recipe, used=not native)
         if native:

@@ -16,7 +16,7 @@ import attrs
 from attrs import frozen
 
 from srtplan.config.tree import Mapping, Origin, Spot
-from srtplan.ir.data import EMPTY, Map
+from srtplan.ir.data import EMPTY, Data, Map
 from srtplan.ir.recipe import Pairs
 
 
@@ -253,6 +253,7 @@ class Document:
     setup_script: str | None = may(
         None, "script below the profile's `configs/` that each worker and frontend runs first"
     )
+    host_setup: Data = may(None, "not supported")
     enable_config_dump: bool | None = may(None, "no effect, as in srtctl")
     output: Map = may(EMPTY, "no effect, as in srtctl")
     reporting: Mapping | None = may(None, "who is told how the job goes")

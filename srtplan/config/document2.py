@@ -114,6 +114,10 @@ class Benchmark2:
     colocate_with_frontend: bool = may(
         default=True, doc="all dedicated roles share one node; false: one each"
     )
+    retries: int = may(
+        0, "how often a run of the benchmark that failed is tried again, with the model still loaded"
+    )
+    max_failed_share: float = may(0.05, "share of failed requests above which a run is no result")
 
 
 @frozen(kw_only=True, eq=False, repr=False)

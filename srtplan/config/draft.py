@@ -6,11 +6,12 @@ draft and skip what is None, so one wrong section does not hide the faults of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as Dict
-from typing import cast
 
 from attrs import Factory, define, frozen
 
+from srtplan import plugin
 from srtplan.diagnostics import Finding, Path
 from srtplan.ir.recipe import (
     Benchmark,
@@ -98,13 +99,38 @@ class Draft:
         """Add an error."""
         self.findings.append(Finding(rule=rule, path=path, message=message, help=hint, on_key=on_key))
 
-    @property
-    def failed(self) -> bool:
-        """There is an error among the findings."""
-        return any(f.severity == "error" for f in self.findings)
-
-    def recipe(self, source: Source, site: Site) -> Recipe:
-        """The Recipe of a draft without errors."""
-        assert not self.failed  # noqa: S101 -- the caller has looked
+    def recipe(self, source: Source, site: Site) -> tuple[Recipe, frozenset[str]]:
+        """The Recipe, and the sections that had a fault, so that something stands in their place."""
+        missing = frozenset(name for name in _STANDINS if getattr(self, name) is None)
         names = [a.name for a in Recipe.__attrs_attrs__ if a.name not in ("source", "site")]
-        return Recipe(source=source, site=site, **{n: cast("str", getattr(self, n)) for n in names})  # type: ignore[arg-type]
+        parts = {n: _STANDINS[n]() if n in missing else getattr(self, n) for n in names}
+        return Recipe(source=source, site=site, **parts), missing  # type: ignore[arg-type]
+
+
+def _engine() -> Engine:
+    return Engine(type="sglang", options=plugin.engine("sglang").options())
+
+
+def _benchmark() -> Benchmark:
+    return Benchmark(type="manual", options=plugin.benchmark("manual").options())
+
+
+_STANDINS: dict[str, Callable[[], object]] = {
+    "name": lambda: "job",
+    "model": lambda: Model(path="/model", container="/image", precision=""),
+    "resources": lambda: Resources(gpu_type="", gpus_per_node=8, roles=()),
+    "slurm": Slurm,
+    "engine": _engine,
+    "frontend": lambda: Frontend(type="dynamo"),
+    "dynamo": Dynamo,
+    "benchmark": _benchmark,
+    "health_check": HealthCheck,
+    "infra": Infra,
+    "profiling": Profiling,
+    "reporting": Reporting,
+    "observability": Observability,
+    "environment": tuple,
+    "srun_options": tuple,
+    "sbatch_directives": tuple,
+}
+"""What takes the place of a section with a fault, so that the plugins can look at the others."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Mapping as Dict
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from attrs import evolve, frozen
 
@@ -19,12 +20,15 @@ from srtplan import diagnostics
 from srtplan.config import layers, profile, rules, schema, settings, variants
 from srtplan.config.draft import Context
 from srtplan.config.locate import locate, origin
-from srtplan.config.parse import parse
+from srtplan.config.parse import compose
 from srtplan.config.source import Text, fatal, read
 from srtplan.config.tree import Mapping, Spot
-from srtplan.diagnostics import Finding, InputError, Problem, Report
+from srtplan.diagnostics import NO_EFFECT, Finding, InputError, Problem, Report
 from srtplan.ir.recipe import Recipe, Source
 
+T = TypeVar("T")
+SIZES = (("resources",), ("roles",))
+"""Where the two layouts say nodes, workers and GPUs."""
 SUFFIXES = (".yaml", ".yml")
 
 
@@ -40,10 +44,27 @@ class Job:
     warnings: Report
     tree: Mapping
     text: str = ""
+    profile: str = ""
+    """The name of the profile's file."""
+    faulty: frozenset[str] = frozenset()
+    """Sections for which ``recipe`` has only something in their place, or wrong numbers; empty but in an ``Attempt``."""
+
+    def report(self, findings: Iterable[Finding]) -> Report:
+        """All findings at their places, but for defaults of the profile that have no effect on this recipe."""
+        found = [(f, self.locate(f)) for f in findings]
+        return Report(p for f, p in found if f.rule != NO_EFFECT or p.file != self.profile)
 
     def origin(self, path: diagnostics.Path) -> str:
         """Where a value came from: ``recipe.yaml:12``, ``srtslurm.yaml:3``, ``--set a=1``, or ``default``."""
         return origin(self.tree, path)
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class Attempt:
+    """Jobs of one argument that may have faults, and the problems of all of them."""
+
+    jobs: tuple[Job, ...]
+    problems: Report
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -67,19 +88,45 @@ def load(
     environ: Dict[str, str] | None = None,
 ) -> Loaded:
     """The jobs of ``file.yaml[:selector]``, ``-`` for standard input; raises InputError."""
+    attempt = attempted(argument, cluster=cluster, sets=sets, cwd=cwd, environ=environ)
+    if attempt.problems.errors:
+        raise InputError(attempt.problems)
+    return Loaded(jobs=attempt.jobs)
+
+
+def attempted(
+    argument: str,
+    *,
+    cluster: Path | None = None,
+    sets: Sequence[str] = (),
+    cwd: Path | None = None,
+    environ: Dict[str, str] | None = None,
+) -> Attempt:
+    """As ``load``, with all problems beside what could be made of the jobs; raises InputError where there are none."""
     cwd = Path.cwd() if cwd is None else cwd
     environ = os.environ if environ is None else environ
     name, selector = split_argument(argument, cwd)
+    problems: list[Problem] = []
     text = read(cwd / name, name)
-    site, early = _profile(cwd, environ, cluster)
-    changes = settings.parse_all(sets)
-    chosen = variants.choose(_root(text), selector, changes)
-    done = [_job(v, text, _relative(name, cwd), site, environ) for v in chosen]
-    problems = (*early, *site.problems, *(p for _, ps in done for p in ps))
-    if any(p.severity == "error" for p in problems):
+    site = _profile(cwd, environ, cluster, problems)
+    changes = _or_none(lambda: settings.parse_all(sets), problems)
+    root = _or_none(lambda: _root(text, problems), problems)
+    chosen = _or_none(lambda: variants.choose(root, selector, changes or ()), problems) if root else None
+    if chosen is None:
         raise InputError(Report(problems))
-    jobs = (evolve(job, warnings=Report((*site.problems, *job.warnings))) for job, _ in done if job)
-    return Loaded(jobs=tuple(jobs))
+    done = [_job(v, text, _relative(name, cwd), site, environ) for v in chosen]
+    problems += (p for _, ps in done for p in ps)
+    jobs = (evolve(job, warnings=Report((*site.problems, *job.warnings))) for job, _ in done)
+    return Attempt(jobs=tuple(jobs), problems=Report(problems))
+
+
+def _or_none(make: Callable[[], T], problems: list[Problem]) -> T | None:
+    """What is made, or None and its problems, so that the others are found, too."""
+    try:
+        return make()
+    except InputError as error:
+        problems += error.report
+    return None
 
 
 def recipes_below(directory: Path) -> tuple[Path, ...]:
@@ -106,20 +153,19 @@ def _relative(name: str, cwd: Path) -> str:
 
 
 def _profile(
-    cwd: Path, environ: Dict[str, str], cluster: Path | None
-) -> tuple[profile.Profile, tuple[Problem, ...]]:
+    cwd: Path, environ: Dict[str, str], cluster: Path | None, problems: list[Problem]
+) -> profile.Profile:
     """A profile with errors counts as none, so that the recipe is still checked."""
-    try:
-        found = profile.load(cwd, environ, cluster)
-    except InputError as error:
-        return profile.Profile(), tuple(error.report)
-    return (found, ()) if not found.broken else (profile.Profile(), found.problems)
+    found = _or_none(lambda: profile.load(cwd, environ, cluster), problems) or profile.Profile()
+    problems += found.problems
+    return profile.Profile() if found.broken else found
 
 
-def _root(text: Text) -> Mapping:
-    root = parse(text.origin)
+def _root(text: Text, problems: list[Problem]) -> Mapping:
+    root, found = compose(text.origin)
+    problems += found
     if root is None:
-        raise fatal(Spot(text.origin).problem("SP107", "the file is empty"))
+        raise fatal(Spot(text.origin, 1, 1).problem("SP107", "the file is empty"))
     if not isinstance(root, Mapping):
         raise fatal(root.spot.problem("SP107", "a recipe must be a mapping of keys to values"))
     return root
@@ -127,18 +173,27 @@ def _root(text: Text) -> Mapping:
 
 def _job(
     variant: variants.Variant, text: Text, path: str, site: profile.Profile, environ: Dict[str, str]
-) -> tuple[Job | None, Iterable[Problem]]:
+) -> tuple[Job, tuple[Problem, ...]]:
     tree = layers.apply(variant.tree, site.tree) if site.tree else variant.tree
     place = partial(locate, tree, site.tree)
     draft = schema.lower(tree, _context(site, environ))
     draft.mounts = (*site.mounts, *draft.mounts)
     findings = (*draft.findings, *rules.check(draft))
     problems = (*variant.problems, *(place(f) for f in findings))
-    if any(p.severity == "error" for p in problems):
-        return None, problems
     source = Source(path=path, sha256=text.sha256, variant=variant.name)
-    recipe = draft.recipe(source, site.site)
-    job = Job(recipe=recipe, locate=place, warnings=Report(problems), tree=tree, text=text.origin.text)
+    recipe, faulty = draft.recipe(source, site.site)
+    if any(f.severity == "error" and f.path[:1] in SIZES for f in findings):
+        faulty |= {"resources"}
+    warnings = Report(p for p in problems if p.severity == "warning")
+    job = Job(
+        recipe=recipe,
+        locate=place,
+        warnings=warnings,
+        tree=tree,
+        text=text.origin.text,
+        faulty=faulty,
+        profile=site.tree.spot.origin.name if site.tree else "",
+    )
     return job, problems
 
 

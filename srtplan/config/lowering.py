@@ -15,7 +15,7 @@ from srtplan.config import mounts, plugins, watching
 from srtplan.config.draft import Draft
 from srtplan.config.environment import expand
 from srtplan.config.structure import structure, unknown_key
-from srtplan.config.tree import Mapping, at, is_null
+from srtplan.config.tree import Mapping, Scalar, at, is_null
 from srtplan.diagnostics import Finding, Path
 from srtplan.ir import recipe as ir
 from srtplan.ir.data import EMPTY
@@ -89,6 +89,15 @@ def no_effect(tree: Mapping, kind: type, draft: Draft) -> None:
         draft.findings.append(
             Finding(rule="SP132", path=path, on_key=True, severity="warning", message=message)
         )
+
+
+def refuse(draft: Draft, tree: Mapping, paths: tuple[Path, ...]) -> None:
+    """An error for each part of the document that srtctl does and srtplan does not."""
+    for path in paths:
+        node = at(tree, path)
+        if not is_null(node) and not (isinstance(node, Scalar) and node.value in (False, "never")):
+            shown = ".".join(map(str, path))
+            draft.error("SP131", path, f"srtplan does not support '{shown}' yet", on_key=True)
 
 
 def divide(kind: plugin.Kind, section: Mapping, common: type, path: Path, draft: Draft) -> Divided:

@@ -32,6 +32,8 @@ TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MAX_NODES = 100_000
 MAX_PROBLEMS = 100
 MERGE = "<<"
+READABLE = "SP104"
+"""The rule of problems that leave no doubt about the rest of the document."""
 
 
 class _Mark(Protocol):
@@ -45,7 +47,19 @@ class _Parser(Protocol):
 
 def parse(origin: Origin) -> Node | None:
     """The tree of a text; raises InputError with all problems that can be found in one pass."""
-    return _Composer(origin).run()
+    root, problems = compose(origin)
+    if problems:
+        raise InputError(Report(problems))
+    return root
+
+
+def compose(origin: Origin) -> tuple[Node | None, tuple[Problem, ...]]:
+    """The tree of a text, and keys that stand twice in it: the first value is kept, so that the rest can be checked.
+
+    Raises InputError where there is no tree.
+    """
+    composer = _Composer(origin)
+    return composer.run(), tuple(composer.problems)
 
 
 @define(eq=False, repr=False)
@@ -98,13 +112,13 @@ class _Composer:
                 if handler:
                     handler(event)
         except InputError as error:
-            self.problems.extend(error.report)
+            raise fatal(*self.problems, *error.report) from None
         except yaml.MarkedYAMLError as error:
-            self.problems.append(_syntax(self.origin, error))
+            raise fatal(*self.problems, _syntax(self.origin, error)) from None
         except yaml.YAMLError as error:  # pragma: no cover -- source.py has refused such characters
-            self.problems.append(Spot(self.origin).problem("SP103", str(error)))
-        if self.problems:
-            raise InputError(Report(tuple(self.problems)))
+            raise fatal(*self.problems, Spot(self.origin).problem("SP103", str(error))) from None
+        if any(p.rule != READABLE for p in self.problems):
+            raise fatal(*self.problems)
         return self.root
 
     def document(self, event: yaml.DocumentStartEvent) -> None:

@@ -15,19 +15,19 @@ from functools import lru_cache
 from pathlib import Path
 
 import attrs
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from srtplan.config import mounts
 from srtplan.config.document import may
 from srtplan.config.environment import expand
 from srtplan.config.locate import locate
-from srtplan.config.parse import parse
+from srtplan.config.parse import compose
 from srtplan.config.plugins import check_type
 from srtplan.config.source import fatal, read
 from srtplan.config.structure import AT, structure
 from srtplan.config.tree import Mapping, Origin, Spot
 from srtplan.diagnostics import Finding, Problem
-from srtplan.ir.data import Map
+from srtplan.ir.data import Data, Map
 from srtplan.ir.recipe import SECRETS_FILE, MountRequest, Pairs, Ports, Site
 
 NAME = "srtslurm.yaml"
@@ -49,6 +49,9 @@ class ClusterFile:
     default_health_check: dict[str, int] | None = may(None, "`health_check` of recipes that have none at all")
     default_mounts: Pairs | None = may(None, "mounts of every job, host path to container path")
     default_bash_preamble: str | None = may(None, "shell text that every step runs first")
+    default_host_setup: Data = may(
+        None, "not done: a warning; srtplan runs nothing on the nodes outside of its steps"
+    )
     env_from: tuple[str, ...] | None = may(None, "`env_from` of recipes that have none")
     gpus_per_node: int | None = may(None, "`resources.gpus_per_node` of recipes that do not say it")
     model_paths: Pairs | None = may(None, "aliases for `model.path`")
@@ -96,19 +99,21 @@ def load(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> Profile:
     if found is None:
         return Profile()
     path, name = found
-    return _profile(_root(name, read(path, name).origin.text), environ)
+    root, duplicates = _root(name, read(path, name).origin.text)
+    profile = _profile(root, environ)
+    return evolve(profile, problems=(*duplicates, *profile.problems))
 
 
 @lru_cache(maxsize=4)
-def _root(name: str, text: str) -> Mapping:
-    """The tree of a profile; all recipes of a directory share it."""
+def _root(name: str, text: str) -> tuple[Mapping, tuple[Problem, ...]]:
+    """The tree of a profile and its repeated keys; all recipes of a directory share it."""
     origin = Origin(name, text)
-    root = parse(origin)
+    root, duplicates = compose(origin)
     if root is None:
-        return Mapping(Spot(origin), {})
+        return Mapping(Spot(origin), {}), duplicates
     if not isinstance(root, Mapping):
-        raise fatal(root.spot.problem("SP107", "a profile must be a mapping of keys to values"))
-    return root
+        raise fatal(*duplicates, root.spot.problem("SP107", "a profile must be a mapping of keys to values"))
+    return root, duplicates
 
 
 def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path, str] | None:
@@ -156,7 +161,7 @@ def _file(root: Mapping) -> tuple[ClusterFile | None, tuple[Finding, ...]]:
 def _site(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -> Site:
     def path(key: str) -> str | None:
         value = getattr(file, key)
-        return expand(value, environ, (AT, key), findings) if value else None
+        return _folder(expand(value, environ, (AT, key), findings), key, findings) if value else None
 
     return Site(
         cluster=file.cluster,
@@ -188,6 +193,19 @@ def _secrets_file(file: ClusterFile, environ: Dict[str, str], findings: list[Fin
     return found
 
 
+def _folder(value: str, key: str, findings: list[Finding]) -> str:
+    """A folder that runs are written to, or that is mounted: mounts have no quoting."""
+    at = (AT, key)
+    if any(f.path == at for f in findings):
+        return value
+    if key == "srtctl_root" and (not value.startswith("/") or ":" in value or "," in value):
+        message = f"{key} must be an absolute path without ',' and ':', not '{value}'"
+        findings.append(Finding(rule="SP305", path=at, message=message))
+    elif not value.isprintable():
+        findings.append(Finding(rule="SP305", path=at, message=f"{key} has a control character: {value!r}"))
+    return value
+
+
 def _check(file: ClusterFile, findings: list[Finding]) -> None:
     check_type("runtime", file.runtime, (AT, "runtime"), findings)
     for port in attrs.fields(Ports):
@@ -198,6 +216,15 @@ def _check(file: ClusterFile, findings: list[Finding]) -> None:
             findings += [
                 Finding(rule="SP132", path=(AT, key), on_key=True, severity="warning", message=message)
             ]
+    if file.default_host_setup:
+        message = (
+            "srtplan does not do 'default_host_setup': nothing runs on the nodes outside of the job's steps"
+        )
+        hint = "what every step needs can stand in default_bash_preamble"
+        path = (AT, "default_host_setup")
+        findings += [
+            Finding(rule="SP133", path=path, on_key=True, severity="warning", message=message, help=hint)
+        ]
     name = file.network_interface
     if name is not None and (not name or not name.isascii() or any(c in " /\t\n" for c in name)):
         message = f"'{name}' is not the name of a network interface"

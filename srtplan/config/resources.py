@@ -16,6 +16,8 @@ from srtplan.ir.recipe import Mode
 
 LARGEST = 10_000
 """No allocation has more nodes, workers or GPUs of a worker; a larger number is a slip, and would take long to plan."""
+LARGEST_NODE = 1_000
+"""GPUs of a node, likewise."""
 Sizes = dict[Mode, tuple[int, int, int]]
 
 
@@ -37,8 +39,8 @@ def check(counts: Sequence[Counts], gpus_per_node: int) -> Iterator[Finding]:
     """Faults of the counts themselves; whether workers fit onto nodes is the plan's question."""
     impossible = [f for c in counts for f in _impossible(c)]
     yield from impossible
-    if not 0 < gpus_per_node <= LARGEST:
-        wanted = "positive" if gpus_per_node <= 0 else f"at most {LARGEST}"
+    if not 0 < gpus_per_node <= LARGEST_NODE:
+        wanted = "positive" if gpus_per_node <= 0 else f"at most {LARGEST_NODE}"
         message = f"gpus_per_node must be {wanted}, not {gpus_per_node}"
         yield Finding(rule="SP220", path=("resources", "gpus_per_node"), message=message)
     elif not impossible:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from srtplan.config import v1
 from srtplan.config.draft import Context, Draft
-from srtplan.config.tree import Mapping, Scalar
+from srtplan.config.tree import Mapping, Scalar, at
 from srtplan.diagnostics import Path
 
 
@@ -28,8 +28,8 @@ def lower(tree: Mapping, context: Context) -> Draft:
 
 
 def path(tree: Mapping, path: Path) -> Path:
-    """A v1 path as it is spelled in this document."""
-    if "schema" not in tree:
+    """A v1 path as it is spelled in this document; one that stands there as it is was meant as it is."""
+    if "schema" not in tree or at(tree, path) is not None:
         return path
     from srtplan.config import schema2  # noqa: PLC0415 -- as above
 

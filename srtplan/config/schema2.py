@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve
+
 from srtplan.config import document2 as doc
 from srtplan.config import lowering, resources
 from srtplan.config.document import NOTHING
 from srtplan.config.draft import Context, Counts, Draft
 from srtplan.config.plugins import check_type, options
 from srtplan.config.services import lower as services
-from srtplan.config.tree import Mapping, Scalar, at, is_null
-from srtplan.diagnostics import Path
+from srtplan.config.tree import Mapping, Scalar
+from srtplan.diagnostics import Finding, Path
 from srtplan.ir import recipe as ir
 from srtplan.ir.data import EMPTY, Map
 
@@ -38,6 +40,14 @@ MOVED: dict[Path, Path] = {
     **{("resources", f"{m}_workers"): ("roles", m, "workers") for m in ir.MODES},
     **{("resources", f"gpus_per_{m}"): ("roles", m, "gpus") for m in ir.MODES},
 }
+RENAMED: dict[Path, str] = {
+    **{old: ".".join(map(str, new)) for old, new in MOVED.items()},
+    ("backend",): "engine; options, environment and further words of the workers are in roles",
+    ("infra",): "services: entries of type nats and etcd",
+    ("frontend", "dedicated_node"): "frontend.placement.node: dedicated",
+    ("benchmark", "client_dedicated_node"): "benchmark.placement.node: dedicated",
+}
+"""What keys of v1 are called here, for those who write them by habit."""
 FRONTENDS = {"sglang-router": "sglang"}
 """Types with another name in v1."""
 REPOSITORIES = ("github.com/ai-dynamo/dynamo",)
@@ -50,7 +60,7 @@ def lower(tree: Mapping, context: Context) -> Draft:
     parts = lowering.sections(tree, doc.Document2, draft.findings)
     lowering.same(parts, draft)
     lowering.no_effect(tree, doc.Document2, draft)
-    _refuse(draft, tree, (("host_setup",), ("post_eval",)))
+    lowering.refuse(draft, tree, (("host_setup",), ("post_eval",)))
     _engine(parts.get("engine"), draft)
     _frontend(tree, parts.get("frontend"), draft)
     _benchmark(parts.get("benchmark"), draft)
@@ -58,7 +68,15 @@ def lower(tree: Mapping, context: Context) -> Draft:
     if (entries := parts.get("services")) is not None:
         draft.infra = services(entries, draft)
     _roles(tree, parts.get("roles"), parts.get("resources"), draft)
+    draft.findings[:] = [_with_new_name(f) for f in draft.findings]
     return draft
+
+
+def _with_new_name(finding: Finding) -> Finding:
+    """An unknown key that v1 has: what it is called here."""
+    if finding.rule != "SP110" or finding.path not in RENAMED:
+        return finding
+    return evolve(finding, help=f"in schema 2 this is {RENAMED[finding.path]}")
 
 
 def moved(path: Path) -> Path:
@@ -67,14 +85,6 @@ def moved(path: Path) -> Path:
         if path[:length] in MOVED:
             return (*MOVED[path[:length]], *path[length:])
     return path
-
-
-def _refuse(draft: Draft, tree: Mapping, paths: tuple[Path, ...]) -> None:
-    for path in paths:
-        node = at(tree, path)
-        if not is_null(node) and not (isinstance(node, Scalar) and node.value in (False, "never")):
-            shown = ".".join(map(str, path))
-            draft.error("SP131", path, f"srtplan does not support '{shown}' yet", on_key=True)
 
 
 def _engine(section: Mapping | str | None, draft: Draft) -> None:
@@ -98,7 +108,9 @@ def _engine(section: Mapping | str | None, draft: Draft) -> None:
 def _frontend(tree: Mapping, section: Mapping | None, draft: Draft) -> None:
     if section is None:
         return
-    _refuse(draft, tree, tuple(("frontend", k) for k in ("worker_selection", "container_image", "numa_bind")))
+    lowering.refuse(
+        draft, tree, tuple(("frontend", k) for k in ("worker_selection", "container_image", "numa_bind"))
+    )
     entry = section.entries.get("type")
     if entry and isinstance(entry.value, Scalar) and isinstance(entry.value.value, str):
         asked = entry.value.value
@@ -132,6 +144,8 @@ def _benchmark(section: Mapping | None, draft: Draft) -> None:
             client_placement="last_decode" if node == "last_decode" else "head",
             client_dedicated_node=node == "dedicated",
             colocate_with_frontend=common.colocate_with_frontend,
+            retries=common.retries,
+            max_failed_share=common.max_failed_share,
         )
 
 
@@ -173,7 +187,7 @@ def _roles(tree: Mapping, section: doc.Roles2 | None, nodes: doc.Resources2 | No
         return
     given = {m: role for m in ir.MODES if (role := getattr(section, m)) is not None}
     for mode in given:
-        _refuse(draft, tree, tuple(("roles", mode, k) for k in ("engine", "sidecar")))
+        lowering.refuse(draft, tree, tuple(("roles", mode, k) for k in ("engine", "sidecar")))
     _shares_said(given, draft)
     draft.counts = tuple(_counts(m, role, draft) for m, role in given.items())
     draft.gpus_per_node = nodes.gpus_per_node
@@ -182,6 +196,7 @@ def _roles(tree: Mapping, section: doc.Roles2 | None, nodes: doc.Resources2 | No
     if nodes.gpus_per_node <= 0 or not given:
         return
     sized = resources.sizes(draft.counts, nodes.gpus_per_node)
+    draft.idle_roles = tuple(_role(m, role, (0, 0, 0), draft) for m, role in given.items() if m not in sized)
     draft.resources = ir.Resources(
         gpu_type=nodes.gpu_type,
         gpus_per_node=nodes.gpus_per_node,
@@ -236,6 +251,7 @@ def _role(mode: ir.Mode, role: doc.Role2, size: tuple[int, int, int], draft: Dra
         env=role.env,
         env_at=("roles", mode, "env"),
         kv_events=events if isinstance(events, Map) else EMPTY if events else None,
+        kv_events_at=("roles", mode, "kv_events"),
         extra_args=role.extra_args,
         extra_args_at=("roles", mode, "extra_args"),
         srun_options=role.srun_options,

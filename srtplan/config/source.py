@@ -62,6 +62,9 @@ def _bytes(path: Path, name: str) -> bytes:
             return sys.stdin.buffer.read(MAX_BYTES + 1)
         if path.is_dir():
             raise fatal(_problem(name, "is a directory, not a recipe", rule="SP101"))
+        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+            hint = f"give {STDIN} for standard input"
+            raise fatal(_problem(name, "is no regular file", rule="SP101", hint=hint))
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -92,5 +95,5 @@ def _unprintable(character: str) -> str:
     return f"control character U+{ord(character):04X} in the text"
 
 
-def _problem(name: str, message: str, *, rule: str) -> Problem:
-    return Problem(file=name, line=0, column=0, severity="error", rule=rule, message=message)
+def _problem(name: str, message: str, *, rule: str, hint: str = "") -> Problem:
+    return Problem(file=name, line=0, column=0, severity="error", rule=rule, message=message, help=hint)

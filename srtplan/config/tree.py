@@ -159,16 +159,14 @@ def at(root: Node, path: Path) -> Node | None:
 
 
 def spot(root: Node, path: Path, *, on_key: bool = False) -> Spot:
-    """Where the value at a path stands, or its key; where there is none, the key of what is nearest above it."""
+    """Where the value at a path stands, or its key; where there is none, the nearest key above it, or the first of all."""
     node, here, key = root, root.spot, root.spot
-    for n, step in enumerate(path):
+    for step in path:
         below = child(node, step)
         if below is None:
-            return key if n else _whole(root.spot)
+            return key
         key = node.entries[str(step)].key if isinstance(node, Mapping) else below.spot
         node, here = below, below.spot
-    if not path:
-        return _whole(root.spot)
     return key if on_key or not isinstance(node, Scalar) else here
 
 
@@ -194,7 +192,3 @@ def remove(node: Node, path: Path) -> Node:
         items = (remove(item, rest) if n == step else item for n, item in enumerate(node.items))
         return Sequence(node.spot, tuple(items))
     return node
-
-
-def _whole(where: Spot) -> Spot:
-    return Spot(where.origin)

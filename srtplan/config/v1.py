@@ -29,10 +29,12 @@ def lower(tree: Mapping, context: Context) -> Draft:
     """The draft of one job."""
     draft = Draft(context=context)
     parts = lowering.sections(tree, doc.Document, draft.findings)
-    if "roles" in tree or "engine" in tree:
-        draft.error("SP130", (), "'roles' and 'engine' belong to schema 2", hint="add `schema: 2` at the top")
+    for key in [k for k in ("roles", "engine") if k in tree][:1]:
+        message = "'roles' and 'engine' belong to schema 2"
+        draft.error("SP130", (key,), message, hint="add `schema: 2` at the top", on_key=True)
     lowering.same(parts, draft)
     lowering.no_effect(tree, doc.Document, draft)
+    lowering.refuse(draft, tree, (("host_setup",),))
     _dynamo(parts.get("dynamo"), draft)
     _infra(parts.get("infra"), draft)
     _frontend(parts.get("frontend"), draft)
@@ -110,6 +112,7 @@ def _role(common: doc.BackendSection, args: doc.EngineArgs, config: str, mode: i
         "extra_args": getattr(common, f"{key}_extra_args"),
         "extra_args_at": ("backend", f"{key}_extra_args"),
         "kv_events": _kv_events(common.kv_events_config, mode),
+        "kv_events_at": _kv_events_at(common.kv_events_config, key),
         "at": ("resources",),
     }
 
@@ -123,6 +126,11 @@ def _kv_events(
         value = getattr(config, DOCUMENT_KEYS[mode])
         return value if isinstance(value, Map) else EMPTY if value else None
     return EMPTY if config and mode != "agg" else None
+
+
+def _kv_events_at(config: doc.KvEvents | bool | None, key: str) -> Path:  # noqa: FBT001
+    path: Path = ("backend", "kv_events_config")
+    return (*path, key) if isinstance(config, doc.KvEvents) else path
 
 
 def _resources(section: doc.ResourcesSection | None, roles: Roles | None, draft: Draft) -> None:

@@ -24,13 +24,16 @@ from srtplan.config.layers import merge
 from srtplan.config.settings import Change
 from srtplan.config.source import fatal
 from srtplan.config.structure import did_you_mean
-from srtplan.config.tree import Entry, Mapping, Node, Scalar, Spot
+from srtplan.config.tree import Entry, Mapping, Node, Scalar
 from srtplan.diagnostics import InputError, Problem, Report
 
 OVERRIDE = "override_"
 ZIP = "zip_override_"
 BASE = "base"
 TOP = (BASE, "schema")
+MAX_JOBS = 1000
+"""Variants of one file. More are a slip, and would take minutes to plan."""
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=,@-]{0,99}")
 _INDEXED = re.compile(r"(.+)\[([0-9]+)\]")
 
 
@@ -46,13 +49,26 @@ class Variant:
 
 def choose(root: Mapping, selector: str | None, changes: Sequence[Change]) -> tuple[Variant, ...]:
     """The variants that a selector means, in the order of the file; raises InputError."""
-    found = list(_overrides(root)) if is_override_file(root) else [Variant(name=None, tree=root)]
-    final = [w for v in found for w in _expand(v, changes)]
+    final = _final(root, changes)
     chosen = tuple(v for v in final if v.key != BASE) if selector is None else _select(final, selector)
     if not chosen:
         raise _nothing(root, final, selector)
     _unique(root, final)
     return chosen
+
+
+def _final(root: Mapping, changes: Sequence[Change]) -> list[Variant]:
+    """All variants, the base among them, sweeps expanded."""
+    found = _overrides(root) if is_override_file(root) else iter((Variant(name=None, tree=root),))
+    final: list[Variant] = []
+    jobs = 0
+    for variant in (w for v in found for w in _expand(v, changes)):
+        final.append(variant)
+        jobs += variant.key != BASE
+        if jobs > MAX_JOBS:
+            message = f"the file has more than {MAX_JOBS} jobs, variants and their sweeps together"
+            raise fatal(root.spot.problem("SP124", message))
+    return final
 
 
 def is_override_file(root: Mapping) -> bool:
@@ -84,12 +100,21 @@ def _shape(root: Mapping) -> Iterator[Problem]:
     for key, entry in root.entries.items():
         if key in (OVERRIDE, ZIP):
             yield entry.key.problem("SP122", f"'{key}' lacks a name", hint=f"for example {key}small")
+        elif key.startswith((OVERRIDE, ZIP)) and not _NAME.fullmatch(_suffix(key)):
+            message = f"{_suffix(key)!r} cannot be the name of a variant: it is also the name of a folder"
+            hint = "up to 100 letters, digits and . _ + = , @ -, not starting with a sign"
+            yield entry.key.problem("SP127", message, hint=hint)
         elif key != BASE and not key.startswith((OVERRIDE, ZIP)) and key not in TOP:
             hint = did_you_mean(key, ("base", "override_", "zip_override_")) or "put it below 'base'"
             message = f"'{key}' stands beside 'base'; a file with variants has nothing else there"
             yield entry.key.problem("SP122", message, hint=hint)
         elif key != "schema" and not isinstance(entry.value, Mapping):
             yield entry.value.spot.problem("SP122", f"'{key}' must be a mapping")
+
+
+def _suffix(key: str) -> str:
+    """What comes after ``override_`` or ``zip_override_``."""
+    return key.removeprefix(ZIP) if key.startswith(ZIP) else key.removeprefix(OVERRIDE)
 
 
 def _named(base: Mapping, over: Mapping, suffix: str) -> Mapping:
@@ -126,6 +151,10 @@ def _lists(node: Node, path: str = "") -> Iterator[tuple[str, t.Sequence]]:
 
 
 def _lengths(lists: list[tuple[str, t.Sequence]], count: int) -> Iterator[Problem]:
+    if count > MAX_JOBS:
+        node = next(node for _, node in lists if len(node.items) == count)
+        yield node.spot.problem("SP123", f"{count} values make {count} variants; at most {MAX_JOBS} are made")
+        return
     longest = next((path for path, node in lists if len(node.items) == count), "")
     for path, node in lists:
         if len(node.items) not in (1, count):
@@ -185,18 +214,18 @@ def _select(found: list[Variant], selector: str) -> tuple[Variant, ...]:
 
 
 def _nothing(root: Mapping, found: list[Variant], selector: str | None) -> InputError:
-    file = Spot(root.spot.origin)
     keys = list(dict.fromkeys(v.key for v in found if v.key))
     if selector is None:
-        hint = f"add an override_<name>, or compile {file.origin.name}:base"
-        return fatal(file.problem("SP121", "the file has a base but no variants", hint=hint))
+        hint = f"add an override_<name>, or compile {root.spot.origin.name}:base"
+        place = root.entries[BASE].key
+        return fatal(place.problem("SP121", "the file has a base but no variants", hint=hint))
     if not keys and len(found) == 1:
-        return fatal(file.problem("SP121", f"':{selector}' selects a variant, but the file has none"))
+        return fatal(root.spot.problem("SP121", f"':{selector}' selects a variant, but the file has none"))
     names = keys or [v.name or "" for v in found]
     hint = did_you_mean(selector, names)
     if not hint.startswith("known"):
         hint += f"; there are {', '.join(names)}" if hint else f"there are {', '.join(names)}"
-    return fatal(file.problem("SP121", f"no variant matches ':{selector}'", hint=hint))
+    return fatal(root.spot.problem("SP121", f"no variant matches ':{selector}'", hint=hint))
 
 
 def _unique(root: Mapping, found: list[Variant]) -> None:

@@ -14,13 +14,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import attrs
 from attrs import frozen
 
 from srtplan.config.document import may
 from srtplan.config.draft import Draft
 from srtplan.config.structure import structure
 from srtplan.config.tree import Mapping
-from srtplan.diagnostics import Finding, Path
+from srtplan.diagnostics import Finding, Path, no_effect
 from srtplan.ir import recipe as ir
 from srtplan.ir.data import Map
 
@@ -123,6 +124,13 @@ def _undone_observations(watch: ObservabilitySection) -> Iterator[Finding]:
         elif asked is None and watch.enabled:
             message = f"'observability.enabled' stands for '{name}', too: srtplan does not do that, {why}"
             yield _warning(("observability", "enabled"), message, help=f"write {name}: false to say so")
+    if not watch.scrape_metrics and not (watch.enabled and watch.scrape_metrics is None):
+        for name in ("scrape_interval_seconds", "scrape_output"):
+            if getattr(watch, name) != attrs.fields_dict(ObservabilitySection)[name].default:
+                yield no_effect(("observability", name), "metrics are not scraped")
+    if not watch.scrape_interval_seconds > 0:
+        message = f"scrape_interval_seconds must be positive, not {watch.scrape_interval_seconds:g}"
+        yield Finding(rule="SP236", path=("observability", "scrape_interval_seconds"), message=message)
     if watch.tachometer and dict(watch.tachometer).get("enabled"):
         yield _undone(("observability", "tachometer"), "GPUs and nodes are not sampled")
 

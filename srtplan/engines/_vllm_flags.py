@@ -22,6 +22,7 @@ from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
 from srtplan.plugin import WorkerContext
 
 DP, TP, PP = "data-parallel-size", "tensor-parallel-size", "pipeline-parallel-size"
+SPELLED = {DP: (DP, "dp"), TP: (TP, "tp"), PP: (PP, "pp")}
 CONNECTORS: dict[str, dict[str, object]] = {
     "nixl": {"kv_connector": "NixlConnector", "kv_role": "kv_both"},
     "lmcache": {"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"},
@@ -70,9 +71,8 @@ def options(recipe: Recipe) -> Options:
 
 
 def size(role: Role, flag: str) -> int | None:
-    """A number among the options of a role."""
-    value = flags.lookup(role.args, flag)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A number among the options or the further words of a role."""
+    return flags.count(role.args, role.extra_args, *SPELLED.get(flag, (flag,)))
 
 
 def spans(recipe: Recipe, role: Role) -> bool:

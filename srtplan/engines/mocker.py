@@ -25,6 +25,18 @@ DECIDED = {
     "model-path": "set model.path",
     "model-name": "the frontend finds the tokenizer by model.path",
 }
+COUNTS = {
+    "num_gpu_blocks_override": 10**9,
+    "max_num_seqs": 10**9,
+    "max_num_batched_tokens": 10**9,
+    "block_size": 10**6,
+    "data_parallel_size": 10**4,
+    "num_workers": 10**4,
+}
+"""Numbers from 1, and where they end: more are a slip, for each worker and rank is a thread of its process."""
+AMOUNTS = dict.fromkeys(
+    ("speedup_ratio", "decode_speedup_ratio", "startup_time", "kv_transfer_bandwidth"), 10**9
+)
 
 
 @frozen(kw_only=True)
@@ -45,7 +57,7 @@ class Options:
     kv_cache_dtype: str | None = None
     enable_prefix_caching: bool = True
     enable_chunked_prefill: bool = True
-    preemption_mode: str | None = None
+    preemption_mode: Literal["lifo", "fifo"] | None = None
 
 
 @frozen(eq=False, repr=False)
@@ -61,14 +73,15 @@ class Mocker:
     profilers: frozenset[str] = frozenset()
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Flags that stand twice or are decided elsewhere; event publishing has its own flags here."""
+        """Numbers out of range, flags that stand twice or are decided elsewhere; events have their own flags here."""
+        yield from _ranges(recipe)
         for role in recipe.resources.roles:
             yield from flags.twice(role.args, role.args_at)
             yield from flags.decided(role.args, role.args_at, DECIDED)
             if role.kv_events is not None:
                 yield Finding(
                     rule="SP505",
-                    path=(*recipe.engine.at, "kv_events_config"),
+                    path=role.kv_events_at,
                     on_key=True,
                     message="the mocker publishes KV events by itself",
                     help="remove kv_events_config",
@@ -111,14 +124,12 @@ class Mocker:
 
     def instances(self, recipe: Recipe, role: Role) -> int:
         """``num_workers`` of each process."""
-        options = recipe.engine.options
-        assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-        return role.workers * options.num_workers
+        own = flags.count(role.args, role.extra_args, "num-workers")
+        return role.workers * (_options(recipe).num_workers if own is None else own)
 
     def command(self, ctx: WorkerContext) -> Command:
         """The mocker's argv; an option that has the mocker's own default is left out."""
-        options = ctx.job.recipe.engine.options
-        assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+        options = _options(ctx.job.recipe)
         pairs: dict[str, Data] = {
             "engine-type": options.engine_type,
             "speedup-ratio": options.speedup_ratio,
@@ -151,6 +162,25 @@ class Mocker:
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
         """Never asked for: it has no work of a GPU that could be recorded."""
         raise AssertionError(ctx, request)
+
+
+def _options(recipe: Recipe) -> Options:
+    options = recipe.engine.options
+    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+    return options
+
+
+def _ranges(recipe: Recipe) -> Iterable[Finding]:
+    """The mocker's own bounds; a speedup of 0 is one without delays."""
+    options = _options(recipe)
+    for name, high in (COUNTS | AMOUNTS).items():
+        value, low = getattr(options, name), 1 if name in COUNTS else 0
+        if value is not None and not low <= value <= high:
+            message = f"{name} must be from {low} to {high}, not {value}"
+            yield Finding(rule="SP511", path=(*recipe.engine.at, name), message=message)
+    for role in recipe.resources.roles:
+        names = [flags.dashed(n) for n in COUNTS]
+        yield from flags.sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *names)
 
 
 PLUGIN = Mocker()

@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding
-from srtplan.engines import _stores
+from srtplan.engines import _served, _stores
 from srtplan.ir.data import Map, thaw
 from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import MooncakeStore, Recipe, Role
@@ -36,6 +36,10 @@ MODE_FLAG = "disaggregation-mode"
 BOOTSTRAP = "disaggregation-bootstrap-port"
 TP = ("tensor-parallel-size", "tp-size", "tp")
 PP = ("pipeline-parallel-size", "pp-size", "pp")
+DP = ("data-parallel-size", "dp-size", "dp")
+ATTENTION = "enable-dp-attention"
+TOLD = ("model-path", "served-model-name", BOOTSTRAP)
+"""Flags whose values other parts of the job have to know."""
 
 
 @frozen(kw_only=True)
@@ -60,13 +64,15 @@ class SGLang:
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Flags that are decided elsewhere, stand twice, or contradict the mode."""
         for role in recipe.resources.roles:
-            yield from flags.twice(role.args, role.args_at, TP, PP)
+            yield from flags.twice(role.args, role.args_at, TP, PP, DP)
             yield from flags.decided(role.args, role.args_at, DECIDED)
-            yield from flags.again(role.extra_args, role.args, DECIDED, role.extra_args_at)
-            yield from flags.port(role.args, role.args_at, BOOTSTRAP)
+            yield from flags.again(role.extra_args, role.args, DECIDED, role.extra_args_at, options=TOLD)
+            yield from flags.port(role.args, role.args_at, BOOTSTRAP, recipe.site.ports.ephemeral_floor)
+            yield from _parallel(role)
             fits = {"prefill": "prefill", "decode": "decode", "agg": "null"}[role.mode]
             yield from flags.contradicts(role.args, role.args_at, MODE_FLAG, (fits,), role.mode)
             yield from _model_path(role)
+        yield from _served.check(recipe)
         yield from _stores.check(recipe, _store(recipe))
 
     def shape(self, recipe: Recipe, role: Role) -> Shape:
@@ -88,27 +94,23 @@ class SGLang:
         return 0
 
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
-        """TP x PP; data and expert parallelism are inside the tensor-parallel group."""
+        """TP x PP x DP; experts, and the ranks of data-parallel attention, are inside the tensor-parallel group."""
         del recipe
-        tp, pp = flags.lookup(role.args, *TP), flags.lookup(role.args, *PP)
-        if not isinstance(tp, int) and not isinstance(pp, int):
+        tp, pp, dp = (_size(role, *names) for names in (TP, PP, DP))
+        if tp is None and pp is None and dp is None:
             return None
-        t, p = tp if isinstance(tp, int) else 1, pp if isinstance(pp, int) else 1
-        return t * p, f"TP {t}" + (f" x PP {p}" if p != 1 else "")
+        inside = _attention(role)
+        given = {"TP": tp or 1, "PP": pp or 1, "DP": 1 if inside else dp or 1}
+        total = given["TP"] * given["PP"] * given["DP"]
+        return total, " x ".join(f"{k} {v}" for k, v in given.items() if v != 1 or k == "TP")
 
     def port_base(self, role: Role, kind: str) -> int | None:
         """``disaggregation-bootstrap-port`` of the recipe: several workers of a node count up from it."""
-        value = flags.lookup(role.args, BOOTSTRAP) if kind == "bootstrap" else None
-        return value if isinstance(value, int) else None
+        return flags.number(flags.lookup(role.args, BOOTSTRAP)) if kind == "bootstrap" else None
 
     def served_name(self, recipe: Recipe) -> str | None:
         """The first of prefill, aggregated and decode that names it."""
-        for mode in ("prefill", "agg", "decode"):
-            role = recipe.resources.role(mode)
-            name = flags.lookup(role.args, "served-model-name") if role else None
-            if name is not None:
-                return str(name)
-        return None
+        return _served.name(recipe)
 
     def instances(self, recipe: Recipe, role: Role) -> int:
         """One per worker."""
@@ -195,6 +197,28 @@ def _store(recipe: Recipe) -> MooncakeStore | None:
     options = recipe.engine.options
     assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
     return options.mooncake_kv_store
+
+
+def _size(role: Role, *names: str) -> int | None:
+    return flags.count(role.args, role.extra_args, *names)
+
+
+def _attention(role: Role) -> bool:
+    return flags.said(role.args, role.extra_args, ATTENTION)[0]
+
+
+def _parallel(role: Role) -> Iterable[Finding]:
+    """Sizes that are none, and ranks of data-parallel attention that do not divide the tensor-parallel group."""
+    yield from flags.sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *TP, *PP, *DP)
+    tp, dp = _size(role, *TP) or 1, _size(role, *DP) or 1
+    if _attention(role) and dp > 0 and tp % dp:
+        yield Finding(
+            rule="SP508",
+            path=role.args_at,
+            on_key=True,
+            message=f"{dp} ranks of data-parallel attention do not divide a tensor-parallel group of {tp}",
+            help="change dp-size or tp-size",
+        )
 
 
 def _model_path(role: Role) -> Iterable[Finding]:

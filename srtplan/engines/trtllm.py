@@ -16,17 +16,24 @@ from typing import Literal
 import yaml
 from attrs import field, frozen
 
-from srtplan.diagnostics import Finding
+from srtplan import flags
+from srtplan.diagnostics import Finding, no_effect
 from srtplan.engines import _stores
-from srtplan.ir.data import Data, Map, thaw
+from srtplan.ir.data import Map, thaw
 from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Lit, Word, Words, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
 
 NUMA_GPUS = ("gb200", "gb300")
 STATISTICS = ("enable_iter_perf_stats", "return_perf_metrics")
 """Keys of the engine's file that `observability` sets, unless the recipe does."""
+SIZES = {
+    "TP": ("tensor-parallel-size", "tp-size"),
+    "PP": ("pipeline-parallel-size", "pp-size"),
+    "CP": ("context-parallel-size", "cp-size"),
+}
+"""Sizes that the GPUs of a worker are compared with: keys of the file, and flags of the two programs."""
 PARALLEL = ("tensor_parallel_size", "moe_expert_parallel_size", "pipeline_parallel_size")
 
 
@@ -59,14 +66,19 @@ class TensorRTLLM:
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """KV events are published by a flag of the engine, not by ``kv_events_config``."""
         for role in recipe.resources.roles:
+            names = [n for spelled in SIZES.values() for n in spelled]
+            yield from flags.sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *names)
             if role.kv_events is not None:
                 yield Finding(
                     rule="SP505",
-                    path=(*recipe.engine.at, "kv_events_config"),
+                    path=role.kv_events_at,
                     on_key=True,
                     message="TensorRT-LLM publishes KV events by 'publish_events_and_metrics'",
                     help="set backend.publish_events_and_metrics: true instead",
                 )
+        if _options(recipe).publish_events_and_metrics and not _behind_dynamo(recipe):
+            why = f"trtllm-serve behind the {recipe.frontend.type} frontend has no such option"
+            yield no_effect((*recipe.engine.at, "publish_events_and_metrics"), why)
         if _options(recipe).sequential_node_start < 0:
             yield Finding(
                 rule="SP506",
@@ -95,11 +107,8 @@ class TensorRTLLM:
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """TP x PP x CP; attention data parallelism and experts live inside TP."""
         del recipe
-        sizes = {
-            k: role.args.get(f"{n}_parallel_size")
-            for k, n in (("TP", "tensor"), ("PP", "pipeline"), ("CP", "context"))
-        }
-        given = {k: v for k, v in sizes.items() if isinstance(v, int) and not isinstance(v, bool)}
+        sizes = {k: _size(role, *names) for k, names in SIZES.items()}
+        given = {k: v for k, v in sizes.items() if v is not None}
         if not given:
             return None
         total = 1
@@ -173,6 +182,10 @@ def _options(recipe: Recipe) -> Options:
     return options
 
 
+def _behind_dynamo(recipe: Recipe) -> bool:
+    return frontend(recipe.frontend.type).interface == "dynamo"
+
+
 def _numactl(ctx: WorkerContext) -> Words:
     recipe = ctx.job.recipe
     bind = _options(recipe).numa_memory_bind
@@ -196,8 +209,8 @@ def _serve(ctx: WorkerContext, config: Word) -> Words:
     sizes = [
         w
         for k in PARALLEL
-        if isinstance(ctx.role.args.get(k), int)
-        for w in (f"--{k}", _int(ctx.role.args[k]))
+        if (number := flags.number(ctx.role.args.get(k))) is not None
+        for w in (f"--{k}", str(number))
     ]
     listen = ("--host", "0.0.0.0", "--port", _port(ctx))  # noqa: S104 -- the orchestrator is on another node
     return words("trtllm-serve", ctx.model, *listen, *sizes, "--config", config)
@@ -208,8 +221,8 @@ def _port(ctx: WorkerContext) -> int:
     return ctx.job.public_port if ctx.role.mode == "agg" else ctx.process.port("http")
 
 
-def _int(value: Data) -> str:
-    return str(value)
+def _size(role: Role, *names: str) -> int | None:
+    return flags.count(role.args, role.extra_args, *names)
 
 
 def _publishes(recipe: Recipe) -> bool:

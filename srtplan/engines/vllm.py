@@ -17,12 +17,13 @@ from typing import Literal
 from attrs import field, frozen
 
 from srtplan import flags
-from srtplan.diagnostics import Finding
-from srtplan.engines import _stores
+from srtplan.diagnostics import Finding, no_effect
+from srtplan.engines import _served, _stores
 from srtplan.engines._vllm_flags import (
     CONNECTORS,
     DP,
     PP,
+    SPELLED,
     TP,
     Options,
     connector,
@@ -72,10 +73,12 @@ class VLLM:
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Flags that are decided elsewhere, stand twice, contradict the role, or name an unknown connector."""
         for role in recipe.resources.roles:
-            yield from _flags(role)
+            yield from _flags(role, recipe.site.ports.ephemeral_floor)
             yield from _spread(recipe, role)
         yield from _launch_mode(recipe)
         yield from _connector(recipe)
+        yield from _unread(recipe)
+        yield from _served.check(recipe)
         yield from _stores.check(recipe, options(recipe).mooncake_kv_store)
 
     def shape(self, recipe: Recipe, role: Role) -> Shape:
@@ -126,12 +129,7 @@ class VLLM:
 
     def served_name(self, recipe: Recipe) -> str | None:
         """The first of prefill, aggregated and decode that names it."""
-        for mode in ("prefill", "agg", "decode"):
-            role = recipe.resources.role(mode)
-            name = flags.lookup(role.args, "served-model-name") if role else None
-            if name is not None:
-                return str(name)
-        return None
+        return _served.name(recipe)
 
     def instances(self, recipe: Recipe, role: Role) -> int:
         """Every process of a data-parallel worker registers, and every rank where each has a process."""
@@ -173,11 +171,13 @@ class VLLM:
         return Profile(args=words("--profiler-config", config), start=None if follows else "{}")
 
 
-def _flags(role: Role) -> Iterable[Finding]:
-    yield from flags.twice(role.args, role.args_at, (DP, "dp"), (TP, "tp"), (PP, "pp"))
+def _flags(role: Role, floor: int) -> Iterable[Finding]:
+    yield from flags.twice(role.args, role.args_at, *SPELLED.values())
     yield from flags.decided(role.args, role.args_at, DECIDED)
-    yield from flags.again(role.extra_args, role.args, DECIDED, role.extra_args_at)
-    yield from flags.port(role.args, role.args_at, RPC)
+    yield from flags.again(role.extra_args, role.args, DECIDED, role.extra_args_at, options=OWN)
+    yield from flags.port(role.args, role.args_at, RPC, floor)
+    sized = (name for names in SPELLED.values() for name in names)
+    yield from flags.sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *sized)
     fits = {"prefill": ("prefill",), "decode": ("decode",), "agg": ("agg", "aggregated")}[role.mode]
     yield from flags.contradicts(role.args, role.args_at, "disaggregation-mode", fits, role.mode)
     for name in ("prefill", "decode"):
@@ -195,6 +195,27 @@ def _connector(recipe: Recipe) -> Iterable[Finding]:
         message=f"unknown connector '{own}'",
         help=f"use {', '.join(CONNECTORS)}, none, or JSON for --kv-transfer-config",
     )
+
+
+def _unread(recipe: Recipe) -> Iterable[Finding]:
+    """Options that change nothing in this job."""
+    own, at = options(recipe), recipe.engine.at
+    if not any(size(role, DP) for role in recipe.resources.roles) and own.dp_launch_mode != "per_node":
+        yield no_effect((*at, "dp_launch_mode"), "no worker has data-parallel ranks")
+    for name in ("allow_prefill_decode_colocation", "allow_prefill_decode_colocation_across_nodes"):
+        if getattr(own, name) and not recipe.resources.disaggregated:
+            yield no_effect((*at, name), "there are no prefill and decode workers")
+    if frontend(recipe.frontend.type).interface != "vllm_http":
+        return
+    why = "the worker serves by itself, and gives its KV cache to no other"
+    if own.connector not in ("nixl", None, "", "none", "null"):
+        yield no_effect(
+            (*at, "connector"), why, help="use kv-transfer-config among the options of the worker"
+        )
+    for role in recipe.resources.roles:
+        for key, value in role.args.pairs:
+            if flags.dashed(key) == "connector" and value not in (None, "none", "null"):
+                yield no_effect((*role.args_at, key), why)
 
 
 def _spread(recipe: Recipe, role: Role) -> Iterable[Finding]:

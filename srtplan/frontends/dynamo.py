@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding
@@ -33,6 +33,7 @@ class DynamoFrontend:
     health_path: str = "/health"
     step_name: str = "frontend"
     installs_dynamo: bool = True
+    reads: frozenset[str] = field(default=frozenset(("request_plane", "event_plane")))
     probes_workers: bool = False
 
     def processes(self, recipe: Recipe) -> bool:

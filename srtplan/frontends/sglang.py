@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding
@@ -37,6 +37,7 @@ class SGLangRouter:
     health_path: str = "/workers"
     step_name: str = "router"
     installs_dynamo: bool = False
+    reads: frozenset[str] = field(default=frozenset(("request_plane",)))
     probes_workers: bool = False
 
     def processes(self, recipe: Recipe) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import yaml
-from attrs import frozen
+from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding
@@ -40,6 +40,7 @@ class TrtllmServe:
     health_path: str = "/health"
     step_name: str = "orchestrator"
     installs_dynamo: bool = False
+    reads: frozenset[str] = field(default=frozenset())
     probes_workers: bool = True
 
     def processes(self, recipe: Recipe) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from srtplan.diagnostics import Finding
 from srtplan.ir.plan import EnvVar, ProbeType
@@ -28,6 +28,7 @@ class DirectVLLM:
     health_path: str = "/health"
     step_name: str = "frontend"
     installs_dynamo: bool = False
+    reads: frozenset[str] = field(default=frozenset())
     probes_workers: bool = False
 
     def processes(self, recipe: Recipe) -> bool:
@@ -49,14 +50,6 @@ class DirectVLLM:
                 path=(*recipe.frontend.at, "type"),
                 message="frontend.type vllm is one aggregated worker that serves by itself",
                 help="use one aggregated worker, or the dynamo frontend",
-            )
-        if recipe.frontend.args:
-            yield Finding(
-                rule="SP603",
-                path=(*recipe.frontend.at, "args"),
-                on_key=True,
-                message="there is no frontend process that could take these args",
-                help="put them into backend.vllm_config.aggregated",
             )
 
     def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:

@@ -71,6 +71,7 @@ class Role:
     env: Pairs = ()
     env_at: Path = ()
     kv_events: Map | None = None
+    kv_events_at: Path = ()
     extra_args: tuple[str, ...] = ()
     extra_args_at: Path = ()
     srun_options: Pairs = ()

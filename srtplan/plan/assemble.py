@@ -15,7 +15,7 @@ from srtplan.ir.plan import BenchmarkPlan, Plan
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import LOG_DIR, Lit, Word
 from srtplan.ir.topology import Endpoint, Nodes, Topology
-from srtplan.plan import checks, model, placement, preflight, probes, processes, sbatch, steps
+from srtplan.plan import checks, effects, model, placement, preflight, probes, processes, sbatch, steps
 from srtplan.plan.allocate import AllocationError
 from srtplan.plan.frontends import FrontendLayout, layout
 from srtplan.plan.names import services
@@ -34,19 +34,30 @@ class PlanError(Exception):
 
 def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
     """The Plan and its warnings. Raises PlanError for the user's faults, InternalError for ours."""
-    found = checks.check(recipe)
-    try:
-        placed = placement.place(recipe)
-        topology, where = _topology(recipe, placed)
-    except (AllocationError, PortsExhaustedError) as e:
-        raise PlanError((*found, _misfit(recipe, e))) from e
+    found = faults(recipe)
     if any(f.severity == "error" for f in found):
         raise PlanError(found)
-    found = (*found, *placement.unused(recipe, placed))
+    placed = placement.place(recipe)
+    try:
+        topology, where = _topology(recipe, placed)
+    except PortsExhaustedError as e:
+        raise PlanError((*found, _exhausted(e))) from e
+    found = (*found, *placement.unused(recipe, placed), *effects.placed(recipe, topology.nodes, where))
     result = _assemble(recipe, topology, where)
     if violations := verify(result):
         raise InternalError(violations)
     return result, found
+
+
+def faults(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
+    """What is wrong before ports are given out, whose numbers may be absurd; ``faulty`` sections are not looked at."""
+    found = checks.check(recipe, faulty)
+    if not faulty & {"resources", "engine"}:
+        try:
+            placement.place(recipe)
+        except AllocationError as e:
+            return (*found, _misfit(recipe, e))
+    return found
 
 
 def _topology(recipe: Recipe, placed: placement.Placed) -> tuple[Topology, FrontendLayout]:
@@ -73,15 +84,13 @@ def _fixed(recipe: Recipe, roles: Nodes, where: FrontendLayout) -> list[tuple[in
     return [*infra, *where.frontends, (where.public_node, where.public_port)]
 
 
-def _misfit(recipe: Recipe, e: AllocationError | PortsExhaustedError) -> Finding:
-    if isinstance(e, PortsExhaustedError):
-        return Finding(
-            rule="SP411",
-            path=("resources",),
-            on_key=True,
-            message=str(e),
-            help="widen `ports:` in the profile",
-        )
+def _exhausted(e: PortsExhaustedError) -> Finding:
+    return Finding(
+        rule="SP411", path=("resources",), on_key=True, message=str(e), help="widen `ports:` in the profile"
+    )
+
+
+def _misfit(recipe: Recipe, e: AllocationError) -> Finding:
     role = recipe.resources.role(e.mode) if e.mode else None
     at = role.at if role else ("resources",)
     return Finding(rule="SP410", path=at, on_key=True, message=str(e), help=e.hint)

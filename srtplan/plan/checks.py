@@ -5,28 +5,46 @@ Plugins that do not fit together, parallelism against GPUs, the plugins' own che
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from srtplan import plugin
 from srtplan.diagnostics import Finding
-from srtplan.ir.recipe import Recipe
-from srtplan.plan import model, mounts, placement, profiling
+from srtplan.ir.recipe import Recipe, Role
+from srtplan.plan import effects, model, mounts, placement, profiling
+
+ALONE = ("SP701", "SP702")
+"""Rules of benchmarks that look at nothing but their section."""
 
 
-def check(recipe: Recipe) -> tuple[Finding, ...]:
-    """All findings of a recipe that is well-formed."""
-    return (
-        *_pair(recipe),
-        *_parallelism(recipe),
-        *plugin.engine(recipe.engine.type).check(recipe),
-        *plugin.frontend(recipe.frontend.type).check(recipe),
-        *plugin.benchmark(recipe.benchmark.type).check(recipe),
-        *profiling.check(recipe),
-        *_gate(recipe),
-        *placement.check(recipe),
-        *model.check(recipe),
-        *mounts.check(recipe),
-    )
+def check(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
+    """All findings; those that would look at a ``faulty`` section are left out."""
+    return tuple(f for sections, rule in CHECKS if not faulty & sections for f in rule(recipe))
+
+
+def _engine(recipe: Recipe) -> Iterable[Finding]:
+    """What the engine says, and parallelism against GPUs where the sizes are sizes at all."""
+    found = tuple(plugin.engine(recipe.engine.type).check(recipe))
+    yield from found
+    senseless = {f.path[:-1] for f in found if f.rule == "SP511"}
+    for role in recipe.resources.roles:
+        if not senseless & {role.args_at, role.extra_args_at}:
+            yield from _parallelism(recipe, role)
+
+
+def _frontend(recipe: Recipe) -> Iterable[Finding]:
+    return plugin.frontend(recipe.frontend.type).check(recipe)
+
+
+def _own(recipe: Recipe) -> Iterable[Finding]:
+    """What the benchmark says of its own section."""
+    found = plugin.benchmark(recipe.benchmark.type).check(recipe)
+    return (f for f in found if f.rule in ALONE)
+
+
+def _benchmark(recipe: Recipe) -> Iterable[Finding]:
+    """What it says with a look at the others."""
+    found = plugin.benchmark(recipe.benchmark.type).check(recipe)
+    return (f for f in found if f.rule not in ALONE)
 
 
 def _gate(recipe: Recipe) -> Iterable[Finding]:
@@ -51,19 +69,37 @@ def _pair(recipe: Recipe) -> Iterable[Finding]:
         )
 
 
-def _parallelism(recipe: Recipe) -> Iterable[Finding]:
-    engine = plugin.engine(recipe.engine.type)
-    for role in recipe.resources.roles:
-        asked = engine.gpus_asked(recipe, role)
-        if asked is None or asked[0] == role.gpus:
-            continue
-        gpus, how = asked
-        more = gpus > role.gpus
-        yield Finding(
-            rule="SP402" if more else "SP403",
-            path=role.args_at,
-            on_key=True,
-            severity="error" if more else "warning",
-            message=f"each {role.mode} worker has {role.gpus} GPUs, but its options use {gpus} ({how})",
-            help=f"change the options, or give each worker {gpus} GPUs (gpus_per_{role.mode})",
-        )
+def _parallelism(recipe: Recipe, role: Role) -> Iterable[Finding]:
+    asked = plugin.engine(recipe.engine.type).gpus_asked(recipe, role)
+    if asked is None or asked[0] == role.gpus:
+        return
+    gpus, how = asked
+    more = gpus > role.gpus
+    yield Finding(
+        rule="SP402" if more else "SP403",
+        path=role.args_at if role.args else role.extra_args_at,
+        on_key=True,
+        severity="error" if more else "warning",
+        message=f"each {role.mode} worker has {role.gpus} GPUs, but its options use {gpus} ({how})",
+        help=f"change the options, or give each worker {gpus} GPUs (gpus_per_{role.mode})",
+    )
+
+
+Rule = Callable[[Recipe], Iterable[Finding]]
+CHECKS: tuple[tuple[frozenset[str], Rule], ...] = (
+    (frozenset(("engine", "frontend")), _pair),
+    (frozenset(("engine", "resources")), _engine),
+    (frozenset(("frontend", "resources")), _frontend),
+    (frozenset(("benchmark",)), _own),
+    (frozenset(("benchmark", "engine", "resources")), _benchmark),
+    (frozenset(("profiling", "benchmark", "engine", "resources")), profiling.check),
+    (frozenset(("benchmark",)), _gate),
+    (frozenset(("engine", "frontend", "benchmark", "infra", "resources")), placement.check),
+    (
+        frozenset(("engine", "frontend", "benchmark", "infra", "dynamo", "profiling", "resources")),
+        effects.check,
+    ),
+    (frozenset(("model", "environment")), model.check),
+    (frozenset(("model",)), mounts.check),
+)
+"""Each rule with the sections it looks at."""

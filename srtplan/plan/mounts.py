@@ -63,7 +63,8 @@ def filled(text: str, recipe: Recipe, head: int = 0) -> Word:
 
 
 def check(recipe: Recipe) -> Iterable[Finding]:
-    """A placeholder that stands for something that cannot be part of a mount: a hub id, an image reference."""
+    """Two mounts at one place; a placeholder for something that no mount can hold: a hub id, an image reference."""
+    yield from _collisions(recipe)
     for m in recipe.mounts:
         for side in (m.source, m.target):
             shown = notation(filled(side, recipe))
@@ -74,6 +75,21 @@ def check(recipe: Recipe) -> Iterable[Finding]:
                     message=f"'{side}' becomes '{shown}', which is no path that can be mounted",
                     help="mounts are separated by commas and colons; write the path itself",
                 )
+
+
+def _collisions(recipe: Recipe) -> Iterable[Finding]:
+    """Two sources for one target, asked for in the same place: only the last would be there."""
+    seen: dict[tuple[str, str], str] = {}
+    for m in recipe.mounts:
+        first = seen.setdefault((m.origin, m.target.rstrip("/")), m.source)
+        if first != m.source:
+            yield Finding(
+                rule="SP210",
+                path=m.at,
+                on_key=True,
+                message=f"'{first}' and '{m.source}' are both mounted at '{m.target}'",
+                help="keep one of them, or give them different targets",
+            )
 
 
 def input_mounts(recipe: Recipe, inputs: Iterable[Input]) -> tuple[Mount, ...]:

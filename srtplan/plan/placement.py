@@ -16,6 +16,8 @@ from srtplan.ir.topology import Endpoint, Nodes
 from srtplan.plan import nodes
 from srtplan.plan.allocate import Group, allocate
 
+LARGEST = 20_000
+"""Nodes that a job can have: the most that a recipe can say for two roles."""
 Placed = tuple[Nodes, tuple[Endpoint, ...]]
 
 
@@ -23,9 +25,8 @@ def place(recipe: Recipe) -> Placed:
     """Nodes and endpoints of the job; raises AllocationError."""
     shares = _shares(recipe)
     if shares:
-        unlimited = _endpoints(
-            recipe, range(sum(r.workers * r.gpus for r in recipe.resources.roles)), share=True
-        )
+        enough = min(sum(r.workers * r.gpus for r in recipe.resources.roles), LARGEST)
+        unlimited = _endpoints(recipe, range(enough), share=True)
         roles = nodes.assign(recipe, len({n for e in unlimited for n in e.nodes}))
     else:
         roles = nodes.assign(recipe, nodes.wanted(recipe))
@@ -76,7 +77,7 @@ def check(recipe: Recipe) -> Iterable[Finding]:
             message="the client cannot be on the last decode node and on a node of its own",
             help="keep one of client_placement and client_dedicated_node",
         )
-    if frontend.placement != "head":
+    if frontend.placement != "head" and plugin.frontend(frontend.type).processes(recipe):
         yield from _beside_decode(recipe)
 
 

@@ -15,6 +15,7 @@ from attrs import asdict, frozen
 
 from srtplan.ir.recipe import Ports
 
+PORTS = 65536
 BASES = (
     "http", "bootstrap", "kv_events", "nixl", "kvbm", "system", "dist_init", "nccl", "dp_rpc", "vllm",
     "frontend", "frontend_internal", "nats", "etcd", "etcd_peer", "mooncake_master", "mooncake_metadata", "mooncake_metrics",
@@ -57,6 +58,8 @@ class Allocator:
     ) -> int:
         """The next port of a kind: counted over the whole job or per node; ``block`` consecutive ones are reserved."""
         first: int = base if base is not None else getattr(self.table, kind)
+        if first + block > PORTS:
+            raise PortsExhaustedError(kind, node)
         key = (f"{kind}@{first}", None if job_wide else node)
         size = max(1, (_end(self.table, first) - first) // stride)
         for _ in range(size):

@@ -69,6 +69,8 @@ benchmark:
   req_rate: inf
   client_placement: last_decode
   colocate_with_frontend: false
+  retries: 2
+  max_failed_share: 0.5
 profiling:
   type: torch
   prefill: {start_step: 1, stop_step: 2}
@@ -132,6 +134,8 @@ benchmark:
   req_rate: inf
   placement: {node: last_decode}
   colocate_with_frontend: false
+  retries: 2
+  max_failed_share: 0.5
 profiling:
   type: torch
   prefill: {start_step: 1, stop_step: 2}

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from srtplan import pipeline
-from srtplan.config import load
 from srtplan.diagnostics import InputError, Problem, Report
 
 ROOT = Path(__file__).parents[2]
@@ -45,8 +44,8 @@ def reported(case: str, tmp_path: Path) -> list[Problem]:
         (tmp_path / "good.yaml").write_text(GOOD)
         argument, cluster = str(tmp_path / "good.yaml"), Path(f"{case}.yaml")
     try:
-        loaded = load(argument, cluster=cluster, cwd=ERRORS, environ={})
-        return list(Report(tuple(p for planned in pipeline.plan(loaded.jobs) for p in planned.report)))
+        jobs = pipeline.jobs(argument, cluster=cluster, cwd=ERRORS, environ={})
+        return list(Report(tuple(p for planned in pipeline.plan(jobs) for p in planned.report)))
     except InputError as error:
         return list(error.report)
 

@@ -100,7 +100,7 @@ def comparable(recipe: Recipe) -> dict[str, object]:
     for part in ("engine", "frontend", "benchmark"):
         del plain[part]["at"]
     for role in plain["resources"]["roles"]:
-        for key in ("at", "args_at", "env_at", "extra_args_at"):
+        for key in ("at", "args_at", "env_at", "extra_args_at", "kv_events_at"):
             del role[key]
     return plain
 
@@ -108,6 +108,23 @@ def comparable(recipe: Recipe) -> dict[str, object]:
 def test_both_layouts_become_one_recipe(folder: Folder) -> None:
     """The same job in v1 and in ``schema: 2`` differs only in where things stand."""
     assert comparable(folder.job(RICH2).recipe) == comparable(folder.job(RICH).recipe)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("resources.prefill_nodes", "roles.prefill.nodes"),
+        ("backend.type", "engine;"),
+        ("frontend.dedicated_node", "frontend.placement.node: dedicated"),
+        ("benchmark.client_placement", "benchmark.placement.node"),
+        ("dynamo.version", "dynamo.source.pypi"),
+    ],
+)
+def test_keys_of_v1_in_schema_2_are_told_their_new_name(folder: Folder, key: str, name: str) -> None:
+    """Who writes a key of v1 by habit is told what it is called in schema 2."""
+    (problem,) = folder.problems(RICH2, f"{key}=x")
+    assert problem.rule == "SP110"
+    assert problem.help.startswith(f"in schema 2 this is {name}")
 
 
 def test_schema_2_has_more_for_roles(folder: Folder) -> None:
@@ -134,7 +151,7 @@ def test_decode_shares_the_prefill_nodes(folder: Folder) -> None:
     ("path", "line"),
     [
         (("resources", "decode_nodes"), 20),
-        (("infra", "nats_max_payload_mb"), 53),
+        (("infra", "nats_max_payload_mb"), 55),
         (("frontend", "dedicated_node"), 34),
         (("dynamo", "hash"), 36),
         (("backend", "type"), 10),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -44,11 +45,12 @@ def test_values_and_keys_know_their_place() -> None:
 
 
 def test_a_missing_key_is_at_the_nearest_section() -> None:
-    """A path that leads nowhere stands at the key of what is above it; from the top, at the file."""
+    """A path that leads nowhere stands at the key of what is above it; from the top, at the first key."""
     root = tree("model:\n  path: x\n")
     assert spot(root, ("model", "container"))[1:3] == (1, 1)
     assert spot(root, ("model", "path", "deeper"))[1:3] == (2, 3)
-    assert spot(root, ("resources",)).line == 0
+    assert spot(root, ("resources",))[1:3] == (1, 1)
+    assert spot(root, ())[1:3] == (1, 1)
 
 
 def test_keys_are_text() -> None:
@@ -156,8 +158,8 @@ def test_hostile_texts_are_refused_quickly(text: str, rule: str) -> None:
         (b"\x7fELF\x02\x01\x01", "SP102", 1, 1),
         (b"\x89PNG\r\n\x1a\n", "SP102", 1, 1),
         (b"a: 1 #" + b"x" * 10_000_000, "SP101", 0, 0),
-        (b"", "SP107", 0, 0),
-        (b"# nothing\n", "SP107", 0, 0),
+        (b"", "SP107", 1, 1),
+        (b"# nothing\n", "SP107", 1, 1),
         (b"text\n", "SP107", 1, 1),
         (b"[1]\n", "SP107", 1, 1),
     ],
@@ -176,7 +178,14 @@ def test_files_that_are_no_recipes(raw: bytes, rule: str, line: int, column: int
 
 def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:
     """Both are said in words, at the name that the user gave."""
-    for name, part in ((".", "directory"), ("none.yaml", "no such file"), ("a\0b", "cannot be read")):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    cases = (
+        (".", "directory"),
+        ("none.yaml", "no such file"),
+        ("a\0b", "cannot be read"),
+        ("pipe.yaml", "no regular file"),
+    )
+    for name, part in cases:
         with pytest.raises(InputError) as caught:
             load(name, cwd=tmp_path, environ={})
         (problem,) = caught.value.report

@@ -69,8 +69,9 @@ def test_a_selector_that_means_nothing(folder: Folder, selector: str, part: str)
 
 
 def test_a_selector_on_a_file_without_variants(folder: Folder) -> None:
-    """Nothing to select is said in so many words."""
+    """Nothing to select is said in so many words, at the start of the recipe."""
     (problem,) = folder.problems(SMALL, selector=":a")
+    assert problem.line == 1
     assert "has none" in problem.message
 
 
@@ -182,6 +183,24 @@ def test_a_sweep_of_too_many_jobs(folder: Folder) -> None:
     text = SMALL + f"sweep: {{a: {numbers}, b: {numbers}}}\nenvironment: {{A: '{{a}}{{b}}'}}\n"
     (problem,) = folder.problems(text)
     assert (problem.rule, "1600" in problem.message) == ("SP124", True)
+
+
+MANY = "[" + ", ".join(map(str, range(20_000))) + "]"
+SQUARED = "sweep: {a: [" + ", ".join(map(str, range(600))) + "]}, environment: {A: '{a}'}"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "line", "part"),
+    [
+        (f"zip_override_z: {{health_check: {{max_attempts: {MANY}}}}}\n", "SP123", 6, "20000 variants"),
+        (f"override_a: {{{SQUARED}}}\noverride_b: {{{SQUARED}}}\n", "SP124", 1, "more than 1000 jobs"),
+    ],
+    ids=["zip", "variants and sweeps"],
+)
+def test_a_file_of_too_many_jobs(folder: Folder, text: str, rule: str, line: int, part: str) -> None:
+    """More than a thousand jobs are refused before they are made, whatever multiplies them."""
+    (problem,) = folder.problems(BASE + text)
+    assert (problem.rule, problem.line, part in problem.message) == (rule, line, True), problem
 
 
 def test_set_changes_a_sweep(folder: Folder) -> None:

@@ -36,6 +36,27 @@ def test_two_jobs_with_different_offsets_share_no_port() -> None:
         assert not any(f":{old}" in text or f" {old}" in text for text in texts), old
 
 
+def test_ports_of_the_recipe_stay_and_are_named(tmp_path: Path) -> None:
+    """A port that the recipe says is the user's: it is not moved, and the warning says which it is and where."""
+    text = (
+        "name: case\nmodel: {path: /models/m, container: /images/i.sqsh, precision: fp8}\n"
+        "resources: {gpu_type: h100, gpus_per_node: 8, prefill_nodes: 1, prefill_workers: 1, decode_nodes: 1, decode_workers: 1}\n"
+        "backend:\n  type: sglang\n  decode_extra_args: [--engine-metrics-port, '9000', --x=1]\n  sglang_config:\n"
+        "    prefill:\n      disaggregation-bootstrap-port: 30001\n      port-check: 1\n"
+        "frontend: {args: {metrics_port: 9100, ports: 3}}\n"
+    )
+    recipe = tmp_path / "case.yaml"
+    recipe.write_text(text)
+    (plain,) = pipeline.compile_recipe(str(recipe))
+    assert list(plain.report) == []
+    (moved,) = pipeline.compile_recipe(str(recipe), options=pipeline.Options(port_offset=100))
+    assert [(p.rule, p.severity, p.line) for p in moved.report] == [
+        ("SP419", "warning", n) for n in (6, 9, 11)
+    ]
+    assert "'disaggregation-bootstrap-port: 30001'" in moved.report.render()
+    assert {p.port("bootstrap") for p in moved.plan.processes if p.mode == "prefill"} == {30001}
+
+
 @pytest.mark.parametrize("offset", [-5000, 30000])
 def test_an_offset_that_leaves_the_range_is_refused(offset: int) -> None:
     """The message names the option, the port and what is allowed."""

@@ -1,4 +1,4 @@
-"""What the recipe hands to Slurm: directives, srun options, the time limit. SP205 to SP209.
+"""What the recipe hands to Slurm: directives, srun options, the queue, the time limit. SP205 to SP209.
 
 Sources: sbatch(1), srun(1); option names are words of letters and hyphens, a time is ``minutes``, ``minutes:seconds``,
 ``hours:minutes:seconds``, ``days-hours[:minutes[:seconds]]``.
@@ -18,6 +18,7 @@ _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _TIME = re.compile(
     r"[0-9]+(:[0-5]?[0-9]){0,2}|[0-9]+-[0-9]{1,2}(:[0-5]?[0-9]){0,2}|UNLIMITED|INFINITE", re.IGNORECASE
 )
+_NO_WORD = re.compile(r"[\s\x00-\x1f\x7f]")
 _MINUTES_SECONDS = re.compile(r"([0-9]+):([0-9]+)")
 
 SBATCH_DECIDED = {
@@ -58,6 +59,22 @@ def srun(draft: Draft) -> Iterator[Finding]:
     yield from _options(draft.srun_options or (), ("srun_options",), SRUN_DECIDED)
     for role in draft.resources.roles if draft.resources else ():
         yield from _options(role.srun_options, (*role.at, "srun_options"), SRUN_DECIDED)
+
+
+def queue(draft: Draft) -> Iterator[Finding]:
+    """SP207: account and partition are words of a line of the script, whether recipe or profile says them."""
+    if draft.slurm is None:
+        return
+    for name, value in (("account", draft.slurm.account), ("partition", draft.slurm.partition)):
+        if value is not None and (not value or _NO_WORD.search(value)):
+            message = (
+                f"{value!r} is not the name of an {name}"
+                if name == "account"
+                else f"{value!r} is no partition"
+            )
+            yield Finding(
+                rule="SP207", path=("slurm", name), message=message, help="leave it out for Slurm's default"
+            )
 
 
 def time_limit(draft: Draft) -> Iterator[Finding]:

@@ -1,17 +1,23 @@
-"""Where models and images are: SP213, SP214. Whether they exist is seen on the nodes, by the preflight."""
+"""Where models, images and files are: SP213, SP214, SP215. Whether they exist is seen on the nodes, by the preflight."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import cast
+
+import attrs
 
 from srtplan.config.draft import Context, Draft
+from srtplan.config.rules.names import CONTROL
 from srtplan.config.structure import did_you_mean
 from srtplan.diagnostics import Finding, Path
 
 _HUB = re.compile(r"hf:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _UNFIT = re.compile(r"[,:\x00-\x1f\x7f]")
 _UNFIT_IMAGE = re.compile(r"[\x00-\x20\x7f]")
+_FILES = ("_path", "_file", "_package", "tokenizer")
+_IMAGES = ("container", "container_image")
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 
 
@@ -43,6 +49,33 @@ def images(draft: Draft) -> Iterator[Finding]:
             yield from _image(role.container, (*role.at, "container"), draft.context)
 
 
+def files(draft: Draft) -> Iterator[Finding]:
+    """SP214, SP215: images and files of engine, frontend and benchmark; the preflight's table has a line for each."""
+    for part in (draft.engine, draft.frontend, draft.benchmark):
+        if part is not None and part.options is not None:
+            yield from _files(part.options, part.at)
+
+
+def _files(options: object, at: Path) -> Iterator[Finding]:
+    for name, value in _values(options):
+        path = (*at, name)
+        if attrs.has(type(value)):
+            yield from _files(value, path)
+        if not isinstance(value, str) or not name.endswith((*_FILES, *_IMAGES)):
+            continue
+        rule = "SP214" if name in _IMAGES else "SP215"
+        unfit = _UNFIT if rule == "SP215" and value.startswith("/") else CONTROL
+        if found := unfit.search(value):
+            message = f"{'.'.join(map(str, path))} cannot contain {found.group()!r}"
+            yield Finding(rule=rule, path=path, message=message)
+
+
+def _values(options: object) -> Iterator[tuple[str, object]]:
+    """Names and values of an attrs object."""
+    for name in attrs.fields_dict(cast("type[attrs.AttrsInstance]", type(options))):
+        yield name, getattr(options, name)
+
+
 def _directory(
     value: str, path: Path, section: str, aliases: tuple[str, ...], context: Context
 ) -> Iterator[Finding]:
@@ -59,9 +92,12 @@ def _directory(
 
 
 def _image(value: str, path: Path, context: Context) -> Iterator[Finding]:
+    shown = ".".join(map(str, path))
+    if found := CONTROL.search(value):
+        yield Finding(rule="SP214", path=path, message=f"{shown} cannot contain {found.group()!r}")
+        return
     if value.startswith("/") or context.runtime == "none" or _VARIABLE.match(value):
         return
-    shown = ".".join(map(str, path))
     relative = value.startswith(".") or value.endswith((".sqsh", ".sif"))
     if found := _UNFIT_IMAGE.search(value):
         yield Finding(rule="SP214", path=path, message=f"{shown} cannot contain {found.group()!r}")

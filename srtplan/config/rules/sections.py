@@ -16,15 +16,22 @@ _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
 def unused_roles(draft: Draft) -> Iterator[Finding]:
-    """SP226: options or environment of a role that has no workers."""
+    """SP226: options, environment or events of a role that has no workers."""
     if draft.resources is None:
         return
     present = {r.mode for r in draft.resources.roles}
     for role in draft.idle_roles:
-        for path, given in ((role.args_at, role.args), (role.env_at, role.env)):
-            if given and role.mode not in present:
-                message = f"'{path[-1]}' has no effect: there are no {role.mode} workers"
-                yield Finding(rule="SP226", path=path, on_key=True, severity="warning", message=message)
+        given = (
+            (role.args_at, role.args),
+            (role.env_at, role.env),
+            (role.extra_args_at, role.extra_args),
+            (role.kv_events_at, role.kv_events is not None),
+        )
+        for path in [path for path, value in given if value and role.mode not in present]:
+            message = f"'{path[-1]}' has no effect: there are no {role.mode} workers"
+            if path[-1] == "kv_events_config":
+                message = "'kv_events_config: true' has no effect: it means prefill and decode workers"
+            yield Finding(rule="SP226", path=path, on_key=True, severity="warning", message=message)
 
 
 def health_check(draft: Draft) -> Iterator[Finding]:

@@ -1,0 +1,279 @@
+"""No field is silently ignored: set to another value, each changes the plan, or something is said about it.
+
+Every field of the sections and every option of engines and frontends is tried with every pair of engine and frontend.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+from made import Recipe, aggregated, planned, recipe
+from recipes import PAIRS
+
+from srtplan import plugin
+from srtplan.config import document, watching
+from srtplan.diagnostics import InputError
+from srtplan.ir.recipe import Source
+
+pytestmark = pytest.mark.usefixtures("alone")
+
+VALUES: dict[str, Any] = {
+    "model.stage_dir": "/raid/models",
+    "resources.spread_workers": True,
+    "resources.het_jobs": True,
+    "slurm.account": "acct",
+    "slurm.partition": "part",
+    "slurm.time_limit": "02:00:00",
+    "backend.prefill_environment": {"A": "1"},
+    "backend.decode_environment": {"A": "1"},
+    "backend.aggregated_environment": {"A": "1"},
+    "backend.prefill_extra_args": ["--x"],
+    "backend.decode_extra_args": ["--x"],
+    "backend.aggregated_extra_args": ["--x"],
+    "backend.kv_events_config": True,
+    "frontend.enable_multiple_frontends": False,
+    "frontend.num_additional_frontends": 0,
+    "frontend.nginx_container": "nginx:2",
+    "frontend.nginx_raise_ulimit": True,
+    "frontend.nginx_session_affinity": True,
+    "frontend.nginx_session_affinity_header": "X-Other",
+    "frontend.nginx_keepalive_timeout": "60s",
+    "frontend.args": {"x": 1},
+    "frontend.env": {"A": "1"},
+    "frontend.orchestrator_placement": "first_decode",
+    "frontend.dedicated_node": True,
+    "dynamo.install": False,
+    "dynamo.version": "1.0.0",
+    "dynamo.hash": "0123456789abcdef",
+    "dynamo.top_of_tree": True,
+    "dynamo.wheel": "1.0.0",
+    "dynamo.cargo_patches": ["x"],
+    "dynamo.request_plane": "nats",
+    "dynamo.event_plane": "zmq",
+    "benchmark.client_placement": "last_decode",
+    "benchmark.client_dedicated_node": True,
+    "benchmark.colocate_with_frontend": False,
+    "benchmark.retries": 2,
+    "benchmark.max_failed_share": 0.5,
+    "profiling.prefill": {"start_step": 1, "stop_step": 2},
+    "profiling.decode": {"start_step": 1, "stop_step": 2},
+    "profiling.aggregated": {"start_step": 1, "stop_step": 2},
+    "profiling.delay_secs": 1,
+    "profiling.duration_secs": 2,
+    "profiling.benchmark_duration_secs": 1,
+    "profiling.extra_nsys_args": ["--x"],
+    "profiling.isl": 1,
+    "profiling.osl": 1,
+    "profiling.concurrency": 1,
+    "health_check.max_attempts": 9,
+    "health_check.interval_seconds": 3,
+    "infra.etcd_nats_dedicated_node": True,
+    "infra.nats_max_payload_mb": 32,
+    "observability.enabled": True,
+    "observability.enable_otel": True,
+    "observability.otel_endpoint": "http://x:1",
+    "observability.scrape_metrics": True,
+    "observability.scrape_interval_seconds": 5.0,
+    "observability.scrape_output": "x",
+    "observability.build_dashboard": True,
+    "observability.tachometer": {"enabled": True},
+    "environment": {"A": "1"},
+    "env_from": ["HF_TOKEN"],
+    "container_mounts": {"/a": "/b"},
+    "extra_mount": ["/a:/b"],
+    "srun_options": {"x-y": "1"},
+    "sbatch_directives": {"mem": "0"},
+    "setup_script": "x.sh",
+    "host_setup": {"x": 1},
+    "enable_config_dump": True,
+    "output": {"x": 1},
+    "reporting": {"status": {"endpoint": "http://x"}},
+    "identity": {"x": 1},
+    "telemetry": {"enabled": True},
+    "lock": {"x": 1},
+    # options of engines and frontends
+    "sglang.mooncake_kv_store": {},
+    "trtllm.publish_events_and_metrics": True,
+    "trtllm.sequential_node_start": 1,
+    "trtllm.numa_memory_bind": True,
+    "vllm.connector": "lmcache",
+    "vllm.set_cuda_visible_devices": True,
+    "vllm.allow_prefill_decode_colocation": True,
+    "vllm.allow_prefill_decode_colocation_across_nodes": True,
+    "vllm.dp_launch_mode": "per_gpu",
+    "vllm.mooncake_kv_store": {},
+    "mocker.engine_type": "sglang",
+    "mocker.speedup_ratio": 2.0,
+    "mocker.decode_speedup_ratio": 2.0,
+    "mocker.num_gpu_blocks_override": 8,
+    "mocker.max_num_seqs": 8,
+    "mocker.max_num_batched_tokens": 8,
+    "mocker.block_size": 8,
+    "mocker.data_parallel_size": 2,
+    "mocker.num_workers": 2,
+    "mocker.startup_time": 1.0,
+    "mocker.kv_transfer_bandwidth": 1.0,
+    "mocker.kv_cache_dtype": "fp8",
+    "mocker.enable_prefix_caching": False,
+    "mocker.enable_chunked_prefill": False,
+    "mocker.preemption_mode": "fifo",
+    "trtllm_serve.ctx_router": {"x": 1},
+    "trtllm_serve.gen_router": {"x": 1},
+    "trtllm_serve.server_config_extra": {"x": 1},
+}
+"""A value for each field, other than its default."""
+
+ELSEWHERE = {"name", "model.path", "model.container", "resources.gpus_per_node", "backend.type", "frontend.type",
+             "benchmark.type", "profiling.type"} | {
+    f"resources.{name}" for m in ("prefill", "decode", "agg") for name in (f"{m}_nodes", f"{m}_workers", f"gpus_per_{m}")
+}  # fmt: skip
+"""Fields whose effect is the subject of many other tests."""
+
+FOR_PEOPLE = {"model.precision", "resources.gpu_type"}
+"""Free text, which is told to status services and read by people."""
+
+ALSO_SO = {
+    "frontend.enable_multiple_frontends": "one server there is anyway",
+    "frontend.num_additional_frontends": "there are no more nodes for frontends anyway",
+    "dynamo.install": "nothing is installed anyway",
+    "vllm.set_cuda_visible_devices": "`vllm serve` knows no other way",
+    "vllm.allow_prefill_decode_colocation": "what is allowed need not be possible",
+    "vllm.allow_prefill_decode_colocation_across_nodes": "likewise",
+    "trtllm.sequential_node_start": "one worker per node starts first anyway",
+}
+"""Fields whose value may say what happens without them, so that there is nothing to say."""
+
+SECTIONS = {
+    "model": document.ModelSection,
+    "resources": document.ResourcesSection,
+    "slurm": document.SlurmSection,
+    "backend": document.BackendSection,
+    "frontend": document.FrontendSection,
+    "dynamo": document.DynamoSection,
+    "benchmark": document.BenchmarkSection,
+    "profiling": document.ProfilingSection,
+    "health_check": document.HealthSection,
+    "infra": document.InfraSection,
+    "observability": watching.ObservabilitySection,
+}
+COMBINATIONS = [(e, f, d) for e, f in PAIRS for d in (True, False) if (f, d) != ("vllm", True)]
+BENCH = {"type": "sa-bench", "isl": 8, "osl": 8, "concurrencies": [1]}
+
+
+def fields() -> Iterator[str]:
+    """Every field, as ``section.field``; options of plugins as ``plugin.option``."""
+    for section, kind in SECTIONS.items():
+        yield from (f"{section}.{f.name}" for f in attrs.fields(kind))
+    yield from (f.name for f in attrs.fields(document.Document) if f.name not in SECTIONS)
+    for kind in ("engine", "frontend"):
+        for name in plugin.names(kind):  # type: ignore[arg-type]
+            options = plugin.get(kind, name).options  # type: ignore[arg-type,attr-defined]
+            yield from (f"{name}.{f.name}" for f in attrs.fields(options))
+
+
+def test_every_field_is_tried() -> None:
+    """A new field gets a value here, so that it cannot be forgotten."""
+    assert set(fields()) - ELSEWHERE - FOR_PEOPLE == set(VALUES)
+
+
+def base(engine: str, frontend: str, *, disaggregated: bool) -> Recipe:
+    """A recipe of one pair, with an answer to everything that would be refused."""
+    data = recipe(engine, frontend={"type": frontend}, benchmark=BENCH)
+    if frontend == "trtllm_serve":
+        data["frontend"]["enable_multiple_frontends"] = False
+    if not disaggregated:
+        data["resources"] = aggregated(1, 1)
+    return data
+
+
+def changed(data: Recipe, field: str) -> Recipe | None:
+    """The recipe with one field set; None if it belongs to a plugin that is not in the recipe."""
+    section, _, name = field.rpartition(".")
+    where = {data["backend"]["type"]: "backend", data["frontend"]["type"]: "frontend"}
+    if section and section not in SECTIONS:
+        own = [k for k, v in where.items() if k == section and name in options_of(v, k)]
+        if not own:
+            return None
+        section = where[section]
+    result = copy.deepcopy(data)
+    (result.setdefault(section, {}) if section else result)[name] = VALUES[field]
+    return result
+
+
+def options_of(section: str, name: str) -> set[str]:
+    """Names of a plugin's own options."""
+    kind = plugin.engine(name) if section == "backend" else plugin.frontend(name)
+    return {f.name for f in attrs.fields(kind.options)}  # type: ignore[arg-type]
+
+
+def outcome(data: Recipe) -> tuple[object, ...]:
+    """The plan, but for the recipe's checksum, and everything that is said."""
+    try:
+        made = planned(data)
+    except InputError as error:
+        return (None, tuple((p.rule, p.message) for p in error.report))
+    plan = attrs.evolve(made.plan, recipe=Source(path="", sha256=""))
+    return (plan, tuple((p.rule, p.message) for p in made.report))
+
+
+def silent(data: Recipe, names: list[str]) -> set[str]:
+    """Fields that change nothing, and nothing is said."""
+    before = outcome(data)
+    assert before[0] is not None, before
+    tried = {name: changed(data, name) for name in names}
+    return {name for name, other in tried.items() if other is not None and outcome(other) == before}
+
+
+@pytest.mark.parametrize(("engine", "frontend", "disaggregated"), COMBINATIONS)
+def test_no_field_is_silently_ignored(engine: str, frontend: str, disaggregated: bool) -> None:  # noqa: FBT001
+    """With every engine and frontend each field changes the plan or is answered; those that agree are named above."""
+    found = silent(base(engine, frontend, disaggregated=disaggregated), list(VALUES))
+    assert found - set(ALSO_SO) == set()
+
+
+def test_the_exceptions_are_exceptions() -> None:
+    """Each field that may say nothing changes something in some job."""
+    jobs = [base(e, f, disaggregated=d) for e, f, d in COMBINATIONS]
+    packed = base("vllm", "dynamo", disaggregated=True)
+    packed["resources"] |= {"gpus_per_prefill": 4, "gpus_per_decode": 4}
+    many = base("trtllm", "dynamo", disaggregated=True)
+    many["resources"] |= {"prefill_workers": 2}
+    wide = base("sglang", "dynamo", disaggregated=True)
+    wide["resources"] |= {"decode_nodes": 2}
+    for name in ALSO_SO:
+        tried = [(job, changed(job, name)) for job in (*jobs, packed, many, wide)]
+        assert any(other is not None and outcome(other) != outcome(job) for job, other in tried), name
+
+
+@pytest.mark.parametrize("kind", ["none", "torch", "nsys", "nsys-time"])
+def test_no_field_of_profiling_is_silently_ignored(kind: str) -> None:
+    """Whatever the profiler, each field is read or answered."""
+    data = base("sglang", "dynamo", disaggregated=True)
+    window = {"start_step": 1, "stop_step": 9}
+    own: dict[str, Recipe] = {
+        "none": {},
+        "torch": {"prefill": window, "decode": window},
+        "nsys": {"prefill": window, "decode": window},
+        "nsys-time": {"delay_secs": 5, "duration_secs": 9},
+    }
+    data["profiling"] = {"type": kind} | own[kind]
+    names = [n for n in VALUES if n.startswith("profiling.")]
+    assert silent(data, names) == set()
+
+
+def test_no_common_field_is_silently_ignored_without_a_client() -> None:
+    """Where nothing runs against the workers, what is about the client is answered."""
+    data = base("sglang", "dynamo", disaggregated=True) | {"benchmark": {"type": "manual"}}
+    assert silent(data, [n for n in VALUES if n.startswith("benchmark.")]) == set()
+
+
+def test_defaults_of_the_profile_are_no_problem_of_a_recipe() -> None:
+    """A site that raises nginx's limits says so for every recipe, also for those without nginx."""
+    data = base("vllm", "vllm", disaggregated=False)
+    assert list(planned(data, profile={"nginx_raise_ulimit": True}).report) == []
+    data["frontend"]["nginx_raise_ulimit"] = True
+    assert [p.rule for p in planned(data, profile={"nginx_raise_ulimit": True}).report] == ["SP115"]
