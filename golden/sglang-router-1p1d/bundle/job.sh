@@ -23,6 +23,7 @@ readonly NETWORK_INTERFACE=''
 readonly OUTPUT_BASE=''
 readonly TIME_LIMIT_S=7200 WARNING_S=60 STOP_TIMEOUT_S=25
 readonly PARALLEL_STARTS="${SRTPLAN_PARALLEL_STARTS:-32}"
+readonly EXPORT=ALL # of the submitter's variables
 readonly SECRETS=()
 readonly RUN_TIME_FILES=()
 readonly REPORT_TO=()

@@ -151,6 +151,25 @@ bench::evaluate() {
   done
 }
 
+# The same with questions from a file instead of an address, for which the evaluator has no option: a copy of its program
+# runs, with the file in the address's place: bench::evaluate_copy ADDRESS FILE RESULT PREFIX_OF_REPORT -- python3 -m MODULE...
+bench::evaluate_copy() {
+  local -r address="\"$1\"" questions="$2" result="$3" prefix="$4" module="$8"
+  shift 8
+  local -r copy="${TMPDIR:-/tmp}/${module}.py"
+  local program text file
+  program="$(python3 -c 'import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]).origin)' "${module}")" || return
+  text="$(<"${program}")"
+  if [[ "${text}" != *"${address}"* ]]; then
+    printf '%s does not read %s, so that %s cannot take its place\n' "${module}" "${address}" "${questions}" >&2
+    return 1
+  fi
+  file="${questions//\\/\\\\}"
+  file="\"${file//\"/\\\"}\""
+  printf '%s\n' "${text%%"${address}"*}${file}${text#*"${address}"}" >"${copy}" || return
+  bench::evaluate "${result}" "${prefix}" -- python3 "${copy}" "$@"
+}
+
 # Runs lm-eval, which puts its report into a folder named after the model: bench::lm_eval RESULT FOLDER -- COMMAND...
 bench::lm_eval() {
   local -r result="$1" folder="$2"

@@ -6,6 +6,7 @@
 
 source "${BUNDLE_DIR}/lib/log.sh"
 source "${BUNDLE_DIR}/lib/run.sh"
+source "${BUNDLE_DIR}/lib/environ.sh"
 source "${BUNDLE_DIR}/lib/nodes.sh"
 source "${BUNDLE_DIR}/lib/steps.sh"
 source "${BUNDLE_DIR}/lib/restart.sh"
@@ -35,20 +36,27 @@ exec {TICK_FD}<> <(:) # a pipe into which nobody writes
 
 # Prepares the run: traps, run directory, tables.
 job::begin() {
-  trap 'SIGNALS+=(TERM)' TERM
-  trap 'SIGNALS+=(INT)' INT
-  trap 'SIGNALS+=(USR1)' USR1
-  trap 'SIGNALS+=(HUP)' HUP # the terminal of an salloc is gone
-  trap 'SIGNALS+=(QUIT)' QUIT
+  trap 'job::_hear TERM' TERM
+  trap 'job::_hear INT' INT
+  trap 'job::_hear USR1' USR1
+  trap 'job::_hear HUP' HUP # the terminal of an salloc is gone
+  trap 'job::_hear QUIT' QUIT
   trap ':' PIPE
   trap job::_exit EXIT
+  environ::restrict
   export SLURM_EXPORT_ENV=ALL
   unset SLURM_NTASKS_PER_NODE # of the job; a step has its own number of tasks
   steps::load
   run::make_directory
   run::copy_bundle
-  run::check_secrets
+  environ::take_secrets
   log::info "job ${JOB_ID} ${JOB_NAME}: run directory ${RUN_DIR}"
+}
+
+# A handler. bash 5.1 forgets the end of read -t if that comes while a handler runs: a line ends it.
+job::_hear() {
+  SIGNALS+=("$1")
+  printf '\n' >&"${TICK_FD}"
 }
 
 job::stage() {
@@ -58,9 +66,9 @@ job::stage() {
   report::stage "${STAGE}"
 }
 
-# Waits a moment, then acts on signals and on steps that ended. Nothing ever comes from TICK_FD. It is not `wait -n`, for
-# a signal makes bash jump out of that, and the exit code of a child that ends at this very moment is lost: whoever waits for
-# it later waits for ever.
+# Waits a moment, then acts on signals and on steps that ended. Nothing comes from TICK_FD but a line with a signal. It is
+# not `wait -n`, for a signal makes bash jump out of that, and the exit code of a child that ends at this very moment is lost:
+# whoever waits for it later waits for ever.
 job::tick() {
   local seconds=0.5 nothing
   if [[ -n "${ENDING}" ]] || ((CALL_PID != 0 || ${#PROBE_PID[@]} > 0)); then

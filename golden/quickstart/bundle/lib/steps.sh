@@ -2,7 +2,7 @@
 # The steps of the job: start them in waves, watch them, say which one failed first.
 
 # By step name, from the table.
-declare -gA STEP_STAGE=() STEP_TIER=() STEP_SIGNAL=() STEP_ROLE=() STEP_NODES=()
+declare -gA STEP_STAGE=() STEP_TIER=() STEP_SIGNAL=() STEP_ROLE=() STEP_NODES=() STEP_SECRETS=()
 # By step name, from the run: pid of its srun, Slurm step id, seconds, exit code.
 declare -gA STEP_PID=() STEP_ID=() STEP_STARTED=() STEP_READY=() STEP_EXIT=()
 
@@ -18,7 +18,7 @@ steps::load() {
     read -r name _ <<<"${row}"
     ORDER+=("${name}")
     read -r _ "STEP_STAGE[${name}]" "STEP_TIER[${name}]" "STEP_SIGNAL[${name}]" \
-      "STEP_ROLE[${name}]" "STEP_NODES[${name}]" <<<"${row}"
+      "STEP_ROLE[${name}]" "STEP_NODES[${name}]" "STEP_SECRETS[${name}]" <<<"${row}"
   done
   restart::load
 }
@@ -43,7 +43,7 @@ steps::start() {
 
 steps::_start_one() {
   local -r name="$1"
-  bash "${BUNDLE_DIR}/steps/${name}.sh" launch "${RUN_DIR}" </dev/null >>"${LOG_DIR}/${name}.out" 2>&1 &
+  environ::launch "${name}" </dev/null >>"${LOG_DIR}/${name}.out" 2>&1 &
   STEP_PID["${name}"]="$!"
   clock::read
   STEP_STARTED["${name}"]="${NOW}"

@@ -36,37 +36,20 @@ run::remove_scratch() {
   fi
 }
 
-# The run keeps its own copy: compiling again must not change what a running job starts later.
+# The run keeps its own copy: compiling again must not change what a running job starts later. The plan goes with it, for
+# `srtplan results` to compare.
 run::copy_bundle() {
   local -r copy="${RUN_DIR}/bundle"
+  local -a parts=("${BUNDLE_DIR}"/{lib,steps,files})
+  local file
+  for file in "${BUNDLE_DIR}"/plan.{json,txt}; do
+    [[ ! -f "${file}" ]] || parts+=("${file}")
+  done
   mkdir -- "${copy}" || job::end 72 preflight "cannot write in ${RUN_DIR}"
-  job::call 120 "${SCRATCH}/copy" cp -R -- "${BUNDLE_DIR}"/{lib,steps,files} "${copy}" ||
+  job::call 120 "${SCRATCH}/copy" cp -R -- "${parts[@]}" "${copy}" ||
     job::end 72 preflight "cannot copy the bundle to ${copy}"
   BUNDLE_HOME="${BUNDLE_DIR}"
   BUNDLE_DIR="${RUN_DIR}/bundle"
-}
-
-# Secrets are taken from the environment, else from the file that SRTPLAN_SECRETS names.
-run::check_secrets() {
-  local name
-  [[ -z "${SRTPLAN_SECRETS:-}" ]] || run::_read_secrets "${SRTPLAN_SECRETS}"
-  for name in "${SECRETS[@]}"; do
-    [[ -n "${!name:-}" ]] || job::end 72 preflight "${name} is not set: export it, or write it into the file of SRTPLAN_SECRETS"
-  done
-}
-
-# Reads NAME=value lines, as they stand: nothing is expanded. What the environment has already wins.
-run::_read_secrets() {
-  local -r file="$1"
-  local mode line name
-  mode="$(stat -L -c %a -- "${file}")" || job::end 72 preflight "cannot read the file of SRTPLAN_SECRETS: ${file}"
-  [[ "${mode}" == [46]00 ]] || job::end 72 preflight "${file} holds secrets but has mode ${mode}: chmod 600 it"
-  while IFS= read -r line || [[ -n "${line}" ]]; do
-    name="${line%%=*}"
-    if [[ " ${SECRETS[*]} " == *" ${name} "* && -z "${!name:-}" ]]; then
-      export "${name}=${line#*=}"
-    fi
-  done <"${file}"
 }
 
 # Writes the files that hold references into LOG_DIR.

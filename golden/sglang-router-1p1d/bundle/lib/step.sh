@@ -14,6 +14,7 @@ NODE=()
 IP=()
 SRUN=()       # options of srun
 LAUNCH_ENV=() # NAME=value, for srun itself and the container runtime
+ENV_FROM=()   # names of the secrets that job.sh gives to this launcher only; srun passes them on
 ENV=()        # NAME=value, set inside the step, where Slurm does not overwrite them
 ARGV=()       # the command, if the launcher has no function "runs"
 SCRATCH=()    # directories of setup::scratch, removed at the end
@@ -55,6 +56,7 @@ step::_launch() {
 
 step::_task() {
   step::_note_id
+  ((${#ENV_FROM[@]} == 0)) || set +x # what comes next is the recipe's, and may work with its secrets
   export SRT_STEP="${STEP}" SRT_RUN_DIR="${RUN_DIR}"
   step::_export ${ENV[@]+"${ENV[@]}"}
   trap step::_clear EXIT # in the preamble a signal ends this shell at once
@@ -133,7 +135,7 @@ step::_export() {
     case "${pair%%=*}" in
       BASH* | DIRSTACK | EPOCH* | EUID | FUNCNAME | GROUPS | HIST* | IFS | LINENO | OPT* | PIPESTATUS | POSIXLY_CORRECT | \
         PPID | PS4 | RANDOM | REPLY | SECONDS | SHELLOPTS | SRANDOM | UID | _ | \
-        ARGV | BUNDLE_DIR | ENV | IP | IS_STOPPED | JOB_ID | LATE_ENV | LAUNCH_ENV | LOG_DIR | NODE | RUN_DIR | SCRATCH | \
+        ARGV | BUNDLE_DIR | ENV | ENV_FROM | IP | IS_STOPPED | JOB_ID | LATE_ENV | LAUNCH_ENV | LOG_DIR | NODE | RUN_DIR | SCRATCH | \
         SRUN | STEP | VERB)
         LATE_ENV+=("${pair}")
         ;;
@@ -170,6 +172,9 @@ step::_show() {
   printf '# on the batch host\n'
   for pair in ${LAUNCH_ENV[@]+"${LAUNCH_ENV[@]}"}; do
     printf 'export %q\n' "${pair}"
+  done
+  for pair in ${ENV_FROM[@]+"${ENV_FROM[@]}"}; do
+    printf 'export %s # as who submits has it, or the file of secrets\n' "${pair}"
   done
   step::_lines srun "${SRUN[@]}" bash "${BUNDLE_DIR}/steps/${STEP}.sh" task "${RUN_DIR}"
   printf '\n# in the step\n'

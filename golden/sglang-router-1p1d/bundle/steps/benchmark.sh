@@ -54,8 +54,7 @@ runs() {
     --request-rate 250 \
     --seed 0 \
     --disable-tqdm \
-    --output-file /dev/null \
-    --apply-chat-template
+    --output-file /dev/null
   bench::run concurrency_4 "${RUN_DIR}/results/sa-bench_isl_1024_osl_128/results_concurrency_4_gpus_16_ctx_8_gen_8.json" sglang \
     python3 -m sglang.bench_serving \
     --backend sglang-oai \
@@ -71,8 +70,7 @@ runs() {
     --request-rate inf \
     --seed 0 \
     --disable-tqdm \
-    --output-file "${RUN_DIR}/results/sa-bench_isl_1024_osl_128/results_concurrency_4_gpus_16_ctx_8_gen_8.json" \
-    --apply-chat-template
+    --output-file "${RUN_DIR}/results/sa-bench_isl_1024_osl_128/results_concurrency_4_gpus_16_ctx_8_gen_8.json"
   bench::run warmup_16 '' '' \
     python3 -m sglang.bench_serving \
     --backend sglang-oai \
@@ -88,8 +86,7 @@ runs() {
     --request-rate 250 \
     --seed 0 \
     --disable-tqdm \
-    --output-file /dev/null \
-    --apply-chat-template
+    --output-file /dev/null
   bench::run concurrency_16 "${RUN_DIR}/results/sa-bench_isl_1024_osl_128/results_concurrency_16_gpus_16_ctx_8_gen_8.json" sglang \
     python3 -m sglang.bench_serving \
     --backend sglang-oai \
@@ -105,8 +102,7 @@ runs() {
     --request-rate inf \
     --seed 0 \
     --disable-tqdm \
-    --output-file "${RUN_DIR}/results/sa-bench_isl_1024_osl_128/results_concurrency_16_gpus_16_ctx_8_gen_8.json" \
-    --apply-chat-template
+    --output-file "${RUN_DIR}/results/sa-bench_isl_1024_osl_128/results_concurrency_16_gpus_16_ctx_8_gen_8.json"
 }
 
 step::main

@@ -91,17 +91,38 @@ probes::list_open() {
   done
 }
 
-# For programs: how many probes are ready, and what is missing.
+# For programs: how many probes are ready, how many workers are counted, and what is missing.
 probes::tell() {
   local -r open="$1"
-  local REPLY n ready=0
+  local REPLY n ready=0 workers
   for n in "${!PROBE_STEP[@]}"; do
     [[ "${PROBE_SAYS[n]:-}" != ready* ]] || ready=$((ready + 1))
   done
+  probes::_workers
+  workers="${REPLY}"
   json::string "${open}"
-  READY="{\"probes\":${#PROBE_STEP[@]},\"ready\":${ready},\"waiting\":${REPLY}}"
-  event::write probes "ready:=${ready}" "of:=${#PROBE_STEP[@]}" "waiting=${open}"
+  READY="{\"probes\":${#PROBE_STEP[@]},\"ready\":${ready},\"workers\":${workers},\"waiting\":${REPLY}}"
+  event::write probes "ready:=${ready}" "of:=${#PROBE_STEP[@]}" "workers:=${workers}" "waiting=${open}"
   status::write
+}
+
+# Sets REPLY to the counts of workers as JSON, null where no probe counts. Of several frontends the one that knows the
+# fewest counts: only what all of them know is served.
+probes::_workers() {
+  local n least_prefill="" least_decode="" prefill decode want=""
+  for n in "${!PROBE_STEP[@]}"; do
+    [[ "${PROBE_TYPE[n]}" == dynamo_health || "${PROBE_TYPE[n]}" == sglang_workers ]] || continue
+    prefill=0 decode=0
+    if [[ "${PROBE_SAYS[n]:-}" =~ prefill\ ([0-9]+)/[0-9]+\ decode\ ([0-9]+)/ ]]; then
+      prefill="${BASH_REMATCH[1]}" decode="${BASH_REMATCH[2]}"
+    fi
+    ((prefill >= ${least_prefill:-prefill + 1})) || least_prefill="${prefill}"
+    ((decode >= ${least_decode:-decode + 1})) || least_decode="${decode}"
+    want="${PROBE_WANT[n]}"
+  done
+  REPLY=null
+  [[ -z "${want}" ]] || printf -v REPLY '{"prefill":%d,"prefill_wanted":%d,"decode":%d,"decode_wanted":%d}' \
+    "${least_prefill}" "${want%,*}" "${least_decode}" "${want#*,}"
 }
 
 probes::_give_up() {

@@ -43,15 +43,18 @@ profile::stop() {
   PROFILED=()
 }
 
-# Waits until the traces are written, for workers write them after they have answered: profile::await_traces FOLDER.
-# They are done when something is there and its size has not changed for 10 s; without anything it is an error.
+# Waits until the traces are written, for workers write them after they have answered:
+# profile::await_traces FOLDER [WHO COUNT PATTERN]... with how many files of a pattern below FOLDER each worker or mode owes.
+# They are done when all are there and no size has changed for 10 s; it is an error that names who has left too few.
 profile::await_traces() {
   local -r folder="$1" patience="${SRT_PROFILE_WAIT_S:-300}" quiet="${SRT_PROFILE_QUIET_S:-10}"
+  shift
   local size="" before="" since="${SECONDS}"
   local -r began="${SECONDS}"
   while ((SECONDS - began < patience)); do
     size="$(find "${folder}" -type f -size +0 -exec wc -c {} + 2>/dev/null)" || size=""
-    if [[ -z "${size}" || "${size}" != "${before}" ]]; then
+    profile::_missing "${folder}" "$@"
+    if [[ -n "${REPLY}" || "${size}" != "${before}" ]]; then
       before="${size}"
       since="${SECONDS}"
     elif ((SECONDS - since >= quiet)); then
@@ -60,8 +63,25 @@ profile::await_traces() {
     fi
     sleep 1
   done
-  printf 'no complete trace in %s after %d s\n' "${folder}" "${patience}" >&2
-  [[ -n "${size}" ]]
+  if [[ -z "${REPLY}" ]]; then
+    printf 'traces in %s still grow after %d s:\n%s\n' "${folder}" "${patience}" "${size}" >&2
+    return 0
+  fi
+  printf 'traces are missing in %s after %d s: %s\n' "${folder}" "${patience}" "${REPLY}" >&2
+  return 1
+}
+
+# Sets REPLY to who has left too few traces, "" if nobody: profile::_missing FOLDER [WHO COUNT PATTERN]...
+profile::_missing() {
+  local -r folder="$1"
+  shift
+  local found missing=""
+  while (($# > 0)); do
+    found="$(cd -- "${folder}" && find . -type f -size +0 -path "./$3" | wc -l)" 2>/dev/null || found=0
+    ((found >= $2)) || missing+="${missing:+; }$1 has $((found)) of $2 ($3)"
+    shift 3
+  done
+  REPLY="${missing}"
 }
 
 # A run failed: workers must not go on recording.

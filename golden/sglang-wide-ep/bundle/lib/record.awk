@@ -40,7 +40,7 @@ function first(a, b) {
 function read_ladder() {
   M["completed"] = number("/completed")
   M["failed"] = number("/failed")
-  requests = first(number("/num_prompts"), fact("requests"))
+  requests = sent()
   M["duration_s"] = number("/duration")
   M["input_tokens"] = number("/total_input_tokens")
   M["output_tokens"] = number("/total_output_tokens")
@@ -48,12 +48,21 @@ function read_ladder() {
   M["input_tokens_per_s"] = number("/input_throughput")
   M["output_tokens_per_s"] = number("/output_throughput")
   M["total_tokens_per_s"] = first(number("/total_token_throughput"), number("/total_throughput"))
-  M["good_requests_per_s"] = number("/request_goodput")
+  M["good_requests_per_s"] = first(number("/request_goodput"), number("/request_goodput:")) # so in TensorRT-LLM's
   M["accept_length"] = first(number("/accept_length"), number("/spec_decode_acceptance_length"))
   ladder_times("ttft", "ttft")
   ladder_times("tpot", "tpot")
   ladder_times("itl", "itl")
   ladder_times("e2e", KIND["/mean_e2e_latency_ms"] == "number" ? "e2e_latency" : "e2el")
+}
+
+# How many requests were sent, "" if nobody says: a client may send no more than its data set has rows. SGLang's and
+# vLLM's tell every prompt's length with their details ("sent" is their number in a large report); vLLM's repeats rows.
+function sent() {
+  if (KIND["/input_lens"] == "array") return SIZE["/input_lens"]
+  if (number("/sent") != "") return number("/sent")
+  if (client != "vllm" && index(ENVIRON["RECORD_FACTS"], "\"dataset\":\"")) return ""
+  return first(number("/num_prompts"), fact("requests"))
 }
 
 function ladder_times(ours, theirs) {
@@ -111,20 +120,62 @@ function read_evaluator(    p, key) {
   }
   if (M["score"] == "") complain("the report has no score")
   else if (number("/chars") != "" && number("/chars") + 0 == 0) complain("the model answered nothing")
-  else if (M["score"] + 0 == 0 && number("/chars") == "" && M["output_tokens_per_s"] == "") complain("no answer had tokens")
+  else if (M["score"] + 0 == 0 && number("/chars") == "" && M["output_tokens_per_s"] + 0 == 0) complain("no answer had tokens")
 }
 
-# lm-eval: every metric of every task; the score is the first metric of the first task, by name.
-function read_harness(    p, key, best) {
+# lm-eval: every metric of every task; the score is the most telling one of the first group or task, by name.
+function read_harness(    p, key, order, best, score) {
   for (p in KIND) {
     if (p !~ "^/results/[^/]+/[^/]+$" || number(p) == "" || p ~ /_stderr,|\/alias$|\/sample_len$/) continue
     key = substr(p, 10)
     SCORES[key] = number(p)
-    if (best == "" || key < best) best = key
+    order = telling(key)
+    if (best == "" || order < best) {
+      best = order
+      score = key
+    }
   }
-  M["score"] = best == "" ? "" : SCORES[best]
-  M["duration_s"] = number("/total_evaluation_time_seconds")
-  if (best == "") complain("the report has no score")
+  M["score"] = score == "" ? "" : SCORES[score]
+  M["duration_s"] = first(number("/total_evaluation_time_seconds"), digits("/total_evaluation_time_seconds"))
+  if (score == "") complain("the report has no score")
+  complain(unanswered())
+}
+
+# A text by which scores sort, the most telling first. A key is TASK/METRIC,FILTER; what is better lower is noted.
+function telling(key,    task, metric, filter) {
+  task = metric = key
+  sub(/\/.*/, "", task)
+  sub(/^[^\/]*\//, "", metric)
+  filter = metric
+  sub(/,.*/, "", metric)
+  if (!sub(/^[^,]*,/, "", filter)) filter = "none"
+  if (KIND["/higher_is_better/" task "/" metric] == "false") LOWER[key] = 1
+  return (("/groups/" task) in KIND ? 1 : 2) task "\t" ((key in LOWER) ? 2 : 1) \
+    place(metric, "exact_match acc acc_norm prompt_level_strict_acc pass@1") place(filter, "none strict-match") key
+}
+
+# Where a word stands in a list, the last place for one that does not; flexible-extract comes after all others.
+function place(word, list,    words, n, i) {
+  n = split(list, words, " ")
+  for (i = 1; i <= n; i++) if (words[i] == word) return i
+  return word == "flexible-extract" ? 9 : 8
+}
+
+# A number that is written as a text.
+function digits(pointer) {
+  return KIND[pointer] == "string" && VALUE[pointer] ~ /^[0-9]+(\.[0-9]+)?$/ ? VALUE[pointer] : ""
+}
+
+# Why lm-eval's report is of nothing: it must count its samples, of every task some.
+function unanswered(    p, counts, empty) {
+  for (p in KIND) {
+    if (p !~ "^/n-samples/[^/]+/effective$" && ("/n-samples" in KIND || p !~ "^/results/[^/]+/sample_len$")) continue
+    counts++
+    if (number(p) + 0 <= 0 && (empty == "" || p < empty)) empty = p
+  }
+  if (!counts) return "the report counts no samples"
+  gsub(/^\/[^\/]*\/|\/[^\/]*$/, "", empty)
+  return empty == "" ? "" : "no sample of " unescaped(empty) " was evaluated"
 }
 
 # What follows from other figures.
@@ -168,6 +219,9 @@ function judge(    total, bound) {
   if (bound != "" && total > 0 && M["failed"] + 0 > bound * total) {
     return sprintf("%d of %d requests failed, more than %g %%", M["failed"], total, bound * 100)
   }
+  if (M["completed"] == "") return "the report does not say how many requests were completed"
+  if (M["duration_s"] == "" || M["duration_s"] + 0 <= 0) return "the report has no duration"
+  if (M["ttft_ms_mean"] == "" && M["ttft_ms_p50"] == "") return "the report has no time to the first token"
   return ""
 }
 
@@ -191,7 +245,13 @@ function record(    keys, n, i, text) {
     "output_tokens_per_s_per_decode_gpu tokens_per_s_per_user " times("ttft") times("tpot") times("itl") times("e2e") \
     "accept_length score", keys, " ")
   for (i = 1; i <= n; i++) text = text ",\"" keys[i] "\":" (M[keys[i]] == "" ? "null" : M[keys[i]])
-  return text ",\"scores\":{" scores() "}}"
+  n = sorted(SCORES, keys)
+  text = text ",\"scores\":{"
+  for (i = 1; i <= n; i++) text = text (i > 1 ? "," : "") json_text(unescaped(keys[i])) ":" SCORES[keys[i]]
+  n = sorted(LOWER, keys)
+  text = text "},\"lower_is_better\":["
+  for (i = 1; i <= n; i++) text = text (i > 1 ? "," : "") json_text(unescaped(keys[i]))
+  return text "]}"
 }
 
 function times(name) {
@@ -199,18 +259,17 @@ function times(name) {
   return name "mean " name "p50 " name "p90 " name "p95 " name "p99 " name "std "
 }
 
-# Members of "scores", sorted by name.
-function scores(    key, names, n, i, j, swap, text) {
-  for (key in SCORES) names[++n] = key
-  for (i = 2; i <= n; i++) {
-    for (j = i; j > 1 && names[j] < names[j - 1]; j--) {
+# Puts the names of a table into a list by their order; answers how many there are.
+function sorted(table, names,    key, n, j, swap) {
+  for (key in table) {
+    names[++n] = key
+    for (j = n; j > 1 && names[j] "" < names[j - 1] ""; j--) {
       swap = names[j]
       names[j] = names[j - 1]
       names[j - 1] = swap
     }
   }
-  for (i = 1; i <= n; i++) text = text (i > 1 ? "," : "") json_text(unescaped(names[i])) ":" SCORES[names[i]]
-  return text
+  return n + 0
 }
 
 # A pointer's part as the key that it stands for.

@@ -66,8 +66,17 @@ results::_reduce() {
   {
     printf '{'
     LC_ALL=C grep -oE '"[a-z0-9_]+": *-?[0-9][-+.0-9eE]*' -- "${file}" | tr '\n' ','
+    results::_sent "${file}"
     printf '"reduced":1}\n'
   } >"${REPLY}"
+}
+
+# Prints how many requests were sent, a member with a comma: as many as the last list of the prompts' lengths has.
+results::_sent() {
+  local -r file="$1"
+  local commas
+  commas="$(LC_ALL=C grep -oE '"input_lens": *\[[0-9, ]+\]' -- "${file}" | tail -n 1 | tr -cd , | wc -c)" || return 0
+  printf '"sent":%d,' "$((commas + 1))"
 }
 
 # Puts the records together. At the job's end CLASS and CODE say how it ended; before that it is still running.

@@ -54,8 +54,7 @@ runs() {
     --request-rate 250 \
     --seed 0 \
     --disable-tqdm \
-    --output-file /dev/null \
-    --apply-chat-template
+    --output-file /dev/null
   bench::run concurrency_64 "${RUN_DIR}/results/sa-bench_isl_8192_osl_1024/results_concurrency_64_gpus_24_ctx_8_gen_16.json" sglang \
     python3 -m sglang.bench_serving \
     --backend sglang-oai \
@@ -71,8 +70,7 @@ runs() {
     --request-rate inf \
     --seed 0 \
     --disable-tqdm \
-    --output-file "${RUN_DIR}/results/sa-bench_isl_8192_osl_1024/results_concurrency_64_gpus_24_ctx_8_gen_16.json" \
-    --apply-chat-template
+    --output-file "${RUN_DIR}/results/sa-bench_isl_8192_osl_1024/results_concurrency_64_gpus_24_ctx_8_gen_16.json"
   bench::run warmup_256 '' '' \
     python3 -m sglang.bench_serving \
     --backend sglang-oai \
@@ -88,8 +86,7 @@ runs() {
     --request-rate 250 \
     --seed 0 \
     --disable-tqdm \
-    --output-file /dev/null \
-    --apply-chat-template
+    --output-file /dev/null
   bench::run concurrency_256 "${RUN_DIR}/results/sa-bench_isl_8192_osl_1024/results_concurrency_256_gpus_24_ctx_8_gen_16.json" sglang \
     python3 -m sglang.bench_serving \
     --backend sglang-oai \
@@ -105,8 +102,7 @@ runs() {
     --request-rate inf \
     --seed 0 \
     --disable-tqdm \
-    --output-file "${RUN_DIR}/results/sa-bench_isl_8192_osl_1024/results_concurrency_256_gpus_24_ctx_8_gen_16.json" \
-    --apply-chat-template
+    --output-file "${RUN_DIR}/results/sa-bench_isl_8192_osl_1024/results_concurrency_256_gpus_24_ctx_8_gen_16.json"
   bench::run warmup_1024 '' '' \
     python3 -m sglang.bench_serving \
     --backend sglang-oai \
@@ -122,8 +118,7 @@ runs() {
     --request-rate 250 \
     --seed 0 \
     --disable-tqdm \
-    --output-file /dev/null \
-    --apply-chat-template
+    --output-file /dev/null
   bench::run concurrency_1024 "${RUN_DIR}/results/sa-bench_isl_8192_osl_1024/results_concurrency_1024_gpus_24_ctx_8_gen_16.json" sglang \
     python3 -m sglang.bench_serving \
     --backend sglang-oai \
@@ -139,8 +134,7 @@ runs() {
     --request-rate inf \
     --seed 0 \
     --disable-tqdm \
-    --output-file "${RUN_DIR}/results/sa-bench_isl_8192_osl_1024/results_concurrency_1024_gpus_24_ctx_8_gen_16.json" \
-    --apply-chat-template
+    --output-file "${RUN_DIR}/results/sa-bench_isl_8192_osl_1024/results_concurrency_1024_gpus_24_ctx_8_gen_16.json"
 }
 
 step::main
