@@ -16,7 +16,7 @@ from srtplan.diagnostics import Finding, Path
 _HUB = re.compile(r"hf:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _UNFIT = re.compile(r"[,:\x00-\x1f\x7f]")
 _UNFIT_IMAGE = re.compile(r"[\x00-\x20\x7f]")
-_FILES = ("_path", "_file", "_package", "tokenizer")
+_FILES = ("_path", "_file", "_package", "tokenizer", "hf_home")
 _IMAGES = ("container", "container_image")
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 
