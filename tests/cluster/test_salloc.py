@@ -28,7 +28,7 @@ def bundle(cluster: Cluster, benchmark: dict[str, object]) -> Path:
         "backend": {"type": "trtllm"},
         "frontend": {"type": "trtllm_serve", "enable_multiple_frontends": False},
         "health_check": {"max_attempts": 90, "interval_seconds": 1},
-        "benchmark": benchmark,
+        "benchmark": benchmark | {"container_image": str(image)},
     }  # fmt: skip
     (parts / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     profile = f"use_segment_sbatch_directive: false\ndefault_mounts: {{{parts}: {parts}}}\n"
