@@ -91,6 +91,7 @@ stop::_end() {
   local -A ids=()
   stop::_is_live "${tier}" || return 0
   read -ra names <<<"${REPLY}"
+  ((STARTING == 0)) || steps::_learn_ids
   log::info "stop: ${signal} to ${names[*]:0:8}${names[8]:+ ... (${#names[@]} steps)}"
   for name in "${names[@]}"; do
     by="${STEP_SIGNAL[${name}]}"
@@ -156,9 +157,9 @@ stop::_clear_nodes() {
   elif [[ " ${STEP_EXIT[*]} " != *" 137 "* ]] && ! grep -qs setup::dynamo_source -- "${BUNDLE_DIR}"/steps/*.sh; then
     return 0
   fi
-  # shellcheck disable=SC2016 # expanded on the nodes
+  # what job.sh itself has there is still in use
   nodes::each 5 "${SCRATCH}/clear" --job-name=clear \
-    bash -c 'rm -rf -- "/tmp/srtplan-$1-"*' clear "${JOB_ID}"
+    find /tmp -maxdepth 1 -name "srtplan-${JOB_ID}-*" ! -name "srtplan-${JOB_ID}-job.*" -exec rm -rf -- {} +
 }
 
 # One line per step.

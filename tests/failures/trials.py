@@ -33,12 +33,15 @@ KILL_WAIT_S = 10
 
 @frozen(kw_only=True)
 class Outcome:
-    """How a job ended. ``decided_s`` is fault to stop, ``ended_s`` fault to end; ``left`` should be empty."""
+    """How a job ended. ``decided_s`` is fault to stop, ``ended_s`` fault to end; ``left`` should be empty.
+
+    ``decided_s`` is None where no step ended that a fault of the rehearsal means.
+    """
 
     code: int
     group: str
     cause: str
-    decided_s: float
+    decided_s: float | None
     ended_s: float
     left: tuple[str, ...]
     log: str
@@ -49,14 +52,14 @@ class Trial:
 
     def __init__(
         self, bundle: Path, folder: Path, *, faults: Iterable[str] = (), env: dict[str, str] | None = None,
-        options: Iterable[str] = (), prepare: Callable[[StandInCluster], None] | None = None,
+        options: Iterable[str] = (), kill_wait: int = KILL_WAIT_S, prepare: Callable[[StandInCluster], None] | None = None,
     ) -> None:  # fmt: skip
         self.folder, self.bundle = folder, bundle
         (folder / "tmp").mkdir(parents=True)
         self.faults = tuple(faults)
         self.cluster = StandInCluster(
             folder / "cluster", 2,
-            settings={"kill_wait": str(KILL_WAIT_S), "first_job": str(100_000 + random.randrange(800_000))},
+            settings={"kill_wait": str(kill_wait), "first_job": str(100_000 + random.randrange(800_000))},
         )  # fmt: skip
         absent.prepare(json.loads((bundle / "plan.json").read_text()), self.cluster.state.folder / "absent")
         self.env = {
@@ -131,6 +134,10 @@ class Trial:
         ids = self.run_dir / "run" / "steps"
         self.until(lambda: all((ids / f"{name}.id").exists() for name in names), f"{names} run")
 
+    def started(self) -> list[str]:
+        """Names of the steps that were started, in order."""
+        return [e["step"] for e in self.events if e.get("state") == "started"]
+
     # -------------------------------------------------------------- doing
 
     def fault(self) -> None:
@@ -148,6 +155,12 @@ class Trial:
         self.fault()
         self.cluster.run(["scancel", str(self.job.number)])
 
+    def term_twice(self) -> None:
+        """TERM to job.sh, and TERM again once the first is acted on."""
+        self.signal("TERM")
+        self.until(lambda: "stop: TERM to" in self.log, "stopping")
+        self.signal("TERM")
+
     def stop(self) -> None:
         """Run the bundle's stop script."""
         self.fault()
@@ -160,6 +173,11 @@ class Trial:
         pid = self.job.batch_pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+
+    def lose_node(self) -> None:
+        """Let node1 fail."""
+        self.fault()
+        self.job.lose(["node1"])
 
     def kill_srun(self, step: str) -> None:
         """SIGKILL the srun of a step; its tasks go on."""
@@ -189,7 +207,7 @@ class Trial:
         ended = time.monotonic() - self.at
         text, _, number = (self.job.folder / "exit").read_text().strip().partition(":")
         status = self.run_dir / "status.json"
-        said = json.loads(status.read_text()) if status.exists() else {}
+        said = json.loads(status.read_text()) if status.exists() else _last_words(self.log)
         return Outcome(
             code=128 + int(number) if number not in {"", "0"} else int(text),
             group=said.get("class", ""),
@@ -200,14 +218,14 @@ class Trial:
             log=self.log,
         )
 
-    def _between(self, stage: str) -> float:
-        """Seconds from the first end of a step that a fault means to a stage; 0 if there was none."""
+    def _between(self, stage: str) -> float | None:
+        """Seconds from the first end of a step that a fault means to a stage; None if one of them is not in the events."""
         deaths = ("crash", "exit0", "oom", "badconfig")
         faults = [fault.partition(":") for fault in self.faults]
         names = [step for step, _, kind in faults if kind.partition("@")[0] in deaths]
         broke = [e["t"] for e in self.events if e.get("state") == "ended" and e["step"] in names]
         there = [e["t"] for e in self.events if e["event"] == "stage" and e["stage"] == stage]
-        return float(there[0] - broke[0]) if broke and there else 0.0
+        return float(there[0] - broke[0]) if broke and there else None
 
     def _left(self, grace: float = 3.0) -> list[str]:
         """Processes, ports, steps and temporary files of this job."""
@@ -223,6 +241,13 @@ class Trial:
         found += [f"file {path.name}" for path in (self.folder / "tmp").iterdir()]
         scratch = Path("/tmp").glob(f"srtplan-{self.job.number}-*")  # noqa: S108 -- where steps keep it
         return found + [f"file {path}" for path in scratch]
+
+
+def _last_words(log: str) -> dict[str, str]:
+    """What a job says that could write no status: its class and its cause."""
+    group = re.search(r" end class=(\w+) code=\d+$", log, re.MULTILINE)
+    cause = re.search(r"^\S+ ERROR \w+: (.*)$", log, re.MULTILINE)
+    return {"class": group[1], "cause": cause[1]} if group and cause else {}
 
 
 def _argv(pid: int) -> list[str]:

@@ -33,6 +33,7 @@ class Keeper:
         self.status: int | None = None
         self.ending = ""
         self.kill_at: float | None = None
+        self.lost_at: float | None = None
         self.environment = self._environment()
         self.kill_wait = float(state.setting("kill_wait", "30"))
 
@@ -60,6 +61,7 @@ class Keeper:
             self._wait()
             while timers and time.monotonic() >= timers[0][0]:
                 timers.pop(0)[1]()
+            self._notice_lost_nodes()
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 self._signal_steps(signal.SIGKILL)
                 processes.kill_below(os.getpid())
@@ -98,21 +100,22 @@ class Keeper:
             if f.kind == "lost"
         ]
         if lost:
-            at = start + min(at for at, _ in lost)
-            timers += [(at, lambda: self._lose([node for _, node in lost])), (at + NOTICE_S, self._end_lost)]
+            timers.append(
+                (start + min(at for at, _ in lost), lambda: self.job.lose([node for _, node in lost]))
+            )
         return sorted(timers, key=lambda timer: timer[0])
 
-    def _lose(self, nodes: list[str]) -> None:
-        """Let nodes fail: their tasks die without a word, and the sruns of their steps hear of it."""
-        write(self.job.folder / "lost", "\n".join(nodes))
-        if self.nodes[0] in nodes:
-            self.ending = "NODE_FAIL"
-            processes.kill_below(os.getpid())
-
-    def _end_lost(self) -> None:
-        """End the job that has lost a node, unless it asked to go on."""
-        if not self.record["no_kill"]:
-            self._cancel("NODE_FAIL")
+    def _notice_lost_nodes(self) -> None:
+        """End the job that has lost a node, unless it asked to go on; without its first node it is over at once."""
+        lost = read(self.job.folder / "lost").split() if self.kill_at is None else []
+        if lost and self.lost_at is None:
+            self.lost_at = time.monotonic()
+            if self.nodes[0] in lost:
+                self.ending = "NODE_FAIL"
+                processes.kill_below(os.getpid())
+        elif lost and self.lost_at is not None and time.monotonic() >= self.lost_at + NOTICE_S:
+            if not self.record["no_kill"]:
+                self._cancel("NODE_FAIL")
 
     def _warn(self, name: str, *, is_batch: bool) -> None:
         number = int(name) if name.isdigit() else int(signal.Signals[f"SIG{name.removeprefix('SIG')}"])

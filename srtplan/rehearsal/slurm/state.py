@@ -135,6 +135,10 @@ class Job:
         numbers = _numbers(folder)
         return [Step(folder / str(number), number) for number in numbers]
 
+    def lose(self, nodes: list[str]) -> None:
+        """Let nodes fail: their tasks die without a word, the sruns of their steps hear of it, then the job ends."""
+        write(self.folder / "lost", "\n".join(nodes))
+
     def live_steps(self) -> list[Step]:
         """Return the steps that still run."""
         return [step for step in self.steps() if step.is_live]
