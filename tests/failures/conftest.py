@@ -63,10 +63,11 @@ def raise_cluster(can_cluster: None) -> Iterator[Callable[..., Cluster]]:  # noq
 def bundle(tmp_path: Path) -> Bundle:
     """Compile the 1P+1D example with NATS, etcd, nginx and two nodes, with changes by --set."""
 
-    def make(*sets: str, name: str = "bundle", profile: str = "") -> Path:
+    def make(*sets: str, name: str = "bundle", profile: str = "", port_offset: int = 0) -> Path:
         site = tmp_path / "site.yaml"
         site.write_text(profile or "output_dir: null\n")
-        (made,) = pipeline.compile_recipe(RECIPE, cluster=site, sets=(*SMALL, *sets))
+        options = pipeline.Options(port_offset=port_offset)
+        (made,) = pipeline.compile_recipe(RECIPE, cluster=site, sets=(*SMALL, *sets), options=options)
         pipeline.write(pipeline.bundle(impatient(made.plan)), tmp_path / name)
         return tmp_path / name
 

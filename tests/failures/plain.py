@@ -53,10 +53,21 @@ def job(stage: str) -> Plan:
     ]  # fmt: skip
     probes: tuple[Probe, ...] = ()
     if stage == "ports":
-        probes = (Probe(step="nats_0", type="tcp", node=0, port=9, stage="infra", interval_s=1, timeout_s=WAIT_S),)
+        probes = (
+            Probe(step="nats_0", type="tcp", node=0, port=9, stage="infra", interval_s=1, timeout_s=WAIT_S),
+        )
     elif stage == "health":
         probes = (
-            Probe(step="decode_0", type="http", node=0, port=9, stage="health", path="/", interval_s=1, timeout_s=WAIT_S),
+            Probe(
+                step="decode_0",
+                type="http",
+                node=0,
+                port=9,
+                stage="health",
+                path="/",
+                interval_s=1,
+                timeout_s=WAIT_S,
+            ),
         )
     elif stage == "benchmark":
         steps.append(benchmark(run("b", "bash", "-c", TELLS)))

@@ -62,8 +62,14 @@ def declared(item: pytest.Item) -> set[Key]:
     """The rows that a test says it has."""
     where = "Slurm" if item.get_closest_marker("cluster") else "rehearsal"
     named = [mark.args for mark in item.iter_markers("row")]
-    params = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    named += [(case.stage, case.fault) for case in params if hasattr(case, "stage") and hasattr(case, "fault")]
+    params = (
+        item.callspec.params.values()
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+        else ()
+    )
+    named += [
+        (case.stage, case.fault) for case in params if hasattr(case, "stage") and hasattr(case, "fault")
+    ]
     return {(STAGES.index(stage), fault, where) for stage, fault in named}
 
 

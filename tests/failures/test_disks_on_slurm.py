@@ -30,7 +30,14 @@ def small_disk(can_cluster: None) -> Iterator[Path]:  # noqa: ARG001 (it skips)
     folder.rmdir()
 
 
-FULL = Case("serving", "the log directory is full, a step is killed", 74, "worker", "decode_0 on node1 ended with 137", seconds=5)
+FULL = Case(
+    "serving",
+    "the log directory is full, a step is killed",
+    74,
+    "worker",
+    "decode_0 on node1 ended with 137",
+    seconds=5,
+)
 
 
 @pytest.mark.parametrize("case", [FULL], ids=lambda case: case.id)
@@ -86,4 +93,8 @@ def test_a_log_directory_that_is_read_only(small_disk: Path, raise_cluster: Call
     assert job.job.exit_code == 72
     assert took < 8 + noise_s()
     cause = "cannot make the output directory .../ID"
-    table.compare(table.Row("preflight", "the log directory is read-only", "Slurm", "72", "preflight", cause, f"{took:.1f}"))
+    table.compare(
+        table.Row(
+            "preflight", "the log directory is read-only", "Slurm", "72", "preflight", cause, f"{took:.1f}"
+        )
+    )

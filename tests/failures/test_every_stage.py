@@ -12,7 +12,15 @@ from plain import FIRST, KILL_WAIT_S, STOP_S, PlainTrial
 from trials import Trial
 from verdict import Case, judge, noise_s
 
-BY_STAGE = {"infra start": 73, "ports": 73, "worker start": 74, "frontend start": 75, "health": 74, "benchmark": 74, "serving": 74}
+BY_STAGE = {
+    "infra start": 73,
+    "ports": 73,
+    "worker start": 74,
+    "frontend start": 75,
+    "health": 74,
+    "benchmark": 74,
+    "serving": 74,
+}
 CLASS = {72: "preflight", 73: "infra", 74: "worker", 75: "frontend"}
 LIMIT = ("--time=2:00",)
 """A USR1 within the last two minutes is Slurm's."""
@@ -50,7 +58,9 @@ def test_whatever_ends_a_job_ends_it_in_order(case: Case, tmp_path: Path) -> Non
         trial.hold()
         ACTS[case.fault][0](trial)
         outcome = trial.wait()
-        up = {name for name in trial.started() if trial.is_up(name)} - {"benchmark"}  # a client is not waited for
+        up = {name for name in trial.started() if trial.is_up(name)} - {
+            "benchmark"
+        }  # a client is not waited for
         told = {name for name in up if trial.is_told(name)}
     judge(outcome, case, KILL_WAIT_S - 1)
     if case.fault == "node lost":
@@ -76,12 +86,20 @@ def test_what_happens_while_a_job_stops_does_not_change_its_reason(case: Case, t
         ACTS[case.fault.removesuffix(" again")][0](trial)
         outcome = trial.wait()
     judge(outcome, case, 3)
-    is_killed = re.search(r"WARN  killed, for it still ran: .*\bdeaf_0$", outcome.log, re.MULTILINE) is not None
+    is_killed = (
+        re.search(r"WARN  killed, for it still ran: .*\bdeaf_0$", outcome.log, re.MULTILINE) is not None
+    )
     assert is_killed == (case.fault != "node lost")
 
 
 SRUNS = tuple(
-    Case(stage, f"an srun is killed ({FIRST[stage]})", code, CLASS[code], rf"{FIRST[stage]} on node[01] ended with 137")
+    Case(
+        stage,
+        f"an srun is killed ({FIRST[stage]})",
+        code,
+        CLASS[code],
+        rf"{FIRST[stage]} on node[01] ended with 137",
+    )
     for stage, code in BY_STAGE.items()
     if stage in {"ports", "worker start", "frontend start"}
 )
@@ -104,7 +122,11 @@ def test_the_srun_of_the_preflight_is_killed(tmp_path: Path) -> None:
         trial.hold()
         trial.kill_srun("preflight")
         outcome = trial.wait()
-    judge(outcome, Case("preflight", "an srun is killed (preflight)", 72, "preflight", "node0: did not answer"), KILL_WAIT_S)
+    judge(
+        outcome,
+        Case("preflight", "an srun is killed (preflight)", 72, "preflight", "node0: did not answer"),
+        KILL_WAIT_S,
+    )
 
 
 @pytest.mark.row("stopping", "an srun is killed (deaf_0)")
@@ -114,7 +136,9 @@ def test_the_srun_of_a_deaf_worker_is_killed_while_stopping(tmp_path: Path) -> N
         trial.hold()
         trial.kill_srun("deaf_0")
         outcome = trial.wait()
-    judge(outcome, Case("stopping", "an srun is killed (deaf_0)", 79, "cancelled", "received TERM"), STOP_S + 4)
+    judge(
+        outcome, Case("stopping", "an srun is killed (deaf_0)", 79, "cancelled", "received TERM"), STOP_S + 4
+    )
 
 
 @pytest.mark.row("preflight", "a node does not answer")
@@ -131,7 +155,9 @@ def test_a_preflight_that_hangs_has_an_end(tmp_path: Path) -> None:
 KILLED = ("preflight", "worker start", "ports", "frontend start", "stopping")
 
 
-@pytest.mark.parametrize("stage", [pytest.param(s, marks=pytest.mark.row(s, "SIGKILL of job.sh")) for s in KILLED])
+@pytest.mark.parametrize(
+    "stage", [pytest.param(s, marks=pytest.mark.row(s, "SIGKILL of job.sh")) for s in KILLED]
+)
 def test_a_killed_supervisor_leaves_what_slurm_ends(stage: str, tmp_path: Path) -> None:
     """Slurm ends the steps; what stays is the supervisor's own directory, which carries the job's number."""
     with PlainTrial(stage, tmp_path) as trial:
@@ -143,4 +169,6 @@ def test_a_killed_supervisor_leaves_what_slurm_ends(stage: str, tmp_path: Path) 
     assert len(scratch) == 1
     assert outcome.code == 137
     assert outcome.ended_s < KILL_WAIT_S + 2 + noise_s()
-    table.compare(table.Row(stage, "SIGKILL of job.sh", "rehearsal", "137", "-", "-", f"{outcome.ended_s:.1f}"))
+    table.compare(
+        table.Row(stage, "SIGKILL of job.sh", "rehearsal", "137", "-", "-", f"{outcome.ended_s:.1f}")
+    )

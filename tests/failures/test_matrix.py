@@ -15,6 +15,8 @@ from verdict import DECIDE_S, Case, judge, noise_s
 
 MANUAL = "benchmark.type=manual"
 HOLD = "benchmark:hang"
+
+
 def dies(
     stage: str,
     step: str,
@@ -176,7 +178,10 @@ def test_a_killed_srun_ends_the_job_and_its_step(case: Case, bundle: Bundle, tmp
 
 @pytest.mark.parametrize(
     "stage",
-    [pytest.param(s, marks=pytest.mark.row(s, "SIGKILL of job.sh")) for s in ("infra start", "health", "benchmark", "serving")],
+    [
+        pytest.param(s, marks=pytest.mark.row(s, "SIGKILL of job.sh"))
+        for s in ("infra start", "health", "benchmark", "serving")
+    ],
 )
 def test_after_sigkill_of_the_supervisor_slurm_ends_the_steps(
     stage: str, bundle: Bundle, tmp_path: Path

@@ -171,7 +171,9 @@ BENCH: tuple[tuple[Case, str], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("case", "script"), BENCH, ids=lambda value: getattr(value, "fault", "").replace(" ", "_"))
+@pytest.mark.parametrize(
+    ("case", "script"), BENCH, ids=lambda value: getattr(value, "fault", "").replace(" ", "_")
+)
 def test_a_benchmark_that_is_none(slurm: Cluster, case: Case, script: str) -> None:
     """Its own code, or 80 if it claims success without tokens."""
     leftovers = Leftovers(slurm)

@@ -20,9 +20,25 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[table.Ke
     """The rows of all tests of this folder, whichever of them are run now."""
     path = tmp_path_factory.mktemp("rows") / "rows.json"
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
-    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(FOLDER)]
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        str(FOLDER),
+    ]
     done = subprocess.run(
-        argv, cwd=FOLDER.parents[1], env=kept | {"SRTPLAN_FAILURES_ROWS": str(path)}, capture_output=True, text=True, check=False
+        argv,
+        cwd=FOLDER.parents[1],
+        env=kept | {"SRTPLAN_FAILURES_ROWS": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     yield [tuple(key) for key in json.loads(path.read_text())]

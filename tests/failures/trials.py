@@ -5,7 +5,7 @@
     assert (outcome.code, outcome.group) == (74, "worker")
 
 A fault is text for the rehearsal's programs, or something that the test does (`signal`, `kill`) once the job has
-reached a stage. Each trial has a cluster of its own, so that whatever is left is this job's.
+reached a stage. Each trial has a cluster of its own, so that whatever is left is this job's; a second job may be its guest.
 """
 
 from __future__ import annotations
@@ -53,15 +53,22 @@ class Trial:
     def __init__(
         self, bundle: Path, folder: Path, *, faults: Iterable[str] = (), env: dict[str, str] | None = None,
         options: Iterable[str] = (), kill_wait: int = KILL_WAIT_S, prepare: Callable[[StandInCluster], None] | None = None,
+        cluster: StandInCluster | None = None,
     ) -> None:  # fmt: skip
         self.folder, self.bundle = folder, bundle
         (folder / "tmp").mkdir(parents=True)
         self.faults = tuple(faults)
-        self.cluster = StandInCluster(
-            folder / "cluster", 2,
-            settings={"kill_wait": str(kill_wait), "first_job": str(100_000 + random.randrange(800_000))},
-        )  # fmt: skip
-        absent.prepare(json.loads((bundle / "plan.json").read_text()), self.cluster.state.folder / "absent")
+        settings = {
+            "kill_wait": str(kill_wait),
+            "first_job": str(100_000 + random.randrange(800_000)),
+            "share_nodes": "yes",
+        }
+        self.is_guest = cluster is not None
+        self.cluster = cluster or StandInCluster(folder / "cluster", 2, settings=settings)
+        if not self.is_guest:
+            absent.prepare(
+                json.loads((bundle / "plan.json").read_text()), self.cluster.state.folder / "absent"
+            )
         self.env = {
             "SRTPLAN_OUTPUT": str(folder / "out"),
             "SRTPLAN_PREFLIGHT_SKIP": "dir file path gpus",
@@ -73,7 +80,8 @@ class Trial:
         self.at = 0.0
 
     def __enter__(self) -> Trial:  # noqa: PYI034 -- Self is not in Python 3.10
-        self.cluster.__enter__()
+        if not self.is_guest:
+            self.cluster.__enter__()
         if self.prepare:
             self.prepare(self.cluster)
         argv = ["sbatch", "--parsable", "--export=ALL", f"--output={self.folder}/job.log", *self.options]
@@ -88,7 +96,8 @@ class Trial:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cluster.close()
+        if not self.is_guest:
+            self.cluster.close()
         for path in Path("/tmp").glob(f"srtplan-{self.job.number}-*"):  # noqa: S108 -- where steps keep it
             shutil.rmtree(path, ignore_errors=True)
 
@@ -198,8 +207,8 @@ class Trial:
 
     # -------------------------------------------------------------- the end
 
-    def wait(self, timeout: float = 60) -> Outcome:
-        """Wait for the end of the job and look what it left."""
+    def wait(self, timeout: float = 60, *, grace: float = 3.0) -> Outcome:
+        """Wait for the end of the job and look what it left; ``grace`` is how long it may take to be gone."""
         end = time.monotonic() + timeout
         while not self.job.is_over:
             assert time.monotonic() < end, f"{self.job.state} after {timeout} s:\n{self.log}"
@@ -214,7 +223,7 @@ class Trial:
             cause=said.get("cause", ""),
             decided_s=self._between("stop"),
             ended_s=min(ended, self._between("end") or ended),
-            left=tuple(self._left()),
+            left=tuple(self._left(grace)),
             log=self.log,
         )
 
@@ -227,7 +236,7 @@ class Trial:
         there = [e["t"] for e in self.events if e["event"] == "stage" and e["stage"] == stage]
         return float(there[0] - broke[0]) if broke and there else None
 
-    def _left(self, grace: float = 3.0) -> list[str]:
+    def _left(self, grace: float) -> list[str]:
         """Processes, ports, steps and temporary files of this job."""
         end = time.monotonic() + grace
         while (found := self._look()) and time.monotonic() < end:

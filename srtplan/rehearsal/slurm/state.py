@@ -3,7 +3,7 @@
 ::
 
     STATE/hosts                 one node a line: name, address, address of its own loopback
-    STATE/settings              kill_wait=30 ...
+    STATE/settings              kill_wait=30, first_job=7, share_nodes=yes (several jobs on a node) ...
     STATE/absent/configs/...    what stands for mounts that this machine does not have, by their target
     STATE/control               FIFO to the controller: "submit 7", "hold 7", "release 7", "cancel 7"
     STATE/containers            namespaces, or paths where this machine allows none
