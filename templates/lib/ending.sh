@@ -130,21 +130,26 @@ stop::_kill() {
   done
 }
 
-# Asks Slurm whether a step of ours is left; kills it if so.
+# Asks Slurm whether a step of ours is left; kills it if so. Slurm lists a step for a moment after its srun has ended, so the
+# first times it is only asked again.
 stop::_verify() {
-  local name try left
+  local name pause left id
+  local -A listed
   ((${#STEP_ID[@]} > 0)) || return 0
-  for try in 1 2 3; do
+  for pause in 10 20 30 40 100 100; do # hundredths of a second
     : >"${SCRATCH}/steps"
     job::call 10 "${SCRATCH}/steps" squeue --noheader --steps --jobs="${JOB_ID}" --format=%i || break
-    left=""
+    left="" listed=()
+    while read -r id; do
+      listed["step ${id}"]=1
+    done <"${SCRATCH}/steps"
     for name in "${!STEP_ID[@]}"; do
-      ! grep -qxF -- "${STEP_ID[${name}]}" "${SCRATCH}/steps" || left+=" ${STEP_ID[${name}]}"
+      [[ -z "${listed["step ${STEP_ID[${name}]}"]:-}" ]] || left+=" ${STEP_ID[${name}]}"
     done
     [[ -n "${left}" ]] || return 0
     # shellcheck disable=SC2086 # a list of step ids
-    ((try == 1)) || job::call 10 "${SCRATCH}/scancel" scancel --signal=KILL ${left}
-    steps::settle 100
+    ((pause < 100)) || job::call 10 "${SCRATCH}/scancel" scancel --signal=KILL ${left}
+    steps::settle "${pause}"
   done
   log::warn "Slurm still lists steps of this job:${left:- (squeue did not answer)}"
 }

@@ -66,6 +66,7 @@ def until_up(run: Run, *names: str) -> None:
 
 
 def read(path: Path) -> str:
+    """A file's text, nothing if there is none."""
     return path.read_text() if path.exists() else ""
 
 
@@ -89,3 +90,8 @@ def judge(run: Run, case: Case, since: float, left: list[str]) -> None:
 def step_id(run: Run, name: str) -> str:
     """The Slurm step id of a step."""
     return (run.directory / "run" / "steps" / f"{name}.id").read_text().strip()
+
+
+def stop(cluster: Cluster, run: Run) -> None:
+    """./stop JOBID."""
+    cluster.run([run.folder / "bundle" / "stop", str(run.job.id)])

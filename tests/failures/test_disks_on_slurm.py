@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -69,11 +70,9 @@ def fill(folder: Path) -> None:
     """Write until nothing goes in any more."""
     with (folder / "filler").open("wb", buffering=0) as file:
         for size in (1 << 16, 1):
-            try:
+            with contextlib.suppress(OSError):
                 while True:
                     file.write(b"x" * size)
-            except OSError:
-                continue
 
 
 @pytest.mark.row("preflight", "the log directory is read-only")

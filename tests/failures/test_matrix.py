@@ -12,7 +12,6 @@ from breakable import HEALTH_S, INFRA_S, STOP_S, Bundle
 from trials import KILL_WAIT_S, Trial
 from verdict import DECIDE_S, Case, judge, noise_s
 
-
 MANUAL = "benchmark.type=manual"
 HOLD = "benchmark:hang"
 

@@ -11,7 +11,7 @@ from bundles import Run
 from plans import benchmark, plan, run, step, tcp
 from slurm_cluster.client import Cluster
 from slurm_cluster.leftovers import Leftovers
-from slurmjob import ALL, STOP_S, judge, log, read, serving, start, step_id, tells, until, until_up
+from slurmjob import ALL, STOP_S, judge, log, read, serving, start, step_id, stop, tells, until, until_up
 from verdict import Case
 
 from srtplan.ir.plan import Plan, PreflightCheck, Probe
@@ -49,11 +49,6 @@ def kill_srun(cluster: Cluster, run: Run) -> None:
 def cancel(_: Cluster, run: Run) -> None:
     """Scancel."""
     run.job.cancel()
-
-
-def stop(cluster: Cluster, run: Run) -> None:
-    """./stop JOBID."""
-    cluster.run([run.folder / "bundle" / "stop", str(run.job.id)])
 
 
 def term_twice(cluster: Cluster, run: Run) -> None:

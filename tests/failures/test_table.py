@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ FOLDER = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[table.Key]]:
+def declared(tmp_path_factory: pytest.TempPathFactory) -> list[table.Key]:
     """The rows of all tests of this folder, whichever of them are run now."""
     path = tmp_path_factory.mktemp("rows") / "rows.json"
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
@@ -41,7 +40,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[table.Ke
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    yield [tuple(key) for key in json.loads(path.read_text())]
+    return [tuple(key) for key in json.loads(path.read_text())]
 
 
 def test_every_row_is_of_one_test(declared: list[table.Key]) -> None:

@@ -12,7 +12,7 @@ from verdict import Case, judge
 PATIENCE_S = 2
 MANUAL = "benchmark.type=manual"
 HOLD = "benchmark:hang"
-GONE = rf"not ready any more for \d+ s: frontend_0 \(prefill 1/1 decode 0/1\)"
+GONE = r"not ready any more for \d+ s: frontend_0 \(prefill 1/1 decode 0/1\)"
 MUTE = r"not ready any more for \d+ s: frontend_0 \((no answer|HTTP status 503)( in 5 s)?\); nginx \(.*\)"
 
 CASES = (

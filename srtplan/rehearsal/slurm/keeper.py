@@ -113,9 +113,8 @@ class Keeper:
             if self.nodes[0] in lost:
                 self.ending = "NODE_FAIL"
                 processes.kill_below(os.getpid())
-        elif lost and self.lost_at is not None and time.monotonic() >= self.lost_at + NOTICE_S:
-            if not self.record["no_kill"]:
-                self._cancel("NODE_FAIL")
+        elif self.lost_at and time.monotonic() >= self.lost_at + NOTICE_S and not self.record["no_kill"]:
+            self._cancel("NODE_FAIL")
 
     def _warn(self, name: str, *, is_batch: bool) -> None:
         number = int(name) if name.isdigit() else int(signal.Signals[f"SIG{name.removeprefix('SIG')}"])
