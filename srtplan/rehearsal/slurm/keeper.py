@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from srtplan.rehearsal import faults, processes
 from srtplan.rehearsal.slurm import hostlist
-from srtplan.rehearsal.slurm.scancel import signal_step
+from srtplan.rehearsal.slurm.scancel import signal_all
 from srtplan.rehearsal.slurm.state import Job, State, read, write
 
 TICK_S = 0.1
@@ -133,8 +133,7 @@ class Keeper:
             processes.send([self.batch], signal.SIGTERM)
 
     def _signal_steps(self, number: int) -> None:
-        for step in self.job.live_steps():
-            signal_step(self.job, step, number)
+        signal_all([(self.job, step) for step in self.job.live_steps()], number)
 
     def _end_steps(self) -> None:
         """End the steps that the batch script left running, as slurmd does: TERM, KillWait, KILL."""

@@ -89,14 +89,6 @@ class Step:
         """Tell whether the step still runs."""
         return not (self.folder / "done").exists() and processes.is_alive(read(self.folder / "stepd"))
 
-    def signal(self, number: int) -> None:
-        """Signal the step as slurmstepd does with proctrack/cgroup: KILL all its processes, else the tasks themselves.
-
-        What a task has started gets nothing but KILL (SignalChildrenProcesses=no, the default of cgroup.conf), so a
-        shell that does not exec its server, nor forward TERM to it, leaves it unaware.
-        """
-        signal_step(self.stepd, number)
-
 
 class Job:
     """One job: its folder and number."""
@@ -181,9 +173,13 @@ class State:
         return True
 
 
-def signal_step(stepd: int, number: int) -> None:
-    """Signal the tasks below a step's supervisor; see ``Step.signal``."""
-    pids = processes.descendants(stepd) if number == signal.SIGKILL else processes.children(stepd)
+def signal_steps(stepds: list[int], number: int) -> None:
+    """Signal the steps of these supervisors as slurmstepd does with proctrack/cgroup: KILL everything, else the tasks.
+
+    What a task has started gets nothing but KILL (SignalChildrenProcesses=no, the default of cgroup.conf), so a
+    shell that does not exec its server, nor forward TERM to it, leaves it unaware.
+    """
+    pids = processes.descendants(*stepds) if number == signal.SIGKILL else processes.children(*stepds)
     processes.send(pids, number)
 
 
