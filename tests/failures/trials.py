@@ -243,10 +243,19 @@ class Trial:
             time.sleep(POLL_S)
         return found
 
+    def _abandoned(self) -> list[str]:
+        """Steps that still ran when job.sh was over; after SIGKILL of job.sh that is so, and for Slurm to mend."""
+        path = self.job.folder / "left"
+        is_killed = (self.job.folder / "exit").exists() and (
+            self.job.folder / "exit"
+        ).read_text().strip() == "0:9"
+        return path.read_text().split() if path.exists() and not is_killed else []
+
     def _look(self) -> list[str]:
         found = [f"process {' '.join(_argv(pid))}" for pid in self.cluster.leftovers()]
         found += [f"port {port} on {host}" for host, port in network.listeners(self.cluster.block.number)]
         found += [f"step {step.number}" for step in self.job.live_steps()]
+        found += [f"step {name}, which Slurm had to end" for name in self._abandoned()]
         found += [f"file {path.name}" for path in (self.folder / "tmp").iterdir()]
         scratch = Path("/tmp").glob(f"srtplan-{self.job.number}-*")  # noqa: S108 -- where steps keep it
         return found + [f"file {path}" for path in scratch]
