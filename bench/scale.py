@@ -1,7 +1,8 @@
 """How the supervisor scales on a real Slurm of this machine, as root: ``python bench/scale.py --nodes 18 --steps 128``.
 
 Out: seconds from the first line of job.sh to the last worker that runs, memory of job.sh, its processor time while it waits
-for health at a 10 s interval, seconds from the death of a worker to the end of the job, and of these from stop to end.
+for health at a 10 s interval, seconds from the death of a worker to the end of the job, and of these from stop to end; and
+what Slurm takes without us to end as many steps.
 """
 
 from __future__ import annotations
@@ -77,12 +78,36 @@ def measure(cluster: Cluster, nodes: int, steps: int, wait: float) -> dict[str, 
     took = time.monotonic() - killed
     seen = events()
     stop, end = (next(e["t"] for e in seen if e.get("stage") == name) for name in ("stop", "end"))
+    slurm_s = alone(cluster, nodes, steps)
     return {
         "nodes": nodes, "steps": steps,
         "last_running_s": max(e["t"] for e in seen if e.get("state") == "running"),
         "rss_mb": round(memory, 1), "waiting_cpu_percent": round(100 * share, 2),
         "death_to_end_s": round(took, 1), "stop_s": round(end - stop, 2),
+        "slurm_alone_stop_s": round(slurm_s, 2),
     }  # fmt: skip
+
+
+ALONE = r"""
+for ((n = 0; n < $1; n++)); do
+  srun --overlap --input=none --nodes=1 --ntasks=1 bash -c 'echo "$SLURM_JOB_ID.$SLURM_STEP_ID" >>ids; exec sleep 900' &
+done
+until (( $(wc -l <ids) == $1 )); do sleep 0.1; done 2>/dev/null
+begin="${EPOCHREALTIME/./}"
+scancel --signal=TERM $(<ids) &
+wait
+echo $((${EPOCHREALTIME/./} - begin)) >took
+"""
+
+
+def alone(cluster: Cluster, nodes: int, steps: int) -> float:
+    """Seconds that Slurm itself takes to end so many steps on this machine: one scancel, and a wait for all sruns."""
+    folder = cluster.shared / f"alone{steps}"
+    folder.mkdir()
+    script = cluster.script(f"alone{steps}.sh", ALONE)
+    run = cluster.sbatch(script, f"--nodes={nodes}", "--exclusive", args=[str(steps)], cwd=folder)
+    run.wait(timeout=240)
+    return int((folder / "took").read_text()) / 1e6
 
 
 def main() -> None:

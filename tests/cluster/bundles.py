@@ -31,15 +31,16 @@ sys.exit(main({module!r}, str(state), sys.argv[1:]))
 
 
 class Run:
-    """One submitted bundle: the job, and what it leaves below ``outputs/<job id>/latest``."""
+    """One submitted bundle: the job, and what it leaves below ``outputs/<job id>/latest``; ``outputs`` may lie elsewhere."""
 
     def __init__(self, job: Job, folder: Path) -> None:
         self.job, self.folder = job, folder
+        self.outputs = folder / "outputs"
 
     @property
     def directory(self) -> Path:
         """The run directory of the last attempt."""
-        return self.folder / "outputs" / str(self.job.id) / "latest"
+        return self.outputs / str(self.job.id) / "latest"
 
     @property
     def status(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@
     assert (outcome.code, outcome.group) == (74, "worker")
 
 A fault is text for the rehearsal's programs, or something that the test does (`signal`, `kill`) once the job has
-reached a stage. Each trial has a cluster of its own, so that whatever is left is this job's.
+reached a stage. Each trial has a cluster of its own, so that whatever is left is this job's; a second job may be its guest.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ KILL_WAIT_S = 10
 
 @frozen(kw_only=True)
 class Outcome:
-    """How a job ended. ``decided_s`` is fault to stop, ``ended_s`` fault to end; ``left`` should be empty."""
+    """How a job ended. ``decided_s`` is fault to stop, ``ended_s`` fault to end; ``left`` should be empty.
+
+    ``decided_s`` is None where no step ended that a fault of the rehearsal means.
+    """
 
     code: int
     group: str
     cause: str
-    decided_s: float
+    decided_s: float | None
     ended_s: float
     left: tuple[str, ...]
     log: str
@@ -49,16 +52,23 @@ class Trial:
 
     def __init__(
         self, bundle: Path, folder: Path, *, faults: Iterable[str] = (), env: dict[str, str] | None = None,
-        options: Iterable[str] = (), prepare: Callable[[StandInCluster], None] | None = None,
+        options: Iterable[str] = (), kill_wait: int = KILL_WAIT_S, prepare: Callable[[StandInCluster], None] | None = None,
+        cluster: StandInCluster | None = None,
     ) -> None:  # fmt: skip
         self.folder, self.bundle = folder, bundle
         (folder / "tmp").mkdir(parents=True)
         self.faults = tuple(faults)
-        self.cluster = StandInCluster(
-            folder / "cluster", 2,
-            settings={"kill_wait": str(KILL_WAIT_S), "first_job": str(100_000 + random.randrange(800_000))},
-        )  # fmt: skip
-        absent.prepare(json.loads((bundle / "plan.json").read_text()), self.cluster.state.folder / "absent")
+        settings = {
+            "kill_wait": str(kill_wait),
+            "first_job": str(100_000 + random.randrange(800_000)),
+            "share_nodes": "yes",
+        }
+        self.is_guest = cluster is not None
+        self.cluster = cluster or StandInCluster(folder / "cluster", 2, settings=settings)
+        if not self.is_guest:
+            absent.prepare(
+                json.loads((bundle / "plan.json").read_text()), self.cluster.state.folder / "absent"
+            )
         self.env = {
             "SRTPLAN_OUTPUT": str(folder / "out"),
             "SRTPLAN_PREFLIGHT_SKIP": "dir file path gpus",
@@ -70,7 +80,8 @@ class Trial:
         self.at = 0.0
 
     def __enter__(self) -> Trial:  # noqa: PYI034 -- Self is not in Python 3.10
-        self.cluster.__enter__()
+        if not self.is_guest:
+            self.cluster.__enter__()
         if self.prepare:
             self.prepare(self.cluster)
         argv = ["sbatch", "--parsable", "--export=ALL", f"--output={self.folder}/job.log", *self.options]
@@ -85,7 +96,8 @@ class Trial:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cluster.close()
+        if not self.is_guest:
+            self.cluster.close()
         for path in Path("/tmp").glob(f"srtplan-{self.job.number}-*"):  # noqa: S108 -- where steps keep it
             shutil.rmtree(path, ignore_errors=True)
 
@@ -131,6 +143,10 @@ class Trial:
         ids = self.run_dir / "run" / "steps"
         self.until(lambda: all((ids / f"{name}.id").exists() for name in names), f"{names} run")
 
+    def started(self) -> list[str]:
+        """Names of the steps that were started, in order."""
+        return [e["step"] for e in self.events if e.get("state") == "started"]
+
     # -------------------------------------------------------------- doing
 
     def fault(self) -> None:
@@ -148,6 +164,12 @@ class Trial:
         self.fault()
         self.cluster.run(["scancel", str(self.job.number)])
 
+    def term_twice(self) -> None:
+        """TERM to job.sh, and TERM again once the first is acted on."""
+        self.signal("TERM")
+        self.until(lambda: "stop: TERM to" in self.log, "stopping")
+        self.signal("TERM")
+
     def stop(self) -> None:
         """Run the bundle's stop script."""
         self.fault()
@@ -160,6 +182,11 @@ class Trial:
         pid = self.job.batch_pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+
+    def lose_node(self) -> None:
+        """Let node1 fail."""
+        self.fault()
+        self.job.lose(["node1"])
 
     def kill_srun(self, step: str) -> None:
         """SIGKILL the srun of a step; its tasks go on."""
@@ -180,8 +207,8 @@ class Trial:
 
     # -------------------------------------------------------------- the end
 
-    def wait(self, timeout: float = 60) -> Outcome:
-        """Wait for the end of the job and look what it left."""
+    def wait(self, timeout: float = 60, *, grace: float = 3.0) -> Outcome:
+        """Wait for the end of the job and look what it left; ``grace`` is how long it may take to be gone."""
         end = time.monotonic() + timeout
         while not self.job.is_over:
             assert time.monotonic() < end, f"{self.job.state} after {timeout} s:\n{self.log}"
@@ -189,40 +216,56 @@ class Trial:
         ended = time.monotonic() - self.at
         text, _, number = (self.job.folder / "exit").read_text().strip().partition(":")
         status = self.run_dir / "status.json"
-        said = json.loads(status.read_text()) if status.exists() else {}
+        said = json.loads(status.read_text()) if status.exists() else _last_words(self.log)
         return Outcome(
             code=128 + int(number) if number not in {"", "0"} else int(text),
             group=said.get("class", ""),
             cause=said.get("cause", ""),
             decided_s=self._between("stop"),
             ended_s=min(ended, self._between("end") or ended),
-            left=tuple(self._left()),
+            left=tuple(self._left(grace)),
             log=self.log,
         )
 
-    def _between(self, stage: str) -> float:
-        """Seconds from the first end of a step that a fault means to a stage; 0 if there was none."""
+    def _between(self, stage: str) -> float | None:
+        """Seconds from the first end of a step that a fault means to a stage; None if one of them is not in the events."""
         deaths = ("crash", "exit0", "oom", "badconfig")
         faults = [fault.partition(":") for fault in self.faults]
         names = [step for step, _, kind in faults if kind.partition("@")[0] in deaths]
         broke = [e["t"] for e in self.events if e.get("state") == "ended" and e["step"] in names]
         there = [e["t"] for e in self.events if e["event"] == "stage" and e["stage"] == stage]
-        return float(there[0] - broke[0]) if broke and there else 0.0
+        return float(there[0] - broke[0]) if broke and there else None
 
-    def _left(self, grace: float = 3.0) -> list[str]:
+    def _left(self, grace: float) -> list[str]:
         """Processes, ports, steps and temporary files of this job."""
         end = time.monotonic() + grace
         while (found := self._look()) and time.monotonic() < end:
             time.sleep(POLL_S)
         return found
 
+    def _abandoned(self) -> list[str]:
+        """Steps that still ran when job.sh was over; after SIGKILL of job.sh that is so, and for Slurm to mend."""
+        path = self.job.folder / "left"
+        is_killed = (self.job.folder / "exit").exists() and (
+            self.job.folder / "exit"
+        ).read_text().strip() == "0:9"
+        return path.read_text().split() if path.exists() and not is_killed else []
+
     def _look(self) -> list[str]:
         found = [f"process {' '.join(_argv(pid))}" for pid in self.cluster.leftovers()]
         found += [f"port {port} on {host}" for host, port in network.listeners(self.cluster.block.number)]
         found += [f"step {step.number}" for step in self.job.live_steps()]
+        found += [f"step {name}, which Slurm had to end" for name in self._abandoned()]
         found += [f"file {path.name}" for path in (self.folder / "tmp").iterdir()]
         scratch = Path("/tmp").glob(f"srtplan-{self.job.number}-*")  # noqa: S108 -- where steps keep it
         return found + [f"file {path}" for path in scratch]
+
+
+def _last_words(log: str) -> dict[str, str]:
+    """What a job says that could write no status: its class and its cause."""
+    group = re.search(r" end class=(\w+) code=\d+$", log, re.MULTILINE)
+    cause = re.search(r"^\S+ ERROR \w+: (.*)$", log, re.MULTILINE)
+    return {"class": group[1], "cause": cause[1]} if group and cause else {}
 
 
 def _argv(pid: int) -> list[str]:

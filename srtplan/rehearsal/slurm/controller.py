@@ -36,6 +36,7 @@ class _Controller:
         self.held: set[int] = set()
         self.running: dict[int, Job] = {}
         self.used: dict[int, set[str]] = {}
+        self.is_shared = state.setting("share_nodes", "no") == "yes"
 
     def run(self) -> int:
         """Serve until standard input ends, then end everything."""
@@ -118,7 +119,7 @@ class _Controller:
             if len(free) < wanted:
                 return
             self.pending.pop(0)
-            self.used[job.number] = set(free[:wanted])
+            self.used[job.number] = set() if self.is_shared else set(free[:wanted])
             write_record(job.folder / "record", record | {"nodes": hostlist.compress(free[:wanted])})
             (job.folder / "steps").mkdir()
             self.running[Keeper(self.state, job).spawn()] = job

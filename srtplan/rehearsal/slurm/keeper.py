@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from srtplan.rehearsal import faults, processes
 from srtplan.rehearsal.slurm import hostlist
-from srtplan.rehearsal.slurm.scancel import signal_step
+from srtplan.rehearsal.slurm.scancel import signal_all
 from srtplan.rehearsal.slurm.state import Job, State, read, write
 
 TICK_S = 0.1
@@ -33,6 +33,7 @@ class Keeper:
         self.status: int | None = None
         self.ending = ""
         self.kill_at: float | None = None
+        self.lost_at: float | None = None
         self.environment = self._environment()
         self.kill_wait = float(state.setting("kill_wait", "30"))
 
@@ -60,6 +61,7 @@ class Keeper:
             self._wait()
             while timers and time.monotonic() >= timers[0][0]:
                 timers.pop(0)[1]()
+            self._notice_lost_nodes()
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 self._signal_steps(signal.SIGKILL)
                 processes.kill_below(os.getpid())
@@ -98,20 +100,20 @@ class Keeper:
             if f.kind == "lost"
         ]
         if lost:
-            at = start + min(at for at, _ in lost)
-            timers += [(at, lambda: self._lose([node for _, node in lost])), (at + NOTICE_S, self._end_lost)]
+            timers.append(
+                (start + min(at for at, _ in lost), lambda: self.job.lose([node for _, node in lost]))
+            )
         return sorted(timers, key=lambda timer: timer[0])
 
-    def _lose(self, nodes: list[str]) -> None:
-        """Let nodes fail: their tasks die without a word, and the sruns of their steps hear of it."""
-        write(self.job.folder / "lost", "\n".join(nodes))
-        if self.nodes[0] in nodes:
-            self.ending = "NODE_FAIL"
-            processes.kill_below(os.getpid())
-
-    def _end_lost(self) -> None:
-        """End the job that has lost a node, unless it asked to go on."""
-        if not self.record["no_kill"]:
+    def _notice_lost_nodes(self) -> None:
+        """End the job that has lost a node, unless it asked to go on; without its first node it is over at once."""
+        lost = read(self.job.folder / "lost").split() if self.kill_at is None else []
+        if lost and self.lost_at is None:
+            self.lost_at = time.monotonic()
+            if self.nodes[0] in lost:
+                self.ending = "NODE_FAIL"
+                processes.kill_below(os.getpid())
+        elif self.lost_at and time.monotonic() >= self.lost_at + NOTICE_S and not self.record["no_kill"]:
             self._cancel("NODE_FAIL")
 
     def _warn(self, name: str, *, is_batch: bool) -> None:
@@ -131,8 +133,7 @@ class Keeper:
             processes.send([self.batch], signal.SIGTERM)
 
     def _signal_steps(self, number: int) -> None:
-        for step in self.job.live_steps():
-            signal_step(self.job, step, number)
+        signal_all([(self.job, step) for step in self.job.live_steps()], number)
 
     def _end_steps(self) -> None:
         """End the steps that the batch script left running, as slurmd does: TERM, KillWait, KILL."""

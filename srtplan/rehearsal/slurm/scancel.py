@@ -2,7 +2,7 @@
 
 ::
 
-    scancel --signal=TERM 7.3     the tasks of the step get TERM (not what they started, see Step.signal)
+    scancel --signal=TERM 7.3     the tasks of the step get TERM (not what they started, see signal_steps)
     scancel 7.3                   the step's processes are killed at once
     scancel --batch --signal=USR1 7    job.sh only
     scancel --signal=TERM 7       all steps, not job.sh;  --full: job.sh and what it started
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from srtplan.rehearsal import processes
 from srtplan.rehearsal.slurm.options import Known, UsageError, complain, parse_anywhere
-from srtplan.rehearsal.slurm.state import Job, State, Step
+from srtplan.rehearsal.slurm.state import Job, State, Step, signal_steps
 from srtplan.rehearsal.slurm.stepd import folder_of
 from srtplan.rehearsal.slurm.version import VERSION
 
@@ -43,7 +43,10 @@ def main(state: str, argv: list[str]) -> int:
     if not words:
         complain("scancel: error: No job identification provided")
         return 1
-    return max(_cancel(State(folder_of(state)), word, options, number) for word in words)
+    ids = [word for word in words if "." in word and not word.endswith(".batch")]
+    rest = [word for word in words if word not in ids]
+    codes = [_cancel(State(folder_of(state)), word, options, number) for word in rest]
+    return max([*codes, _signal_ids(State(folder_of(state)), ids, number)])
 
 
 def _signal_number(text: str) -> int:
@@ -58,19 +61,14 @@ def _signal_number(text: str) -> int:
 
 
 def _cancel(state: State, word: str, options: dict[str, str], number: int | None) -> int:
-    job_number, has_step, step_number = word.partition(".")
+    job_number, has_step, _ = word.partition(".")
     job = state.job(job_number)
     if job is None:
         if has_step or number is not None:
-            complain(f"scancel: error: Kill job error on job step id {word}: Invalid job id specified")
-            return 1
+            return _complain_of(word)
         return 0
-    if has_step and step_number == "batch":
+    if has_step:
         _signal_batch(job, number or signal.SIGKILL)
-    elif has_step:
-        for step in job.live_steps():
-            if str(step.number) == step_number:
-                signal_step(job, step, number or signal.SIGKILL)
     elif number is None and "batch" not in options:
         state.tell(f"cancel {job.number}")
     elif "batch" in options:
@@ -78,6 +76,27 @@ def _cancel(state: State, word: str, options: dict[str, str], number: int | None
     else:
         _signal_steps(job, number or signal.SIGTERM, is_full="full" in options)
     return 0
+
+
+def _signal_ids(state: State, words: list[str], number: int | None) -> int:
+    """Signal steps by their ids, all of them at once: a look at the processes of this machine takes its time."""
+    steps: list[tuple[Job, Step]] = []
+    code = 0
+    for word in words:
+        job_number, _, step_number = word.partition(".")
+        job = state.job(job_number)
+        if job is None:
+            code = _complain_of(word)
+        elif step_number.isdigit():
+            step = Step(job.folder / "steps" / step_number, int(step_number))
+            steps += [(job, step)] if step.is_live else []
+    signal_all(steps, number or signal.SIGKILL)
+    return code
+
+
+def _complain_of(word: str) -> int:
+    complain(f"scancel: error: Kill job error on job step id {word}: Invalid job id specified")
+    return 1
 
 
 def _signal_batch(job: Job, number: int) -> None:
@@ -93,16 +112,15 @@ def _signal_steps(job: Job, number: int, *, is_full: bool) -> None:
             ({pid} | processes.descendants(pid)) - supervisors - processes.descendants(*supervisors), number
         )
         return
-    for step in job.live_steps():
-        signal_step(job, step, number)
+    signal_all([(job, step) for step in job.live_steps()], number)
 
 
-def signal_step(job: Job, step: Step, number: int) -> None:
-    """Signal a step; for TERM and KILL its log gets slurmstepd's line first."""
-    record = step.record
+def signal_all(steps: list[tuple[Job, Step]], number: int) -> None:
+    """Signal steps; for TERM and KILL their logs get slurmstepd's line first."""
     if number in (signal.SIGTERM, signal.SIGKILL):
-        _announce(f"{job.number}.{step.number}", record)
-    step.signal(number)
+        for job, step in steps:
+            _announce(f"{job.number}.{step.number}", step.record)
+    signal_steps([step.stepd for _, step in steps], number)
 
 
 def _announce(step: str, record: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from srtplan.rehearsal import processes
 from srtplan.rehearsal.slurm import stepd
 from srtplan.rehearsal.slurm.options import SRUN, UsageError, complain, parse
 from srtplan.rehearsal.slurm.request import request
-from srtplan.rehearsal.slurm.state import State, signal_step
+from srtplan.rehearsal.slurm.state import State, signal_steps
 from srtplan.rehearsal.slurm.version import VERSION
 
 INTERRUPT_WINDOW_S = 1.0
@@ -88,7 +88,7 @@ class _Launch:
         if number == signal.SIGINT:
             self._interrupt()
         elif number in (signal.SIGUSR1, signal.SIGUSR2):
-            signal_step(self.supervisor, number)
+            signal_steps([self.supervisor], number)
         else:
             complain("srun: forcing job termination")
             processes.kill_below(self.supervisor)

@@ -3,7 +3,7 @@
 ::
 
     STATE/hosts                 one node a line: name, address, address of its own loopback
-    STATE/settings              kill_wait=30 ...
+    STATE/settings              kill_wait=30, first_job=7, share_nodes=yes (several jobs on a node) ...
     STATE/absent/configs/...    what stands for mounts that this machine does not have, by their target
     STATE/control               FIFO to the controller: "submit 7", "hold 7", "release 7", "cancel 7"
     STATE/containers            namespaces, or paths where this machine allows none
@@ -89,14 +89,6 @@ class Step:
         """Tell whether the step still runs."""
         return not (self.folder / "done").exists() and processes.is_alive(read(self.folder / "stepd"))
 
-    def signal(self, number: int) -> None:
-        """Signal the step as slurmstepd does with proctrack/cgroup: KILL all its processes, else the tasks themselves.
-
-        What a task has started gets nothing but KILL (SignalChildrenProcesses=no, the default of cgroup.conf), so a
-        shell that does not exec its server, nor forward TERM to it, leaves it unaware.
-        """
-        signal_step(self.stepd, number)
-
 
 class Job:
     """One job: its folder and number."""
@@ -134,6 +126,10 @@ class Job:
         folder = self.folder / "steps"
         numbers = _numbers(folder)
         return [Step(folder / str(number), number) for number in numbers]
+
+    def lose(self, nodes: list[str]) -> None:
+        """Let nodes fail: their tasks die without a word, the sruns of their steps hear of it, then the job ends."""
+        write(self.folder / "lost", "\n".join(nodes))
 
     def live_steps(self) -> list[Step]:
         """Return the steps that still run."""
@@ -177,9 +173,13 @@ class State:
         return True
 
 
-def signal_step(stepd: int, number: int) -> None:
-    """Signal the tasks below a step's supervisor; see ``Step.signal``."""
-    pids = processes.descendants(stepd) if number == signal.SIGKILL else processes.children(stepd)
+def signal_steps(stepds: list[int], number: int) -> None:
+    """Signal the steps of these supervisors as slurmstepd does with proctrack/cgroup: KILL everything, else the tasks.
+
+    What a task has started gets nothing but KILL (SignalChildrenProcesses=no, the default of cgroup.conf), so a
+    shell that does not exec its server, nor forward TERM to it, leaves it unaware.
+    """
+    pids = processes.descendants(*stepds) if number == signal.SIGKILL else processes.children(*stepds)
     processes.send(pids, number)
 
 

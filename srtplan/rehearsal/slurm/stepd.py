@@ -13,7 +13,17 @@ from pathlib import Path
 from srtplan.rehearsal import faults, processes
 from srtplan.rehearsal.slurm import tasks
 from srtplan.rehearsal.slurm.options import UsageError
-from srtplan.rehearsal.slurm.state import Job, Node, State, Step, claim, read, record_text, signal_step, write
+from srtplan.rehearsal.slurm.state import (
+    Job,
+    Node,
+    State,
+    Step,
+    claim,
+    read,
+    record_text,
+    signal_steps,
+    write,
+)
 
 TICK_S = 0.2
 
@@ -139,7 +149,7 @@ class _Supervisor:
             self._tell(
                 f"launch/slurm: _step_signal: Terminating StepId={self.request.job.number}.{self.step.number}"
             )
-            signal_step(os.getpid(), signal.SIGTERM)
+            signal_steps([os.getpid()], signal.SIGTERM)
             self.kill_at = time.monotonic() + float(self.request.state.setting("kill_wait", "30"))
 
     def _tick(self) -> None:
