@@ -223,7 +223,7 @@ bench::_newest() {
   local -r result="$1" pattern="$2"
   shift 2
   local file found="" mark
-  mark="$(mktemp)" || return
+  mark="$(mktemp "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID:-0}-mark.XXXXXX")" || return
   # shellcheck disable=SC2310 # as above
   step::call "$@" || return
   local IFS="" # the pattern is one word

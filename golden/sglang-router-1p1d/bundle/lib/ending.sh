@@ -91,6 +91,7 @@ stop::_end() {
   local -A ids=()
   stop::_is_live "${tier}" || return 0
   read -ra names <<<"${REPLY}"
+  ((STARTING == 0)) || steps::_learn_ids
   log::info "stop: ${signal} to ${names[*]:0:8}${names[8]:+ ... (${#names[@]} steps)}"
   for name in "${names[@]}"; do
     by="${STEP_SIGNAL[${name}]}"
@@ -129,21 +130,26 @@ stop::_kill() {
   done
 }
 
-# Asks Slurm whether a step of ours is left; kills it if so.
+# Asks Slurm whether a step of ours is left; kills it if so. Slurm lists a step for a moment after its srun has ended, so the
+# first times it is only asked again.
 stop::_verify() {
-  local name try left
+  local name pause left id
+  local -A listed
   ((${#STEP_ID[@]} > 0)) || return 0
-  for try in 1 2 3; do
+  for pause in 10 20 30 40 100 100; do # hundredths of a second
     : >"${SCRATCH}/steps"
     job::call 10 "${SCRATCH}/steps" squeue --noheader --steps --jobs="${JOB_ID}" --format=%i || break
-    left=""
+    left="" listed=()
+    while read -r id; do
+      listed["step ${id}"]=1
+    done <"${SCRATCH}/steps"
     for name in "${!STEP_ID[@]}"; do
-      ! grep -qxF -- "${STEP_ID[${name}]}" "${SCRATCH}/steps" || left+=" ${STEP_ID[${name}]}"
+      [[ -z "${listed["step ${STEP_ID[${name}]}"]:-}" ]] || left+=" ${STEP_ID[${name}]}"
     done
     [[ -n "${left}" ]] || return 0
     # shellcheck disable=SC2086 # a list of step ids
-    ((try == 1)) || job::call 10 "${SCRATCH}/scancel" scancel --signal=KILL ${left}
-    steps::settle 100
+    ((pause < 100)) || job::call 10 "${SCRATCH}/scancel" scancel --signal=KILL ${left}
+    steps::settle "${pause}"
   done
   log::warn "Slurm still lists steps of this job:${left:- (squeue did not answer)}"
 }
@@ -156,9 +162,9 @@ stop::_clear_nodes() {
   elif [[ " ${STEP_EXIT[*]} " != *" 137 "* ]] && ! grep -qs setup::dynamo_source -- "${BUNDLE_DIR}"/steps/*.sh; then
     return 0
   fi
-  # shellcheck disable=SC2016 # expanded on the nodes
+  # what job.sh itself has there is still in use
   nodes::each 5 "${SCRATCH}/clear" --job-name=clear \
-    bash -c 'rm -rf -- "/tmp/srtplan-$1-"*' clear "${JOB_ID}"
+    find /tmp -maxdepth 1 -name "srtplan-${JOB_ID}-*" ! -name "srtplan-${JOB_ID}-job.*" -exec rm -rf -- {} +
 }
 
 # One line per step.

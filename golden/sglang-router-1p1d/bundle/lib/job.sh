@@ -30,6 +30,7 @@ ENDING=""  # once there is a reason to end: "step" or "signal" while it is looke
 ENDING_AT= # when that was: the time to stop counts from there
 SIGNALS=() # signals received so far
 CALL_PID=0 # the command that job::call waits for
+readonly CALL_GRACE_S=3
 
 # shellcheck disable=SC2312 # ":" does not fail
 exec {TICK_FD}<> <(:) # a pipe into which nobody writes
@@ -91,26 +92,31 @@ job::is_running() {
 }
 
 # Runs a command that may take long, so that signals act meanwhile: job::call SECONDS OUTPUT COMMAND...
-# Returns the command's code, or 124 when the time is over.
+# Returns the command's code, or 124 when the time is over: then it is told to end, for a TERM to srun ends its tasks and a KILL
+# would leave them, and killed if it does not.
 job::call() {
   local -r seconds="$1" output="$2"
   shift 2
   local -r outer="${CALL_PID}" # a signal in the middle of a call asks Slurm, which is a call, too
-  local code deadline
+  local deadline is_late=""
   clock::read
   deadline=$((NOW + seconds))
   "$@" </dev/null >>"${output}" 2>&1 &
   CALL_PID="$!"
   while job::is_running "${CALL_PID}"; do
-    if ((NOW >= deadline)); then
-      kill -KILL "${CALL_PID}" 2>/dev/null
+    if ((NOW >= deadline + CALL_GRACE_S)); then
+      kill -KILL "${CALL_PID}" 2>/dev/null # and not waited for: it may hang on a file system
       CALL_PID="${outer}"
       return 124
+    elif ((NOW >= deadline)) && [[ -z "${is_late}" ]]; then
+      is_late=1
+      kill -TERM "${CALL_PID}" 2>/dev/null
     fi
     job::tick
   done
   job::reap "${CALL_PID}"
   CALL_PID="${outer}"
+  [[ -z "${is_late}" ]] || return 124
   return "${REPLY}"
 }
 

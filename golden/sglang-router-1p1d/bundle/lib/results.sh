@@ -62,7 +62,7 @@ results::_reduce() {
     REPLY=/dev/null # cut off: no need to read hundreds of megabytes to see that
     return 0
   fi
-  REPLY="$(mktemp)"
+  REPLY="$(mktemp "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID:-0}-result.XXXXXX")"
   {
     printf '{'
     LC_ALL=C grep -oE '"[a-z0-9_]+": *-?[0-9][-+.0-9eE]*' -- "${file}" | tr '\n' ','

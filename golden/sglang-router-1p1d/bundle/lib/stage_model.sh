@@ -78,7 +78,7 @@ fail() {
 if [[ "$1" == --one ]]; then
   copy_one "${@:2}"
 else
-  TMP="$(mktemp -d)"
+  TMP="$(mktemp -d "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID:-0}-stage.XXXXXX")"
   trap 'rm -rf -- "${TMP}"' EXIT
   main "$@"
 fi

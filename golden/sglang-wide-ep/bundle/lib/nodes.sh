@@ -3,6 +3,8 @@
 
 NODE=()
 IP=()
+PREFLIGHT_WAIT=120 # seconds for every node to answer
+[[ ! "${SRTPLAN_PREFLIGHT_WAIT_S:-}" =~ ^[1-9][0-9]{0,4}$ ]] || PREFLIGHT_WAIT="${SRTPLAN_PREFLIGHT_WAIT_S}"
 
 # Checks every node before anything is started; ends the job with 72 if one is not fit.
 nodes::preflight() {
@@ -10,7 +12,7 @@ nodes::preflight() {
   job::stage preflight
   nodes::_check_slurm
   nodes::_list
-  nodes::each 120 "${log}" --job-name=preflight --output="${log}" --open-mode=append \
+  nodes::each "${PREFLIGHT_WAIT}" "${log}" --job-name=preflight --output="${log}" --open-mode=append \
     bash "${BUNDLE_DIR}/lib/preflight.sh" "${BUNDLE_DIR}/files/preflight.tsv" "${out}" "${NETWORK_INTERFACE}" "${NODE[@]}"
   nodes::_report "${out}"
   nodes::_write

@@ -19,7 +19,7 @@ run::make_directory() {
   mkdir -- "${LOG_DIR}" "${RUN_DIR}/results" "${RUN_DIR}/run" "${RUN_DIR}/run/steps" "${RUN_DIR}/run/preflight" ||
     job::end 72 preflight "cannot write in ${RUN_DIR}"
   ln -s -- "attempt_${attempt}" "${base}/.latest.${attempt}" && mv -fT -- "${base}/.latest.${attempt}" "${base}/latest"
-  SCRATCH="$(mktemp -d)" || SCRATCH="${RUN_DIR}/run"
+  SCRATCH="$(mktemp -d "${TMPDIR:-/tmp}/srtplan-${JOB_ID}-job.XXXXXX")" || SCRATCH="${RUN_DIR}/run"
   log::open "${RUN_DIR}"
   run::_warn_if_full
 }
