@@ -27,8 +27,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> list[table.Key]:
         "-q",
         "-p",
         "no:cacheprovider",
-        "-p",
-        "no:xdist",
+        "-n0",
         str(FOLDER),
     ]
     done = subprocess.run(
