@@ -32,6 +32,7 @@ ENDED = (
     *("BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "PREEMPTED"),
 )
 NOT_IN_TIME = 99
+CHECKOUT = Path(__file__).resolve().parents[3]
 # one process inside the cluster polls, instead of one new process of ours per look
 POLL = rf"""
 until [[ "$(scontrol --oneliner show job "$1")" =~ \ JobState=($2)\  ]]; do
@@ -61,6 +62,10 @@ class Cluster:
         shared = shared_directory()
         argv = [sys.executable, str(PROGRAM), "--dir", str(directory), "up", str(nodes)]
         argv += ["--owner", str(os.getpid()), "--scratch", str(shared), *options]
+        if CHECKOUT.is_relative_to(
+            "/tmp"
+        ):  # which is each node's own: what is mounted from here must be there
+            argv += ["--share", str(CHECKOUT)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode:
             shutil.rmtree(directory)
