@@ -62,9 +62,9 @@ class Cluster:
         shared = shared_directory()
         argv = [sys.executable, str(PROGRAM), "--dir", str(directory), "up", str(nodes)]
         argv += ["--owner", str(os.getpid()), "--scratch", str(shared), *options]
-        if CHECKOUT.is_relative_to(
-            "/tmp"
-        ):  # which is each node's own: what is mounted from here must be there
+        if (
+            CHECKOUT.parts[1] == "tmp"
+        ):  # each node has its own /tmp, and what is mounted from here must be there
             argv += ["--share", str(CHECKOUT)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode:
