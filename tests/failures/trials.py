@@ -279,4 +279,5 @@ def readable(cause: str) -> str:
     """A cause without what differs from run to run: addresses, paths, pids."""
     cause = re.sub(r"\b127\.\d+\.\d+\.\d+\b|\b10\.\d+\.\d+\.\d+\b", "ADDRESS", cause)
     cause = re.sub(r"/(?:tmp|var/tmp|work|root|home)/[^\s:;,)]*/(?=[^/\s:;,)]*)", ".../", cause)
+    cause = re.sub(r"/\d{5,}\b", "/JOBID", cause)
     return re.sub(r"pid \d+", "pid N", cause)

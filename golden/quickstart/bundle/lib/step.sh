@@ -96,13 +96,13 @@ step::_clear() {
 # Runs a function, so that this shell is still there to clear afterwards, and ends with the function's code. Slurm (with
 # proctrack/cgroup) signals only this shell, so it passes the signal on: to all of the work, a process group of its own.
 step::_clear_after() {
-  local code child
+  local code child=""
+  trap 'IS_STOPPED=1; [[ -z "${child}" ]] || kill -TERM -- "-${child}" 2>/dev/null || true' TERM INT USR1 USR2
   set -m
   step::_work_to_the_end "$@" &
   child="$!"
   set +m
-  # shellcheck disable=SC2064 # the child's number is known now, and later it is the same
-  trap "IS_STOPPED=1; kill -TERM -- -${child} 2>/dev/null || true" TERM INT USR1 USR2
+  [[ -z "${IS_STOPPED}" ]] || kill -TERM -- "-${child}" 2>/dev/null || true # told before there was a child
   while true; do
     IS_STOPPED=""
     code=0
