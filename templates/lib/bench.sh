@@ -48,10 +48,8 @@ bench::_try() {
     mkdir -p -- "${result%/*}"
     : >"${result}.start"
   fi
-  if [[ -z "${IS_STOPPED}" ]]; then # told to stop before it began: a client would run to its end
-    # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
-    step::call "$@" || RUN_CODE="$?"
-  fi
+  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  step::call "$@" || RUN_CODE="$?"
   if [[ -n "${IS_STOPPED}" ]]; then # a client may take its end for a success
     RUN_CODE=143
     RUN_REASON="stopped"

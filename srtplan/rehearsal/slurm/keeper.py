@@ -142,9 +142,12 @@ class Keeper:
             return
         write(self.job.folder / "left", "\n".join(step.record["name"] for step in left))
         write(self.job.folder / "state", "COMPLETING")
-        self._signal_steps(signal.SIGTERM)
+        told: set[int] = set()
         end = self.kill_at or time.monotonic() + self.kill_wait
-        while time.monotonic() < end and self.job.live_steps():
+        while time.monotonic() < end and (left := self.job.live_steps()):
+            late = [step for step in left if step.number not in told]  # one may just have been starting
+            signal_all([(self.job, step) for step in late], signal.SIGTERM)
+            told |= {step.number for step in late}
             self._wait()
         self._signal_steps(signal.SIGKILL)
 

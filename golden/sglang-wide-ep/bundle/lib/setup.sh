@@ -33,10 +33,10 @@ setup::path_prepend() {
 # An empty private directory of this job, gone when the step ends: what a former job left there is never read.
 setup::scratch() {
   local -r directory="$1"
+  SCRATCH+=("${directory}") # before it is there: a signal may come at any moment
   rm -rf -- "${directory}"
   mkdir -p -- "${directory}"
   chmod 700 -- "${directory}"
-  SCRATCH+=("${directory}")
 }
 
 # The same for the temporary files of programs that do not clear up.

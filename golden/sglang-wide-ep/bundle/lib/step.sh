@@ -79,8 +79,9 @@ step::_work() {
   fi
 }
 
-# Calls a function of the library, or a program with the whole environment.
+# Calls a function of the library, or a program with the whole environment; neither once the step has been told to stop.
 step::call() {
+  [[ -z "${IS_STOPPED}" ]] || return 143
   if declare -F -- "$1" >/dev/null; then
     "$@"
   else
@@ -112,9 +113,11 @@ step::_clear_after() {
   exit "${code}"
 }
 
-# In a process of its own: a signal ends the command that runs, not this shell, which has to see it end.
+# In a process of its own: a signal ends the command that runs; if there are several, not this shell, which begins no other.
 step::_work_to_the_end() {
-  trap 'IS_STOPPED=1' TERM INT USR1 USR2
+  if declare -F runs >/dev/null; then
+    trap 'IS_STOPPED=1' TERM INT USR1 USR2
+  fi
   "$@"
 }
 
