@@ -60,7 +60,7 @@ def test_the_library_under_another_bash(suite: str, tmp_path: Path) -> None:
     tests = [str(TESTS / "shell" / name) for name in RUN]
     done = subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script, "sh", other,
-         sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "-q", "-m", "not cluster",
+         sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "-m", "not cluster",
          f"--basetemp={tmp_path / 'base'}", *tests],
         capture_output=True, text=True, check=False, timeout=900, env=dict(os.environ) | {WANTED: version(other)},
         stdin=subprocess.DEVNULL, cwd=TESTS.parent,
