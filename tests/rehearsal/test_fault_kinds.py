@@ -17,12 +17,17 @@ from srtplan.rehearsal import FaultError, rehearse
 @pytest.mark.parametrize(
     ("fault", "code", "step", "said"),
     [
-        ("decode_0:crash@1.5s", 74, "decode_0", "RuntimeError: a fault of this rehearsal: crash"),
+        (
+            "decode_0:crash@1.5s benchmark:hang",
+            74,
+            "decode_0",
+            "RuntimeError: a fault of this rehearsal: crash",
+        ),
         ("decode_0:crash", 74, "decode_0", "a fault of this rehearsal: crash"),
-        ("decode_0:exit0@1s", 74, "decode_0", "a fault of this rehearsal: exit0"),
-        ("prefill_*:oom@1s", 74, "prefill_0", "out of memory"),
+        ("decode_0:exit0@1s benchmark:hang", 74, "decode_0", "a fault of this rehearsal: exit0"),
+        ("prefill_*:oom@1s benchmark:hang", 74, "prefill_0", "out of memory"),
         ("decode_0:badconfig", 74, "decode_0", "invalid choice"),
-        ("router_0:crash@1s", 74, "router_0", "a fault of this rehearsal: crash"),
+        ("router_0:crash@1s benchmark:hang", 74, "router_0", "a fault of this rehearsal: crash"),
         ("benchmark:crash", 1, "benchmark", "a fault of this rehearsal: crash"),
         ("benchmark:oom", 137, "benchmark", "out of memory"),
         ("decode_0:hang", 78, "decode_0", "still loading (a fault of this rehearsal: hang)"),
@@ -35,9 +40,12 @@ from srtplan.rehearsal import FaultError, rehearse
 def test_a_fault_has_its_effect(
     fault: str, code: int, step: str, said: str, tmp_path: Path, nothing: Nothing
 ) -> None:
-    """Each kind ends the job as it would on the cluster, and the step's log says what was played."""
+    """Each kind ends the job as it would on the cluster, and the step's log says what was played.
+
+    Where a server fails after a while, the client hangs, so that it has not ended before.
+    """
     bundle = router_bundle(tmp_path / "bundle", grace=5)
-    found, text = run(bundle, tmp_path / "work", faults=[fault], timeout=8 if code == 78 else 60)
+    found, text = run(bundle, tmp_path / "work", faults=fault.split(), timeout=8 if code == 78 else 60)
     assert found == code, text + logs(tmp_path / "work", step)
     assert said in logs(tmp_path / "work", step)
     assert nothing.is_left()
