@@ -149,6 +149,7 @@ bench::evaluate() {
   for page in "${prefix}"*.html; do # the questions and answers, for people
     [[ ! "${page}" -nt "${result}.start" ]] || bench::_publish "${page}" "${result%.json}.html"
   done
+  [[ -z "${REPLY}" ]] || rm -f -- "${REPLY}" "${REPLY%.json}.html" # they lie in /tmp, which may be the node's
 }
 
 # The same with questions from a file instead of an address, for which the evaluator has no option: a copy of its program
@@ -218,7 +219,7 @@ bench::verify() {
   fi
 }
 
-# Runs a command and takes the newest file of a pattern that was written meanwhile as its result.
+# Runs a command and takes the newest file of a pattern that was written meanwhile as its result; sets REPLY to that file.
 bench::_newest() {
   local -r result="$1" pattern="$2"
   shift 2
@@ -235,6 +236,7 @@ bench::_newest() {
   done
   rm -f -- "${mark}"
   bench::_publish "${found}" "${result}"
+  REPLY="${found}"
 }
 
 # Copies a report so that it appears complete. The result is checked by bench::run.
