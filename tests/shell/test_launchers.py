@@ -241,7 +241,9 @@ def test_an_evaluation_is_found_under_its_own_name(
     client = {"evaluate": "sglang-eval", "lm_eval": "lm-eval"}[function]
     assert task.run(benchmark(Run(name="r", argv=argv, result=result, client=client))).returncode == 0
     assert json.loads((task.run_dir / "results/r.json").read_text())["score"] == 1
-    assert path.exists() == (function == "lm_eval"), "SGLang's evaluator writes into /tmp: nothing stays there"
+    assert path.exists() == (function == "lm_eval"), (
+        "SGLang's evaluator writes into /tmp: nothing stays there"
+    )
 
 
 def test_downloads_are_whole_and_checked(task: Task) -> None:
