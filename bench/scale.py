@@ -1,8 +1,10 @@
 """How the supervisor scales on a real Slurm of this machine, as root: ``python bench/scale.py --nodes 18 --steps 128``.
 
-Out: seconds from the first line of job.sh to the last worker that runs, memory of job.sh, its processor time while it waits
-for health at a 10 s interval, seconds from the death of a worker to the end of the job, and of these from stop to end; and
-what Slurm takes without us to end as many steps.
+Out, a line of JSON per number of steps: seconds from the first line of job.sh to the last worker that runs, memory of job.sh,
+its processor time while it waits for health at a 10 s interval, seconds from the death of a worker to the end of the job, and
+of these from stop to end; what Slurm takes without us to end as many steps, and what of the stop is therefore ours. All nodes
+share the processors of this machine: there Slurm alone needs 18 ms of them for the end of one step. Last: the ratio of each
+stop to the first one's. With ``--drain`` each worker takes so many seconds to end after TERM, as engines do.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("bundle", "cluster"))]
 
 from attrs import evolve  # noqa: E402 (found by the lines above)
-from plans import nats, plan, worker  # noqa: E402
+from plans import nats, plan, words, worker  # noqa: E402
 from slurm_cluster.client import Cluster, Job, eventually  # noqa: E402
 
 from srtplan.bundle.render import render  # noqa: E402
@@ -31,9 +33,11 @@ from srtplan.plan.serialise import to_json  # noqa: E402
 TICKS_PER_S = 100
 
 
-def job(nodes: int, steps: int) -> Plan:
+def job(nodes: int, steps: int, drain: float) -> Plan:
     """Workers over all nodes, and a health gate that never opens."""
-    workers = [worker(f"w_{n}", n % nodes) for n in range(steps - 1)]
+    slow = words("bash", "-c", f"trap 'sleep {drain}; exit' TERM; sleep 900 & wait")
+    argv = slow if drain else words("sleep", "900")
+    workers = [worker(f"w_{n}", n % nodes, argv) for n in range(steps - 1)]
     probe = Probe(
         step="nats_0", type="http", node=0, port=9, stage="health", path="/", interval_s=10, timeout_s=900
     )
@@ -55,10 +59,10 @@ def supervisor(cluster: Cluster, run: Job) -> tuple[float, float]:
     return int(rss.split()[1]) / 1024, sum(map(int, fields[11:15])) / TICKS_PER_S
 
 
-def measure(cluster: Cluster, nodes: int, steps: int, wait: float) -> dict[str, Any]:
+def measure(cluster: Cluster, nodes: int, steps: int, wait: float, drain: float) -> dict[str, Any]:
     """Run one job and take the times from its events."""
     folder = cluster.shared / f"scale{steps}"
-    made = job(nodes, steps)
+    made = job(nodes, steps, drain)
     write(render(made, {"plan.json": to_json(made)}), folder / "bundle")
     run = cluster.sbatch(folder / "bundle" / "job.sh", cwd=folder)
     log = folder / "outputs" / str(run.id) / "latest" / "events.jsonl"
@@ -84,7 +88,7 @@ def measure(cluster: Cluster, nodes: int, steps: int, wait: float) -> dict[str, 
         "last_running_s": max(e["t"] for e in seen if e.get("state") == "running"),
         "rss_mb": round(memory, 1), "waiting_cpu_percent": round(100 * share, 2),
         "death_to_end_s": round(took, 1), "stop_s": round(end - stop, 2),
-        "slurm_alone_stop_s": round(slurm_s, 2),
+        "slurm_alone_stop_s": round(slurm_s, 2), "ours_s": round(end - stop - drain - slurm_s, 2),
     }  # fmt: skip
 
 
@@ -118,11 +122,16 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=18)
     parser.add_argument("--steps", type=int, nargs="+", default=[2, 64, 128])
     parser.add_argument("--wait", type=float, default=20, help="seconds over which processor time is taken")
+    parser.add_argument("--drain", type=float, default=0, help="seconds that a worker takes to end after TERM")
     given = parser.parse_args()
     cluster = Cluster.up("--proctrack=linuxproc", nodes=given.nodes)
+    rows = []
     try:
         for steps in given.steps:
-            print(json.dumps(measure(cluster, given.nodes, steps, given.wait)), flush=True)
+            rows.append(measure(cluster, given.nodes, steps, given.wait, given.drain))
+            print(json.dumps(rows[-1]), flush=True)
+        ratios = {row["steps"]: round(row["stop_s"] / rows[0]["stop_s"], 2) for row in rows}
+        print(json.dumps({"drain_s": given.drain, "stop_ratio": ratios}))
     finally:
         cluster.down()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from plans import benchmark, plan, run, step, worker
-from shell_lab import bash
+from shell_lab import TEMPLATES, bash
 
 from srtplan.bundle.render import render
 from srtplan.bundle.write import write
@@ -74,6 +74,27 @@ def test_a_preamble_that_fails_ends_the_step(task: Task) -> None:
     assert done.returncode == 1
     assert b"no such.sh is neither in /configs nor" in done.stderr
     assert not (task.folder / "started").exists()
+
+
+STOPPED_EARLY = r"""
+source "$1"
+step::_work() { sleep 10; echo "to the end"; }
+set() { builtin set "$@"; [[ $1 != -m ]] || kill -TERM "${BASHPID}"; } # the signal comes between handler and child
+step::_clear_after step::_work
+"""
+
+
+def test_a_signal_before_there_is_work_reaches_it() -> None:
+    """Who is told to stop a moment before the work begins passes that on, and does not wait for the end of the work."""
+    done = bash(STOPPED_EARLY, str(TEMPLATES / "lib" / "step.sh"), timeout=8)
+    assert done.returncode == 143, done
+    assert b"to the end" not in done.stdout
+
+
+def test_nothing_begins_in_a_step_that_was_told_to_stop() -> None:
+    """Neither a function of the library nor a program."""
+    script = 'source "$1"; f() { echo begun; }; IS_STOPPED=1; step::call f; echo "$?"; step::call echo begun; echo "$?"'
+    assert bash(script, str(TEMPLATES / "lib" / "step.sh")).stdout == b"143\n143\n"
 
 
 def test_scratch_is_empty_and_private(task: Task) -> None:

@@ -243,6 +243,13 @@ def test_a_signal_in_the_preflight_leaves_nothing(lab: Lab) -> None:
     assert [one for one in (job.run_dir / "left").read_text().split() if not one.endswith("batch")] == []
 
 
+def test_a_slow_handler_does_not_stall_the_supervisor() -> None:
+    """bash 5.1 never ends a read whose time is over while a handler runs: its tick would wait for ever."""
+    slow = "trap 'sleep 0.8; job::_hear TERM' TERM; (sleep 0.2; kill -TERM $$) & "
+    idle = "steps::look() { :; }; log::cap() { :; }; job::obey_signals() { :; }; job::tick; echo over"
+    assert in_library(slow + idle, timeout=20).stdout == b"over\n"
+
+
 def test_scancel_is_a_cancellation(lab: Lab) -> None:
     """Where Slurm signals the steps and the job at once, the steps' ends are not taken for the reason."""
     job = lab.submit(serving())

@@ -96,14 +96,21 @@ step::_clear() {
 
 # Runs a function, so that this shell is still there to clear afterwards, and ends with the function's code. Slurm (with
 # proctrack/cgroup) signals only this shell, so it passes the signal on: to all of the work, a process group of its own.
+# A child that bash has just made may lose a signal (5.1), so nothing is sent before it has said that it is there.
 step::_clear_after() {
-  local code child=""
+  local code child="" begun says
   trap 'IS_STOPPED=1; [[ -z "${child}" ]] || kill -TERM -- "-${child}" 2>/dev/null || true' TERM INT USR1 USR2
+  # shellcheck disable=SC2312 # ":" does not fail
+  exec {says}<> <(:)
+  exec {begun}<"/dev/fd/${says}" # of the same pipe: it ends with the child
   set -m
-  step::_work_to_the_end "$@" &
-  child="$!"
+  step::_work_to_the_end "${says}" "${begun}" "$@" &
   set +m
-  [[ -z "${IS_STOPPED}" ]] || kill -TERM -- "-${child}" 2>/dev/null || true # told before there was a child
+  exec {says}>&-
+  read -r -u "${begun}" || true
+  exec {begun}<&-
+  child="$!"
+  [[ -z "${IS_STOPPED}" ]] || kill -TERM -- "-${child}" 2>/dev/null || true # told before the child could hear it
   while true; do
     IS_STOPPED=""
     code=0
@@ -115,9 +122,13 @@ step::_clear_after() {
 
 # In a process of its own: a signal ends the command that runs; if there are several, not this shell, which begins no other.
 step::_work_to_the_end() {
+  local -r says="$1" begun="$2"
+  shift 2
   if declare -F runs >/dev/null; then
     trap 'IS_STOPPED=1' TERM INT USR1 USR2
   fi
+  printf '\n' >&"${says}"
+  exec {says}>&- {begun}<&-
   "$@"
 }
 
