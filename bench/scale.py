@@ -1,10 +1,11 @@
 """How the supervisor scales on a real Slurm of this machine, as root: ``python bench/scale.py --nodes 18 --steps 128``.
 
-Out, a line of JSON per number of steps: seconds from the first line of job.sh to the last worker that runs, memory of job.sh,
-its processor time while it waits for health at a 10 s interval, seconds from the death of a worker to the end of the job, and
-of these from stop to end; what Slurm takes without us to end as many steps, and what of the stop is therefore ours. All nodes
-share the processors of this machine: there Slurm alone needs 18 ms of them for the end of one step. Last: the ratio of each
-stop to the first one's. With ``--drain`` each worker takes so many seconds to end after TERM, as engines do.
+Out, a line of JSON per number of steps: seconds from the first line of job.sh to the last worker that runs, memory of
+job.sh, its processor time while it waits for health at a 10 s interval, seconds from the death of a worker to the end of
+the job, and of these from stop to end; what Slurm takes without us to end as many steps, and what of the stop is
+therefore ours. All nodes share the processors of this machine: there Slurm alone needs 18 ms of them for the end of one
+step. Last: the ratio of each stop to the first one's. With ``--drain`` each worker takes so many seconds to end after
+TERM, as engines do.
 """
 
 from __future__ import annotations
