@@ -123,7 +123,9 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=18)
     parser.add_argument("--steps", type=int, nargs="+", default=[2, 64, 128])
     parser.add_argument("--wait", type=float, default=20, help="seconds over which processor time is taken")
-    parser.add_argument("--drain", type=float, default=0, help="seconds that a worker takes to end after TERM")
+    parser.add_argument(
+        "--drain", type=float, default=0, help="seconds that a worker takes to end after TERM"
+    )
     given = parser.parse_args()
     cluster = Cluster.up("--proctrack=linuxproc", nodes=given.nodes)
     rows = []
