@@ -1,7 +1,7 @@
 """The library under other versions of bash than this machine's, and what it may use at all: nothing newer than 4.4.
 
-Debian's releases have bash 5.1, 5.2 and 5.3 (``tests/rig/bashes`` fetches those that are not here). 4.4 and 5.0 are in no registry that
-CI reaches: there only the words are looked at that came later.
+Releases of Debian have bash 5.1, 5.2 and 5.3: ``tests/rig/bashes`` fetches those that are not here. It can fetch Ubuntu's 4.4 and 5.0,
+too (bionic, focal), but under these the library does not pass yet: a tick of the supervisor may stall, and three tests of results fail.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ RUN = [
     "test_launchers.py", "test_log.py", "test_quoting.py", "test_supervisor.py", "test_lost_node.py", "test_report.py",
 ]  # fmt: skip
 WANTED = "SRTPLAN_TEST_BASH"
+VERSIONS = {"bullseye": "5.1", "forky": "5.3"}
+"""What releases have that this machine has not: Debian 12 has 5.2."""
 
 LATER = {
     r"\$\{?EPOCH(SECONDS|REALTIME)": "5.0",
@@ -42,20 +44,22 @@ LATER = {
 
 @cache
 def others() -> dict[str, str]:
-    """Programs of other versions, by Debian's name for the release that has them."""
+    """Programs of other versions, by the name of the release that has them."""
     done = subprocess.run([TESTS / "rig" / "bashes"], capture_output=True, text=True, check=True)
     return {line.split()[0]: line.split()[2] for line in done.stdout.splitlines()}
 
 
-@pytest.mark.parametrize("suite", ["bullseye", "forky"])
-@pytest.mark.xdist_group("bash-versions")
-def test_the_library_under_another_bash(suite: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "release", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in VERSIONS]
+)
+def test_the_library_under_another_bash(release: str, tmp_path: Path) -> None:
     """All tests of launchers, supervisor, quoting and reports pass where /bin/bash is another version."""
     if os.geteuid() != 0:
         pytest.skip("only root can put another bash in the place of /bin/bash")
-    if suite not in others():
-        pytest.skip(f"the mirror has no bash of Debian {suite} (any more); tests/rig/bashes says more")
-    other = others()[suite]
+    if release not in others():
+        pytest.skip(f"the mirror has no bash of {release} (any more); tests/rig/bashes says more")
+    other = others()[release]
+    assert version(other) == VERSIONS[release]
     script = 'mount --bind "$1" "$(realpath /bin/bash)" && shift && exec "$@"'
     tests = [str(TESTS / "shell" / name) for name in RUN]
     done = subprocess.run(

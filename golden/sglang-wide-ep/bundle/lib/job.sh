@@ -72,9 +72,7 @@ job::stage() {
 # whoever waits for it later waits for ever.
 job::tick() {
   local seconds=0.5 nothing
-  if [[ "${ENDING}" == stop ]] && ((NOW < ENDING_AT + 5)); then
-    seconds=0.02 # mostly everything is over in a moment
-  elif [[ -n "${ENDING}" ]] || ((CALL_PID != 0 || ${#PROBE_PID[@]} > 0)); then
+  if [[ -n "${ENDING}" ]] || ((CALL_PID != 0 || ${#PROBE_PID[@]} > 0)); then
     seconds=0.1
   fi
   # shellcheck disable=SC2034 # nothing comes
