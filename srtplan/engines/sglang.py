@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 from attrs import field, frozen
@@ -21,9 +22,9 @@ from srtplan.diagnostics import Finding
 from srtplan.engines import _served, _stores
 from srtplan.ir.data import Map, thaw
 from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import MooncakeStore, Recipe, Role
-from srtplan.ir.shell import LOG_DIR, Lit, Word, ip, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
+from srtplan.ir.recipe import Mode, MooncakeStore, Recipe, Role
+from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
+from srtplan.plugin import Command, Interface, JobContext, Profile, ProfileRequest, Shape, WorkerContext
 
 DECIDED = {
     "port": "every worker gets its own port; see `ports:` in the cluster profile",
@@ -146,17 +147,14 @@ class SGLang:
             auto.append(("kv-events-config", _kv_events(role.kv_events, process.port("kv_events"))))
         if not direct:
             auto.append(("request-plane", word(job.recipe.dynamo.request_plane)))
-        own = {"model-path", "served-model-name", *DECIDED}
-        own |= {BOOTSTRAP} if ctx.endpoint.mode == "prefill" else set()
-        mine = {flags.dashed(k) for k, _ in role.args.pairs} - own
+        mine, rest = _given(job, role.mode)
         module = "sglang.launch_server" if direct else "dynamo.sglang"
         argv: list[Word] = [*words("python3", "-m", module)]
         for flag, value in auto:
             if flag not in mine:
-                argv += [Lit(f"--{flag}"), value]
-        rest = flags.render(role.args, skip=own)
+                argv += words(f"--{flag}", value)
         return Command(
-            argv=(*argv, *rest, *words(*role.extra_args)),
+            argv=(*argv, *rest),
             env=(*_stores.mooncake(ctx, _store(job.recipe)), *_stores.kvbm(ctx)),
             listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
             note=f"SGLang {ctx.endpoint.mode} worker {ctx.endpoint.index}",
@@ -173,6 +171,16 @@ class SGLang:
         env = (EnvVar(name="SGLANG_TORCH_PROFILER_DIR", value=request.directory),)
         called = ctx.process.leader and request.type != "nsys-time"
         return Profile(env=env if torch else (), start=json.dumps(body) if called else None)
+
+
+@lru_cache(maxsize=4)
+def _given(job: JobContext, mode: Mode) -> tuple[frozenset[str], Words]:
+    """What the recipe says itself to the workers of a mode: the names of its flags, and all its words."""
+    role = job.recipe.resources.role(mode)
+    assert role is not None  # noqa: S101 -- there is a worker of it
+    own = {"model-path", "served-model-name", *DECIDED, *((BOOTSTRAP,) if mode == "prefill" else ())}
+    names = frozenset(flags.dashed(k) for k, _ in role.args.pairs) - own
+    return names, (*flags.render(role.args, skip=own), *words(*role.extra_args))
 
 
 def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:
