@@ -34,6 +34,11 @@ SIZES = {
     "CP": ("context-parallel-size", "cp-size"),
 }
 """Sizes that the GPUs of a worker are compared with: keys of the file, and flags of the two programs."""
+SRUN = (
+    SrunOption(name="mpi", value=Lit("pmix")),
+    SrunOption(name="oversubscribe"),
+    SrunOption(name="cpu-bind", value=Lit("verbose,none")),
+)
 PARALLEL = ("tensor_parallel_size", "moe_expert_parallel_size", "pipeline_parallel_size")
 
 
@@ -145,11 +150,7 @@ class TensorRTLLM:
                 *words(*ctx.role.extra_args),
             ),
             env=(EnvVar(name="TRTLLM_EPLB_SHM_NAME", value=shm), *_stores.kvbm(ctx)),
-            srun=(
-                SrunOption(name="mpi", value=Lit("pmix")),
-                SrunOption(name="oversubscribe"),
-                SrunOption(name="cpu-bind", value=Lit("verbose,none")),
-            ),
+            srun=SRUN,
             files=_files(ctx, config),
             listens=((_port(ctx),) if direct else (ctx.process.port("system"),)) + _stores.kvbm_ports(ctx),
             note=f"TensorRT-LLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",

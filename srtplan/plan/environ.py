@@ -19,6 +19,10 @@ from srtplan.plan import observe
 from srtplan.plugin import Command, JobContext, WorkerContext
 
 QUIET_LOG = "info,dynamo_runtime::pipeline::network::ingress::push_handler=warn"
+LOGS = (
+    EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1")),
+    EnvVar(name="DYN_LOG", value=Lit(QUIET_LOG)),
+)
 REMAP_ROOT = EnvVar(name="ENROOT_REMAP_ROOT", value=Lit("yes"), launch=True)
 
 
@@ -63,8 +67,7 @@ def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], command: Command) 
     base = (
         EnvVar(name="HEAD_NODE_IP", value=ip(nodes.head)),
         EnvVar(name="DYN_SYSTEM_PORT", value=word(process.port("system"))),
-        EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1")),
-        EnvVar(name="DYN_LOG", value=Lit(QUIET_LOG)),
+        *LOGS,
     )
     return layered(
         base,
