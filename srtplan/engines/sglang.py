@@ -122,23 +122,23 @@ class SGLang:
         """The server's argv; see the module's docstring."""
         job, role, process = ctx.job, ctx.role, ctx.process
         direct = job.interface == "sglang_http"
-        auto: list[tuple[str, Word]] = [
-            ("model-path", word(ctx.model)),
-            ("served-model-name", word(job.served_model_name)),
-            ("host", word("0.0.0.0")),  # noqa: S104 -- workers are reached from other nodes
-            ("port", word(process.port("http"))),
-            ("nccl-port", word(process.port("nccl"))),
+        auto: list[tuple[str, str | int | Word]] = [
+            ("model-path", ctx.model),
+            ("served-model-name", job.served_model_name),
+            ("host", "0.0.0.0"),  # noqa: S104 -- workers are reached from other nodes
+            ("port", process.port("http")),
+            ("nccl-port", process.port("nccl")),
         ]
         if ctx.endpoint.mode != "agg":
-            auto.append((MODE_FLAG, word(ctx.endpoint.mode)))
+            auto.append((MODE_FLAG, ctx.endpoint.mode))
         if ctx.endpoint.mode == "prefill":
-            auto.append((BOOTSTRAP, word(process.port("bootstrap"))))
+            auto.append((BOOTSTRAP, process.port("bootstrap")))
         if len(ctx.peers) > 1:
             leader = ctx.peers[0]
             auto += [
                 ("dist-init-addr", word(ip(leader.node), ":", leader.port("dist_init"))),
-                ("nnodes", word(len(ctx.peers))),
-                ("node-rank", word(process.rank)),
+                ("nnodes", len(ctx.peers)),
+                ("node-rank", process.rank),
             ]
         if not direct:
             dump = word(LOG_DIR, f"/{_process_name(ctx)}_config.json")
@@ -146,15 +146,12 @@ class SGLang:
         if role.kv_events is not None:
             auto.append(("kv-events-config", _kv_events(role.kv_events, process.port("kv_events"))))
         if not direct:
-            auto.append(("request-plane", word(job.recipe.dynamo.request_plane)))
+            auto.append(("request-plane", job.recipe.dynamo.request_plane))
         mine, rest = _given(job, role.mode)
         module = "sglang.launch_server" if direct else "dynamo.sglang"
-        argv: list[Word] = [*words("python3", "-m", module)]
-        for flag, value in auto:
-            if flag not in mine:
-                argv += words(f"--{flag}", value)
+        first = (part for flag, value in auto if flag not in mine for part in (f"--{flag}", value))
         return Command(
-            argv=(*argv, *rest),
+            argv=(*words("python3", "-m", module, *first), *rest),
             env=(*_stores.mooncake(ctx, _store(job.recipe)), *_stores.kvbm(ctx)),
             listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
             note=f"SGLang {ctx.endpoint.mode} worker {ctx.endpoint.index}",
