@@ -8,7 +8,6 @@ worker nodes; any other brace stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 from srtplan.ir.plan import EnvVar
@@ -26,7 +25,10 @@ LOGS = (
 REMAP_ROOT = EnvVar(name="ENROOT_REMAP_ROOT", value=Lit("yes"), launch=True)
 
 
-def layered(*layers: Iterable[EnvVar]) -> tuple[EnvVar, ...]:
+Layers = tuple[tuple[EnvVar, ...], ...]
+
+
+def layered(*layers: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
     """One value per name, the last one given; sorted by name, so that the order of YAML keys does not show."""
     merged = {v.name: v for layer in layers for v in layer}
     return tuple([merged[name] for name in sorted(merged)])
@@ -60,7 +62,7 @@ def substitute(text: str, *, at: int, nodes: Nodes) -> Word:
     return word(*out)
 
 
-def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], command: Command) -> tuple[EnvVar, ...]:
+def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], command: Command) -> Layers:
     """Everything that one worker step gets."""
     job, process = ctx.job, ctx.process
     recipe, nodes = job.recipe, job.topology.nodes
@@ -69,7 +71,7 @@ def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], command: Command) 
         EnvVar(name="DYN_SYSTEM_PORT", value=word(process.port("system"))),
         *LOGS,
     )
-    return layered(
+    return (
         base,
         discovery,
         observe.worker(recipe.observability, ctx.role.mode),

@@ -144,7 +144,7 @@ def _worker(ctx: WorkerContext, wave: int, *, after: tuple[str, ...]) -> Made:
         ntasks=len(endpoint.nodes) * len(endpoint.gpus) if whole else 1,
         env=environ.worker(ctx, discovery, command),
         srun=(*recipe.srun_options, *role.srun_options),
-        first=_preamble(recipe),
+        first=_preamble(job),
         image=role.container,
         after=after,
         env_from=recipe.env_from,
@@ -172,10 +172,10 @@ def _frontends(job: JobContext, layout: FrontendLayout, *, after: tuple[str, ...
         command = frontend.command(FrontendContext(job=job, index=index, node=node, port=port))
         own = (*recipe.environment, *recipe.frontend.env)
         asked = environ.from_recipe(own, at=node, nodes=job.topology.nodes)
-        env = environ.layered(observe.frontend(job), command.env, asked)
+        env = (observe.frontend(job), command.env, asked)
         step = _step(
             job, command, name=f"{frontend.step_name}_{index}", kind="frontend", stage="frontend",
-            nodes=(node,), env=env, env_from=recipe.env_from, first=_preamble(recipe), after=after,
+            nodes=(node,), env=env, env_from=recipe.env_from, first=_preamble(job), after=after,
         )  # fmt: skip
         yield step, command
 
@@ -198,9 +198,7 @@ def _benchmark(job: JobContext, *, after: tuple[str, ...]) -> tuple[list[Made], 
         EnvVar(name="SRT_BENCH_RETRIES", value=word(recipe.benchmark.retries)),
         EnvVar(name="SRT_BENCH_MAX_FAILED_SHARE", value=Lit(f"{recipe.benchmark.max_failed_share:g}")),
     )
-    env = environ.layered(
-        own, environ.from_recipe(recipe.environment, at=nodes.bench, nodes=nodes), answer.command.env
-    )
+    env = (own, environ.from_recipe(recipe.environment, at=nodes.bench, nodes=nodes), answer.command.env)
     runs = profiling.around(job, _contexts(job), answer.command.runs)
     scratch = words("setup::tmpdir", word("/tmp/srtplan-", JOB_ID, "-benchmark"))  # noqa: S108 -- made fresh, per job
     command = evolve(answer.command, runs=runs)
@@ -225,7 +223,7 @@ def _step(
     kind: str,
     nodes: tuple[int, ...],
     ntasks: int = 1,
-    env: tuple[EnvVar, ...] | None = None,
+    env: environ.Layers | None = None,
     srun: Iterable[tuple[str, str]] = (),
     image: str | None = None,
     remap_root: bool = False,
@@ -252,7 +250,7 @@ def _step(
         srun=options,
         container=container,
         mounts=mounts,
-        env=environ.layered(env if env is not None else command.env, base),
+        env=environ.layered(*(env or (command.env,)), base),
         preamble=(*_site_preamble(recipe), *first, *command.preamble),
         log=f"{name}.out",
         tier=TIER[kind],
@@ -294,7 +292,10 @@ def _configs_on_path(recipe: Recipe) -> tuple[Words, ...]:
     return (words("setup::path_prepend", "/configs"),) if recipe.site.srtctl_root else ()
 
 
-def _preamble(recipe: Recipe) -> tuple[Words, ...]:
+@lru_cache(maxsize=4)
+def _preamble(job: JobContext) -> tuple[Words, ...]:
+    """What workers and frontends do first."""
+    recipe = job.recipe
     calls: list[Words] = []
     if recipe.setup_script:
         calls.append(words("setup::script", recipe.setup_script))
