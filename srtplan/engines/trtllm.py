@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-import yaml
 from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding, no_effect
 from srtplan.engines import _stores
-from srtplan.ir.data import Map, thaw
+from srtplan.ir.data import Map
 from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Lit, Word, Words, word, words
@@ -174,7 +173,7 @@ def _files(ctx: WorkerContext, path: str) -> tuple[PlanFile, ...]:
     """The engine's file: one per mode, so only the first worker brings it."""
     if ctx.endpoint.index:
         return ()
-    return (PlanFile(path=path, content=Lit(_yaml(_args(ctx))), run_time=True),)
+    return (PlanFile(path=path, content=_args(ctx), run_time=True),)
 
 
 def _options(recipe: Recipe) -> Options:
@@ -236,13 +235,6 @@ def _args(ctx: WorkerContext) -> Map:
     own = ctx.role.args
     added = STATISTICS if ctx.job.recipe.observability.enabled else ()
     return Map((*own.pairs, *((key, True) for key in added if key not in own)))
-
-
-def _yaml(args: Map) -> str:
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(
-        yaml.dump(thaw(args), Dumper=dumper, default_flow_style=False, sort_keys=True, allow_unicode=True)
-    )
 
 
 PLUGIN = TensorRTLLM()

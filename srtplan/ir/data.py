@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import yaml
 from attrs import frozen
 
 Scalar = None | bool | int | float | str
@@ -56,3 +57,11 @@ def thaw(value: Data) -> object:
     if isinstance(value, _SCALARS):
         return value
     return {k: thaw(v) for k, v in value.pairs}
+
+
+def to_yaml(value: Data) -> str:
+    """YAML in blocks, keys in order."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(
+        yaml.dump(thaw(value), Dumper=dumper, default_flow_style=False, sort_keys=True, allow_unicode=True)
+    )

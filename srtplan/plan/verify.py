@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from srtplan.ir.data import Map
 from srtplan.ir.plan import STAGES, Plan, Step
 from srtplan.ir.shell import Lit, Word, parts
 
@@ -101,7 +102,8 @@ def _all_words(plan: Plan) -> Iterable[tuple[str, list[Word]]]:
     for s in _mounted(plan):
         yield f"step {s.name}", [w for m in s.mounts for w in (m.source, m.target)]
     for f in plan.files:
-        yield f"file {f.path}", [f.content]
+        if not isinstance(f.content, Map):  # YAML escapes what it must
+            yield f"file {f.path}", [f.content]
 
 
 def _step_words(step: Step) -> list[Word]:
