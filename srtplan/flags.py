@@ -29,11 +29,11 @@ def dashed(key: str) -> str:
 
 def text(value: Data) -> str:
     """A scalar as an argument; a mapping or list as JSON."""
-    if isinstance(value, (Map, tuple)):
-        return json.dumps(thaw(value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, (str, int, float)) else json.dumps(thaw(value))
 
 
 def render(

@@ -49,7 +49,7 @@ def _file(path: str, text: str, *, executable: bool = False) -> BundleFile:
 
 def _content(file: PlanFile) -> str:
     """The text of a file; where it holds references they stay in the Plan's notation until the job knows them."""
-    pieces = parts(file.content)
+    pieces = parts(file.text)
     if not file.run_time:
         if any(isinstance(p, Ref) for p in pieces):
             raise InternalError([f"{file.path} has references but is not written at run time"])
@@ -58,7 +58,7 @@ def _content(file: PlanFile) -> str:
         raise InternalError(
             [f"{file.path}: a dollar sign before a reference cannot be written in the notation"]
         )
-    return notation(file.content)
+    return notation(file.text)
 
 
 def _check_line(check: PreflightCheck) -> str:

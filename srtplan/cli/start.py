@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 
-SELDOM = 100_000
+SELDOM = 1_000_000
 
 
 def main() -> None:

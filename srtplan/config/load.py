@@ -114,7 +114,8 @@ def attempted(
     chosen = _or_none(lambda: variants.choose(root, selector, changes or ()), problems) if root else None
     if chosen is None:
         raise InputError(Report(problems))
-    done = [_job(v, text, _relative(name, cwd), site, environ) for v in chosen]
+    path = _relative(name, cwd)
+    done = [_job(v, text, path, site, environ) for v in chosen]
     problems += (p for _, ps in done for p in ps)
     jobs = (evolve(job, warnings=Report((*site.problems, *job.warnings))) for job, _ in done)
     return Attempt(jobs=tuple(jobs), problems=Report(problems))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 import sys
 from pathlib import Path
 
@@ -60,9 +61,10 @@ def _bytes(path: Path, name: str) -> bytes:
     try:
         if name == STDIN:
             return sys.stdin.buffer.read(MAX_BYTES + 1)
-        if path.is_dir():
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
             raise fatal(_problem(name, "is a directory, not a recipe", rule="SP101"))
-        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+        if not stat.S_ISREG(mode):  # reading a pipe or a device may never end
             hint = f"give {STDIN} for standard input"
             raise fatal(_problem(name, "is no regular file", rule="SP101", hint=hint))
         with path.open("rb") as file:

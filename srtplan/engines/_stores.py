@@ -26,7 +26,9 @@ KVBM = ("DYN_CONNECTOR", "kvbm")
 
 def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
     """A store that no role says it uses would run for nothing; variables of its master that are none."""
-    for name in (n for n, _ in store.env if not VARIABLE.fullmatch(n)) if store else ():
+    if store is None:
+        return
+    for name in (n for n, _ in store.env if not VARIABLE.fullmatch(n)):
         yield Finding(
             rule="SP202",
             path=(*recipe.engine.at, "mooncake_kv_store", "env", name),
@@ -36,7 +38,7 @@ def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
         )
     uses = any("mooncake" in text for r in recipe.resources.roles for text in _texts(r.args))
     path = (*recipe.engine.at, "mooncake_kv_store")
-    if store is not None and not uses:
+    if not uses:
         yield Finding(
             rule="SP510",
             path=path,
@@ -44,8 +46,7 @@ def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
             message="a Mooncake store would run, but no role's options name mooncake as their backend",
             help="set the storage or transfer backend of a role to mooncake, or remove mooncake_kv_store",
         )
-    if store is not None:
-        yield from flags.again(store.master_extra_args, Map(), PORTS, (*path, "master_extra_args"))
+    yield from flags.again(store.master_extra_args, Map(), PORTS, (*path, "master_extra_args"))
 
 
 PORTS = ("rpc-port", "port", "http-metadata-server-port", "metrics-port")
@@ -84,17 +85,15 @@ def uses_kvbm(recipe: Recipe, role: Role) -> bool:
 
 def kvbm(ctx: WorkerContext) -> tuple[EnvVar, ...]:
     """Where the block manager's leader meets its workers: a pair of ports of its own instead of a default."""
-    if "kvbm" not in dict(ctx.process.ports):
+    if not (pair := kvbm_ports(ctx)):
         return ()
-    first = ctx.process.port("kvbm")
     return (
         EnvVar(name="DYN_KVBM_LEADER_ZMQ_HOST", value=ip(ctx.process.node)),
-        EnvVar(name="DYN_KVBM_LEADER_ZMQ_PUB_PORT", value=word(first)),
-        EnvVar(name="DYN_KVBM_LEADER_ZMQ_ACK_PORT", value=word(first + 1)),
+        EnvVar(name="DYN_KVBM_LEADER_ZMQ_PUB_PORT", value=word(pair[0])),
+        EnvVar(name="DYN_KVBM_LEADER_ZMQ_ACK_PORT", value=word(pair[1])),
     )
 
 
 def kvbm_ports(ctx: WorkerContext) -> tuple[int, ...]:
     """The pair, for the preflight."""
-    own = dict(ctx.process.ports)
-    return (own["kvbm"], own["kvbm"] + 1) if "kvbm" in own else ()
+    return tuple(p for kind, first in ctx.process.ports if kind == "kvbm" for p in (first, first + 1))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 from attrs import field, frozen
@@ -21,9 +22,9 @@ from srtplan.diagnostics import Finding
 from srtplan.engines import _served, _stores
 from srtplan.ir.data import Map, thaw
 from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import MooncakeStore, Recipe, Role
-from srtplan.ir.shell import LOG_DIR, Lit, Word, ip, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
+from srtplan.ir.recipe import Mode, MooncakeStore, Recipe, Role
+from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
+from srtplan.plugin import Command, Interface, JobContext, Profile, ProfileRequest, Shape, WorkerContext
 
 DECIDED = {
     "port": "every worker gets its own port; see `ports:` in the cluster profile",
@@ -121,23 +122,23 @@ class SGLang:
         """The server's argv; see the module's docstring."""
         job, role, process = ctx.job, ctx.role, ctx.process
         direct = job.interface == "sglang_http"
-        auto: list[tuple[str, Word]] = [
-            ("model-path", word(ctx.model)),
-            ("served-model-name", word(job.served_model_name)),
-            ("host", word("0.0.0.0")),  # noqa: S104 -- workers are reached from other nodes
-            ("port", word(process.port("http"))),
-            ("nccl-port", word(process.port("nccl"))),
+        auto: list[tuple[str, str | int | Word]] = [
+            ("model-path", ctx.model),
+            ("served-model-name", job.served_model_name),
+            ("host", "0.0.0.0"),  # noqa: S104 -- workers are reached from other nodes
+            ("port", process.port("http")),
+            ("nccl-port", process.port("nccl")),
         ]
         if ctx.endpoint.mode != "agg":
-            auto.append((MODE_FLAG, word(ctx.endpoint.mode)))
+            auto.append((MODE_FLAG, ctx.endpoint.mode))
         if ctx.endpoint.mode == "prefill":
-            auto.append((BOOTSTRAP, word(process.port("bootstrap"))))
+            auto.append((BOOTSTRAP, process.port("bootstrap")))
         if len(ctx.peers) > 1:
             leader = ctx.peers[0]
             auto += [
                 ("dist-init-addr", word(ip(leader.node), ":", leader.port("dist_init"))),
-                ("nnodes", word(len(ctx.peers))),
-                ("node-rank", word(process.rank)),
+                ("nnodes", len(ctx.peers)),
+                ("node-rank", process.rank),
             ]
         if not direct:
             dump = word(LOG_DIR, f"/{_process_name(ctx)}_config.json")
@@ -145,18 +146,12 @@ class SGLang:
         if role.kv_events is not None:
             auto.append(("kv-events-config", _kv_events(role.kv_events, process.port("kv_events"))))
         if not direct:
-            auto.append(("request-plane", word(job.recipe.dynamo.request_plane)))
-        own = {"model-path", "served-model-name", *DECIDED}
-        own |= {BOOTSTRAP} if ctx.endpoint.mode == "prefill" else set()
-        mine = {flags.dashed(k) for k, _ in role.args.pairs} - own
+            auto.append(("request-plane", job.recipe.dynamo.request_plane))
+        mine, rest = _given(job, role.mode)
         module = "sglang.launch_server" if direct else "dynamo.sglang"
-        argv: list[Word] = [*words("python3", "-m", module)]
-        for flag, value in auto:
-            if flag not in mine:
-                argv += [Lit(f"--{flag}"), value]
-        rest = flags.render(role.args, skip=own)
+        first = (part for flag, value in auto if flag not in mine for part in (f"--{flag}", value))
         return Command(
-            argv=(*argv, *rest, *words(*role.extra_args)),
+            argv=(*words("python3", "-m", module, *first), *rest),
             env=(*_stores.mooncake(ctx, _store(job.recipe)), *_stores.kvbm(ctx)),
             listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
             note=f"SGLang {ctx.endpoint.mode} worker {ctx.endpoint.index}",
@@ -173,6 +168,16 @@ class SGLang:
         env = (EnvVar(name="SGLANG_TORCH_PROFILER_DIR", value=request.directory),)
         called = ctx.process.leader and request.type != "nsys-time"
         return Profile(env=env if torch else (), start=json.dumps(body) if called else None)
+
+
+@lru_cache(maxsize=4)
+def _given(job: JobContext, mode: Mode) -> tuple[frozenset[str], Words]:
+    """What the recipe says itself to the workers of a mode: the names of its flags, and all its words."""
+    role = job.recipe.resources.role(mode)
+    assert role is not None  # noqa: S101 -- there is a worker of it
+    own = {"model-path", "served-model-name", *DECIDED, *((BOOTSTRAP,) if mode == "prefill" else ())}
+    names = frozenset(flags.dashed(k) for k, _ in role.args.pairs) - own
+    return names, (*flags.render(role.args, skip=own), *words(*role.extra_args))
 
 
 def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:

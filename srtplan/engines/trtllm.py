@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-import yaml
 from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding, no_effect
 from srtplan.engines import _stores
-from srtplan.ir.data import Map, thaw
+from srtplan.ir.data import Map
 from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Lit, Word, Words, word, words
@@ -34,6 +33,11 @@ SIZES = {
     "CP": ("context-parallel-size", "cp-size"),
 }
 """Sizes that the GPUs of a worker are compared with: keys of the file, and flags of the two programs."""
+SRUN = (
+    SrunOption(name="mpi", value=Lit("pmix")),
+    SrunOption(name="oversubscribe"),
+    SrunOption(name="cpu-bind", value=Lit("verbose,none")),
+)
 PARALLEL = ("tensor_parallel_size", "moe_expert_parallel_size", "pipeline_parallel_size")
 
 
@@ -145,11 +149,7 @@ class TensorRTLLM:
                 *words(*ctx.role.extra_args),
             ),
             env=(EnvVar(name="TRTLLM_EPLB_SHM_NAME", value=shm), *_stores.kvbm(ctx)),
-            srun=(
-                SrunOption(name="mpi", value=Lit("pmix")),
-                SrunOption(name="oversubscribe"),
-                SrunOption(name="cpu-bind", value=Lit("verbose,none")),
-            ),
+            srun=SRUN,
             files=_files(ctx, config),
             listens=((_port(ctx),) if direct else (ctx.process.port("system"),)) + _stores.kvbm_ports(ctx),
             note=f"TensorRT-LLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
@@ -173,7 +173,7 @@ def _files(ctx: WorkerContext, path: str) -> tuple[PlanFile, ...]:
     """The engine's file: one per mode, so only the first worker brings it."""
     if ctx.endpoint.index:
         return ()
-    return (PlanFile(path=path, content=Lit(_yaml(_args(ctx))), run_time=True),)
+    return (PlanFile(path=path, content=_args(ctx), run_time=True),)
 
 
 def _options(recipe: Recipe) -> Options:
@@ -235,13 +235,6 @@ def _args(ctx: WorkerContext) -> Map:
     own = ctx.role.args
     added = STATISTICS if ctx.job.recipe.observability.enabled else ()
     return Map((*own.pairs, *((key, True) for key in added if key not in own)))
-
-
-def _yaml(args: Map) -> str:
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(
-        yaml.dump(thaw(args), Dumper=dumper, default_flow_style=False, sort_keys=True, allow_unicode=True)
-    )
 
 
 PLUGIN = TensorRTLLM()

@@ -12,6 +12,7 @@ Behind the ``vllm`` frontend it is ``vllm serve`` with the public port. A flag o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 from attrs import field, frozen
@@ -37,9 +38,18 @@ from srtplan.engines._vllm_flags import (
     spans,
 )
 from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import Recipe, Role
-from srtplan.ir.shell import Lit, Word, ip, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
+from srtplan.ir.recipe import Mode, Recipe, Role
+from srtplan.ir.shell import Lit, Word, Words, ip, word, words
+from srtplan.plugin import (
+    Command,
+    Interface,
+    JobContext,
+    Profile,
+    ProfileRequest,
+    Shape,
+    WorkerContext,
+    frontend,
+)
 
 DECIDED = {
     "device-ids": "it follows from the placement",
@@ -147,13 +157,13 @@ class VLLM:
         auto = [*place(ctx), *([] if direct else dynamo(ctx))]
         if role.kv_events is not None:
             auto.append(("kv-events-config", Lit(kv_events(ctx))))
-        mine = {flags.dashed(k) for k, _ in role.args.pairs} - {*OWN, *DECIDED}
+        mine, rest = _given(job, role.mode)
         argv: list[Word] = [*program(ctx, direct=direct)]
         for flag, value in auto:
             if flag not in mine:
-                argv += [Lit(f"--{flag}"), *([value] if value is not None else [])]
+                argv += words(f"--{flag}", *([value] if value is not None else []))
         return Command(
-            argv=(*argv, *flags.render(role.args, skip={*OWN, *DECIDED}), *words(*role.extra_args)),
+            argv=(*argv, *rest),
             env=_environment(ctx),
             selects_gpus=not direct and not options(job.recipe).set_cuda_visible_devices,
             listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
@@ -169,6 +179,16 @@ class VLLM:
         config = torch if request.type == "torch" else word(f'{{"profiler": "cuda", {window}}}')
         follows = not ctx.process.leader and spans(ctx.job.recipe, ctx.role)
         return Profile(args=words("--profiler-config", config), start=None if follows else "{}")
+
+
+@lru_cache(maxsize=4)
+def _given(job: JobContext, mode: Mode) -> tuple[frozenset[str], Words]:
+    """What the recipe says itself to the workers of a mode: the names of its flags, and all its words."""
+    role = job.recipe.resources.role(mode)
+    assert role is not None  # noqa: S101 -- there is a worker of it
+    own = {*OWN, *DECIDED}
+    names = frozenset(flags.dashed(k) for k, _ in role.args.pairs) - own
+    return names, (*flags.render(role.args, skip=own), *words(*role.extra_args))
 
 
 def _flags(role: Role, floor: int) -> Iterable[Finding]:

@@ -6,6 +6,7 @@ NATS carries KV events and, where ``dynamo.request_plane`` is ``nats``, the requ
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from attrs import field, frozen
 
@@ -15,6 +16,9 @@ from srtplan.ir.plan import EnvVar, ProbeType, SrunOption
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Lit, node, word, words
 from srtplan.plugin import Command, FrontendContext, Interface, JobContext
+
+SRUN = (SrunOption(name="mpi", value=Lit("pmix")),)
+PLAIN_LOG = EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1"))
 
 
 @frozen(kw_only=True)
@@ -60,15 +64,7 @@ class DynamoFrontend:
 
     def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:
         """Where discovery and messages are, by host name."""
-        recipe, infra = job.recipe, job.topology.nodes.infra
-        ports = recipe.site.ports
-        env = [EnvVar(name="ETCD_ENDPOINTS", value=word("http://", node(infra), ":", ports.etcd))]
-        if "nats" in self.services(recipe):
-            env.append(EnvVar(name="NATS_SERVER", value=word("nats://", node(infra), ":", ports.nats)))
-        env.append(EnvVar(name="DYN_REQUEST_PLANE", value=Lit(recipe.dynamo.request_plane)))
-        if recipe.dynamo.event_plane:
-            env.append(EnvVar(name="DYN_EVENT_PLANE", value=Lit(recipe.dynamo.event_plane)))
-        return tuple(env)
+        return _discovery(job)
 
     def command(self, ctx: FrontendContext) -> Command:
         """``python3 -m dynamo.frontend --http-port=PORT`` and the recipe's args, in the recipe's order."""
@@ -76,11 +72,25 @@ class DynamoFrontend:
         args = flags.render(recipe.frontend.args, name=str, ordered=False)
         return Command(
             argv=(*words("python3", "-m", "dynamo.frontend", f"--http-port={ctx.port}"), *args),
-            env=(*self.worker_env(ctx.job), EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1"))),
-            srun=(SrunOption(name="mpi", value=Lit("pmix")),),
+            env=(*self.worker_env(ctx.job), PLAIN_LOG),
+            srun=SRUN,
             listens=(ctx.port,),
             note=f"Dynamo frontend {ctx.index}",
         )
+
+
+@lru_cache(maxsize=4)
+def _discovery(job: JobContext) -> tuple[EnvVar, ...]:
+    """The same for all workers and frontends."""
+    recipe, infra = job.recipe, job.topology.nodes.infra
+    ports = recipe.site.ports
+    env = [EnvVar(name="ETCD_ENDPOINTS", value=word("http://", node(infra), ":", ports.etcd))]
+    if "nats" in PLUGIN.services(recipe):
+        env.append(EnvVar(name="NATS_SERVER", value=word("nats://", node(infra), ":", ports.nats)))
+    env.append(EnvVar(name="DYN_REQUEST_PLANE", value=Lit(recipe.dynamo.request_plane)))
+    if recipe.dynamo.event_plane:
+        env.append(EnvVar(name="DYN_EVENT_PLANE", value=Lit(recipe.dynamo.event_plane)))
+    return tuple(env)
 
 
 PLUGIN = DynamoFrontend()

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import yaml
 from attrs import frozen
 
 Scalar = None | bool | int | float | str
+_SCALARS = (str, int, float, type(None))
+"""``isinstance`` of an abstract class, which ``Map`` is, takes long for all that is none: scalars are asked for first."""
 
 
 @frozen
@@ -49,8 +52,16 @@ def freeze(value: object) -> Data:
 
 def thaw(value: Data) -> object:
     """Dicts and lists again, for JSON and YAML."""
-    if isinstance(value, Map):
-        return {k: thaw(v) for k, v in value.pairs}
     if isinstance(value, tuple):
         return [thaw(v) for v in value]
-    return value
+    if isinstance(value, _SCALARS):
+        return value
+    return {k: thaw(v) for k, v in value.pairs}
+
+
+def to_yaml(value: Data) -> str:
+    """YAML in blocks, keys in order."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(
+        yaml.dump(thaw(value), Dumper=dumper, default_flow_style=False, sort_keys=True, allow_unicode=True)
+    )

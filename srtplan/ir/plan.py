@@ -7,13 +7,14 @@ before workers start, a critical one with 0. Workers of a ``wave`` are ready bef
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from attrs import frozen
 
-from srtplan.ir.data import EMPTY, Map
+from srtplan.ir.data import EMPTY, Map, to_yaml
 from srtplan.ir.recipe import SECRETS_FILE, Mode, Restart, Source
-from srtplan.ir.shell import Word, Words
+from srtplan.ir.shell import Lit, Word, Words
 from srtplan.ir.topology import Endpoint, Nodes, Process
 
 Stage = Literal["infra", "prepare", "worker", "frontend", "benchmark"]
@@ -135,14 +136,19 @@ class Health:
 
 @frozen(kw_only=True)
 class PlanFile:
-    """A rendered input of the job. ``parts`` of its text are words, so that references stay typed.
+    """An input of the job: text, or options that become YAML. Text is a word, so that references stay typed.
 
     ``run_time`` files hold references; job.sh writes them into LOG_DIR once the addresses are known.
     """
 
     path: str
-    content: Word
+    content: Word | Map
     run_time: bool = False
+
+    @cached_property
+    def text(self) -> Word:
+        """What stands in the file. YAML is made here, when it is wanted: a check wants none, and making it takes long."""
+        return Lit(to_yaml(self.content)) if isinstance(self.content, Map) else self.content
 
 
 @frozen(kw_only=True)

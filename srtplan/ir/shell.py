@@ -7,6 +7,7 @@ it for bash (``"http://${IP[3]}:8000"``) or writes it in the Plan's notation (``
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 from attrs import frozen
@@ -47,11 +48,23 @@ LOG_DIR = Ref("LOG_DIR")
 BUNDLE_DIR = Ref("BUNDLE_DIR")
 
 
+_REMEMBERED = 1 << 13
+"""Steps of one job say mostly the same, and so do the jobs of a directory: a word of theirs is made once."""
+
+
+@lru_cache(_REMEMBERED)
+def fixed(text: str) -> Lit:
+    """A text as a word."""
+    return Lit(text)
+
+
+@lru_cache(_REMEMBERED)
 def node(index: int) -> Ref:
     """The host name of node ``index`` of the allocation."""
     return Ref("NODE", index)
 
 
+@lru_cache(_REMEMBERED)
 def ip(index: int) -> Ref:
     """The address of node ``index`` of the allocation."""
     return Ref("IP", index)
@@ -61,24 +74,27 @@ def word(*parts: str | int | Word) -> Word:
     """One word of several parts; neighbouring text is joined, so equal words compare equal."""
     if len(parts) == 1:
         only = parts[0]
-        return only if isinstance(only, _KINDS) else Lit(str(only))
+        return only if isinstance(only, _KINDS) else fixed(str(only))
     flat: list[Lit | Ref] = []
     text = ""
     for part in parts:
+        if not isinstance(part, _KINDS):
+            text += str(part)
+            continue
         for piece in part.parts if isinstance(part, Cat) else (part,):
             if isinstance(piece, Ref):
-                flat += [Lit(text), piece] if text else [piece]
+                flat += [fixed(text), piece] if text else [piece]
                 text = ""
             else:
-                text += piece.text if isinstance(piece, Lit) else str(piece)
+                text += piece.text
     if text or not flat:
-        flat.append(Lit(text))
+        flat.append(fixed(text))
     return flat[0] if len(flat) == 1 else Cat(tuple(flat))
 
 
 def words(*items: str | int | Word) -> Words:
     """An argv: every item a word of its own."""
-    return tuple([i if isinstance(i, _KINDS) else Lit(str(i)) for i in items])
+    return tuple([i if isinstance(i, _KINDS) else fixed(str(i)) for i in items])
 
 
 def notation(value: Word) -> str:

@@ -56,7 +56,10 @@ class Process:
 
     def port(self, kind: str) -> int:
         """A port of this process; KeyError if the plan has none of that kind."""
-        return dict(self.ports)[kind]
+        for name, port in self.ports:
+            if name == kind:
+                return port
+        raise KeyError(kind)
 
 
 @frozen(kw_only=True)

@@ -34,10 +34,9 @@ class PlanError(Exception):
 
 def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
     """The Plan and its warnings. Raises PlanError for the user's faults, InternalError for ours."""
-    found = faults(recipe)
-    if any(f.severity == "error" for f in found):
+    placed, found = _placed(recipe)
+    if placed is None or any(f.severity == "error" for f in found):
         raise PlanError(found)
-    placed = placement.place(recipe)
     try:
         topology, where = _topology(recipe, placed)
     except PortsExhaustedError as e:
@@ -51,13 +50,20 @@ def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
 
 def faults(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
     """What is wrong before ports are given out, whose numbers may be absurd; ``faulty`` sections are not looked at."""
+    return _placed(recipe, faulty)[1]
+
+
+def _placed(
+    recipe: Recipe, faulty: frozenset[str] = frozenset()
+) -> tuple[placement.Placed | None, tuple[Finding, ...]]:
+    """Where the workers stand, if that can be said, and what is wrong."""
     found = checks.check(recipe, faulty)
-    if not faulty & {"resources", "engine"}:
-        try:
-            placement.place(recipe)
-        except AllocationError as e:
-            return (*found, _misfit(recipe, e))
-    return found
+    if faulty & {"resources", "engine"}:
+        return None, found
+    try:
+        return placement.place(recipe), found
+    except AllocationError as e:
+        return None, (*found, _misfit(recipe, e))
 
 
 def _topology(recipe: Recipe, placed: placement.Placed) -> tuple[Topology, FrontendLayout]:

@@ -18,7 +18,10 @@ ALONE = ("SP701", "SP702")
 
 def check(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
     """All findings; those that would look at a ``faulty`` section are left out."""
-    return tuple(f for sections, rule in CHECKS if not faulty & sections for f in rule(recipe))
+    found = [f for sections, rule in CHECKS if not faulty & sections for f in rule(recipe)]
+    if faulty & _BENCHMARK and "benchmark" not in faulty:
+        found += (f for f in _benchmark(recipe) if f.rule in ALONE)
+    return tuple(found)
 
 
 def _engine(recipe: Recipe) -> Iterable[Finding]:
@@ -35,16 +38,8 @@ def _frontend(recipe: Recipe) -> Iterable[Finding]:
     return plugin.frontend(recipe.frontend.type).check(recipe)
 
 
-def _own(recipe: Recipe) -> Iterable[Finding]:
-    """What the benchmark says of its own section."""
-    found = plugin.benchmark(recipe.benchmark.type).check(recipe)
-    return (f for f in found if f.rule in ALONE)
-
-
 def _benchmark(recipe: Recipe) -> Iterable[Finding]:
-    """What it says with a look at the others."""
-    found = plugin.benchmark(recipe.benchmark.type).check(recipe)
-    return (f for f in found if f.rule not in ALONE)
+    return plugin.benchmark(recipe.benchmark.type).check(recipe)
 
 
 def _gate(recipe: Recipe) -> Iterable[Finding]:
@@ -86,12 +81,12 @@ def _parallelism(recipe: Recipe, role: Role) -> Iterable[Finding]:
 
 
 Rule = Callable[[Recipe], Iterable[Finding]]
+_BENCHMARK = frozenset(("benchmark", "engine", "resources"))
 CHECKS: tuple[tuple[frozenset[str], Rule], ...] = (
     (frozenset(("engine", "frontend")), _pair),
     (frozenset(("engine", "resources")), _engine),
     (frozenset(("frontend", "resources")), _frontend),
-    (frozenset(("benchmark",)), _own),
-    (frozenset(("benchmark", "engine", "resources")), _benchmark),
+    (_BENCHMARK, _benchmark),
     (frozenset(("profiling", "benchmark", "engine", "resources")), profiling.check),
     (frozenset(("benchmark",)), _gate),
     (frozenset(("engine", "frontend", "benchmark", "infra", "resources")), placement.check),

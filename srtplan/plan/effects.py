@@ -11,6 +11,7 @@ What an engine's own options have no effect on, the engine says itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import cast
 
 import attrs
@@ -82,7 +83,12 @@ def placed(recipe: Recipe, nodes: Nodes, where: FrontendLayout) -> Iterable[Find
 
 def _is_set(part: object, kind: type, name: str) -> bool:
     """The field has another value than its default."""
-    return bool(getattr(part, name) != attrs.fields_dict(kind)[name].default)
+    return bool(getattr(part, name) != _defaults(kind)[name])
+
+
+@cache
+def _defaults(kind: type) -> dict[str, object]:
+    return {field.name: field.default for field in attrs.fields(kind)}
 
 
 def _without_frontend(recipe: Recipe) -> Iterable[Finding]:

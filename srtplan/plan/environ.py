@@ -8,7 +8,6 @@ worker nodes; any other brace stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 from srtplan.ir.plan import EnvVar
@@ -19,10 +18,17 @@ from srtplan.plan import observe
 from srtplan.plugin import Command, JobContext, WorkerContext
 
 QUIET_LOG = "info,dynamo_runtime::pipeline::network::ingress::push_handler=warn"
+LOGS = (
+    EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1")),
+    EnvVar(name="DYN_LOG", value=Lit(QUIET_LOG)),
+)
 REMAP_ROOT = EnvVar(name="ENROOT_REMAP_ROOT", value=Lit("yes"), launch=True)
 
 
-def layered(*layers: Iterable[EnvVar]) -> tuple[EnvVar, ...]:
+Layers = tuple[tuple[EnvVar, ...], ...]
+
+
+def layered(*layers: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
     """One value per name, the last one given; sorted by name, so that the order of YAML keys does not show."""
     merged = {v.name: v for layer in layers for v in layer}
     return tuple([merged[name] for name in sorted(merged)])
@@ -56,17 +62,16 @@ def substitute(text: str, *, at: int, nodes: Nodes) -> Word:
     return word(*out)
 
 
-def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], command: Command) -> tuple[EnvVar, ...]:
+def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], command: Command) -> Layers:
     """Everything that one worker step gets."""
     job, process = ctx.job, ctx.process
     recipe, nodes = job.recipe, job.topology.nodes
     base = (
         EnvVar(name="HEAD_NODE_IP", value=ip(nodes.head)),
         EnvVar(name="DYN_SYSTEM_PORT", value=word(process.port("system"))),
-        EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1")),
-        EnvVar(name="DYN_LOG", value=Lit(QUIET_LOG)),
+        *LOGS,
     )
-    return layered(
+    return (
         base,
         discovery,
         observe.worker(recipe.observability, ctx.role.mode),

@@ -50,6 +50,8 @@ def job_mounts(recipe: Recipe, head: int = 0) -> tuple[Mount, ...]:
 
 def filled(text: str, recipe: Recipe, head: int = 0) -> Word:
     """A side of a mount with its placeholders replaced; other braces were refused before."""
+    if "{" not in text:
+        return word(text)
     known: dict[str, str | Word] = {
         "job_id": JOB_ID,
         "run_name": word(f"{recipe.name}_", JOB_ID),

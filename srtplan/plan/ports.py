@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import cache
 
-from attrs import asdict, frozen
+from attrs import field, frozen
 
 from srtplan.ir.recipe import Ports
 
@@ -32,11 +31,12 @@ class PortsExhaustedError(Exception):
 
 @frozen(eq=False, repr=False)
 class Allocator:
-    """Hands out ports; ``used`` is what every node has already."""
+    """Hands out ports; ``used`` is what every node has already, ``ends`` where the range that begins at a port ends."""
 
     table: Ports
     used: dict[int, set[int]]
-    counters: dict[tuple[str, int | None], int]
+    counters: dict[tuple[str, int, int | None], int]
+    ends: dict[int, int] = field(factory=dict)
 
     @classmethod
     def over(cls, table: Ports, reserved: Iterable[tuple[int, int]] = ()) -> Allocator:
@@ -60,21 +60,22 @@ class Allocator:
         first: int = base if base is not None else getattr(self.table, kind)
         if first + block > PORTS:
             raise PortsExhaustedError(kind, node)
-        key = (f"{kind}@{first}", None if job_wide else node)
-        size = max(1, (_end(self.table, first) - first) // stride)
+        key = (kind, first, None if job_wide else node)
+        if first not in self.ends:
+            self.ends[first] = _end(self.table, first)
+        size = max(1, (self.ends[first] - first) // stride)
+        used = self.used[node]
         for _ in range(size):
             port = first + self.counters[key] % size * stride
             self.counters[key] += -(-block // stride)
             wanted = range(port, port + block)
-            if self.used[node].isdisjoint(wanted):
-                self.used[node].update(wanted)
+            if used.isdisjoint(wanted):
+                used.update(wanted)
                 return port
         raise PortsExhaustedError(kind, node)
 
 
-@cache
 def _end(table: Ports, first: int) -> int:
     """Where the range that begins at ``first`` ends: the next base above it, or the ephemeral range."""
-    values: dict[str, int] = asdict(table)
-    above = [values[k] for k in BASES if values[k] > first]
+    above: list[int] = [base for kind in BASES if (base := getattr(table, kind)) > first]
     return min([*above, max(table.ephemeral_floor, first + 1)])

@@ -18,6 +18,7 @@ from srtplan.plugin import BenchmarkCommand, JobContext
 
 FORMAT = "srtplan.results/1"
 FILE = "benchmark.tsv"
+_JSON = json.JSONEncoder(separators=(",", ":"))
 LOAD = (
     *("concurrency", "request_rate", "requests", "isl", "osl", "dataset"),
     *("prefix_ratio", "workload", "evaluation"),
@@ -89,4 +90,4 @@ def _value(text: str | None) -> object:
 
 def _members(data: Mapping[str, object]) -> str:
     """A JSON object without its braces, in one line and ASCII, so that any shell and awk can carry it."""
-    return json.dumps(data, separators=(",", ":"))[1:-1]
+    return _JSON.encode(data)[1:-1]

@@ -173,7 +173,7 @@ def _probe(p: Probe) -> dict[str, object]:
 
 
 def _file(f: PlanFile) -> dict[str, object]:
-    digest = hashlib.sha256(notation(f.content).encode()).hexdigest()
+    digest = hashlib.sha256(notation(f.text).encode()).hexdigest()
     return {"path": f.path, "sha256": digest, "run_time": f.run_time}
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 from attrs import evolve, frozen
 
 from srtplan import plugin
 from srtplan.frontends import _nginx
-from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Stage, Step
+from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Step
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, Lit, Word, Words, ip, word, words
 from srtplan.plan import environ, model, observe, profiling, report, results, waves
@@ -45,82 +46,74 @@ class Launches:
 
 
 def launches(job: JobContext, layout: FrontendLayout) -> Launches:
-    """Everything that is launched, in order."""
-    made = [*_services(job), *_prepare(job), *_workers(job), *_frontends(job, layout)]
-    bench, benchmark = _benchmark(job)
-    made += bench
+    """Everything that is launched, in order.
+
+    Services, then what prepares the nodes, then the workers wave by wave; frontends wait for the services, the benchmark
+    for the frontends.
+    """
+    services = list(_services(job))
+    prepared = list(_prepare(job, after=_names(services)))
+    workers = _workers(job, after=(*_names(services), *_names(prepared)))
+    frontends = list(_frontends(job, layout, after=_names(services)))
+    bench, benchmark = _benchmark(job, after=_names(frontends))
+    made = [*services, *prepared, *workers, *frontends, *bench]
     own = (*results.files(job, benchmark), *report.files(job.recipe))
     files = {f.path: f for f in (*(f for _, c in made for f in c.files), *own)}
     if job.recipe.site.bash_preamble:
         files["preamble.sh"] = PlanFile(path="preamble.sh", content=Lit(job.recipe.site.bash_preamble))
     return Launches(
-        steps=_edges([s for s, _ in made]),
+        steps=tuple(s for s, _ in made),
         files=tuple(files[p] for p in sorted(files)),
         listening=tuple((s.nodes[0], port, s.name) for s, c in made for port in c.listens),
         benchmark=benchmark,
     )
 
 
-def _edges(steps: list[Step]) -> tuple[Step, ...]:
-    """What each step waits for.
-
-    Services, then what prepares the nodes, then the workers wave by wave; frontends wait for the services, the benchmark
-    for the frontends.
-    """
-    services, prepared, frontends = (
-        tuple(s.name for s in steps if s.stage == stage) for stage in ("infra", "prepare", "frontend")
-    )
-    workers: dict[int, list[str]] = defaultdict(list)
-    for s in steps:
-        if s.stage == "worker":
-            workers[s.wave].append(s.name)
-    waves = {wave + 1: (*services, *prepared, *names) for wave, names in workers.items()}
-    before = {"infra": (), "prepare": services, "frontend": services, "benchmark": frontends}
-    out = []
-    for s in steps:
-        after = waves.get(s.wave, (*services, *prepared)) if s.stage == "worker" else before[s.stage]
-        out.append(evolve(s, after=after) if after else s)
-    return tuple(out)
-
-
 Made = tuple[Step, Command]
+
+
+def _names(made: Iterable[Made]) -> tuple[str, ...]:
+    return tuple(step.name for step, _ in made)
 
 
 def _services(job: JobContext) -> Iterable[Made]:
     recipe, at = job.recipe, job.topology.nodes.infra
     for name in services(recipe):
         service = plugin.service(name)
-        command = service.command(ServiceContext(job=job, node=at))
-        command = evolve(
-            command, preamble=(*_configs_on_path(recipe), *command.preamble), listens=service.ports(recipe)
-        )
+        command = evolve(service.command(ServiceContext(job=job, node=at)), listens=service.ports(recipe))
         step = _step(
-            job,
-            command,
-            name=service_step(name),
-            kind="infra",
-            stage="infra",
-            nodes=(at,),
-            image=command.image,
-        )
+            job, command, name=service_step(name), kind="infra", stage="infra", nodes=(at,),
+            first=_configs_on_path(recipe), image=command.image,
+        )  # fmt: skip
         yield step, command
 
 
-def _prepare(job: JobContext) -> Iterable[Made]:
+def _prepare(job: JobContext, *, after: tuple[str, ...]) -> Iterable[Made]:
     """What brings the model to the nodes, if anything does; a download that fails is tried again by the workers."""
     if (wanted := model.command(job)) is None:
         return
     name, command, nodes = wanted
-    step = _step(job, command, name=name, kind="prepare", stage="prepare", nodes=nodes, ntasks=len(nodes))
     downloads = name == "fetch_model"
-    yield evolve(step, critical=not downloads, env_from=job.recipe.env_from if downloads else ()), command
+    step = _step(
+        job, command, name=name, kind="prepare", stage="prepare", nodes=nodes, ntasks=len(nodes), after=after,
+        critical=not downloads, env_from=job.recipe.env_from if downloads else (),
+    )  # fmt: skip
+    yield step, command
 
 
-def _workers(job: JobContext) -> list[Made]:
-    """In start order: wave by wave."""
+def _workers(job: JobContext, *, after: tuple[str, ...]) -> list[Made]:
+    """In start order: wave by wave, each after the one before."""
     numbers = waves.waves(job)
-    made = [_worker(ctx, numbers[ctx.endpoint.name]) for ctx in _contexts(job)]
-    return sorted(made, key=lambda m: m[0].wave)
+    by_wave: dict[int, list[WorkerContext]] = defaultdict(list)
+    for ctx in _contexts(job):
+        by_wave[numbers[ctx.endpoint.name]].append(ctx)
+    made: list[Made] = []
+    before: tuple[str, ...] = ()
+    for wave in sorted(by_wave):
+        launched = [_worker(ctx, wave, after=(*after, *before)) for ctx in by_wave[wave]]
+        made += launched
+        before = _names(launched)
+    return made
 
 
 def _contexts(job: JobContext) -> Iterable[WorkerContext]:
@@ -134,7 +127,7 @@ def _contexts(job: JobContext) -> Iterable[WorkerContext]:
             yield WorkerContext(job=job, role=role, endpoint=endpoint, process=process, peers=peers)
 
 
-def _worker(ctx: WorkerContext, wave: int) -> Made:
+def _worker(ctx: WorkerContext, wave: int, *, after: tuple[str, ...]) -> Made:
     job, role, endpoint, process, peers = ctx.job, ctx.role, ctx.endpoint, ctx.process, ctx.peers
     recipe = job.recipe
     engine = plugin.engine(recipe.engine.type)
@@ -143,7 +136,7 @@ def _worker(ctx: WorkerContext, wave: int) -> Made:
     whole = engine.launch == "endpoint"
     step = _step(
         job,
-        evolve(command, preamble=(*_preamble(recipe), *command.preamble)),
+        command,
         name=worker_step(engine, process, len(peers)),
         kind="worker",
         stage="worker",
@@ -151,46 +144,43 @@ def _worker(ctx: WorkerContext, wave: int) -> Made:
         ntasks=len(endpoint.nodes) * len(endpoint.gpus) if whole else 1,
         env=environ.worker(ctx, discovery, command),
         srun=(*recipe.srun_options, *role.srun_options),
+        first=_preamble(job),
         image=role.container,
+        after=after,
+        env_from=recipe.env_from,
+        mode=endpoint.mode,
+        endpoint=endpoint.index,
+        rank=process.rank,
+        critical=role.critical,
+        restart=role.restart,
+        wave=wave,
     )
-    return (
-        evolve(
-            step,
-            mode=endpoint.mode,
-            endpoint=endpoint.index,
-            rank=process.rank,
-            critical=role.critical,
-            restart=role.restart,
-            wave=wave,
-        ),
-        command,
-    )
+    return step, command
 
 
-def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Made]:
+def _frontends(job: JobContext, layout: FrontendLayout, *, after: tuple[str, ...]) -> Iterable[Made]:
     recipe = job.recipe
     frontend = plugin.frontend(recipe.frontend.type)
     if layout.nginx is not None:
         command = _nginx.command(job)
         step = _step(
             job, command, name="nginx", kind="nginx", stage="frontend", nodes=(layout.nginx,),
-            image=recipe.frontend.nginx_container, remap_root=True,
+            image=recipe.frontend.nginx_container, remap_root=True, after=after,
         )  # fmt: skip
         yield step, command
     for index, (node, port) in enumerate(layout.frontends):
         command = frontend.command(FrontendContext(job=job, index=index, node=node, port=port))
         own = (*recipe.environment, *recipe.frontend.env)
         asked = environ.from_recipe(own, at=node, nodes=job.topology.nodes)
-        env = environ.layered(observe.frontend(job), command.env, asked)
-        preamble = (*_preamble(recipe), *command.preamble)
+        env = (observe.frontend(job), command.env, asked)
         step = _step(
-            job, evolve(command, preamble=preamble), name=f"{frontend.step_name}_{index}", kind="frontend",
-            stage="frontend", nodes=(node,), env=env,
+            job, command, name=f"{frontend.step_name}_{index}", kind="frontend", stage="frontend",
+            nodes=(node,), env=env, env_from=recipe.env_from, first=_preamble(job), after=after,
         )  # fmt: skip
         yield step, command
 
 
-def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
+def _benchmark(job: JobContext, *, after: tuple[str, ...]) -> tuple[list[Made], BenchmarkCommand]:
     recipe, nodes = job.recipe, job.topology.nodes
     url = public_url(job)
     ctx = BenchmarkContext(
@@ -208,17 +198,16 @@ def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
         EnvVar(name="SRT_BENCH_RETRIES", value=word(recipe.benchmark.retries)),
         EnvVar(name="SRT_BENCH_MAX_FAILED_SHARE", value=Lit(f"{recipe.benchmark.max_failed_share:g}")),
     )
-    env = environ.layered(
-        own, environ.from_recipe(recipe.environment, at=nodes.bench, nodes=nodes), answer.command.env
-    )
+    env = (own, environ.from_recipe(recipe.environment, at=nodes.bench, nodes=nodes), answer.command.env)
     runs = profiling.around(job, _contexts(job), answer.command.runs)
     scratch = words("setup::tmpdir", word("/tmp/srtplan-", JOB_ID, "-benchmark"))  # noqa: S108 -- made fresh, per job
-    command = evolve(answer.command, runs=runs, preamble=(scratch, *answer.command.preamble))
+    command = evolve(answer.command, runs=runs)
     step = _step(
-        job, command, name="benchmark", kind="benchmark", stage="benchmark", nodes=(nodes.bench,),
-        env=env, srun=recipe.srun_options, image=answer.image, extra_mounts=input_mounts(recipe, answer.inputs),
+        job, command, name="benchmark", kind="benchmark", stage="benchmark", nodes=(nodes.bench,), env=env,
+        env_from=recipe.env_from, srun=recipe.srun_options, first=(scratch,), image=answer.image, after=after,
+        extra_mounts=input_mounts(recipe, answer.inputs), terminal=True, critical=False,
     )  # fmt: skip
-    return [(evolve(step, terminal=True, critical=False), command)], answer
+    return [(step, command)], answer
 
 
 def public_url(job: JobContext) -> Word:
@@ -232,15 +221,17 @@ def _step(
     *,
     name: str,
     kind: str,
-    stage: Stage,
     nodes: tuple[int, ...],
     ntasks: int = 1,
-    env: tuple[EnvVar, ...] | None = None,
+    env: environ.Layers | None = None,
     srun: Iterable[tuple[str, str]] = (),
     image: str | None = None,
     remap_root: bool = False,
     extra_mounts: tuple[Mount, ...] = (),
+    first: tuple[Words, ...] = (),
+    **more: Any,  # noqa: ANN401 -- fields of a step that are as they are given
 ) -> Step:
+    """A step; ``first`` are calls that stand before the command's own preamble."""
     recipe = job.recipe
     container, mounts, entry = _entered(
         job, image or recipe.model.container, remap_root=remap_root, extra_mounts=extra_mounts
@@ -251,7 +242,6 @@ def _step(
     options = (*_component(job, nodes), *command.srun, *_options(srun), *entry)
     return Step(
         name=name,
-        stage=stage,
         kind=kind,
         nodes=nodes,
         ntasks=ntasks,
@@ -260,12 +250,12 @@ def _step(
         srun=options,
         container=container,
         mounts=mounts,
-        env=environ.layered(env if env is not None else command.env, base),
-        env_from=recipe.env_from if kind in ("worker", "frontend", "benchmark") else (),
-        preamble=(*_site_preamble(recipe), *command.preamble),
+        env=environ.layered(*(env or (command.env,)), base),
+        preamble=(*_site_preamble(recipe), *first, *command.preamble),
         log=f"{name}.out",
         tier=TIER[kind],
         note=command.note,
+        **more,
     )
 
 
@@ -302,7 +292,10 @@ def _configs_on_path(recipe: Recipe) -> tuple[Words, ...]:
     return (words("setup::path_prepend", "/configs"),) if recipe.site.srtctl_root else ()
 
 
-def _preamble(recipe: Recipe) -> tuple[Words, ...]:
+@lru_cache(maxsize=4)
+def _preamble(job: JobContext) -> tuple[Words, ...]:
+    """What workers and frontends do first."""
+    recipe = job.recipe
     calls: list[Words] = []
     if recipe.setup_script:
         calls.append(words("setup::script", recipe.setup_script))

@@ -22,6 +22,8 @@ FIXED = ("http_stride", "vllm_stride", "ephemeral_floor")
 
 def shift_ports(recipe: Recipe, offset: int) -> Recipe:
     """The recipe with ``offset`` added to every port. Raises PlanError if one leaves the range that the nodes leave free."""
+    if not offset:
+        return recipe
     table: dict[str, int] = asdict(recipe.site.ports)
     moved = {name: port + offset for name, port in table.items() if name not in FIXED}
     floor = table["ephemeral_floor"]

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from srtplan.ir.data import Map
 from srtplan.ir.plan import STAGES, Plan, Step
 from srtplan.ir.shell import Lit, Word, parts
 
@@ -69,14 +70,15 @@ def _gpus(plan: Plan) -> Iterable[str]:
     owner: dict[tuple[int, int], str] = {}
     workers = set(plan.nodes.workers)
     for e in plan.endpoints:
+        name = e.name
         for place in ((n, g) for n in e.nodes for g in e.gpus):
-            if owner.setdefault(place, e.name) != e.name:
-                yield f"GPU {place[1]} of node {place[0]} belongs to {owner[place]} and {e.name}"
+            if owner.setdefault(place, name) != name:
+                yield f"GPU {place[1]} of node {place[0]} belongs to {owner[place]} and {name}"
         if not workers.issuperset(e.nodes):
-            yield f"{e.name} stands on a node that is not for workers"
+            yield f"{name} stands on a node that is not for workers"
     if plan.nodes.components and sum(plan.nodes.components) != plan.nodes.total:
         yield f"components of {plan.nodes.components} are not {plan.nodes.total} nodes"
-    for s in plan.steps:
+    for s in plan.steps if plan.nodes.components else ():
         if len({plan.nodes.component(n) for n in s.nodes}) > 1:
             yield f"step {s.name} stands on nodes of two components"
 
@@ -84,9 +86,8 @@ def _gpus(plan: Plan) -> Iterable[str]:
 def _words(plan: Plan) -> Iterable[str]:
     total = plan.nodes.total
     for where, words in _all_words(plan):
-        suspects = [
-            w for w in words if not isinstance(w, Lit) or "\0" in w.text
-        ]  # plain text is most of a plan
+        # plain text is most of a plan
+        suspects = [w for w in words if not isinstance(w, Lit) or "\0" in w.text]
         for part in (p for w in suspects for p in parts(w)):
             if isinstance(part, Lit):
                 if "\0" in part.text:
@@ -101,7 +102,8 @@ def _all_words(plan: Plan) -> Iterable[tuple[str, list[Word]]]:
     for s in _mounted(plan):
         yield f"step {s.name}", [w for m in s.mounts for w in (m.source, m.target)]
     for f in plan.files:
-        yield f"file {f.path}", [f.content]
+        if not isinstance(f.content, Map):  # YAML escapes what it must
+            yield f"file {f.path}", [f.content]
 
 
 def _step_words(step: Step) -> list[Word]:
@@ -124,10 +126,10 @@ def _mounted(plan: Plan) -> Iterable[Step]:
 
 
 def _environment(plan: Plan) -> Iterable[str]:
-    for s in plan.steps:
-        for v in s.env:
-            if not ENV_NAME.match(v.name):
-                yield f"step {s.name} has an environment name {v.name!r}"
+    where = {v.name: s.name for s in plan.steps for v in s.env}
+    for name, step in where.items():
+        if not ENV_NAME.match(name):
+            yield f"step {step} has an environment name {name!r}"
 
 
 def _mounts(plan: Plan) -> Iterable[str]:

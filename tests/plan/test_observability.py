@@ -51,7 +51,7 @@ def env(plan: Plan, name: str) -> dict[str, str]:
 def engine_file(plan: Plan, mode: str) -> dict[str, object]:
     """TensorRT-LLM's file of a mode."""
     (file,) = (f for f in plan.files if f.path == f"trtllm_config_{mode}.yaml")
-    loaded: dict[str, object] = yaml.safe_load(notation(file.content))
+    loaded: dict[str, object] = yaml.safe_load(notation(file.text))
     return loaded
 
 

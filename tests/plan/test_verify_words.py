@@ -6,8 +6,9 @@ import pytest
 from attrs import evolve
 from made import plan, recipe, step
 
+from srtplan.ir.data import Map, freeze
 from srtplan.ir.plan import EnvVar, Mount, Plan, PlanFile, Step
-from srtplan.ir.shell import Lit, Word, ip, word
+from srtplan.ir.shell import Lit, Word, ip, notation, word
 from srtplan.plan.verify import verify
 
 NUL = Lit("a\0b")
@@ -42,6 +43,16 @@ def test_every_file_is_looked_at(bad: Word) -> None:
     """The same in a file of the plan."""
     made = plan(recipe())
     assert len(verify(evolve(made, files=(PlanFile(path="x", content=bad),)))) == 1
+
+
+@pytest.mark.usefixtures("alone")
+def test_options_become_yaml_when_the_file_is_wanted() -> None:
+    """Not before: a check makes none. What no file can hold is escaped in it, so verify need not look."""
+    options = freeze({"b": {"c": [1, True, "1"]}, "a": NUL.text})
+    assert isinstance(options, Map)
+    file = PlanFile(path="x", content=options)
+    assert verify(evolve(plan(recipe()), files=(file,))) == ()
+    assert notation(file.text) == "a: \"a\\0b\"\nb:\n  c:\n  - 1\n  - true\n  - '1'\n"
 
 
 @pytest.mark.usefixtures("alone")

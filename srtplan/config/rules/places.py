@@ -59,9 +59,10 @@ def files(draft: Draft) -> Iterator[Finding]:
 def _files(options: object, at: Path) -> Iterator[Finding]:
     for name, value in _values(options):
         path = (*at, name)
-        if attrs.has(type(value)):
-            yield from _files(value, path)
-        if not isinstance(value, str) or not name.endswith((*_FILES, *_IMAGES)):
+        if not isinstance(value, str):
+            yield from _files(value, path) if attrs.has(type(value)) else ()
+            continue
+        if not name.endswith((*_FILES, *_IMAGES)):
             continue
         rule = "SP214" if name in _IMAGES else "SP215"
         unfit = _UNFIT if rule == "SP215" and value.startswith("/") else CONTROL
@@ -72,8 +73,8 @@ def _files(options: object, at: Path) -> Iterator[Finding]:
 
 def _values(options: object) -> Iterator[tuple[str, object]]:
     """Names and values of an attrs object."""
-    for name in attrs.fields_dict(cast("type[attrs.AttrsInstance]", type(options))):
-        yield name, getattr(options, name)
+    for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(options))):
+        yield field.name, getattr(options, field.name)
 
 
 def _directory(
