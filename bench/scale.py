@@ -34,7 +34,7 @@ from srtplan.plan.serialise import to_json  # noqa: E402
 TICKS_PER_S = 100
 
 
-def job(nodes: int, steps: int, drain: float) -> Plan:
+def job(nodes: int, steps: int, drain: float = 0) -> Plan:
     """Workers over all nodes, and a health gate that never opens."""
     slow = words("bash", "-c", f"trap 'sleep {drain}; exit' TERM; sleep 900 & wait")
     argv = slow if drain else words("sleep", "900")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Literal
 
 from attrs import field, frozen
@@ -20,11 +19,12 @@ from attrs import field, frozen
 from srtplan import flags
 from srtplan.diagnostics import Finding
 from srtplan.engines import _served, _stores
+from srtplan.engines._given import given
 from srtplan.ir.data import Map, thaw
 from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import Mode, MooncakeStore, Recipe, Role
-from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
-from srtplan.plugin import Command, Interface, JobContext, Profile, ProfileRequest, Shape, WorkerContext
+from srtplan.ir.recipe import MooncakeStore, Recipe, Role
+from srtplan.ir.shell import LOG_DIR, Lit, Word, ip, word, words
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
 
 DECIDED = {
     "port": "every worker gets its own port; see `ports:` in the cluster profile",
@@ -41,6 +41,9 @@ DP = ("data-parallel-size", "dp-size", "dp")
 ATTENTION = "enable-dp-attention"
 TOLD = ("model-path", "served-model-name", BOOTSTRAP)
 """Flags whose values other parts of the job have to know."""
+OWN = frozenset(("model-path", "served-model-name", *DECIDED))
+PREFILL_OWN = OWN | {BOOTSTRAP}
+"""Flags that workers get from us, whatever the recipe says; a bootstrap port is one of prefill workers only."""
 
 
 @frozen(kw_only=True)
@@ -147,7 +150,7 @@ class SGLang:
             auto.append(("kv-events-config", _kv_events(role.kv_events, process.port("kv_events"))))
         if not direct:
             auto.append(("request-plane", job.recipe.dynamo.request_plane))
-        mine, rest = _given(job, role.mode)
+        mine, rest = given(job, role.mode, PREFILL_OWN if role.mode == "prefill" else OWN)
         module = "sglang.launch_server" if direct else "dynamo.sglang"
         first = (part for flag, value in auto if flag not in mine for part in (f"--{flag}", value))
         return Command(
@@ -168,16 +171,6 @@ class SGLang:
         env = (EnvVar(name="SGLANG_TORCH_PROFILER_DIR", value=request.directory),)
         called = ctx.process.leader and request.type != "nsys-time"
         return Profile(env=env if torch else (), start=json.dumps(body) if called else None)
-
-
-@lru_cache(maxsize=4)
-def _given(job: JobContext, mode: Mode) -> tuple[frozenset[str], Words]:
-    """What the recipe says itself to the workers of a mode: the names of its flags, and all its words."""
-    role = job.recipe.resources.role(mode)
-    assert role is not None  # noqa: S101 -- there is a worker of it
-    own = {"model-path", "served-model-name", *DECIDED, *((BOOTSTRAP,) if mode == "prefill" else ())}
-    names = frozenset(flags.dashed(k) for k, _ in role.args.pairs) - own
-    return names, (*flags.render(role.args, skip=own), *words(*role.extra_args))
 
 
 def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:

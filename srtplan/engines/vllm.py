@@ -12,7 +12,6 @@ Behind the ``vllm`` frontend it is ``vllm serve`` with the public port. A flag o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Literal
 
 from attrs import field, frozen
@@ -20,6 +19,7 @@ from attrs import field, frozen
 from srtplan import flags
 from srtplan.diagnostics import Finding, no_effect
 from srtplan.engines import _served, _stores
+from srtplan.engines._given import given
 from srtplan.engines._vllm_flags import (
     CONNECTORS,
     DP,
@@ -38,18 +38,9 @@ from srtplan.engines._vllm_flags import (
     spans,
 )
 from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import Mode, Recipe, Role
-from srtplan.ir.shell import Lit, Word, Words, ip, word, words
-from srtplan.plugin import (
-    Command,
-    Interface,
-    JobContext,
-    Profile,
-    ProfileRequest,
-    Shape,
-    WorkerContext,
-    frontend,
-)
+from srtplan.ir.recipe import Recipe, Role
+from srtplan.ir.shell import Lit, Word, ip, word, words
+from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
 
 DECIDED = {
     "device-ids": "it follows from the placement",
@@ -66,6 +57,7 @@ DECIDED = {
 }
 RPC = "data-parallel-rpc-port"
 OWN = ("model", "served-model-name", "connector", RPC)
+NOT_THE_RECIPES = frozenset((*OWN, *DECIDED))
 
 
 @frozen(eq=False, repr=False)
@@ -157,7 +149,7 @@ class VLLM:
         auto = [*place(ctx), *([] if direct else dynamo(ctx))]
         if role.kv_events is not None:
             auto.append(("kv-events-config", Lit(kv_events(ctx))))
-        mine, rest = _given(job, role.mode)
+        mine, rest = given(job, role.mode, NOT_THE_RECIPES)
         argv: list[Word] = [*program(ctx, direct=direct)]
         for flag, value in auto:
             if flag not in mine:
@@ -179,16 +171,6 @@ class VLLM:
         config = torch if request.type == "torch" else word(f'{{"profiler": "cuda", {window}}}')
         follows = not ctx.process.leader and spans(ctx.job.recipe, ctx.role)
         return Profile(args=words("--profiler-config", config), start=None if follows else "{}")
-
-
-@lru_cache(maxsize=4)
-def _given(job: JobContext, mode: Mode) -> tuple[frozenset[str], Words]:
-    """What the recipe says itself to the workers of a mode: the names of its flags, and all its words."""
-    role = job.recipe.resources.role(mode)
-    assert role is not None  # noqa: S101 -- there is a worker of it
-    own = {*OWN, *DECIDED}
-    names = frozenset(flags.dashed(k) for k, _ in role.args.pairs) - own
-    return names, (*flags.render(role.args, skip=own), *words(*role.extra_args))
 
 
 def _flags(role: Role, floor: int) -> Iterable[Finding]:

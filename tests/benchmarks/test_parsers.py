@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bench_lab import LADDER, Lab, argv, bench
+from corpus import unavailable
 from parts import find_rig
 
 KNOWN: dict[str, list[str]] = json.loads((Path(__file__).parent / "clients.json").read_text())
@@ -78,7 +79,7 @@ def test_aiperfs_own_parser_takes_our_words(lab: Lab, benchmark: str) -> None:
     """Names, values and combinations, as far as parsing sees them."""
     venv = find_rig()
     if venv is None:
-        pytest.skip("no rig of real parts here; tests/rig/install makes it")
+        unavailable("no rig of real parts here; tests/rig/install makes it")
     (lab.folder / "t.jsonl").write_text("{}\n")
     code = "import json, sys; from aiperf.cli import app; app.parse_args(json.load(sys.stdin), exit_on_error=False)"
     for run in bench(lab.plan(benchmark)).runs:
