@@ -39,6 +39,10 @@ TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
         ("type: mooncake-router, trace_sha256: 'zz'", "SP702", "hexadecimal"),
         ("type: mooncake-router, mooncake_workload: chat", "SP113", "conversation"),
         ("type: custom, command: x, result: ../r.json", "SP702", "below the results"),
+        *(
+            (f"type: custom, command: x, result: '{path}'", "SP702", "below the results")
+            for path in (".", "a/", "a/.", "./", "//", ".//summary.json", ".runs/custom.json", "/r.json")
+        ),
         ("type: custom, command: x, result_format: vllm", "SP702", "needs 'result'"),
         (LADDER + ", slow_down_sleep_time: 1", "SP702", "needs the other"),
         (LADDER + ", slow_down_sleep_time: 0, slow_down_wait_time: 9", "SP702", "above 0"),

@@ -34,6 +34,7 @@ def test_a_whole_ladder_is_complete(gate: Gate) -> None:
     ("command", "code", "reason"),
     [
         ("true", 80, "left no result"),
+        ('mkdir "$F"', 80, "left no result"),
         ("exit 9", 9, "failed with 9"),
         (writes({"completed": 3, "total_output_tokens": 0}), 80, "no output tokens"),
         (writes({"completed": 3, "num_prompts": 9, "total_output_tokens": 5}), 80, "6 of 9 requests failed"),
