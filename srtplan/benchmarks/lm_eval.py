@@ -17,6 +17,7 @@ from srtplan.benchmarks._evaluation import Harness, lm_eval
 from srtplan.benchmarks._facts import texts
 from srtplan.benchmarks._packages import LM_EVAL
 from srtplan.diagnostics import Finding
+from srtplan.ir.data import Map
 from srtplan.ir.recipe import Pairs, Recipe
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
 
@@ -81,6 +82,12 @@ class LmEval:
             "tasks": ",".join(_tasks(o)),
             "num_fewshot": o.num_fewshot,
             "limit": o.limit,
+            "max_tokens": o.max_tokens,
+            "temperature": o.temperature,
+            "use_chat_template": o.use_chat_template,
+            "num_concurrent": o.num_concurrent,
+            "model_args": Map(o.model_args),
+            "include_path": o.include_path,
         }
         return BenchmarkCommand(
             command=Command(

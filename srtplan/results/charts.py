@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from srtplan.results.drawing import GREY, STYLE, legend, plain, style
-from srtplan.results.front import front, point
+from srtplan.results.front import fronts, point
 from srtplan.results.model import Record, Summary
 from srtplan.results.workload import Numbered
 
@@ -44,11 +44,14 @@ def throughput(jobs: Sequence[Numbered], title: str) -> Figure | None:
     with rc_context(STYLE):
         figure = Figure(figsize=(8.5, 5.2), layout="constrained")
         axes = figure.add_subplot()
-        best = front(r for _, s in drawn for r in s.good)
-        handles: list[Artist] = [*_front(axes, best)]
+        best = [[r for _, r in found] for _, found in fronts([s for _, s in drawn])]
+        handles: list[Artist] = []
+        for found in best:
+            handles += _front(axes, found)
+        del handles[1:]  # bands look alike, one stands for all
         for n, summary in drawn:
             handles.append(_points(axes, n, summary, numbered=numbered))
-            _named(axes, n, summary, {id(r.values) for r in best} if numbered else None)
+            _named(axes, n, summary, {id(r.values) for found in best for r in found} if numbered else None)
         axes.set_xlabel("tokens/s per user")
         axes.set_ylabel("output tokens/s per GPU")
         axes.set_title(f"Throughput against interactivity\n{plain(title, WHOLE)}")

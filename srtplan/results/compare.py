@@ -14,7 +14,10 @@ from attrs import frozen
 
 from srtplan.results import workload
 from srtplan.results.model import Record, Summary
-from srtplan.results.table import align, figure
+from srtplan.results.table import align, figure, one_line
+
+LONGEST = 60
+"""Characters of a condition: a command or a list of options may have many."""
 
 BETTER_HIGH = (
     "output_tokens_per_s_per_gpu",
@@ -113,13 +116,19 @@ def gained(a: Summary, b: Summary) -> list[str]:
 def unlike(a: Summary, b: Summary) -> list[str]:
     """What makes the figures of two jobs no measure of each other: ``isl: 1024 and 8192``."""
     ours, theirs = _conditions(a), _conditions(b)
-    return [f"{k}: {ours[k] or '-'} and {theirs[k] or '-'}" for k in ours if ours[k] != theirs[k]]
+    names = [k for k in dict.fromkeys((*ours, *theirs)) if ours.get(k) != theirs.get(k)]
+    return [_differ(k, ours.get(k, "-"), theirs.get(k, "-")) for k in names]
 
 
 def _conditions(s: Summary) -> dict[str, str]:
     gpus = {f"{role} GPUs" if role != "total" else "GPUs": str(n) for role, n in s.gpus.items()}
-    none = dict.fromkeys(("GPUs", "prefill GPUs", "decode GPUs", "agg GPUs"), "")
-    return workload.of(s).data | none | gpus
+    return workload.of(s).data | gpus
+
+
+def _differ(name: str, *values: str) -> str:
+    """Of two long texts that look the same when they are shortened, the name alone."""
+    shown = dict.fromkeys(one_line(v, LONGEST) for v in values)
+    return f"{name}: {' and '.join(shown)}" if len(shown) > 1 else name
 
 
 def worst(found: Iterable[Change]) -> float:

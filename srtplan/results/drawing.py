@@ -15,6 +15,8 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from srtplan.results.table import one_line
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Seven that stay apart for every kind of colour vision (Okabe and Ito)."""
 MARKERS = "osD^vPX"
@@ -48,10 +50,7 @@ def style(number: int) -> tuple[str, str]:
 
 def plain(text: str, longest: int = LONGEST) -> str:
     """A name as it can be drawn: one line, nothing that has no shape, and shortened in the middle."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    if len(shown) > longest:
-        half = (longest - 3) // 2
-        shown = f"{shown[:half]}...{shown[-half:]}"
+    shown = one_line(text, longest)
     return f" {shown}" if shown.startswith("_") else shown  # matplotlib leaves such names out of a legend
 
 

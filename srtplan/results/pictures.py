@@ -61,6 +61,7 @@ def _measured(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
     from srtplan.results import charts, drawing  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
 
     groups = workload.groups(summaries)
+    titles = workload.titles(groups)
     drawn = [
         (name, title, note, load, figure)
         for name, title, note, make in (
@@ -68,13 +69,13 @@ def _measured(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
             ("latency", "Latency", LATENCY, charts.latency),
         )
         for load, jobs in groups.items()
-        if (figure := make(jobs, load.text)) is not None
+        if (figure := make(jobs, titles[load])) is not None
     ]
     single = len({load for *_, load, _ in drawn}) == 1
     for name, title, note, load, figure in drawn:
-        own = name if single else f"{name}_{load.text}"
+        own = name if single else f"{name}_{titles[load]}"
         more = MANY if name == "throughput" and len(groups[load]) > charts.MANY_JOBS else ""
-        yield Picture(own, f"{title}: {load.text}", note + more, drawing.rendered(figure, kind))
+        yield Picture(own, f"{title}: {titles[load]}", note + more, drawing.rendered(figure, kind))
 
 
 def _timelines(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:

@@ -29,6 +29,15 @@ def figure(value: float | None) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 -- where digits no longer matter
 
 
+def one_line(text: str, longest: int) -> str:
+    """A text without line breaks and what has no shape, shortened in the middle."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    if len(shown) <= longest:
+        return shown
+    half = (longest - 3) // 2
+    return f"{shown[:half]}...{shown[-half:]}"
+
+
 def rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     """Heads and cells of a summary; columns that nobody fills are left out, and all where nothing was measured."""
     if not summary.records:

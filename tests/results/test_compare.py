@@ -142,6 +142,11 @@ def test_a_score_without_a_name_is_compared_as_such(tmp_path: Path) -> None:
         ({"gpus": {"total": 8, "prefill": 2, "decode": 6}}, "prefill GPUs: 4 and 2; decode GPUs: 4 and 6"),
         ({"gpus": {"total": 16, "prefill": 4, "decode": 4}}, "GPUs: 8 and 16"),
         ({"model": "org/other", "precision": "fp4"}, "model: org/m and org/other; precision: fp8 and fp4"),
+        ({"parameters": {"isl": "1024", "osl": "128", "client": "vllm"}}, "client: - and vllm"),
+        (
+            {"parameters": {"isl": "1024", "osl": "128", "command": "x" * 80}},
+            f"- and {'x' * 28}...{'x' * 28}",
+        ),
     ],
 )
 def test_jobs_that_are_no_measure_of_each_other_are_warned_of(
@@ -153,6 +158,13 @@ def test_jobs_that_are_no_measure_of_each_other_are_warned_of(
     assert command("--compare", a, b) == 0
     (warning,) = [line for line in said(capsys) if "warning" in line]
     assert says in warning
+
+
+def test_long_conditions_that_look_alike_are_named(tmp_path: Path) -> None:
+    """Two commands that differ in the middle."""
+    asked = [{"command": "x" * 40 + c + "x" * 40} for c in "ab"]
+    a, b = (job(tmp_path, n, record(2), parameters=p) for n, p in enumerate(asked))
+    assert compare.unlike(*load.load([a, b])) == ["command"]
 
 
 def test_a_comparison_takes_two(tmp_path: Path, command: Command) -> None:

@@ -177,6 +177,19 @@ def test_every_workload_has_its_own_pictures(tmp_path: Path) -> None:
     assert colours == [[drawing.COLOURS[0], drawing.COLOURS[2]], [drawing.COLOURS[1]]]
 
 
+def test_workloads_that_read_the_same_are_told_apart(tmp_path: Path) -> None:
+    """By what they differ in, in title and file name."""
+    for n, own in enumerate(({}, {"request_rate": "10"}, {"dataset_path": "/a", "request_rate": "10"})):
+        job(tmp_path, n, record(2), parameters={"isl": "1024", "osl": "128"} | own)
+    drawn = list(pictures.draw(load.load([tmp_path]), "svg"))[:3]
+    assert [p.title.partition(": ")[2] for p in drawn] == [
+        "sa-bench isl 1024 osl 128, org/m, h100, fp8, request_rate -",
+        "sa-bench isl 1024 osl 128, org/m, h100, fp8, request_rate 10",
+        "sa-bench isl 1024 osl 128 /a, org/m, h100, fp8",
+    ]
+    assert drawn[1].name == "throughput_sa-bench_isl_1024_osl_128_org_m_h100_fp8_request_rate_10"
+
+
 def test_two_jobs_of_one_name_have_two_files(tmp_path: Path) -> None:
     """A job id is given again in another cluster: no picture takes another's place."""
     for cluster in "ab":

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jobs import EVENTS, job, lost, record
 
-from srtplan.results import export, front, load, table
+from srtplan.results import charts, export, front, load, table
 from srtplan.results.model import Record
 
 Command = Callable[..., int]
@@ -151,6 +151,13 @@ def test_json_has_everything_and_the_front(two: Path) -> None:
         {"parameters": {"isl": "1024", "osl": "128", "trace_file": "/t.jsonl"}},
         {"gpu_type": "gb200"},
         {"precision": "fp4"},
+        *(
+            {"parameters": {"isl": "1024", "osl": "128", name: "x"}}
+            for name in (
+                *("dataset_path", "random_range_ratio", "use_chat_template", "request_rate", "client"),
+                *("concurrency", "num_requests", "tasks", "num_shots", "limit", "an_option_of_tomorrow"),
+            )
+        ),
     ],
 )
 def test_every_workload_has_a_front_of_its_own(tmp_path: Path, other: dict[str, object]) -> None:
@@ -164,9 +171,32 @@ def test_every_workload_has_a_front_of_its_own(tmp_path: Path, other: dict[str, 
     points = json.loads(export.to_json(summaries))["pareto_front"]
     assert [p["job_id"] for p in points] == ["1", "3"]
     assert points[0]["workload"] == {
-        "benchmark": "sa-bench", "model": "org/m", "isl": "1024", "osl": "128", "trace": "", "gpu_type": "h100", "precision": "fp8",
+        "benchmark": "sa-bench", "model": "org/m", "isl": "1024", "osl": "128", "gpu_type": "h100", "precision": "fp8",
     }  # fmt: skip
     assert points[1]["workload"] != points[0]["workload"]
+
+
+def test_where_a_model_lies_makes_no_workload(tmp_path: Path) -> None:
+    """Nor which rungs there are, nor how many GPUs: that is what a front is over."""
+    own = {"tokenizer": "/a", "total_gpus": "8", "concurrencies": "2", "custom_tokenizer": ""}
+    job(tmp_path, 1, record(2), parameters={"isl": "1024", "osl": "128"} | own)
+    job(tmp_path, 2, record(2, user=90, gpu=40))
+    assert [p["job_id"] for p in json.loads(export.to_json(load.load([tmp_path])))["pareto_front"]] == ["1"]
+
+
+def test_a_run_with_a_longer_common_prefix_beats_no_other(tmp_path: Path) -> None:
+    """The runs of one job may be asked for different things: each ratio of the router's benchmark has its own front."""
+    ratios = [record(20, user=50 + n, gpu=50 + n) | {"prefix_ratio": n / 10} for n in (1, 5, 9)]
+    job(tmp_path, 1, *ratios)
+    job(tmp_path, 2, *(r | {"tokens_per_s_per_user": 54} for r in ratios))
+    summaries = load.load([tmp_path])
+    points = json.loads(export.to_json(summaries))["pareto_front"]
+    assert [(p["job_id"], p["workload"]["prefix_ratio"]) for p in points] == [
+        ("2", "0.1"), ("1", "0.5"), ("1", "0.9"),
+    ]  # fmt: skip
+    figure = charts.throughput(list(enumerate(summaries)), "x")
+    assert figure
+    assert [line.get_label() for line in figure.axes[0].get_lines()] == ["dsr1 1", "dsr1 2"], "no band"
 
 
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=12))
