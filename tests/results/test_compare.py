@@ -167,6 +167,33 @@ def test_long_conditions_that_look_alike_are_named(tmp_path: Path) -> None:
     assert compare.unlike(*load.load([a, b])) == ["command"]
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--fail-above 5", "--fail-above needs --compare"),
+        ("--threshold 5", "--threshold needs --compare"),
+        ("--format svg", "--format needs --pictures"),
+        ("--csv --json", "--csv and --json do not go together"),
+        *((f"--compare {o}", f"--compare and {o.split()[0]} do not go together") for o in (
+            "--csv", "--json", "--html p.html", "--pictures p")),
+        ("--compare --fail-above nan", "0 or more"),
+        ("--compare --fail-above -1", "0 or more"),
+        ("--compare --threshold nan", "0 or more"),
+    ],
+)  # fmt: skip
+def test_options_without_effect_are_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: str, says: str, command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Nothing is shown and nothing is written: a script that says more than it gets would believe it."""
+    monkeypatch.chdir(tmp_path)
+    runs = [job(tmp_path / "jobs", n, record(2)) for n in (1, 2)]
+    assert command(*runs, *options.split()) == 2
+    out, err = capsys.readouterr()
+    assert (out, says in err) == ("", True), err
+    assert [p.name for p in tmp_path.iterdir()] == ["jobs"]
+
+
 def test_a_comparison_takes_two(tmp_path: Path, command: Command) -> None:
     """One run, or three, are wrong usage; one that is broken is an error."""
     runs = [job(tmp_path, n, record(2)) for n in (1, 2, 3)]
