@@ -51,7 +51,10 @@ def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None
     sys.stdout.write(compare.render(a, b, plan, threshold=threshold))
     if fail_above is None:
         return 0
-    return int(bool(compare.lost(a, b)) or compare.worst(compare.changes(a, b)) > fail_above)
+    failures = compare.failures(a, b, fail_above)
+    for line in failures:
+        say(f"srtplan: {line}")
+    return int(bool(failures))
 
 
 def _survey(runs: Sequence[Path]) -> Found:
