@@ -15,7 +15,10 @@ from attrs import evolve, frozen
 from srtplan.results import timeline, workload
 from srtplan.results.model import Summary
 
-THROUGHPUT = "A point is a run, its number the concurrency. The grey band is what no other run beats in both."
+THROUGHPUT = (
+    "A point is a run, its number the concurrency, or the share of the prompt in common; where there is no room it has "
+    "none. The grey band is what no other run beats in both."
+)
 MANY = " Of many jobs only the band's points are named: number of the job, concurrency."
 LATENCY = "Full lines are medians, dashed lines 99th percentiles."
 TIMELINE = (

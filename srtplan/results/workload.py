@@ -1,8 +1,8 @@
 """What was asked of a job: only jobs with the same workload are compared in one picture and have a Pareto front together.
 
-In: summaries. Out: groups of them, in the order of their first, each job with its number among all::
+In: summaries. Out: groups of them, in the order of their first, each job with its number in the group::
 
-    Workload((("benchmark", "sa-bench"), ("model", "org/m"), ("isl", "8192"), ...))  ->  [(0, summary), (3, summary)]
+    Workload((("benchmark", "sa-bench"), ("model", "org/m"), ("isl", "8192"), ...))  ->  [(0, summary), (1, summary)]
 
 Every parameter of a benchmark belongs to its workload but for those of ``_OF_THE_JOB``: a new one that nobody thought of
 here keeps runs apart rather than letting them be compared.
@@ -74,10 +74,11 @@ def _known(facts: Mapping[str, str]) -> Workload:
 
 
 def groups(summaries: Iterable[Summary]) -> dict[Workload, list[Numbered]]:
-    """Jobs by workload."""
+    """Jobs by workload, numbered within it: they have a colour each for as long as there are colours."""
     found: dict[Workload, list[Numbered]] = {}
-    for number, summary in enumerate(summaries):
-        found.setdefault(of(summary), []).append((number, summary))
+    for summary in summaries:
+        jobs = found.setdefault(of(summary), [])
+        jobs.append((len(jobs), summary))
     return found
 
 
