@@ -134,6 +134,21 @@ def test_csv_has_a_row_per_planned_rung(
     assert [r["on_pareto_front"] for r in rows] == ["true", "true", "true", "false"]
 
 
+def test_a_list_is_one_cell_of_names(tmp_path: Path) -> None:
+    """Names of scores have commas: a semicolon stands between them."""
+    run = {
+        "name": "a",
+        "status": "ok",
+        "lower_is_better": ["w/ppl,none", "x/wer"],
+        "odd": [1, None],
+        "on": True,
+    }
+    job(tmp_path, 1, run, run | {"lower_is_better": []})
+    rows = list(csv.DictReader(io.StringIO(export.to_csv(load.load([tmp_path])))))
+    assert [r["lower_is_better"] for r in rows] == ["w/ppl,none;x/wer", ""]
+    assert (rows[0]["odd"], rows[0]["on"]) == ("1;", "true")
+
+
 def test_json_has_everything_and_the_front(two: Path) -> None:
     """The summaries as they are, with where they lie."""
     data = json.loads(export.to_json(load.load([two])))
