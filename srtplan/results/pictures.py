@@ -23,8 +23,8 @@ MANY = " Of many jobs only the band's points are named: number of the job, concu
 LATENCY = "Full lines are medians, dashed lines 99th percentiles."
 TIMELINE = (
     "Light: starting; full: ready, after so many seconds; hatched: never ready; dotted: some of its mode were; grey: "
-    "nothing says whether it is ready; a cross: ended with an error. Frontends count workers, unnamed: one is taken as "
-    "ready when all of its mode are."
+    "nothing says whether it is ready; a cross: ended with an error; a triangle: started again. Frontends count workers, "
+    "unnamed: one is taken as ready when all of its mode are. A frame around a run of the benchmark: it took several tries."
 )
 LONGEST_NAME = 120
 
@@ -85,7 +85,7 @@ def _timelines(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
     from srtplan.results import drawing, gantt  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
 
     for summary in summaries:
-        told = timeline.read(summary.run_dir)
+        told = timeline.of(summary)
         if told is not None:
             figure = gantt.timeline(summary.label, told)
             yield Picture(

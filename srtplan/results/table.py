@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from srtplan.results.model import Record, Summary, as_text, items
+from srtplan.results.timeline import started_again
 
+MANY_AGAIN = 8
 Column = tuple[str, Callable[[Record], str]]
 
 
@@ -84,10 +86,26 @@ def _one(summary: Summary) -> str:
         *head(summary),
         *(f"  {line}" for table in ([heads, *cells], scores(summary)) for line in align(table)),
     ]
+    return "\n".join([*lines, *(f"  {line}" for line in notes(summary))])
+
+
+def notes(summary: Summary) -> list[str]:
+    """Further lines about a run of a job: steps that were started again, and traces."""
+    found = []
+    again = [_again(step, codes) for step, codes in started_again(summary.run_dir).items()]
+    if again:
+        more = f", and {len(again) - MANY_AGAIN} more steps" if len(again) > MANY_AGAIN else ""
+        found.append(f"started again: {', '.join(again[:MANY_AGAIN])}{more}")
     profiles = [as_text(p) for p in items(summary.values.get("profiles"))]
     if profiles:
-        lines.append(f"  {len(profiles)} traces: {profiles[0]}{', ...' if profiles[1:] else ''}")
-    return "\n".join(lines)
+        found.append(f"{len(profiles)} traces: {profiles[0]}{', ...' if profiles[1:] else ''}")
+    return found
+
+
+def _again(step: str, codes: Sequence[int | None]) -> str:
+    """``decode_0 2 times (exit 1, 137)``."""
+    times = "once" if len(codes) == 1 else f"{len(codes)} times"
+    return f"{step} {times} (exit {', '.join(str(c) for c in dict.fromkeys(codes) if c is not None) or 'unknown'})"
 
 
 def align(table: Sequence[Sequence[str]]) -> list[str]:

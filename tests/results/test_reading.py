@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import EVENTS, job, lost, record
+from jobs import EVENTS, job, lines, lost, record, step
 
 from srtplan.results import charts, export, front, load, table
 from srtplan.results.model import Record
@@ -118,6 +118,24 @@ def test_every_score_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ["", "", ""],
         ["", "", "1.0"],
     ]
+
+
+def test_steps_that_were_started_again_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
+) -> None:
+    """In the table and in the page, with how often and after which exit codes; of many the first."""
+    twice = [("decode_0", "started", 0), ("decode_0", "ended", 1), ("decode_0", "started", 0)] * 2
+    events = [*twice, ("a", "started", 0), ("a", "ended", 2), *twice]
+    job(tmp_path, 1, record(2), events=lines(*(step(1, n, s, exit=code) for n, s, code in events)))
+    assert command(tmp_path, "--html", tmp_path / "p.html") == 0
+    assert "  started again: decode_0 4 times (exit 1)\n" in capsys.readouterr().out
+    assert "<p>started again: decode_0 4 times (exit 1)</p>" in (tmp_path / "p.html").read_text()
+    many = [step(1, f"w_{n}", s, exit=137) for n in range(20) for s in ("started", "ended", "started")]
+    job(tmp_path, 2, record(2), events=lines(*many))
+    assert command(tmp_path / "2") == 0
+    (line,) = [o for o in capsys.readouterr().out.splitlines() if "started again" in o]
+    assert line.startswith("  started again: w_0 once (exit 137), w_1 once (exit 137), ")
+    assert line.endswith("w_7 once (exit 137), and 12 more steps")
 
 
 def test_csv_has_a_row_per_planned_rung(
