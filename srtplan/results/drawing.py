@@ -5,9 +5,10 @@ In: a figure. Out: PNG or SVG, the same bytes for the same data. No window, no s
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matplotlib import rc_context
@@ -64,12 +65,19 @@ def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> 
     figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=LEGEND_FONT)
 
 
+@contextlib.contextmanager
+def boxes_for_glyphs() -> Iterator[None]:
+    """Where the font has no glyph a box stands for it, without a warning: that is good enough."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        yield
+
+
 def rendered(figure: Figure, kind: str) -> bytes:
     """The picture as ``png`` or ``svg``."""
     out = io.BytesIO()
-    with rc_context(STYLE), warnings.catch_warnings():
+    with rc_context(STYLE), boxes_for_glyphs():
         FigureCanvasAgg(figure)
         metadata = {"Date": None} if kind == "svg" else {"Software": "srtplan"}
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it, which is good enough
         figure.savefig(out, format=kind, dpi=130, metadata=metadata)
     return out.getvalue()

@@ -17,6 +17,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 from numpy import asarray
 
+from srtplan.results.drawing import boxes_for_glyphs
+
 FONT = FontProperties(size=8)
 POINT = 4.0
 """Half of a marker, in points of 1/72 inch, as all lengths here."""
@@ -41,7 +43,8 @@ def place(axes: Axes, labels: Sequence[Label]) -> None:
     """Draw as many labels as there is room for. Everything else must be there already, and its place final."""
     figure = axes.figure
     assert isinstance(figure, Figure)  # noqa: S101 -- not one within another
-    figure.draw_without_rendering()
+    with boxes_for_glyphs():
+        figure.draw_without_rendering()
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     pixel = figure.dpi / 72
     lines = [line for line in axes.get_lines() if line.get_marker() != "None"]
