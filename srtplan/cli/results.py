@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,9 +34,15 @@ def show(
     except OSError as e:
         say(f"srtplan: {e.filename}: cannot be written: {e.strerror}")
         return 1
-    write = {"csv": export.to_csv, "json": export.to_json}.get(form, table.render)
+    write = {"csv": export.to_csv, "json": export.to_json}.get(form, _tables)
     sys.stdout.write(write(summaries))
     return int(bool(found.broken))
+
+
+def _tables(summaries: Sequence[Summary]) -> str:
+    """The tables, no wider than the terminal; whole into a file or a pipe."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    return table.render(summaries, width)
 
 
 def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None) -> int:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +24,7 @@ from srtplan.results import charts, export, front, load, table
 from srtplan.results.model import Record
 
 Command = Callable[..., int]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -136,6 +144,46 @@ def test_steps_that_were_started_again_are_told(
     (line,) = [o for o in capsys.readouterr().out.splitlines() if "started again" in o]
     assert line.startswith("  started again: w_0 once (exit 137), w_1 once (exit 137), ")
     assert line.endswith("w_7 once (exit 137), and 12 more steps")
+
+
+def test_a_table_fits_a_narrow_terminal(two: Path) -> None:
+    """In parts below each other, each with the rungs, nothing left out; a file or a pipe gets it whole."""
+    summaries = load.load([two])
+    whole, narrow = table.render(summaries), table.render(summaries, 80)
+    assert max(map(len, whole.splitlines())) > 110
+    body = [line for line in narrow.splitlines() if line.startswith("  ")]
+    assert max(map(len, body)) <= 80
+    assert sorted(set(whole.split())) == sorted(set(narrow.split()))
+    assert [line.split()[0] for line in body] == ["conc", "2", "4"] * 5
+    assert table.render(summaries, 200) == whole
+    assert sorted(set(table.render(summaries, 1).split())) == sorted(set(whole.split()))
+
+
+def test_the_command_asks_the_terminal_for_its_width(two: Path) -> None:
+    """As it is run in one of 80 columns, whatever COLUMNS says of the tests' own."""
+    program = "from srtplan.cli.main import main; main()"
+    env = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    shown = []
+    for columns in (80, 200):
+        terminal, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        argv = [sys.executable, "-c", program, "results", str(two / "9")]
+        subprocess.run(argv, check=True, stdout=side, env=env, cwd=ROOT, timeout=60)
+        os.close(side)
+        shown.append(os.read(terminal, 10_000).decode().splitlines()[2:])
+        os.close(terminal)
+    narrow, wide = shown
+    assert (len(narrow), len(wide)) == (6, 3)
+    assert max(map(len, narrow)) <= 80 < max(map(len, wide))
+
+
+def test_wide_characters_take_two_columns() -> None:
+    """As terminals have it: a column stays straight below a Chinese name, and an accent takes none."""
+    assert table.align([["", "a"], ["模型", "1"], ["e\u0301x", "22"]]) == [
+        "       a",
+        "模型   1",
+        "e\u0301x    22",
+    ]
 
 
 def test_csv_has_a_row_per_planned_rung(
