@@ -34,6 +34,11 @@ def show(
     except OSError as e:
         say(f"srtplan: {e.filename}: cannot be written: {e.strerror}")
         return 1
+    told = len(pictures.told_of(summaries))
+    if told < len(summaries) and (folder is not None or (html is not None and pictures.available())):
+        say(
+            f"srtplan: timelines of {told} of {len(summaries)} jobs, those that ended badly first; name a job to see its own"
+        )
     write = {"csv": export.to_csv, "json": export.to_json}.get(form, _tables)
     sys.stdout.write(write(summaries))
     return int(bool(found.broken))
