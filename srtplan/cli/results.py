@@ -56,7 +56,7 @@ def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None
     if found.broken:
         return 1
     if len(found.summaries) != 2:  # noqa: PLR2004 -- a comparison is of two
-        say(f"srtplan: --compare takes two runs, these are {len(found.summaries)}")
+        say(f"srtplan: --compare takes two different runs, these are {len(found.summaries)}")
         return WRONG_USAGE
     a, b = found.summaries
     plan = plandiff.of_runs(a.run_dir, b.run_dir)
