@@ -62,9 +62,19 @@ def cli() -> None:
     """Compile recipes for distributed LLM inference into shell bundles for Slurm."""
 
 
+class _Given(click.Path):
+    """A path that is not empty: Python takes "" for the current directory, and a script's unset variable is ""."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """The path, as click makes it."""
+        if value == "":
+            self.fail("it is empty; is a variable unset?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _cluster = click.option(
     "--cluster",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_Given(path_type=Path, dir_okay=False),
     help="Cluster profile; default: $SRTSLURM_CONFIG, then srtslurm.yaml here or up to two folders above.",
 )
 _sets = click.option(
@@ -76,12 +86,12 @@ _offset = click.option(
 _no_preflight = click.option(
     "--no-preflight", is_flag=True, help="Leave out the checks of paths, ports and GPUs on the nodes."
 )
-_recipes = click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+_recipes = click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...", type=_Given())
 
 
 @cli.command("compile")
 @_recipes
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Where the bundle goes.")
+@click.option("-o", "--output", type=_Given(path_type=Path), required=True, help="Where the bundle goes.")
 @_cluster
 @_sets
 @_offset
@@ -110,7 +120,7 @@ def check(recipes: tuple[str, ...], cluster: Path | None, sets: tuple[str, ...])
 
 
 @cli.command()
-@click.argument("recipe")
+@click.argument("recipe", type=_Given())
 @click.option(
     "--json",
     "as_json",
@@ -140,7 +150,7 @@ def _submission(command: Callable[..., int]) -> Callable[..., int]:
         click.option(
             "-o",
             "--output",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=_Given(path_type=Path, file_okay=False),
             help="Runs go to OUTPUT/<job id>; default: output_dir of the profile, else ./outputs.",
         ),
         click.option(
@@ -149,6 +159,7 @@ def _submission(command: Callable[..., int]) -> Callable[..., int]:
             "files",
             multiple=True,
             required=True,
+            type=_Given(),
             metavar="RECIPE|DIR|-",
             help="A recipe, recipe:variant, a directory of recipes, or - for standard input.",
         ),
@@ -179,13 +190,11 @@ def dry_run(*, as_json: bool, yes: bool, tags: str, **request: Any) -> int:  # n
 
 
 @cli.command()
-@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("bundle", type=_Given(path_type=Path, exists=True, file_okay=False))
 @click.option(
     "--fault", "faults", multiple=True, metavar="STEP:KIND[@S]", help="Let a step fail: decode_1:crash@5s"
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Where the run goes; default: outputs/."
-)
+@click.option("-o", "--output", type=_Given(path_type=Path), help="Where the run goes; default: outputs/.")
 @click.option(
     "--timeout", type=click.FloatRange(min=1), help="End it as a time limit would, after so many seconds."
 )
@@ -224,7 +233,7 @@ def _percent(ctx: click.Context, param: click.Parameter, value: float | None) ->
 
 
 @cli.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=_Given(path_type=Path))
 @click.option("--csv", "as_csv", is_flag=True, help="A row per measured run, instead of the tables.")
 @click.option(
     "--json",
@@ -233,10 +242,10 @@ def _percent(ctx: click.Context, param: click.Parameter, value: float | None) ->
     help="Everything, and the Pareto front of every workload, instead of the tables.",
 )
 @click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write one page with tables and pictures."
+    "--html", type=_Given(path_type=Path, dir_okay=False), help="Write one page with tables and pictures."
 )
 @click.option(
-    "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into a folder."
+    "--pictures", type=_Given(path_type=Path, file_okay=False), help="Write the pictures into a folder."
 )
 @click.option(
     "--format", "kinds", multiple=True, type=click.Choice(["png", "svg"]), default=["png"], show_default=True,
