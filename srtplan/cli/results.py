@@ -80,7 +80,7 @@ def _survey(runs: Sequence[Path]) -> Found:
 def _page(summaries: Sequence[Summary], file: Path) -> None:
     from srtplan.results import page  # noqa: PLC0415 -- Jinja takes its time
 
-    drawn = list(pictures.draw(summaries, "svg")) if pictures.available() else []
+    drawn = list(pictures.draw(summaries, "svg")) if pictures.available() else None
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page.render(summaries, drawn), encoding="utf-8")
     say(f"wrote {file}")

@@ -315,7 +315,9 @@ def test_two_jobs_of_one_name_have_two_files(tmp_path: Path) -> None:
 def test_a_job_of_evaluations_has_no_throughput(tmp_path: Path) -> None:
     """Nothing is drawn of what was not measured."""
     job(tmp_path, 1, {"name": "gsm8k", "status": "ok", "score": 0.9})
-    assert list(pictures.draw(load.load([tmp_path]), "svg")) == []
+    summaries = load.load([tmp_path])
+    assert list(pictures.draw(summaries, "svg")) == []
+    assert "No pictures" not in rendered(summaries), "nothing lacks"
 
 
 class _Links(HTMLParser):
