@@ -26,6 +26,8 @@ from srtplan.results.workload import Numbered
 MANY_JOBS = 6
 """With more jobs only the points of the front are named, with the number of the job: else nobody can read any."""
 RATIO = "prefix_ratio"
+MOST_NAMED = 40
+"""Of more jobs than these only those with a run on the front have a colour and a line in the legend."""
 WHOLE = 92
 """Characters that a title has room for."""
 MOST_TICKS = 12
@@ -53,8 +55,9 @@ def throughput(jobs: Sequence[Numbered], title: str) -> Figure | None:
         for found in best:
             handles += _front(axes, found)
         del handles[1:]  # bands look alike, one stands for all
-        for n, summary in drawn:
-            handles.append(_points(axes, n, summary, numbered=numbered))
+        named, others = _named(drawn)
+        handles += [_points(axes, n, summary, numbered=numbered) for n, summary in named]
+        handles += _others(axes, [[p for p, _ in _known(s)] for _, s in others])
         axes.set_xlabel("tokens/s per user")
         axes.set_ylabel("output tokens/s per GPU")
         axes.set_title(f"Throughput against interactivity\n{plain(title, WHOLE)}")
@@ -62,7 +65,7 @@ def throughput(jobs: Sequence[Numbered], title: str) -> Figure | None:
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
         legend(figure, handles, [str(h.get_label()) for h in handles])
-        place(axes, _labels(drawn, {id(r.values) for found in best for r in found}, numbered=numbered))
+        place(axes, _labels(named, {id(r.values) for found in best for r in found}, numbered=numbered))
     return figure
 
 
@@ -70,6 +73,25 @@ def rung(record: Record) -> float | None:
     """What the runs of a job differ in: the ratio of common prefixes where there is one, else the concurrency."""
     ratio = record.number(RATIO)
     return record.number("concurrency") if ratio is None else ratio
+
+
+def _named(jobs: Sequence[Numbered]) -> tuple[list[Numbered], list[Numbered]]:
+    """Of very many jobs those with a run on the front, as far as a legend goes; and the others."""
+    if len(jobs) <= MOST_NAMED:
+        return list(jobs), []
+    best = {id(s) for _, found in fronts([s for _, s in jobs]) for s, _ in found}
+    named = [job for job in jobs if id(job[1]) in best][:MOST_NAMED]
+    numbers = {n for n, _ in named}
+    return named, [job for job in jobs if job[0] not in numbers]
+
+
+def _others(axes: Axes, jobs: Sequence[Sequence[tuple[float, float]]]) -> list[Line2D]:
+    """All in one thin grey line with gaps."""
+    if not jobs:
+        return []
+    xs, ys = zip(*(p for ladder in jobs for p in (*ladder, (math.nan, math.nan))), strict=True)
+    look = {"linewidth": 0.5, "alpha": 0.35, "zorder": 0.9}
+    return axes.plot(xs, ys, color=GREY, label=f"{len(jobs)} other jobs", **look)  # type: ignore[arg-type]
 
 
 def _front(axes: Axes, best: Sequence[Record]) -> list[Line2D]:
@@ -131,8 +153,12 @@ def latency(jobs: Sequence[Numbered], title: str) -> Figure | None:
     with rc_context(STYLE):
         figure = Figure(figsize=(9.5, 6.4), layout="constrained")
         grid = figure.subplots(2, 2, sharex=True)
+        named, others = _named(drawn)
         for axes, (name, heading) in zip(grid.flat, LATENCIES, strict=True):
-            _heights(axes, [v for n, s in drawn for v in _latency(axes, s, name, n, many=numbered)])
+            rest = [_ladder(s, f"{name}_ms_p50") for _, s in others]
+            grey = _others(axes, rest)
+            found = [v for n, s in named for v in _latency(axes, s, name, n, many=numbered)]
+            _heights(axes, [*found, *(v for ladder in rest for _, v in ladder)])
             axes.set_title(heading)
             axes.set_ylabel("ms")
         by_ratio = any(r.number(RATIO) is not None for _, s in drawn for r in s.good)
@@ -141,8 +167,8 @@ def latency(jobs: Sequence[Numbered], title: str) -> Figure | None:
             _rungs(axes, [s for _, s in drawn], scale="linear" if by_ratio else "log")
         figure.suptitle(f"Latency\n{plain(title, WHOLE)}", x=0.01, ha="left", fontsize=11)
         kinds = [Line2D([], [], color=GREY, linestyle=line, label=WORDS[q]) for q, line in QUANTILES]
-        named = [_proxy(n, _name(n, s, numbered=numbered)) for n, s in drawn]
-        legend(figure, [*kinds, *named], [str(h.get_label()) for h in (*kinds, *named)])
+        handles = [*kinds, *(_proxy(n, _name(n, s, numbered=numbered)) for n, s in named), *grey]
+        legend(figure, handles, [str(h.get_label()) for h in handles])
     return figure
 
 

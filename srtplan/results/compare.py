@@ -33,7 +33,7 @@ BETTER_LOW = (
 ALWAYS = re.compile(
     r"output_tokens_per_s_per_gpu|tokens_per_s_per_user|(good_)?requests_per_s|(ttft|tpot)_ms_p(50|99)|e2e_ms_p99|scores?\b.*"
 )
-"""Figures that are shown whatever they are, the others where they changed."""
+"""Figures that are shown whatever they are, the others where they changed and these do not say so already."""
 LOW_SCORES = re.compile(
     r"perplexity|ppl|bits_per_byte|loss|nll|mse|rmse|mae|brier_score|ece|error|err|wer|cer|ter|edit_distance|invalid"
 )
@@ -148,23 +148,30 @@ def _differ(name: str, *values: str) -> str:
 
 
 def failures(a: Summary, b: Summary, limit: float) -> list[str]:
-    """Why B is no good beside A: what is lost, and every figure that is worse by more than ``limit`` percent."""
+    """Why B is no good beside A: what is lost, and per run every figure that is worse by more than ``limit`` percent."""
     found = changes(a, b)
-    crossed = (c for c in found if c.worse > limit)
+    crossed: dict[str, list[Change]] = {}
+    for c in found:
+        if c.worse > limit:
+            crossed.setdefault(c.run, []).append(c)
     nothing = [] if found else [f"no run has figures in both {a.label} and {b.label}"]
-    return [*nothing, *lost(a, b), *(_sentence(c, b, limit) for c in crossed)]
+    return [*nothing, *lost(a, b), *(_sentence(run, b, limit, cs) for run, cs in crossed.items())]
 
 
-def _sentence(c: Change, b: Summary, limit: float) -> str:
-    much = f"worse by {c.worse:.1f} %, more than {limit:g} %"
-    return f"{c.run}: {c.figure} in {b.label}: {figure(c.before)} -> {figure(c.after)}, {much}"
+def _sentence(run: str, b: Summary, limit: float, crossed: Iterable[Change]) -> str:
+    figures = ", ".join(
+        f"{c.figure} {figure(c.before)} -> {figure(c.after)} ({c.worse:.1f} %)" for c in crossed
+    )
+    return f"{run}: worse by more than {limit:g} % in {b.label}: {figures}"
 
 
 def render(a: Summary, b: Summary, plan: Sequence[str], *, threshold: float) -> str:
     """The page of text; changes above the threshold are marked."""
     found = changes(a, b)
-    shown = [c for c in found if ALWAYS.fullmatch(c.figure) or abs(c.worse) > threshold]
-    table = [["run", "figure", "A", "B", "change", ""], *(_row(c, threshold) for c in shown)]
+    table = [
+        ["run", "figure", "A", "B", "change", ""],
+        *(_row(c, threshold) for c in _shown(found, threshold)),
+    ]
     lines = [f"A  {a.label}  {a.run_dir}", f"B  {b.label}  {b.run_dir}", ""]
     if other := unlike(a, b):
         lines += [f"  warning: they differ in {'; '.join(other)}", ""]
@@ -174,6 +181,30 @@ def render(a: Summary, b: Summary, plan: Sequence[str], *, threshold: float) -> 
     return "\n".join(line.rstrip() for line in [*lines, *(f"  {line}" for line in plan)]) + "\n"
 
 
+def _shown(found: Sequence[Change], threshold: float) -> list[Change]:
+    """Of a run's lesser figures those that changed as none of its kind does that is shown anyway."""
+    always = [bool(ALWAYS.fullmatch(c.figure)) for c in found]
+    told = {
+        (c.run, _kind(c), _mark(c, threshold))
+        for c, is_always in zip(found, always, strict=True)
+        if is_always
+    }
+    return [
+        c
+        for c, is_always in zip(found, always, strict=True)
+        if is_always or (_mark(c, threshold) and (c.run, _kind(c), _mark(c, threshold)) not in told)
+    ]
+
+
+def _kind(c: Change) -> str:
+    """``ttft`` of ``ttft_ms_p90``; gaps between tokens are of the kind of times per token, and all throughputs are one."""
+    kind, _, quantile = c.figure.partition("_ms_")
+    return kind.replace("itl", "tpot") if quantile else re.sub(r".*_per_s(_per_.*)?", "per_s", kind)
+
+
+def _mark(c: Change, threshold: float) -> str:
+    return "worse" if c.worse > threshold else "better" if -c.worse > threshold else ""
+
+
 def _row(c: Change, threshold: float) -> list[str]:
-    mark = "worse" if c.worse > threshold else "better" if -c.worse > threshold else ""
-    return [c.run, c.figure, figure(c.before), figure(c.after), f"{c.percent:+.1f} %", mark]
+    return [c.run, c.figure, figure(c.before), figure(c.after), f"{c.percent:+.1f} %", _mark(c, threshold)]

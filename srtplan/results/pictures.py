@@ -27,6 +27,7 @@ TIMELINE = (
     "unnamed: one is taken as ready when all of its mode are. A frame around a run of the benchmark: it took several tries."
 )
 LONGEST_NAME = 120
+MOST_TIMELINES = 50
 
 
 @frozen
@@ -81,10 +82,18 @@ def _measured(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
         yield Picture(own, f"{title}: {titles[load]}", note + more, drawing.rendered(figure, kind))
 
 
+def told_of(summaries: Sequence[Summary]) -> Sequence[Summary]:
+    """Those whose timeline is drawn: of very many jobs the first of those that ended badly, then of the others."""
+    if len(summaries) <= MOST_TIMELINES:
+        return summaries
+    chosen = sorted(range(len(summaries)), key=lambda n: summaries[n].text("class") == "success")
+    return [summaries[n] for n in sorted(chosen[:MOST_TIMELINES])]
+
+
 def _timelines(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
     from srtplan.results import drawing, gantt  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
 
-    for summary in summaries:
+    for summary in told_of(summaries):
         told = timeline.of(summary)
         if told is not None:
             figure = gantt.timeline(summary.label, told)

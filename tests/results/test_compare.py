@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,8 +83,8 @@ def test_every_figure_of_which_it_is_known_can_fail_a_script(
     assert command("--compare", before, after, "--fail-above", 10) == 1
     out, err = capsys.readouterr()
     values, much = ("15 -> 10", "33.3") if name in MORE else ("10 -> 15", "50.0")
-    where = f"srtplan: concurrency_4: {name} in dsr1 {1 if name in MORE else 2}"
-    assert err == f"{where}: {values}, worse by {much} %, more than 10 %\n"
+    where = f"srtplan: concurrency_4: worse by more than 10 % in dsr1 {1 if name in MORE else 2}"
+    assert err == f"{where}: {name} {values} ({much} %)\n"
     (row,) = [line for line in out.splitlines() if line.split()[:2] == ["concurrency_4", name]]
     assert row.endswith("worse")
     assert command("--compare", after, before, "--fail-above", 10) == 0
@@ -100,7 +101,38 @@ def test_failed_requests_count_as_a_share_of_all(
     assert command("--compare", none, one, "--fail-above", 5) == 0
     assert "failed_share" not in capsys.readouterr().out
     assert command("--compare", none, half, "--fail-above", 5) == 1
-    assert "concurrency_2: failed_share in dsr1 2: 0 -> 0.5, worse by 50.0 %" in capsys.readouterr().err
+    assert (
+        "concurrency_2: worse by more than 5 % in dsr1 2: failed_share 0 -> 0.5 (50.0 %)"
+        in capsys.readouterr().err
+    )
+
+
+def test_lesser_figures_are_shown_where_they_say_more(tmp_path: Path) -> None:
+    """A quantile that rose with the median and the 99th percentile is in the report of a failure, not in the table."""
+    a, b = load.load(
+        [job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2, ttft=240) | {"itl_ms_p95": 99})]
+    )
+    shown = [
+        line.split()[1]
+        for line in compare.render(a, b, [], threshold=5).splitlines()
+        if "concurrency" in line
+    ]
+    assert shown == [
+        *("output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "requests_per_s"),
+        *("ttft_ms_p50", "ttft_ms_p99", "tpot_ms_p50", "tpot_ms_p99", "itl_ms_p95", "e2e_ms_p99"),
+    ]
+    (line,) = compare.failures(a, b, 50)
+    names = ", ".join(f"ttft_ms_{q}" for q in ("mean", "p50", "p90", "p95", "p99"))
+    assert re.sub(r" [^ ]+ -> [^ ]+ \([^)]+\)", "", line).endswith(f": {names}, itl_ms_p95")
+
+
+def test_a_run_is_not_compared_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
+) -> None:
+    """By whatever two names."""
+    run_dir = job(tmp_path, 1, record(2))
+    assert command("--compare", run_dir, run_dir.parent) == 2
+    assert "takes two different runs, these are 1" in capsys.readouterr().err
 
 
 def test_runs_with_nothing_in_common_fail_a_script(

@@ -236,6 +236,38 @@ def test_the_rungs_on_an_axis_keep_apart(tmp_path: Path) -> None:
     assert "100000000" in [t.get_text() for t in figure.axes[0].get_yticklabels()]
 
 
+def test_of_very_many_jobs_those_of_the_front_have_a_colour(tmp_path: Path) -> None:
+    """The others are one grey line, so that neither legend nor picture grows without end; none is lost."""
+    for n in range(60):
+        user, gpu = {20: (200, 500), 50: (300, 100)}.get(n, (100, 1))
+        job(tmp_path, n, *(record(c, user=user - c, gpu=gpu + c) for c in (1, 4, 16)))
+    jobs = list(enumerate(load.load([tmp_path])))
+    for make, more in ((charts.throughput, 1), (charts.latency, 2)):
+        figure = make(jobs, "x")
+        assert figure
+        texts = [t.get_text() for t in figure.legends[0].get_texts()]
+        assert texts[more:] == ["#21 dsr1 20", "#51 dsr1 50", "58 other jobs"]
+        (grey,) = (line for line in figure.axes[0].get_lines() if line.get_label() == "58 other jobs")
+        assert sum(x == x for x in grey.get_xdata()) == 58 * 3  # type: ignore[union-attr]  # noqa: PLR0124 -- NaN is not
+
+
+def test_of_very_many_jobs_the_failed_have_a_timeline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """In their own order, and it is said that it is not all."""
+    monkeypatch.setattr(pictures, "MOST_TIMELINES", 3)
+    for n in range(6):
+        job(tmp_path / "jobs", n, record(2), events=EVENTS, **{"class": "worker" if n > 3 else "success"})
+    assert command(tmp_path / "jobs", "--pictures", tmp_path / "p") == 0
+    drawn = sorted(p.name for p in (tmp_path / "p").iterdir() if p.name.startswith("timeline"))
+    assert drawn == [f"timeline_dsr1_{n}.png" for n in (0, 4, 5)]
+    said = "srtplan: timelines of 3 of 6 jobs, those that ended badly first; name a job to see its own"
+    assert said in capsys.readouterr().err.splitlines()
+    assert command(tmp_path / "jobs") == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_every_workload_has_its_own_pictures(tmp_path: Path) -> None:
     """No front over jobs that did something else; the workload stands in title and name, and colours begin anew."""
     for n, model in enumerate(("org/a", "org/b", "org/a")):
@@ -283,7 +315,9 @@ def test_two_jobs_of_one_name_have_two_files(tmp_path: Path) -> None:
 def test_a_job_of_evaluations_has_no_throughput(tmp_path: Path) -> None:
     """Nothing is drawn of what was not measured."""
     job(tmp_path, 1, {"name": "gsm8k", "status": "ok", "score": 0.9})
-    assert list(pictures.draw(load.load([tmp_path]), "svg")) == []
+    summaries = load.load([tmp_path])
+    assert list(pictures.draw(summaries, "svg")) == []
+    assert "No pictures" not in rendered(summaries), "nothing lacks"
 
 
 class _Links(HTMLParser):

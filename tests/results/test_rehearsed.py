@@ -64,7 +64,7 @@ def test_workers_behind_frontends_have_ready_times(disaggregated: Path) -> None:
     ready = {s.name: s.ready or 0 for s in told.steps}
     assert [(c.mode, c.wanted, c.points[-1][1]) for c in told.counts] == [("prefill", 2, 2), ("decode", 2, 2)]
     assert 0 < ready["prefill_0"] == ready["prefill_1"] < ready["decode_0"] == ready["decode_1"]
-    assert ready["decode_0"] <= ready["frontend_0"] + 0.1
+    assert ready["decode_0"] <= ready["frontend_0"] + 0.5  # a count is told a moment after
     assert {s.name for s in told.steps if not s.awaited} == {"benchmark"}
 
 
