@@ -97,6 +97,15 @@ def test_nothing_begins_in_a_step_that_was_told_to_stop() -> None:
     assert bash(script, str(TEMPLATES / "lib" / "step.sh")).stdout == b"143\n143\n"
 
 
+def test_a_tmpdir_that_is_not_here_is_not_used(task: Task) -> None:
+    """A variable that leads nowhere on this node or in this image goes; one that leads to a folder stays."""
+    look = with_preamble(argv=words("bash", "-c", 'echo "in ${TMPDIR-none}"'))
+    missing = task.run(look, TMPDIR="/nonexistent/tmp")
+    assert (missing.returncode, missing.stdout.splitlines()[-1]) == (0, b"in none")
+    assert b"/tmp takes its place: /nonexistent/tmp" in missing.stderr
+    assert task.run(look, TMPDIR=str(task.folder)).stdout.splitlines()[-1] == f"in {task.folder}".encode()
+
+
 def test_scratch_is_empty_and_private(task: Task) -> None:
     """What a former job left in a scratch directory is gone, and what this one leaves goes with it."""
     scratch = task.folder / "scratch"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -278,6 +279,39 @@ def test_an_attempt_gets_a_directory_of_its_own(lab: Lab) -> None:
     assert code == 0
     assert job.run_dir.name == "attempt_1"
     assert list((job.run_dir.parent / "attempt_0").iterdir()) == []
+
+
+def test_a_tmpdir_that_this_node_does_not_have(lab: Lab) -> None:
+    """A submitter's TMPDIR that is on no node: said once, /tmp takes its place, for the steps as well."""
+    script = sh('echo "TMPDIR=${TMPDIR-unset}"; mktemp')
+    code, job = lab.run(plan(nats(), benchmark(run("b", *script))), TMPDIR="/nonexistent/tmp")
+    assert code == 0, job.log
+    assert job.log.count("takes its place: /nonexistent/tmp") == 1
+    assert "Slurm still lists steps" not in job.log
+    assert "TMPDIR=unset" in (job.run_dir / "logs" / "benchmark.out").read_text()
+    assert list(Path("/tmp").glob(f"srtplan-{job.id}-*")) == []  # noqa: S108 -- where it must not stay
+
+
+def test_no_folder_for_temporary_files_at_all(tmp_path: Path) -> None:
+    """Where neither TMPDIR nor /tmp takes anything the run directory does, and what the job asks of Slurm at its end works."""
+    script = """
+    mktemp() { [[ "$2" != /tmp/srtplan-* && "$2" != /nonexistent/* ]] && command mktemp "$@"; }
+    squeue() { :; }
+    run::make_directory
+    printf '%s\n' "${SCRATCH#"${RUN_DIR}"}"
+    STEP_ID[a]=0.1
+    stop::_verify
+    run::remove_scratch
+    ls "${RUN_DIR}/run"
+    trap - EXIT
+    """
+    env = {"SRTPLAN_OUTPUT": str(tmp_path), "TMPDIR": "/nonexistent/tmp", "SLURM_JOB_ID": "7"}
+    done = in_library(script, env=env)
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 0
+    assert "Slurm still lists steps" not in done.stdout.decode()
+    assert [line for line in lines if line.startswith("/run/srtplan-7-job.")] != []
+    assert lines[-2:] == ["preflight", "steps"]
 
 
 def test_a_log_directory_that_vanishes_does_not_stop_the_supervisor(lab: Lab) -> None:
