@@ -281,10 +281,10 @@ def test_an_attempt_gets_a_directory_of_its_own(lab: Lab) -> None:
     assert list((job.run_dir.parent / "attempt_0").iterdir()) == []
 
 
-def test_a_tmpdir_that_this_node_does_not_have(lab: Lab) -> None:
+def test_a_tmpdir_that_this_node_does_not_have(stand_in_lab: Lab) -> None:
     """A submitter's TMPDIR that is on no node: said once, /tmp takes its place, for the steps as well."""
     script = sh('echo "TMPDIR=${TMPDIR-unset}"; mktemp')
-    code, job = lab.run(plan(nats(), benchmark(run("b", *script))), TMPDIR="/nonexistent/tmp")
+    code, job = stand_in_lab.run(plan(nats(), benchmark(run("b", *script))), TMPDIR="/nonexistent/tmp")
     assert code == 0, job.log
     assert job.log.count("takes its place: /nonexistent/tmp") == 1
     assert "Slurm still lists steps" not in job.log
@@ -312,6 +312,27 @@ def test_no_folder_for_temporary_files_at_all(tmp_path: Path) -> None:
     assert "Slurm still lists steps" not in done.stdout.decode()
     assert [line for line in lines if line.startswith("/run/srtplan-7-job.")] != []
     assert lines[-2:] == ["preflight", "steps"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "least"),
+    [
+        ("SRTPLAN_PARALLEL_STARTS", "many", 1),
+        ("SRTPLAN_PARALLEL_STARTS", "0", 1),
+        ("SRTPLAN_PARALLEL_STARTS", "08", 1),
+        ("SRTPLAN_PARALLEL_STARTS", "x[$(touch made)]", 1),
+        ("SRTPLAN_PREFLIGHT_WAIT_S", "2m", 1),
+        ("SRTPLAN_UNHEALTHY_AFTER_S", "-1", 0),
+        ("SRTPLAN_LOG_CAP_MB", "1G", 0),
+    ],
+)
+def test_a_setting_that_is_no_number_is_refused(stand_in_lab: Lab, name: str, value: str, least: int) -> None:
+    """Before anything is made or started, with the variable and its value."""
+    code, job = stand_in_lab.run(plan(nats(), benchmark(run("b", "true"))), **{name: value})
+    assert code == 72
+    assert job.log == f"srtplan: {name} must be a whole number from {least} to 999999, not {value}\n"
+    assert not job.output.exists()
+    assert not (stand_in_lab.folder / "made").exists()
 
 
 def test_a_log_directory_that_vanishes_does_not_stop_the_supervisor(lab: Lab) -> None:
