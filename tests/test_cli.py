@@ -231,3 +231,14 @@ def test_an_empty_argument_is_no_path(folder: Path, argv: list[str]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "it is empty; is a variable unset?" in done.stderr
     assert sorted(p.name for p in folder.iterdir()) == ["a.yaml", "site"]
+
+
+def test_a_rehearsal_into_a_place_that_cannot_be_written(folder: Path) -> None:
+    """An ordinary error that names the place, no fault of ours."""
+    faulty.recipes(folder, a="manual")
+    assert run(folder, "compile", "a.yaml", "-o", "bundle").returncode == 0
+    for place in ("a.yaml", "a.yaml/below", "/proc/none"):
+        done = run(folder, "rehearse", "bundle", "-o", place)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"srtplan: cannot write to {place}: ")
+        assert done.stderr.count("\n") == 1
