@@ -206,6 +206,13 @@ def test_usr1_near_the_end_of_the_time_is_the_time_limit(lab: Lab) -> None:
     assert job.wait() == 78
 
 
+@pytest.mark.parametrize(("limit", "says"), [(0, "stop"), (7200, "stop"), (100, "over")])
+def test_a_job_without_a_limit_is_stopped_not_over(limit: int, says: str) -> None:
+    """USR1 is the time limit only where there is one, and it is near: a limit of 0 is none."""
+    script = f"unset SLURM_JOB_END_TIME; WARNING_S=60 TIME_LIMIT_S={limit}; job::_is_time_over && echo over || echo stop"
+    assert in_library(script).stdout.decode() == f"{says}\n"
+
+
 def test_a_second_signal_forces(lab: Lab) -> None:
     """Who signals twice does not wait for the deadline."""
     job = lab.submit(serving(worker("deaf_0", 1, DEAF), stop_timeout_s=40))
