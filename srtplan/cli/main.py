@@ -205,10 +205,42 @@ def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None, timeout
     return rehearsal.run(bundle, faults=faults, output=output, timeout=timeout)
 
 
+_TOGETHER = (("--fail-above", "--compare"), ("--threshold", "--compare"), ("--format", "--pictures"))
+_APART = (("--csv", "--json"), *(("--compare", name) for name in ("--csv", "--json", "--html", "--pictures")))
+"""Options of ``results`` of which one would have no effect."""
+
+
+def _fit(ctx: click.Context) -> None:
+    """Raise UsageError for options that have no effect."""
+    given = {
+        p.opts[0]
+        for p in ctx.command.params
+        if p.name and ctx.get_parameter_source(p.name) is click.core.ParameterSource.COMMANDLINE
+    }
+    for name, other in _TOGETHER:
+        if name in given and other not in given:
+            raise click.UsageError(f"{name} needs {other}", ctx)
+    for pair in _APART:
+        if given.issuperset(pair):
+            raise click.UsageError(f"{' and '.join(pair)} do not go together", ctx)
+
+
+def _percent(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """From 0 up; NaN is above and below nothing."""
+    if value is not None and not value >= 0:
+        raise click.BadParameter("must be a number of percent, 0 or more", ctx, param)
+    return value
+
+
 @cli.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=_Given(path_type=Path))
-@click.option("--csv", "form", flag_value="csv", help="A row per measured run.")
-@click.option("--json", "form", flag_value="json", help="Everything, and the Pareto front over all runs.")
+@click.option("--csv", "as_csv", is_flag=True, help="A row per measured run, instead of the tables.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Everything, and the Pareto front of every workload, instead of the tables.",
+)
 @click.option(
     "--html", type=_Given(path_type=Path, dir_okay=False), help="Write one page with tables and pictures."
 )
@@ -216,20 +248,33 @@ def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None, timeout
     "--pictures", type=_Given(path_type=Path, file_okay=False), help="Write the pictures into a folder."
 )
 @click.option(
-    "--format", "kinds", multiple=True, type=click.Choice(["png", "svg"]), default=["png"], show_default=True
-)
+    "--format", "kinds", multiple=True, type=click.Choice(["png", "svg"]), default=["png"], show_default=True,
+    help="Of the pictures; may be given twice.",
+)  # fmt: skip
 @click.option(
     "--compare", is_flag=True, help="Two runs beside each other, with the difference of their plans."
 )
-@click.option("--threshold", default=5.0, show_default=True, help="Percent from which a change is marked.")
-@click.option("--fail-above", type=float, help="With --compare: exit 1 if a figure is worse by more percent.")
+@click.option(
+    "--threshold", default=5.0, show_default=True, callback=_percent, metavar="PERCENT",
+    help="With --compare: from which a change is marked.",
+)  # fmt: skip
+@click.option(
+    "--fail-above", type=float, callback=_percent, metavar="PERCENT",
+    help="With --compare: exit with 1 if a figure is worse by more, or missing.",
+)  # fmt: skip
+@click.pass_context
 def results(
-    runs: tuple[Path, ...], *, form: str | None, html: Path | None, pictures: Path | None, kinds: tuple[str, ...],
-    compare: bool, threshold: float, fail_above: float | None,
+    ctx: click.Context, runs: tuple[Path, ...], *, as_csv: bool, as_json: bool, html: Path | None, pictures: Path | None,
+    kinds: tuple[str, ...], compare: bool, threshold: float, fail_above: float | None,
 ) -> int:  # fmt: skip
-    """Show what RUNs have left: a run's directory, a job's, or a directory of jobs."""
+    """Show what RUNs have left: a run's directory, a job's, or a directory of jobs.
+
+    Exits with 0 if all was shown, 1 if a run is missing or broken.
+    """
     from srtplan.cli import results as command  # noqa: PLC0415
 
+    _fit(ctx)
     if compare:
         return command.compared(runs, threshold=threshold, fail_above=fail_above)
-    return command.show(runs, form=form or "table", html=html, folder=pictures, kinds=kinds)
+    form = "csv" if as_csv else "json" if as_json else "table"
+    return command.show(runs, form=form, html=html, folder=pictures, kinds=kinds)

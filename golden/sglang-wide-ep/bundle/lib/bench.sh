@@ -55,7 +55,7 @@ bench::_try() {
     RUN_REASON="stopped"
   elif ((RUN_CODE != 0)); then
     RUN_REASON="failed with ${RUN_CODE}"
-  elif [[ -n "${result}" && ! -s "${result}" ]]; then
+  elif [[ -n "${result}" && ! (-f "${result}" && -s "${result}") ]]; then
     bench::_no_result "left no result: ${result}"
   elif [[ -n "${result}" && "${result}" -ot "${result}.start" ]]; then
     bench::_no_result "did not write its result, an older one lies there: ${result}"
