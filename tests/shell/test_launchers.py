@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -104,6 +105,23 @@ def test_a_tmpdir_that_is_not_here_is_not_used(task: Task) -> None:
     assert (missing.returncode, missing.stdout.splitlines()[-1]) == (0, b"in none")
     assert b"/tmp takes its place: /nonexistent/tmp" in missing.stderr
     assert task.run(look, TMPDIR=str(task.folder)).stdout.splitlines()[-1] == f"in {task.folder}".encode()
+
+
+def test_a_build_of_dynamo_is_kept_per_kind_of_machine() -> None:
+    """A home that nodes of two architectures share holds a build for each; with other patches there is another."""
+    script = """
+    source "$1"
+    mkdir() { printf '%s\n' "${@: -1}"; return 1; }
+    uname() { printf 'aarch64\n'; }
+    setup::_build_dynamo() { :; }
+    setup::pip() { :; }
+    setup::dynamo_source abc123
+    setup::dynamo_source abc123 'a = "1"'
+    """
+    said = bash(script, str(TEMPLATES / "lib" / "setup.sh")).stdout.decode().splitlines()
+    kept = [line for line in said if line.startswith("/configs/")]
+    assert kept[0] == "/configs/dynamo-wheels/abc123-aarch64"
+    assert re.fullmatch(r"/configs/dynamo-wheels/abc123-aarch64-[0-9a-f]{12}", kept[1])
 
 
 def test_scratch_is_empty_and_private(task: Task) -> None:
