@@ -18,6 +18,7 @@ from srtplan.ir.data import Data, Map, thaw
 from srtplan.ir.shell import Words, words
 
 LAST_PORT = 65535
+_TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 _DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -64,6 +65,17 @@ def number(value: Data) -> int | None:
     if isinstance(value, str):
         return int(value) if _DIGITS.fullmatch(value.strip()) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def seconds(text: str) -> int:
+    """Seconds of a time limit as Slurm writes it, 0 for none (sbatch(1): M, M:S, H:M:S, D-H, D-H:M, D-H:M:S)."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return 0
+    days, a, b, c = (int(g) if g else 0 for g in match.groups())
+    if match[1] is not None or match[4] is not None:
+        return ((days * 24 + a) * 60 + b) * 60 + c
+    return a * 60 + b
 
 
 def said(args: Map, extra: Iterable[str], *names: str) -> tuple[bool, Data]:

@@ -160,6 +160,23 @@ def test_no_bundle_inside_of_a_bundle(folder: Path) -> None:
     assert not (folder / "out" / "a").exists()
 
 
+def test_a_variant_that_is_gone_is_named(folder: Path) -> None:
+    """Its bundle of an earlier compile stays and is named; not that of another recipe, nor where variants were selected."""
+    (folder / "r.yaml").write_text(variants("a", "b", "c"))
+    (folder / "other.yaml").write_text(variants("x", "y"))
+    for name in ("other.yaml", "r.yaml"):
+        assert "earlier" not in run(folder, "compile", name, "-o", "out").stderr
+    (folder / "out" / "mine").mkdir()
+    (folder / "out" / "mine" / "plan.json").write_text("not JSON")
+    assert "earlier" not in run(folder, "compile", "r.yaml:[ab]", "-o", "out").stderr
+    (folder / "r.yaml").write_text(variants("a", "c"))
+    done = run(folder, "compile", "r.yaml", "-o", "out")
+    assert done.returncode == 0
+    assert done.stderr.count("earlier") == 1
+    assert "srtplan: out/b is of an earlier compile: r.yaml has no variant 'b'\n" in done.stderr
+    assert (folder / "out" / "b" / "job.sh").is_file()
+
+
 def test_several_plans_are_one_list(folder: Path) -> None:
     """plan --json prints one document: the plan of one job, a list of those of several."""
     (folder / "r.yaml").write_text(variants("a", "b"))
@@ -214,3 +231,14 @@ def test_an_empty_argument_is_no_path(folder: Path, argv: list[str]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "it is empty; is a variable unset?" in done.stderr
     assert sorted(p.name for p in folder.iterdir()) == ["a.yaml", "site"]
+
+
+def test_a_rehearsal_into_a_place_that_cannot_be_written(folder: Path) -> None:
+    """An ordinary error that names the place, no fault of ours."""
+    faulty.recipes(folder, a="manual")
+    assert run(folder, "compile", "a.yaml", "-o", "bundle").returncode == 0
+    for place in ("a.yaml", "a.yaml/below", "/proc/none"):
+        done = run(folder, "rehearse", "bundle", "-o", place)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"srtplan: cannot write to {place}: ")
+        assert done.stderr.count("\n") == 1

@@ -10,6 +10,7 @@ from attrs import frozen
 from srtplan.bundle import quote
 from srtplan.bundle.quote import Quoted
 from srtplan.bundle.templates import fill
+from srtplan.flags import seconds
 from srtplan.ir.plan import Plan, Probe, Step
 from srtplan.ir.shell import Lit
 
@@ -62,15 +63,8 @@ def render_job(plan: Plan) -> str:
 
 
 def time_limit(directives: Sequence[str]) -> int:
-    """Seconds of ``--time``, 0 if there is none (sbatch(1): M, M:S, H:M:S, D-H, D-H:M, D-H:M:S)."""
-    value = _directive(directives, "--time")
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", value)
-    if match is None:
-        return 0
-    days, a, b, c = (int(g) if g else 0 for g in match.groups())
-    if match[1] is not None or match[4] is not None:
-        return ((days * 24 + a) * 60 + b) * 60 + c
-    return a * 60 + b
+    """Seconds of ``--time``, 0 if there is none."""
+    return seconds(_directive(directives, "--time"))
 
 
 def warning(directives: Sequence[str]) -> int:

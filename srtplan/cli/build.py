@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -74,6 +75,7 @@ def compile_all(
     if _are_fit(places, output):
         for place in places:
             written += _written(place, output, bad)
+    _tell_stale(places)
     code = _finish(report, bad, f"{written} bundle{'s' if written != 1 else ''} written")
     return code or int(written < len(places))
 
@@ -90,6 +92,34 @@ class Place:
     def path(self) -> Path:
         """The folder, absolute; a link in it stays."""
         return Path(os.path.abspath(self.folder))  # noqa: PTH100
+
+
+def _tell_stale(places: Sequence[Place]) -> None:
+    """Name the bundles of variants that a recipe does not have any more; they may be wanted, so they stay."""
+    now = {place.path for place in places}
+    parents: dict[Path, str] = {}
+    for place in places:
+        source = place.plan.recipe
+        if source.variant == place.path.name and Path(place.argument).is_file():  # all of its variants
+            parents[place.folder.parent] = source.path
+    for parent, recipe in parents.items():
+        for file in sorted(parent.glob("*/plan.json")):
+            folder = file.parent
+            if Path(os.path.abspath(folder)) not in now and _is_variant(file, recipe):  # noqa: PTH100
+                say(f"srtplan: {folder} is of an earlier compile: {recipe} has no variant '{folder.name}'")
+
+
+def _is_variant(plan: Path, recipe: str) -> bool:
+    """Tell whether a plan was made of a variant of a recipe, and lies in the folder of its name."""
+    try:
+        document = json.loads(plan.read_bytes())
+    except (OSError, ValueError):
+        return False
+    match document:
+        case {"recipe": {"path": str(path), "variant": str(variant)}}:
+            return Path(path).name == Path(recipe).name and variant == plan.parent.name
+        case _:
+            return False
 
 
 def _are_fit(places: Sequence[Place], output: Path) -> bool:

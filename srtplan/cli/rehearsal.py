@@ -9,14 +9,20 @@ from srtplan.cli.output import say
 
 
 def run(bundle: Path, *, faults: Sequence[str], output: Path | None, timeout: float | None) -> int:
-    """The exit code of the rehearsed job; 2 for a fault that cannot be read."""
+    """The exit code of the rehearsed job; 1 for a place that cannot be written, 2 for a fault that cannot be read."""
     from srtplan.rehearsal import FaultError, RehearsalError, rehearse  # noqa: PLC0415
 
     if not (bundle / "plan.json").is_file():
         say(f"srtplan: {bundle} is no bundle: it has no plan.json")
         return 2
+    work = output or Path("outputs")
     try:
-        return rehearse(bundle, faults=faults, work=output or Path("outputs"), timeout=timeout)
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        say(f"srtplan: cannot write to {work}: {e.strerror}")
+        return 1
+    try:
+        return rehearse(bundle, faults=faults, work=work, timeout=timeout)
     except (FaultError, RehearsalError) as e:
         say(f"srtplan: {e}")
         return 2

@@ -39,9 +39,9 @@ def expand(tree: Mapping) -> Iterator[Expanded]:
         if isinstance(entry.value, Sequence)
     ]
     trees = [_fill_all(plain, dict(values), used) for values in product(*choices)]
-    unused = tuple(_unused(section, used))
+    said = (*_unused(section, used), *_repeated(section))
     for n, filled in enumerate(trees):
-        yield str(n), filled, unused
+        yield str(n), filled, said
 
 
 def _faults(section: Node) -> Iterator[Problem]:
@@ -65,6 +65,17 @@ def _unused(section: Mapping, used: set[str]) -> Iterator[Problem]:
         if key not in used:
             message = f"sweep parameter '{key}' is used nowhere: no value contains {{{key}}}"
             yield entry.key.problem("SP126", message, severity="warning")
+
+
+def _repeated(section: Mapping) -> Iterator[Problem]:
+    for key, entry in section.entries.items():
+        seen: set[str] = set()
+        for item in entry.value.items if isinstance(entry.value, Sequence) else ():
+            text = _text(item)
+            if text in seen:
+                message = f"sweep parameter '{key}' has {text} twice: jobs of the same name that do the same"
+                yield item.spot.problem("SP128", message, severity="warning")
+            seen.add(text)
 
 
 def _fill_all(tree: Mapping, values: dict[str, Node], used: set[str]) -> Mapping:

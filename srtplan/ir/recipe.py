@@ -101,6 +101,10 @@ class Resources:
         return next((r for r in self.roles if r.mode == mode), None)
 
 
+WARNING_S = 60
+"""So long before its time limit a job is told to end."""
+
+
 @frozen(kw_only=True)
 class Slurm:
     """``None`` leaves the choice to Slurm's own default."""

@@ -12,12 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from srtplan.ir.recipe import Recipe
+from srtplan.ir.recipe import WARNING_S, Recipe
 from srtplan.ir.topology import Nodes
 from srtplan.plugin import Engine
 
 LOG = "srtplan-%j.log"
-WARNING_S = 60
 CONTRARY = {"requeue": "no-requeue"}
 KEYWORDS = frozenset(("ALL", "NONE", "NIL"))
 """What is no name of a variable in ``--export``; sbatch takes small letters, too."""

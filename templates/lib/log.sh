@@ -44,7 +44,7 @@ log::cap() {
   local -r cap="${SRTPLAN_LOG_CAP_MB:-1024}"
   ((NOW >= CAP_NEXT)) || return 0
   CAP_NEXT=$((NOW + 60))
-  [[ "${cap}" =~ ^[1-9][0-9]{0,6}$ && -n "${LOG_DIR}" ]] || return 0
+  [[ "${cap}" != 0 && -n "${LOG_DIR}" ]] || return 0
   find "${LOG_DIR}" -maxdepth 1 -type f ! -name '*.old' -size "+${cap}M" \
     -exec sh -c 'for log; do cp -- "${log}" "${log}.old" && : >"${log}"; done' sh {} + </dev/null >/dev/null 2>&1 &
 }

@@ -59,6 +59,7 @@ step::_task() {
   ((${#ENV_FROM[@]} == 0)) || set +x # what comes next is the recipe's, and may work with its secrets
   export SRT_STEP="${STEP}" SRT_RUN_DIR="${RUN_DIR}"
   step::_export ${ENV[@]+"${ENV[@]}"}
+  step::_check_tmpdir
   trap step::_clear EXIT # in the preamble a signal ends this shell at once
   if declare -F preamble >/dev/null; then
     preamble
@@ -67,6 +68,14 @@ step::_task() {
     step::_clear_after step::_work
   else
     step::_work
+  fi
+}
+
+# What the job has may be missing on this node or in this image, and mktemp would fail: then it is /tmp.
+step::_check_tmpdir() {
+  if [[ -n "${TMPDIR:-}" && ! (-d "${TMPDIR}" && -w "${TMPDIR}") ]]; then
+    printf 'nothing can be written in TMPDIR here, /tmp takes its place: %s\n' "${TMPDIR}" >&2
+    unset TMPDIR
   fi
 }
 

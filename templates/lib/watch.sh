@@ -10,7 +10,7 @@ WATCH_BAD=""    # since when something is not ready
 # something is not; SRTPLAN_UNHEALTHY_AFTER_S changes that. A server under full load may be slow to answer: silence counts
 # for a fifth.
 watch::begin() {
-  [[ ! "${SRTPLAN_UNHEALTHY_AFTER_S:-}" =~ ^[0-9]{1,6}$ ]] || WATCH_AFTER="$((10#${SRTPLAN_UNHEALTHY_AFTER_S}))"
+  WATCH_AFTER="${SRTPLAN_UNHEALTHY_AFTER_S:-${WATCH_AFTER}}"
   WATCH_EVERY=$((WATCH_AFTER < 90 ? (WATCH_AFTER + 2) / 3 : 30))
   WATCH_NEXT=$((NOW + WATCH_EVERY))
   probes::load health

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -95,6 +96,32 @@ def test_nothing_begins_in_a_step_that_was_told_to_stop() -> None:
     """Neither a function of the library nor a program."""
     script = 'source "$1"; f() { echo begun; }; IS_STOPPED=1; step::call f; echo "$?"; step::call echo begun; echo "$?"'
     assert bash(script, str(TEMPLATES / "lib" / "step.sh")).stdout == b"143\n143\n"
+
+
+def test_a_tmpdir_that_is_not_here_is_not_used(task: Task) -> None:
+    """A variable that leads nowhere on this node or in this image goes; one that leads to a folder stays."""
+    look = with_preamble(argv=words("bash", "-c", 'echo "in ${TMPDIR-none}"'))
+    missing = task.run(look, TMPDIR="/nonexistent/tmp")
+    assert (missing.returncode, missing.stdout.splitlines()[-1]) == (0, b"in none")
+    assert b"/tmp takes its place: /nonexistent/tmp" in missing.stderr
+    assert task.run(look, TMPDIR=str(task.folder)).stdout.splitlines()[-1] == f"in {task.folder}".encode()
+
+
+def test_a_build_of_dynamo_is_kept_per_kind_of_machine() -> None:
+    """A home that nodes of two architectures share holds a build for each; with other patches there is another."""
+    script = """
+    source "$1"
+    mkdir() { printf '%s\n' "${@: -1}"; return 1; }
+    uname() { printf 'aarch64\n'; }
+    setup::_build_dynamo() { :; }
+    setup::pip() { :; }
+    setup::dynamo_source abc123
+    setup::dynamo_source abc123 'a = "1"'
+    """
+    said = bash(script, str(TEMPLATES / "lib" / "setup.sh")).stdout.decode().splitlines()
+    kept = [line for line in said if line.startswith("/configs/")]
+    assert kept[0] == "/configs/dynamo-wheels/abc123-aarch64"
+    assert re.fullmatch(r"/configs/dynamo-wheels/abc123-aarch64-[0-9a-f]{12}", kept[1])
 
 
 def test_scratch_is_empty_and_private(task: Task) -> None:

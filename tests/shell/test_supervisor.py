@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -235,6 +236,13 @@ def test_usr1_near_the_end_of_the_time_is_the_time_limit(lab: Lab) -> None:
     assert job.wait() == 78
 
 
+@pytest.mark.parametrize(("limit", "says"), [(0, "stop"), (7200, "stop"), (100, "over")])
+def test_a_job_without_a_limit_is_stopped_not_over(limit: int, says: str) -> None:
+    """USR1 is the time limit only where there is one, and it is near: a limit of 0 is none."""
+    script = f"unset SLURM_JOB_END_TIME; WARNING_S=60 TIME_LIMIT_S={limit}; job::_is_time_over && echo over || echo stop"
+    assert in_library(script).stdout.decode() == f"{says}\n"
+
+
 def test_a_second_signal_forces(lab: Lab) -> None:
     """Who signals twice does not wait for the deadline."""
     job = lab.submit(serving(worker("deaf_0", 1, DEAF), stop_timeout_s=40))
@@ -308,6 +316,60 @@ def test_an_attempt_gets_a_directory_of_its_own(lab: Lab) -> None:
     assert code == 0
     assert job.run_dir.name == "attempt_1"
     assert list((job.run_dir.parent / "attempt_0").iterdir()) == []
+
+
+def test_a_tmpdir_that_this_node_does_not_have(stand_in_lab: Lab) -> None:
+    """A submitter's TMPDIR that is on no node: said once, /tmp takes its place, for the steps as well."""
+    script = sh('echo "TMPDIR=${TMPDIR-unset}"; mktemp')
+    code, job = stand_in_lab.run(plan(nats(), benchmark(run("b", *script))), TMPDIR="/nonexistent/tmp")
+    assert code == 0, job.log
+    assert job.log.count("takes its place: /nonexistent/tmp") == 1
+    assert "Slurm still lists steps" not in job.log
+    assert "TMPDIR=unset" in (job.run_dir / "logs" / "benchmark.out").read_text()
+    assert list(Path("/tmp").glob(f"srtplan-{job.id}-*")) == []  # noqa: S108 -- where it must not stay
+
+
+def test_no_folder_for_temporary_files_at_all(tmp_path: Path) -> None:
+    """Where neither TMPDIR nor /tmp takes anything the run directory does, and what the job asks of Slurm at its end works."""
+    script = """
+    mktemp() { [[ "$2" != /tmp/srtplan-* && "$2" != /nonexistent/* ]] && command mktemp "$@"; }
+    squeue() { :; }
+    run::make_directory
+    printf '%s\n' "${SCRATCH#"${RUN_DIR}"}"
+    STEP_ID[a]=0.1
+    stop::_verify
+    run::remove_scratch
+    ls "${RUN_DIR}/run"
+    trap - EXIT
+    """
+    env = {"SRTPLAN_OUTPUT": str(tmp_path), "TMPDIR": "/nonexistent/tmp", "SLURM_JOB_ID": "7"}
+    done = in_library(script, env=env)
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 0
+    assert "Slurm still lists steps" not in done.stdout.decode()
+    assert [line for line in lines if line.startswith("/run/srtplan-7-job.")] != []
+    assert lines[-2:] == ["preflight", "steps"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "least"),
+    [
+        ("SRTPLAN_PARALLEL_STARTS", "many", 1),
+        ("SRTPLAN_PARALLEL_STARTS", "0", 1),
+        ("SRTPLAN_PARALLEL_STARTS", "08", 1),
+        ("SRTPLAN_PARALLEL_STARTS", "x[$(touch made)]", 1),
+        ("SRTPLAN_PREFLIGHT_WAIT_S", "2m", 1),
+        ("SRTPLAN_UNHEALTHY_AFTER_S", "-1", 0),
+        ("SRTPLAN_LOG_CAP_MB", "1G", 0),
+    ],
+)
+def test_a_setting_that_is_no_number_is_refused(stand_in_lab: Lab, name: str, value: str, least: int) -> None:
+    """Before anything is made or started, with the variable and its value."""
+    code, job = stand_in_lab.run(plan(nats(), benchmark(run("b", "true"))), **{name: value})
+    assert code == 72
+    assert job.log == f"srtplan: {name} must be a whole number from {least} to 999999, not {value}\n"
+    assert not job.output.exists()
+    assert not (stand_in_lab.folder / "made").exists()
 
 
 def test_a_log_directory_that_vanishes_does_not_stop_the_supervisor(lab: Lab) -> None:

@@ -61,6 +61,10 @@ readonly PROBES=(
 
 main() {
   check_shell
+  check_setting SRTPLAN_PARALLEL_STARTS 1
+  check_setting SRTPLAN_PREFLIGHT_WAIT_S 1
+  check_setting SRTPLAN_UNHEALTHY_AFTER_S 0
+  check_setting SRTPLAN_LOG_CAP_MB 0
   find_bundle
   check_bundle
   # shellcheck source=lib/job.sh
@@ -91,6 +95,16 @@ check_shell() {
       exit 72
     fi
   done
+}
+
+# A variable of the submitter, if it is set, must be a number that bash can count with.
+check_setting() {
+  local -r name="$1" least="$2"
+  local -r value="${!name:-${least}}"
+  if [[ ! "${value}" =~ ^(0|[1-9][0-9]{0,5})$ ]] || ((value < least)); then
+    printf 'srtplan: %s must be a whole number from %d to 999999, not %s\n' "${name}" "${least}" "${value}" >&2
+    exit 72
+  fi
 }
 
 # sbatch runs a copy of this file from its spool, so its own folder says nothing: Slurm knows what was submitted.

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from srtplan.config.draft import Draft
 from srtplan.config.rules.names import CONTROL
 from srtplan.diagnostics import Finding, Path
-from srtplan.ir.recipe import Pairs
+from srtplan.flags import seconds
+from srtplan.ir.recipe import WARNING_S, Pairs
 
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _TIME = re.compile(
@@ -78,16 +79,28 @@ def queue(draft: Draft) -> Iterator[Finding]:
 
 
 def time_limit(draft: Draft) -> Iterator[Finding]:
-    """SP208, SP209: a time limit that sbatch understands, and as the writer meant it."""
-    if draft.slurm is None:
-        return
-    path, value = ("slurm", "time_limit"), draft.slurm.time_limit
+    """SP208, SP209: a time limit that sbatch understands, that is longer than its warning, and as the writer meant it."""
+    if draft.slurm is not None:
+        yield from _time(("slurm", "time_limit"), draft.slurm.time_limit)
+    for name, value in draft.sbatch_directives or ():
+        if name == "time":
+            yield from _time(("sbatch_directives", name), value)
+
+
+def _time(path: Path, value: str) -> Iterator[Finding]:
     if not _TIME.fullmatch(value):
         yield Finding(
             rule="SP208",
             path=path,
             message=f"'{value}' is not a time limit",
             help="hours:minutes:seconds (04:00:00), days-hours (1-12), or minutes (90)",
+        )
+    elif value[:1].isdigit() and seconds(value) <= WARNING_S:
+        yield Finding(
+            rule="SP208",
+            path=path,
+            message=f"a time limit of {seconds(value)} seconds: a job is told to end {WARNING_S} seconds before its limit",
+            help="give it the time that the model takes to load, and more; UNLIMITED is no limit",
         )
     elif match := _MINUTES_SECONDS.fullmatch(value):
         minutes, rest = match.groups()

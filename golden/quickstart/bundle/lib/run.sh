@@ -19,9 +19,20 @@ run::make_directory() {
   mkdir -- "${LOG_DIR}" "${RUN_DIR}/results" "${RUN_DIR}/run" "${RUN_DIR}/run/steps" "${RUN_DIR}/run/preflight" ||
     job::end 72 preflight "cannot write in ${RUN_DIR}"
   ln -s -- "attempt_${attempt}" "${base}/.latest.${attempt}" && mv -fT -- "${base}/.latest.${attempt}" "${base}/latest"
-  SCRATCH="$(mktemp -d "${TMPDIR:-/tmp}/srtplan-${JOB_ID}-job.XXXXXX")" || SCRATCH="${RUN_DIR}/run"
   log::open "${RUN_DIR}"
+  run::_make_scratch
   run::_warn_if_full
+}
+
+# A folder for answers of commands on this node's disk: in TMPDIR, else in /tmp; if neither takes it, in the run directory.
+run::_make_scratch() {
+  local -r name="srtplan-${JOB_ID}-job.XXXXXX"
+  if [[ -n "${TMPDIR:-}" ]] && ! SCRATCH="$(mktemp -d "${TMPDIR}/${name}" 2>/dev/null)"; then
+    log::warn "nothing can be written in TMPDIR on this node, /tmp takes its place: ${TMPDIR}"
+    unset TMPDIR
+  fi
+  [[ -n "${SCRATCH}" ]] || SCRATCH="$(mktemp -d "/tmp/${name}")" || SCRATCH="$(mktemp -d "${RUN_DIR}/run/${name}")" ||
+    job::end 72 preflight "cannot write in ${RUN_DIR}"
 }
 
 run::_warn_if_full() {
@@ -31,9 +42,7 @@ run::_warn_if_full() {
 }
 
 run::remove_scratch() {
-  if [[ -n "${SCRATCH}" && "${SCRATCH}" != "${RUN_DIR}"/* ]]; then
-    rm -rf -- "${SCRATCH}"
-  fi
+  [[ -z "${SCRATCH}" ]] || rm -rf -- "${SCRATCH}"
 }
 
 # The run keeps its own copy: compiling again must not change what a running job starts later. The plan goes with it, for

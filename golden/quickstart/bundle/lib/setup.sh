@@ -79,12 +79,14 @@ setup::dynamo_wheel() {
 }
 
 # Builds Dynamo at a revision ("HEAD": the newest) and installs it. Needs git, cargo and maturin in the image. A build
-# of a revision is kept in /configs/dynamo-wheels, if that can be written, for the next job.
+# of a revision is kept in /configs/dynamo-wheels, if that can be written, for the next job on machines of the same kind.
 # Further arguments are entries of Cargo's section [patch.crates-io].
 setup::dynamo_source() {
   local -r revision="$1"
   shift
-  local kept="/configs/dynamo-wheels/${revision}" digest
+  local machine kept digest
+  machine="$(uname -m)" # one home may serve x86_64 and aarch64 nodes
+  kept="/configs/dynamo-wheels/${revision}-${machine}"
   if (($# > 0)); then
     digest="$(printf '%s\n' "$@" | sha256sum)"
     kept+="-${digest:0:12}"

@@ -3,8 +3,7 @@
 
 NODE=()
 IP=()
-PREFLIGHT_WAIT=120 # seconds for every node to answer
-[[ ! "${SRTPLAN_PREFLIGHT_WAIT_S:-}" =~ ^[1-9][0-9]{0,4}$ ]] || PREFLIGHT_WAIT="${SRTPLAN_PREFLIGHT_WAIT_S}"
+PREFLIGHT_WAIT="${SRTPLAN_PREFLIGHT_WAIT_S:-120}" # seconds for every node to answer
 
 # Checks every node before anything is started; ends the job with 72 if one is not fit.
 nodes::preflight() {

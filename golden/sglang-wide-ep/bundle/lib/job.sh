@@ -175,6 +175,7 @@ job::_is_time_over() {
   local now left
   clock::read
   ((WARNING_S > 0)) || return 1
+  [[ "${TIME_LIMIT_S}" != 0 || -n "${SLURM_JOB_END_TIME:-}" ]] || return 1
   left=$((TIME_LIMIT_S - NOW))
   if [[ "${SLURM_JOB_END_TIME:-}" =~ ^[0-9]+$ ]]; then
     printf -v now '%(%s)T' -1
