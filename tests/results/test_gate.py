@@ -192,6 +192,24 @@ def test_the_failing_command_is_reached_in_functions_too(gate: Gate) -> None:
     assert (done.returncode, gate.summary()["runs"][0]["exit_code"]) == (6, 6)
 
 
+@pytest.mark.parametrize(
+    ("tokenizer", "offline", "seen"),
+    [("/models/m", "1", "-"), ("org/m", "1", "1"), ("/models/m", "", "-")],
+)
+def test_aiperf_loads_a_tokenizers_folder_where_the_job_is_offline(
+    gate: Gate, tokenizer: str, offline: str, seen: str
+) -> None:
+    """Offline it would look for the folder on the hub; a name of the hub stays offline."""
+    program = "bash -c 'echo \"seen ${HF_HUB_OFFLINE:--} ${OTHER}\"' --tokenizer"
+    done = gate.bash(
+        f"bench::aiperf /dev/null '{gate.folder}/a' -- {program} {tokenizer}\n",
+        HF_HUB_OFFLINE=offline,
+        OTHER="kept",
+    )
+    assert done.stdout.splitlines()[-1] == f"seen {seen} kept", done.stderr
+    assert ("runs without HF_HUB_OFFLINE" in done.stdout) == (seen != offline and offline != "")
+
+
 def test_a_whole_trace_is_sent(gate: Gate) -> None:
     """As many requests as the trace has lines; empty ones do not count."""
     trace = gate.folder / "t.jsonl"
