@@ -170,6 +170,7 @@ def counts(found: Figures, bound: float) -> bool:
     return (
         (found["output_tokens"] or 0) > 0
         and (done or 0) > 0
+        and failed >= 0
         and not (whole > 0 and failed > bound * whole)
         and (found["duration_s"] or 0) > 0
         and max(found["ttft_ms_mean"] or 0, found["ttft_ms_p50"] or 0) > 0

@@ -294,6 +294,9 @@ LM_EVAL = {"results": {"a": {"acc,none": 0.5}}}
         ("vllm", text({k: v for k, v in WHOLE.items() if k != "duration"}), "no duration"),
         ("sglang", text(WHOLE | {"duration": 0.0}), "no duration"),
         ("trtllm", text({k: v for k, v in WHOLE.items() if k != "mean_ttft_ms"}), "no time to the first token"),
+        ("vllm", text(WHOLE | {"failed": -3}), "less than no failed"),
+        ("vllm", text({"completed": 3e9, "failed": 5e9, "total_output_tokens": 5}), "5000000000 of 8000000000 requests"),
+        ("vllm", text(WHOLE).replace(b"2.5", b"1e999"), "no duration"),
         ("sglang", text(WHOLE | {"total_output_tokens_retokenized": 0}), "no text came back"),
         ("sglang", text(WHOLE | {"mean_ttft_ms": 0.0, "median_ttft_ms": 0.0}), "no first token came"),
         ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"avg": 0}}), "no first token came"),
@@ -346,6 +349,14 @@ def test_an_evaluation_whose_requests_all_failed_is_no_result() -> None:
     """A real case: the evaluator of SGLang 0.5.23 sends what Dynamo refuses, scores 0 and exits with 0."""
     verdict, _ = run(sample("sglang-eval-0.5.23-no-tokens.json"), "sglang-eval")
     assert verdict == "bad no answer had tokens"
+
+
+@awks
+def test_large_counts_are_said_in_full(awk: str) -> None:
+    """mawk's ``%d`` ends at 2^31."""
+    verdict, record = run(text(WHOLE | {"total_output_tokens": 5 * 10**9}), "vllm", awk=awk)
+    assert verdict.startswith("ok 5000000000 output tokens")
+    assert record["output_tokens"] == 5 * 10**9
 
 
 def test_failed_requests_of_aiperf_are_told_by_the_real_one_and_the_simulated_one() -> None:
