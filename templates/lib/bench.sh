@@ -26,7 +26,8 @@ bench::run() {
   while ((tries < most)); do
     tries=$((tries + 1))
     bench::_try "${result}" "$@"
-    if [[ -n "${result}" ]]; then
+    # shellcheck disable=SC2310 # it answers yes or no; nothing in it counts on set -e
+    if results::has_run "${name}"; then
       bench::_record "${name}" "${result}" "${client}" "${tries}" "${began}"
     fi
     ((RUN_CODE != 0)) || return 0
@@ -65,14 +66,14 @@ bench::_try() {
 # Notes what came of a try, and looks whether its report says that it was a success.
 bench::_record() {
   local -r name="$1" result="$2" client="$3" tries="$4" began="$5"
-  rm -f -- "${result}.start"
+  [[ -z "${result}" ]] || rm -f -- "${result}.start"
   # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
   if ! results::record "${name}" "${result}" "${client}" "${RUN_CODE}" "${RUN_REASON}" "${tries}" "${began}"; then
     bench::_no_result "its report cannot be read: ${result}"
   elif ((RUN_CODE == 0)) && [[ -n "${RECORD_REASON}" ]]; then
     bench::_no_result "${RECORD_REASON}: ${result}"
   elif ((RUN_CODE == 0)); then
-    printf 'run %s: %s; %s\n' "${name}" "${REPLY}" "${result}"
+    printf 'run %s: %s%s\n' "${name}" "${REPLY}" "${result:+; ${result}}"
   fi
 }
 
