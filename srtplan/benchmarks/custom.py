@@ -15,6 +15,7 @@ from srtplan.benchmarks import _checks
 from srtplan.benchmarks._facts import results, texts
 from srtplan.benchmarks._workers import metrics_env, workers_env
 from srtplan.diagnostics import Finding
+from srtplan.ir.data import Map
 from srtplan.ir.plan import EnvVar, Run
 from srtplan.ir.recipe import Pairs, Recipe
 from srtplan.ir.shell import Lit, words
@@ -73,7 +74,14 @@ class Custom:
                 env=(*own, *workers_env(ctx), *metrics_env(ctx), *given),
                 note="the recipe's own command",
             ),
-            parameters=texts({"result": o.result, "result_format": o.result_format}),
+            parameters=texts(
+                {
+                    "command": o.command,
+                    "env": Map(o.env),
+                    "result": o.result,
+                    "result_format": o.result_format,
+                }
+            ),
             image=o.container_image,
         )
 

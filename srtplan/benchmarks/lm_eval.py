@@ -93,6 +93,12 @@ class LmEval:
             "tasks": ",".join(_tasks(o)),
             "num_fewshot": o.num_fewshot,
             "limit": o.limit,
+            "max_tokens": o.max_tokens,
+            "temperature": o.temperature,
+            "use_chat_template": o.use_chat_template,
+            "num_concurrent": o.num_concurrent,
+            "model_args": Map(o.model_args),
+            "include_path": o.include_path,
         }
         return BenchmarkCommand(
             command=Command(

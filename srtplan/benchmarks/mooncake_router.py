@@ -116,7 +116,7 @@ def _runs(ctx: BenchmarkContext, o: Options, trace: Word) -> tuple[Run, ...]:
 
 
 def _parameters(o: Options, package: str) -> tuple[tuple[str, str], ...]:
-    own = {n: getattr(o, n) for n in ("trace_file", "ttft_threshold_ms", "itl_threshold_ms")}
+    own = {n: getattr(o, n) for n in ("trace_file", "ttft_threshold_ms", "itl_threshold_ms", "aiperf_args")}
     return texts({"client": "aiperf", "mooncake_workload": _workload(o)} | own | {"aiperf_package": package})
 
 

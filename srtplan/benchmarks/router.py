@@ -72,6 +72,7 @@ class Router:
             "concurrency": o.concurrency,
             "prefix_ratios": " ".join(f"{r:g}" for r in ratios),
             "aiperf_package": AIPERF.chosen(ctx.job.recipe),
+            "aiperf_args": o.aiperf_args,
         }
         return BenchmarkCommand(
             command=Command(

@@ -60,7 +60,13 @@ class TraceReplay:
         o = _options(ctx.job.recipe)
         rungs = _checks.rungs(o.concurrencies) or ()
         runs = tuple(_run(ctx, o, c) for c in dict.fromkeys(rungs))
-        values = {"client": "aiperf", "trace_file": o.trace_file, "concurrencies": "x".join(map(str, rungs))}
+        values = {
+            "client": "aiperf",
+            "trace_file": o.trace_file,
+            "concurrencies": "x".join(map(str, rungs)),
+            "aiperf_package": AIPERF.chosen(ctx.job.recipe),
+            "aiperf_args": o.aiperf_args,
+        }
         return BenchmarkCommand(
             command=Command(
                 runs=runs,
@@ -68,7 +74,7 @@ class TraceReplay:
                 preamble=(words("setup::open_files", 65536), AIPERF.needed(ctx.job.recipe)),
                 note="trace replay with aiperf",
             ),
-            parameters=texts(values | {"aiperf_package": AIPERF.chosen(ctx.job.recipe)}),
+            parameters=texts(values),
             image=o.container_image,
             inputs=(*_checks.inputs(ctx.job.recipe, "trace_file"), *AIPERF.inputs(ctx.job.recipe)),
         )

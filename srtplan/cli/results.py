@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,9 +34,15 @@ def show(
     except OSError as e:
         say(f"srtplan: {e.filename}: cannot be written: {e.strerror}")
         return 1
-    write = {"csv": export.to_csv, "json": export.to_json}.get(form, table.render)
+    write = {"csv": export.to_csv, "json": export.to_json}.get(form, _tables)
     sys.stdout.write(write(summaries))
     return int(bool(found.broken))
+
+
+def _tables(summaries: Sequence[Summary]) -> str:
+    """The tables, no wider than the terminal; whole into a file or a pipe."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    return table.render(summaries, width)
 
 
 def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None) -> int:
@@ -51,7 +58,10 @@ def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None
     sys.stdout.write(compare.render(a, b, plan, threshold=threshold))
     if fail_above is None:
         return 0
-    return int(bool(compare.lost(a, b)) or compare.worst(compare.changes(a, b)) > fail_above)
+    failures = compare.failures(a, b, fail_above)
+    for line in failures:
+        say(f"srtplan: {line}")
+    return int(bool(failures))
 
 
 def _survey(runs: Sequence[Path]) -> Found:

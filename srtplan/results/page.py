@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from srtplan.results.model import Summary
 from srtplan.results.pictures import Picture
-from srtplan.results.table import head, rows, scores
+from srtplan.results.table import head, notes, rows, scores
 
 
 @frozen
@@ -28,6 +28,7 @@ class Job:
     cells: list[list[str]]
     bad: list[bool]
     scores: list[list[str]]
+    notes: list[str]
     folder: str
 
 
@@ -55,6 +56,7 @@ def _job(summary: Summary) -> Job:
         cells,
         bad,
         scores(summary),
+        notes(summary),
         str(summary.run_dir),
     )
 

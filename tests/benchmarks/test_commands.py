@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 
 import pytest
+from attrs import fields
 from bench_lab import LADDER, Lab, argv, bench, env, value
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -62,6 +64,19 @@ def test_the_model_name_is_the_served_one(lab: Lab, name: str) -> None:
         text = " ".join(words)
         assert "org/name" in text
         assert "DeepSeek" not in text
+
+
+RENAMED = {"req_rate": "request_rate"}
+NOT_ASKED = re.compile(r"container_image|\w+_package|hf_home|trace_sha256")
+"""Where a client and its data lie, not what they do."""
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_parameters_say_all_that_is_asked(lab: Lab, name: str) -> None:
+    """By them jobs with different loads are told apart: an option that is not among them would be compared with any."""
+    options = [f.name for f in fields(plugin.benchmark(name).options) if not NOT_ASKED.fullmatch(f.name)]
+    said = dict(lab.plan(EVERY[name]).benchmark.parameters)
+    assert [o for o in options if RENAMED.get(o, o) not in said] == []
 
 
 @pytest.mark.parametrize("name", EVERY)
