@@ -24,8 +24,8 @@ _DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
 
 @lru_cache(maxsize=1024)
 def dashed(key: str) -> str:
-    """The flag's name as engines spell it: ``tensor_parallel_size`` is ``tensor-parallel-size``."""
-    return key.replace("_", "-")
+    """The flag's name as engines spell it: ``tensor_parallel_size`` and ``--tensor-parallel-size`` are the same flag."""
+    return key.replace("_", "-").lstrip("-")
 
 
 def text(value: Data) -> str:

@@ -8,17 +8,23 @@ In: a recipe whose options are structured. Out: findings at the fields of ``benc
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+import attrs
+
 from srtplan.diagnostics import Finding
-from srtplan.ir.recipe import Recipe
+from srtplan.ir.recipe import Benchmark, Recipe
 from srtplan.plugin import Input, engine
 
 Ladder = tuple[int | str, ...] | str | None
 MAX_RUNS = 1000
 """Runs of one benchmark: each is some lines of its launcher, and minutes of GPU time."""
+MOST = 10**9
+"""Of tokens, requests, threads: products of two are still numbers for bash."""
 INFINITE = float("inf")
+_DIGITS = re.compile(r"[0-9]{1,10}")
 
 
 def missing(recipe: Recipe, *names: str) -> Iterable[Finding]:
@@ -34,11 +40,13 @@ def missing(recipe: Recipe, *names: str) -> Iterable[Finding]:
 
 
 def least(recipe: Recipe, bounds: Mapping[str, float]) -> Iterable[Finding]:
-    """Numbers below what makes sense."""
+    """Numbers below what makes sense, or above all sense."""
     for name, low in bounds.items():
         value = getattr(recipe.benchmark.options, name)
         if value is not None and value < low:
             yield bad(recipe, name, f"must be at least {low:g}")
+        elif value is not None and value > MOST:
+            yield bad(recipe, name, f"must be at most {MOST}")
 
 
 def bad(recipe: Recipe, name: str, says: str) -> Finding:
@@ -47,18 +55,24 @@ def bad(recipe: Recipe, name: str, says: str) -> Finding:
 
 
 def rungs(value: Ladder) -> tuple[int, ...] | None:
-    """``"4x8"`` or a list as numbers; None if it is neither, or not positive, or empty."""
+    """``"4x8"`` or a list as numbers; None if it is neither, or not from 1 to MOST, or empty."""
     items = value.split("x") if isinstance(value, str) else list(value or ())
-    if not items or not all(str(i).strip().isdigit() and int(i) > 0 for i in items):
-        return None
-    return tuple(int(i) for i in items)
+    numbers = tuple(_rung(i) for i in items)
+    return numbers if numbers and all(0 < n <= MOST for n in numbers) else None
+
+
+def _rung(item: int | str) -> int:
+    """A number, 0 for what is none."""
+    if isinstance(item, int):
+        return item
+    return int(item) if _DIGITS.fullmatch(item.strip()) else 0
 
 
 def ladder(recipe: Recipe, value: Ladder) -> Iterable[Finding]:
     """Concurrencies that are no ladder, or hold one twice."""
     steps = rungs(value)
     if value is not None and steps is None:
-        yield bad(recipe, "concurrencies", "must be positive numbers, as [4, 8] or '4x8'")
+        yield bad(recipe, "concurrencies", f"must be positive numbers up to {MOST}, as [4, 8] or '4x8'")
     if len(steps or ()) > MAX_RUNS:
         yield bad(recipe, "concurrencies", f"has {len(steps or ())} values; at most {MAX_RUNS} runs are made")
         return
@@ -79,7 +93,7 @@ def rate(value: float | str) -> str | None:
         return None
     if number == INFINITE:
         return "inf"
-    return f"{number:g}" if number > 0 else None
+    return f"{number:.12g}" if number > 0 else None
 
 
 def rated(recipe: Recipe, value: float | str) -> Iterable[Finding]:
@@ -124,6 +138,12 @@ def unused(recipe: Recipe, name: str, why: str) -> Finding:
         message=f"{name} has no effect: {why}",
         help="remove it, or choose a client that can do it",
     )
+
+
+def unbounded(recipe: Recipe) -> Iterable[Finding]:
+    """``max_failed_share``, where no report counts failed requests."""
+    if recipe.benchmark.max_failed_share != attrs.fields(Benchmark).max_failed_share.default:
+        yield unused(recipe, "max_failed_share", "no report of its client counts failed requests")
 
 
 def image(recipe: Recipe, program: str, of: str, *, at: str = "type") -> Iterable[Finding]:

@@ -15,10 +15,14 @@ Sources: ``sglang.bench_serving --help`` (0.5), ``vllm bench serve --help`` (0.1
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import floor
 
 from attrs import frozen
 
 from srtplan.ir.shell import Word, Words, word, words
+
+TINY = 1e-9
+"""What binary fractions may lack."""
 
 
 @frozen(kw_only=True)
@@ -160,8 +164,10 @@ def _vllm_like(load: Load, rows: str) -> Words:
 
 
 def _vllm_random(load: Load) -> Words:
+    """Both are rounded down: the client rounds the longest length up, and refuses a half-width of 1."""
     mean, half = (1 + load.ratio) / 2, (1 - load.ratio) / (1 + load.ratio)
-    lengths = [round((length or 1) * mean) for length in (load.isl, load.osl)]
+    lengths = [max(1, floor((length or 1) * mean + TINY)) for length in (load.isl, load.osl)]
+    half = min(floor(half * 10**4 + TINY), 9999) / 10**4
     return words(
         *("--dataset-name", "random", "--random-input-len", lengths[0], "--random-output-len", lengths[1]),
         *("--random-range-ratio", f"{half:.4g}"),

@@ -42,6 +42,7 @@ class MultipleChoice:
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Ranges, and where the questions come from."""
         yield from _checks.least(recipe, dict.fromkeys(FIELDS, 1))
+        yield from _checks.unbounded(recipe)
         yield from _checks.image(recipe, "sglang.test.run_eval", "sglang")
         yield from _data.check(recipe, self.address, "dataset_path")
 

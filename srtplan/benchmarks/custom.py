@@ -51,6 +51,8 @@ class Custom:
             yield _checks.bad(recipe, "result", says)
         if o.result_format and not o.result:
             yield _checks.bad(recipe, "result_format", "needs 'result', the file it is about")
+        if not o.result_format or o.result_format.endswith("-eval"):
+            yield from _checks.unbounded(recipe)
 
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run."""

@@ -63,6 +63,7 @@ class GSM8K:
         yield from _checks.least(recipe, bounds | {"temperature": 0, "top_p": 0, "top_k": -1})
         if o.top_p is not None and o.top_p > 1:
             yield _checks.bad(recipe, "top_p", "must be a share, from 0 to 1")
+        yield from _checks.unbounded(recipe)
         native = _client(recipe, o) == "sglang"
         yield from LM_EVAL.check(recipe, used=not native)
         if native:

@@ -64,6 +64,7 @@ class LmEval:
         o = _options(recipe)
         yield from _checks.least(recipe, {"num_concurrent": 1, "num_fewshot": 0, "limit": 1, "max_tokens": 1})
         yield from _checks.least(recipe, {"temperature": 0})
+        yield from _checks.unbounded(recipe)
         yield from _model_args(recipe, o)
         if not _tasks(o):
             yield _checks.bad(recipe, "tasks", "must name a task")

@@ -48,6 +48,7 @@ class LongBenchV2:
         yield from _checks.least(
             recipe, {"max_context_length": 1, "num_threads": 1, "max_tokens": 1, "num_examples": 1}
         )
+        yield from _checks.unbounded(recipe)
         yield from _checks.image(recipe, "sglang.test.run_eval", "sglang")
         yield from _data.check(recipe, "THUDM/LongBench-v2 from the Hugging Face hub", "dataset_path")
         for n, category in enumerate(_options(recipe).categories or ()):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+import attrs
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
@@ -77,6 +78,8 @@ class MooncakeRouter:
             len(o.trace_sha256) != SHA256_DIGITS or set(o.trace_sha256) - set("0123456789abcdef")
         ):
             yield _checks.bad(recipe, "trace_sha256", "must be 64 hexadecimal digits in small letters")
+        if o.trace_file and o.mooncake_workload != attrs.fields(Options).mooncake_workload.default:
+            yield _checks.unused(recipe, "mooncake_workload", "trace_file is sent")
         if not o.trace_file:
             yield _checks.fetched(recipe, f"the {o.mooncake_workload} trace", "trace_file")
         yield from check_aiperf(recipe, DECIDED)

@@ -109,7 +109,7 @@ def _ratios(o: Options) -> tuple[float, ...]:
         ratios = tuple(float(r) for r in given)
     except ValueError:
         return ()
-    good = all(0 <= r < 1 for r in ratios) and len(set(ratios)) == len(ratios)
+    good = all(0 <= r < 1 for r in ratios) and len({f"{r:g}" for r in ratios}) == len(ratios)
     return ratios if good else ()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+import attrs
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
@@ -127,6 +128,10 @@ def _client_has(recipe: Recipe, o: Options) -> Iterable[Finding]:
     yield from AIPERF.check(recipe, used=client == "aiperf")
     if rows and o.isl is not None:
         yield _checks.unused(recipe, "isl", "the prompts of a data set are as long as they are")
+    if rows and o.random_range_ratio != attrs.fields(Options).random_range_ratio.default:
+        yield _checks.unused(
+            recipe, "random_range_ratio", "the prompts of a data set are as long as they are"
+        )
     if not rows and o.dataset_path:
         yield _checks.unused(recipe, "dataset_path", "dataset_name is random")
     if rows and o.osl is not None:

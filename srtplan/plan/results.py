@@ -27,8 +27,9 @@ LOAD = (
 
 
 def files(job: JobContext, benchmark: BenchmarkCommand) -> tuple[PlanFile, ...]:
-    """The file, for a benchmark that measures something."""
-    runs = [r for r in (benchmark.command.runs if benchmark.command else ()) if r.result is not None]
+    """The file, for a benchmark: of its runs those with a result; all of them, if none has one."""
+    every = benchmark.command.runs if benchmark.command else ()
+    runs = [r for r in every if r.result is not None] or every
     if not runs:
         return ()
     rows = [_gpus(job), ("head", _members(_head(job, benchmark))), *(_run(benchmark, r) for r in runs)]
@@ -68,7 +69,7 @@ def _head(job: JobContext, benchmark: BenchmarkCommand) -> dict[str, object]:
 
 
 def _run(benchmark: BenchmarkCommand, run: Run) -> tuple[str, ...]:
-    result = notation(run.result).removeprefix("${RUN_DIR}/") if run.result else ""
+    result = notation(run.result).removeprefix("${RUN_DIR}/") if run.result else "-"
     parameters = dict(benchmark.parameters)
     known = {k: parameters[k] for k in ("isl", "osl") if parameters.get(k)} | dict(run.facts)
     load = {name: _value(known.get(name)) for name in LOAD}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 
 import pytest
 from attrs import fields
 from bench_lab import LADDER, Lab, argv, bench, env, value
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from srtplan import plugin
-from srtplan.ir.shell import notation
+from srtplan.benchmarks._clients import Load, vllm
+from srtplan.ir.shell import notation, word
 
 URL = "http://${IP[0]}:8000"
 EVERY = {
@@ -105,6 +109,34 @@ def test_lengths_are_the_same_for_clients_that_draw_around_a_mean(lab: Lab, clie
     mean, half = int(value(words, "--random-input-len")), float(value(words, "--random-range-ratio"))
     assert (round(mean * (1 - half)), round(mean * (1 + half))) == (800, 1000)
     assert value(words, "--random-output-len") == "450"
+
+
+@settings(max_examples=50, deadline=None)
+@given(isl=st.integers(2, 10**6), ratio=st.floats(1e-9, 1))
+@example(isl=1024, ratio=0.8)
+@example(isl=128, ratio=0.00001)
+@example(isl=1000, ratio=0.6)
+@example(isl=77, ratio=1.0)
+def test_no_prompt_is_longer_than_asked_for(isl: int, ratio: float) -> None:
+    """vLLM rounds its longest length up, and refuses a half-width of 1."""
+    load = Load(
+        url=word("http://h"), model="m", tokenizer="/m", concurrency=1, prompts=1, isl=isl, osl=isl, ratio=ratio,
+        rate="inf", chat_template=False, reuse_connections=False, dataset_path=None, result=None, artifacts=word("/a"),
+    )  # fmt: skip
+    words = [notation(w) for w in vllm(load)]
+    for flag in ("--random-input-len", "--random-output-len"):
+        mean, half = int(value(words, flag)), float(value(words, "--random-range-ratio"))
+        assert 0 <= half < 1
+        assert 1 <= math.ceil(mean * (1 + half)) <= max(1, isl)
+        assert math.ceil(mean * (1 + half)) >= isl * 0.98 - 2
+
+
+def test_a_rate_keeps_its_digits(lab: Lab) -> None:
+    """Seven of them are no rounding."""
+    (run,) = [
+        r for r in bench(lab.plan(LADDER.replace("2, 4", "2") + ", req_rate: 1234.5678")).runs if r.result
+    ]
+    assert value(argv(run), "--request-rate") == "1234.5678"
 
 
 def test_decode_is_slowed_down_for_measured_runs(lab: Lab) -> None:

@@ -154,6 +154,9 @@ def test_a_custom_benchmarks_own_code_is_the_jobs(lab: Lab) -> None:
     ended = run(lab, "type: custom, command: exit 3")
     assert ended.code == 3
     assert "custom: failed with 3" in (ended.run_dir / "status.json").read_text()
+    (record,) = ended.summary["runs"]
+    assert (record["name"], record["reason"], record["exit_code"]) == ("custom", "failed with 3", 3)
+    assert (ended.summary["state"], ended.summary["code"]) == ("none", 3)
 
 
 def test_a_result_that_is_missing_fails_the_job(lab: Lab) -> None:

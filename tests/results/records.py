@@ -78,7 +78,7 @@ LADDER = {
     "accept_length": ("accept_length", "spec_decode_acceptance_length"),
 }  # fmt: skip
 AIPERF = {
-    "completed": ("request_count", "completed_request_count"), "duration_s": ("benchmark_duration",), "input_tokens": ("total_isl",),
+    "completed": ("request_count",), "duration_s": ("benchmark_duration",), "input_tokens": ("total_isl",),
     "output_tokens": ("total_osl", "total_output_tokens"), "requests_per_s": ("request_throughput",),
     "good_requests_per_s": ("goodput",), "input_tokens_per_s": ("input_token_throughput",),
     "output_tokens_per_s": ("output_token_throughput",), "total_tokens_per_s": ("total_token_throughput",),
@@ -170,6 +170,7 @@ def counts(found: Figures, bound: float) -> bool:
     return (
         (found["output_tokens"] or 0) > 0
         and (done or 0) > 0
+        and failed >= 0
         and not (whole > 0 and failed > bound * whole)
         and (found["duration_s"] or 0) > 0
         and max(found["ttft_ms_mean"] or 0, found["ttft_ms_p50"] or 0) > 0

@@ -149,6 +149,23 @@ def test_a_warm_up_that_fails_ends_the_ladder(gate: Gate) -> None:
     assert not (gate.run_dir / "results" / "summary.json").exists()
 
 
+@pytest.mark.parametrize(("command", "code", "status"), [("true", 0, "ok"), ("exit 3", 3, "failed")])
+def test_a_command_without_a_result_is_in_the_summary(
+    tmp_path: Path, command: str, code: int, status: str
+) -> None:
+    """What ran and how it ended; before that it is missing."""
+    gate = Gate(tmp_path, runs=()).make()
+    with (tmp_path / "bundle" / "files" / "benchmark.tsv").open("a") as table:
+        table.write('run\tcustom\t-\t-\t"concurrency":null\n')
+    assert gate.bash("results::summarize\n").returncode == 0
+    assert [(r["status"], r["client"], r["result"]) for r in gate.summary()["runs"]] == [("missing", "", "")]
+    done = gate.bash(f'bench::run custom "" "" bash -c "{command}"\n')
+    assert done.returncode == code, done.stderr
+    (record,) = gate.summary()["runs"]
+    assert (record["status"], record["exit_code"], record["result"]) == (status, code, "")
+    assert gate.summary()["runs_ok"] == (status == "ok")
+
+
 def test_what_never_ran_is_missing(gate: Gate) -> None:
     """A rung that the job did not come to stands in the summary without figures."""
     gate.bash(gate.call("concurrency_2", writes(GOOD)))
@@ -190,6 +207,24 @@ def test_the_failing_command_is_reached_in_functions_too(gate: Gate) -> None:
         f"bench::run concurrency_2 '{file}' aiperf bench::aiperf '{file}' '{gate.folder}/a' -- bash -c 'exit 6'\n"
     )
     assert (done.returncode, gate.summary()["runs"][0]["exit_code"]) == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "offline", "seen"),
+    [("/models/m", "1", "-"), ("org/m", "1", "1"), ("/models/m", "", "-")],
+)
+def test_aiperf_loads_a_tokenizers_folder_where_the_job_is_offline(
+    gate: Gate, tokenizer: str, offline: str, seen: str
+) -> None:
+    """Offline it would look for the folder on the hub; a name of the hub stays offline."""
+    program = "bash -c 'echo \"seen ${HF_HUB_OFFLINE:--} ${OTHER}\"' --tokenizer"
+    done = gate.bash(
+        f"bench::aiperf /dev/null '{gate.folder}/a' -- {program} {tokenizer}\n",
+        HF_HUB_OFFLINE=offline,
+        OTHER="kept",
+    )
+    assert done.stdout.splitlines()[-1] == f"seen {seen} kept", done.stderr
+    assert ("runs without HF_HUB_OFFLINE" in done.stdout) == (offline not in (seen, ""))
 
 
 def test_a_whole_trace_is_sent(gate: Gate) -> None:

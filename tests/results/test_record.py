@@ -24,6 +24,9 @@ from records import (
     text,
 )
 
+from srtplan.rehearsal.simulated.aiperf import report as simulated_report
+from srtplan.rehearsal.simulated.load import Result, Run
+
 awks = pytest.mark.parametrize("awk", AWKS)
 NUMBER = (
     st.integers(0, 10**9)
@@ -291,6 +294,9 @@ LM_EVAL = {"results": {"a": {"acc,none": 0.5}}}
         ("vllm", text({k: v for k, v in WHOLE.items() if k != "duration"}), "no duration"),
         ("sglang", text(WHOLE | {"duration": 0.0}), "no duration"),
         ("trtllm", text({k: v for k, v in WHOLE.items() if k != "mean_ttft_ms"}), "no time to the first token"),
+        ("vllm", text(WHOLE | {"failed": -3}), "less than no failed"),
+        ("vllm", text({"completed": 3e9, "failed": 5e9, "total_output_tokens": 5}), "5000000000 of 8000000000 requests"),
+        ("vllm", text(WHOLE).replace(b"2.5", b"1e999"), "no duration"),
         ("sglang", text(WHOLE | {"total_output_tokens_retokenized": 0}), "no text came back"),
         ("sglang", text(WHOLE | {"mean_ttft_ms": 0.0, "median_ttft_ms": 0.0}), "no first token came"),
         ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"avg": 0}}), "no first token came"),
@@ -343,6 +349,38 @@ def test_an_evaluation_whose_requests_all_failed_is_no_result() -> None:
     """A real case: the evaluator of SGLang 0.5.23 sends what Dynamo refuses, scores 0 and exits with 0."""
     verdict, _ = run(sample("sglang-eval-0.5.23-no-tokens.json"), "sglang-eval")
     assert verdict == "bad no answer had tokens"
+
+
+@awks
+def test_large_counts_are_said_in_full(awk: str) -> None:
+    """mawk's ``%d`` ends at 2^31."""
+    verdict, record = run(text(WHOLE | {"total_output_tokens": 5 * 10**9}), "vllm", awk=awk)
+    assert verdict.startswith("ok 5000000000 output tokens")
+    assert record["output_tokens"] == 5 * 10**9
+
+
+def test_failed_requests_of_aiperf_are_told_by_the_real_one_and_the_simulated_one() -> None:
+    """Both count them alike, and the gate finds them."""
+    real = json.loads(sample("aiperf-0.13.0-failed.json"))
+    good = Result(ttft=0.031, latency=0.031, gaps=[0.0], input_tokens=9, output_tokens=5)
+    simulated = simulated_report(Run([good] * 6 + [Result(error="HTTP 500: no")] * 3, 0.16))
+    for report in (real, simulated):
+        verdict, record = run(text(report), "aiperf")
+        assert verdict == "bad 3 of 9 requests failed, more than 5 %"
+        assert (record["completed"], record["failed"], record["output_tokens"]) == (6, 3, 30)
+    names = ("request_count", "completed_request_count", "error_request_count", "request_error_rate")
+    assert {n: simulated[n] for n in names} == {n: real[n] for n in names}
+    assert [e["count"] for e in simulated["error_summary"]] == [e["count"] for e in real["error_summary"]]
+    assert "error_request_count" not in simulated_report(Run([good], 0.16))
+    assert "error_request_count" not in json.loads(sample("aiperf-0.13.0.json"))
+
+
+def test_aiperfs_completed_requests_are_those_that_succeeded() -> None:
+    """Its ``completed_request_count`` has the failed ones, too, and is not taken."""
+    report = {k: v for k, v in AIPERF_WHOLE.items() if k != "request_count"}
+    report["completed_request_count"] = {"avg": 9.0}
+    verdict, record = run(text(report), "aiperf")
+    assert (record["completed"], "how many requests were completed" in verdict) == (None, True)
 
 
 def test_the_reason_of_the_shell_comes_first() -> None:

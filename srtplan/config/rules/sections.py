@@ -14,6 +14,8 @@ _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
 _TIMEOUT = re.compile(r"[0-9]+(ms|s|m|h|d)?( [0-9]+(ms|s|m|h|d)?)?")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
+A_YEAR_S = 366 * 24 * 3600
+
 
 def unused_roles(draft: Draft) -> Iterator[Finding]:
     """SP226: options, environment or events of a role that has no workers."""
@@ -35,7 +37,7 @@ def unused_roles(draft: Draft) -> Iterator[Finding]:
 
 
 def health_check(draft: Draft) -> Iterator[Finding]:
-    """SP230: at least one attempt, at least one second."""
+    """SP230: at least one attempt, at least one second, and an end."""
     if draft.health_check is not None:
         values = (
             ("max_attempts", draft.health_check.max_attempts),
@@ -43,6 +45,9 @@ def health_check(draft: Draft) -> Iterator[Finding]:
         )
         for name, value in values:
             yield from _positive("SP230", ("health_check", name), value)
+        if values[0][1] * values[1][1] > A_YEAR_S:
+            message = "max_attempts * interval_seconds is more than a year"
+            yield Finding(rule="SP230", path=("health_check", "max_attempts"), message=message)
 
 
 def dynamo(draft: Draft) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ units and statistics (0.13).
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,19 +39,24 @@ async def bench_aiperf(program: Program, flags: Flags) -> int:
     if warmups:
         await drive(program, Load(load.url, model, load.input_tokens, load.output_tokens, warmups, width))
     run = await drive(program, load)
-    folder = Path(flags.text("artifact-dir", "output-artifact-dir", default="artifacts"))
-    metrics = _aiperf_metrics(run) | _goodput(run, flags.text("goodput"))
-    whole = {
+    if run.good:  # else the real one leaves no report
+        folder = Path(flags.text("artifact-dir", "output-artifact-dir", default="artifacts"))
+        whole = report(run) | _goodput(run, flags.text("goodput"))
+        write(program, str(folder / "profile_export_aiperf.json"), json.dumps(whole, indent=2))
+        _write_csv(program, folder / "profile_export_aiperf.csv", whole)
+    return verdict(program, run)
+
+
+def report(run: Run) -> dict[str, Json]:
+    """Return what aiperf writes of a run some of whose requests succeeded."""
+    return {
         "schema_version": "1.4",
         "aiperf_version": "0.13.0",
-        **metrics,
+        **_aiperf_metrics(run),
+        **_failures(run),
         "was_cancelled": False,
         "is_complete": True,
-        "error_summary": [],
     }
-    write(program, str(folder / "profile_export_aiperf.json"), json.dumps(whole, indent=2))
-    _write_csv(program, folder / "profile_export_aiperf.csv", metrics)
-    return verdict(program, run)
 
 
 def _lines(program: Program, trace: str) -> int:
@@ -84,6 +90,21 @@ def _aiperf_metrics(run: Run) -> dict[str, Json]:
     }  # fmt: skip
     found: dict[str, Json] = {name: {"unit": unit, "avg": value} for name, (unit, value) in plain.items()}
     return found | {name: _statistics(unit, values) for name, (unit, values) in spread.items() if values}
+
+
+def _failures(run: Run) -> dict[str, Json]:
+    """Return how many requests ended and failed; the count of failures stands there only if there are some."""
+    errors = Counter(result.error for result in run.results if result.error)
+    failed, ended = sum(errors.values()), len(run.results)
+    found: dict[str, Json] = {
+        "completed_request_count": {"unit": "requests", "avg": float(ended)},
+        "request_error_rate": {"unit": "%", "avg": 100 * failed / ended},
+        "error_summary": [
+            {"error_details": {"code": None, "type": "Error", "message": text}, "count": count}
+            for text, count in errors.items()
+        ],
+    }
+    return found | ({"error_request_count": {"unit": "requests", "avg": float(failed)}} if failed else {})
 
 
 GOODPUT: dict[str, Callable[[Result], float]] = {

@@ -27,9 +27,10 @@ function complain(why) {
   if (reason == "") reason = why
 }
 
-# The number at a pointer as it is written; "" for anything else, and for NaN and Infinity, which JSON does not know.
+# The number at a pointer as it is written; "" for anything else, for NaN and Infinity, which JSON does not know, and for
+# one beyond all numbers, such as 1e999.
 function number(pointer) {
-  return KIND[pointer] == "number" && VALUE[pointer] ~ /[0-9]/ ? VALUE[pointer] : ""
+  return KIND[pointer] == "number" && VALUE[pointer] ~ /[0-9]/ && figure(VALUE[pointer] + 0) != "" ? VALUE[pointer] : ""
 }
 
 function first(a, b) {
@@ -75,7 +76,7 @@ function ladder_times(ours, theirs) {
 }
 
 function read_aiperf() {
-  M["completed"] = first(number("/request_count/avg"), number("/completed_request_count/avg"))
+  M["completed"] = number("/request_count/avg") # completed_request_count has the failed ones, too
   M["failed"] = first(number("/error_request_count/avg"), aiperf_errors())
   M["duration_s"] = number("/benchmark_duration/avg")
   M["input_tokens"] = number("/total_isl/avg")
@@ -217,10 +218,11 @@ function judge(    total, bound, text) {
   if (M["output_tokens"] == "" || M["output_tokens"] + 0 <= 0) return "no output tokens"
   if (text != "" && text + 0 <= 0) return "no text came back, whatever number of tokens the report says"
   if (M["completed"] != "" && M["completed"] + 0 <= 0) return "no request was completed"
+  if (M["failed"] + 0 < 0) return "the report counts less than no failed requests"
   total = M["completed"] + M["failed"]
   bound = ENVIRON["RECORD_MAX_FAILED_SHARE"]
   if (bound != "" && total > 0 && M["failed"] + 0 > bound * total) {
-    return sprintf("%d of %d requests failed, more than %g %%", M["failed"], total, bound * 100)
+    return sprintf("%.0f of %.0f requests failed, more than %g %%", M["failed"], total, bound * 100)
   }
   if (M["completed"] == "") return "the report does not say how many requests were completed"
   if (M["duration_s"] == "" || M["duration_s"] + 0 <= 0) return "the report has no duration"
@@ -233,7 +235,7 @@ function judge(    total, bound, text) {
 function said() {
   if (client == "") return "done"
   if (client ~ /-eval$/) return "score " M["score"]
-  return sprintf("%d output tokens, %.0f tokens/s, TTFT %.0f ms, TPOT %.1f ms", M["output_tokens"], M["output_tokens_per_s"], \
+  return sprintf("%.0f output tokens, %.0f tokens/s, TTFT %.0f ms, TPOT %.1f ms", M["output_tokens"], M["output_tokens_per_s"], \
     M["ttft_ms_p50"], M["tpot_ms_p50"])
 }
 

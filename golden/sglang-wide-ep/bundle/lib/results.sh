@@ -5,9 +5,19 @@
 #
 #   gpus   TOTAL   PREFILL   DECODE   AGG
 #   head   MEMBERS_OF_A_JSON_OBJECT
-#   run    NAME   CLIENT   RESULT   MEMBERS_OF_A_JSON_OBJECT     for each run that is measured, in order; - for no client
+#   run    NAME   CLIENT   RESULT   MEMBERS_OF_A_JSON_OBJECT     for each run that is measured, in order; - for none
 #
 # results/.runs/NAME.json is the record of a run that has ended (see record.awk).
+
+# Whether the summary has a record of a run.
+results::has_run() {
+  local kind name rest
+  [[ -f "${BUNDLE_DIR}/files/benchmark.tsv" ]] || return 1
+  while IFS=$'\t' read -r kind name rest; do
+    [[ "${kind} ${name}" != "run $1" ]] || return 0
+  done <"${BUNDLE_DIR}/files/benchmark.tsv"
+  return 1
+}
 
 # Writes the record of a run and the summary: results::record NAME RESULT CLIENT CODE REASON TRIES BEGAN. BEGAN is the
 # value of SECONDS when the run began.
@@ -105,6 +115,7 @@ results::_row() {
   fi
   IFS=$'\t' read -r client result facts <<<"${rest}"
   client="${client#-}"
+  [[ "${result}" != - ]] || result=""
   REPLY="{\"name\":\"${name}\",\"status\":\"missing\",\"reason\":\"\",\"client\":\"${client}\",\"result\":\"${result}\",${facts}}"
 }
 
