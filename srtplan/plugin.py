@@ -150,6 +150,9 @@ class Shape:
     ``kv_block`` ports for KV events per process; ``nixl_block`` ports for NIXL per worker, shared by its
     processes, or 0 for one per process; ``rpc``: the worker's ranks meet at a port of its first node; ``kvbm``: the block
     manager of each process has a pair of ports.
+
+    ``beside_http`` and ``beside_dist_init``: the engine opens more ports, so far above the HTTP port of a worker on one
+    node, or above ``dist_init`` of a worker over several.
     """
 
     per_gpu: bool = False
@@ -158,6 +161,8 @@ class Shape:
     nixl_block: int = 0
     rpc: bool = False
     kvbm: bool = False
+    beside_http: tuple[int, ...] = ()
+    beside_dist_init: tuple[int, ...] = ()
 
 
 @frozen(kw_only=True)

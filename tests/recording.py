@@ -77,7 +77,8 @@ class Recording:
         record = self.folder / "record" / f"{step['name']}.{verb}"
         record.parent.mkdir(exist_ok=True)
         environ = {"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "RECORD": str(record), "HOME": str(self.folder),
-                   "SLURM_JOB_ID": self.job, "SLURM_STEP_ID": "5", "SLURM_PROCID": "0"}  # fmt: skip
+                   "SLURM_JOB_ID": self.job, "SLURM_STEP_ID": "5", "SLURM_PROCID": "0",
+                   "SLURM_JOB_ID_HET_GROUP_0": self.job, "SLURM_JOB_ID_HET_GROUP_1": f"{self.job}1"}  # fmt: skip
         launcher = self.bundle / "steps" / f"{step['name']}.sh"
         done = subprocess.run(
             ["/bin/bash", str(launcher), verb, str(self.run_dir)],

@@ -191,3 +191,26 @@ def test_a_reader_that_has_had_enough(folder: Path) -> None:
     done = run(folder, "plan", "a.yaml", stdout=write)
     os.close(write)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["apply", "-y", "-f", ""],
+        ["dry-run", "-f", ""],
+        ["check", "a.yaml", ""],
+        ["compile", "", "-o", "out"],
+        ["compile", "a.yaml", "-o", ""],
+        ["check", "a.yaml", "--cluster", ""],
+        ["plan", ""],
+        ["rehearse", ""],
+        ["results", ""],
+    ],
+)
+def test_an_empty_argument_is_no_path(folder: Path, argv: list[str]) -> None:
+    """What an unset variable of a script leaves is a usage error, not the current directory and all recipes below it."""
+    faulty.recipes(folder, a="manual")
+    done = run(folder, *argv)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "it is empty; is a variable unset?" in done.stderr
+    assert sorted(p.name for p in folder.iterdir()) == ["a.yaml", "site"]

@@ -7,7 +7,7 @@ aiperf's report where the result is expected. Source: ``aiperf profile --help`` 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol, cast
 
 from srtplan import flags
@@ -25,14 +25,16 @@ SEED = 42
 DECIDED = {
     "url": "it is the job's own frontend",
     "u": "it is the job's own frontend",
-    "model": "it is the served model",
     "model-names": "it is the served model",
     "m": "it is the served model",
     "artifact-dir": "results belong into the run directory",
-    "output-artifact-dir": "results belong into the run directory",
+    "profile-export-file": "the report is taken by its name",
+    "config": "a file of settings could change what the plan says",
     "input-file": "give the trace by its own field",
 }
+"""Flags of every run of aiperf, by our names for them."""
 
+CONCURRENCY = ("concurrency", "concurrency-min", "concurrency-max", "concurrency-steps", "user-centric-rate")
 
 SAME = (
     ("request-count", "num-requests"),
@@ -40,6 +42,11 @@ SAME = (
     ("osl", "prompt-output-tokens-mean", "output-tokens-mean"),
     ("num-prefix-prompts", "prompt-prefix-pool-size", "prefix-prompt-pool-size"),
     ("prefix-prompt-length", "prompt-prefix-length"),
+    ("conversation-num", "num-conversations", "num-sessions"),
+    ("sequence-distribution", "seq-dist"),
+    ("model-names", "model"),
+    ("artifact-dir", "output-artifact-dir"),
+    ("profile-export-file", "profile-export-prefix"),
     ("ui", "ui-type"),
 )
 """Flags with several names, ours first: aiperf refuses a command that has one of them twice."""
@@ -50,13 +57,18 @@ class _Options(Protocol):
     aiperf_args: Map
 
 
-def check_aiperf(recipe: Recipe) -> Iterable[Finding]:
-    """Arguments that are decided here or stand twice; a package that may be another one tomorrow."""
+def check_aiperf(recipe: Recipe, fields: Mapping[str, tuple[str, ...]]) -> Iterable[Finding]:
+    """Arguments that are decided here or stand twice; a package that may be another one tomorrow.
+
+    ``fields`` are the fields of this benchmark that decide flags, and those, by our names.
+    """
     o = cast("_Options", recipe.benchmark.options)
     at = recipe.benchmark.at
     yield from AIPERF.check(recipe)
     yield from flags.twice(o.aiperf_args, (*at, "aiperf_args"), *SAME)
-    yield from flags.decided(o.aiperf_args, (*at, "aiperf_args"), DECIDED)
+    known = DECIDED | {flag: f"set benchmark.{field}" for field, own in fields.items() for flag in own}
+    names = {n: known[FIRST.get(n, n)] for n in (*known, *FIRST) if FIRST.get(n, n) in known}
+    yield from flags.decided(o.aiperf_args, (*at, "aiperf_args"), names)
 
 
 def trace_name(path: str) -> str:

@@ -1,24 +1,29 @@
 """What a benchmark says about itself, in the Plan and in its results.
 
-``texts({"isl": 1024, "use_chat_template": True})`` is ``(("isl", "1024"), ("use_chat_template", "true"))``.
+``texts({"isl": 1024, "use_chat_template": True})`` is ``(("isl", "1024"), ("use_chat_template", "true"))``. What they say
+is the workload: only jobs that say the same have a Pareto front together (``srtplan.results.workload``).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
+from srtplan.ir.data import Map, thaw
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import RUN_DIR, Word, word
 
 
 def texts(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """Values as texts: true and false in small letters, None as nothing."""
+    """Values as texts: true and false in small letters, None as nothing, further flags of a program as JSON."""
     return tuple((k, _text(v)) for k, v in values.items())
 
 
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Map):
+        return json.dumps(thaw(value), sort_keys=True) if value else ""
     return "" if value is None else str(value)
 
 

@@ -15,6 +15,7 @@ from srtplan.benchmarks import _checks
 from srtplan.benchmarks._facts import results, texts
 from srtplan.benchmarks._workers import metrics_env, workers_env
 from srtplan.diagnostics import Finding
+from srtplan.ir.data import Map
 from srtplan.ir.plan import EnvVar, Run
 from srtplan.ir.recipe import Pairs, Recipe
 from srtplan.ir.shell import Lit, words
@@ -43,8 +44,11 @@ class Custom:
         """A command; a result inside the results."""
         o = _options(recipe)
         yield from _checks.missing(recipe, "command")
-        if o.result and (o.result.startswith("/") or ".." in o.result.split("/")):
-            yield _checks.bad(recipe, "result", "must be a path below the results, such as 'bench.json'")
+        if o.result and not _is_free(o.result):
+            says = (
+                "must be a file below the results, such as 'bench.json', and none that the job writes itself"
+            )
+            yield _checks.bad(recipe, "result", says)
         if o.result_format and not o.result:
             yield _checks.bad(recipe, "result_format", "needs 'result', the file it is about")
 
@@ -68,9 +72,24 @@ class Custom:
                 env=(*own, *workers_env(ctx), *metrics_env(ctx), *given),
                 note="the recipe's own command",
             ),
-            parameters=texts({"result": o.result, "result_format": o.result_format}),
+            parameters=texts(
+                {
+                    "command": o.command,
+                    "env": Map(o.env),
+                    "result": o.result,
+                    "result_format": o.result_format,
+                }
+            ),
             image=o.container_image,
         )
+
+
+def _is_free(path: str) -> bool:
+    """Whether a path is one of a file inside the results that the library does not write."""
+    parts = [p for p in path.split("/") if p not in ("", ".")]
+    if path.startswith("/") or path.endswith(("/", "/.")) or ".." in parts or not parts:
+        return False
+    return parts[0] not in (".runs", "summary.json", "summary.json.new")
 
 
 def _options(recipe: Recipe) -> Options:

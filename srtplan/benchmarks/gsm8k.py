@@ -93,6 +93,11 @@ class GSM8K:
             "num_examples": o.num_examples,
             "max_tokens": tokens,
             "num_threads": o.num_threads,
+            "num_shots": o.num_shots,
+            "temperature": o.temperature,
+            "top_p": o.top_p,
+            "top_k": o.top_k,
+            "dataset_path": o.dataset_path,
         }
         inputs = () if native else (*_data.inputs(recipe), *LM_EVAL.inputs(recipe))
         return BenchmarkCommand(
@@ -102,7 +107,7 @@ class GSM8K:
                 preamble=preamble,
                 note=f"gsm8k with {client}",
             ),
-            parameters=texts(values | {"num_shots": o.num_shots, "dataset_path": o.dataset_path}),
+            parameters=texts(values),
             image=o.container_image,
             inputs=(*_checks.inputs(recipe, "dataset_path"), *inputs),
         )

@@ -12,13 +12,22 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
+from srtplan import flags
 from srtplan.benchmarks import _checks, _data
 from srtplan.benchmarks._evaluation import Harness, lm_eval
 from srtplan.benchmarks._facts import texts
 from srtplan.benchmarks._packages import LM_EVAL
 from srtplan.diagnostics import Finding
+from srtplan.ir.data import Map
 from srtplan.ir.recipe import Pairs, Recipe
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+
+DECIDED = {
+    "model": "it is the served model",
+    "base-url": "it is the job's own frontend",
+    "num-concurrent": "set benchmark.num_concurrent",
+}
+"""Arguments of the model that the plan or a field decides."""
 
 
 @frozen(kw_only=True)
@@ -54,6 +63,8 @@ class LmEval:
         """Ranges; that data sets come from the hub."""
         o = _options(recipe)
         yield from _checks.least(recipe, {"num_concurrent": 1, "num_fewshot": 0, "limit": 1, "max_tokens": 1})
+        yield from _checks.least(recipe, {"temperature": 0})
+        yield from _model_args(recipe, o)
         if not _tasks(o):
             yield _checks.bad(recipe, "tasks", "must name a task")
         yield from LM_EVAL.check(recipe)
@@ -81,6 +92,12 @@ class LmEval:
             "tasks": ",".join(_tasks(o)),
             "num_fewshot": o.num_fewshot,
             "limit": o.limit,
+            "max_tokens": o.max_tokens,
+            "temperature": o.temperature,
+            "use_chat_template": o.use_chat_template,
+            "num_concurrent": o.num_concurrent,
+            "model_args": Map(o.model_args),
+            "include_path": o.include_path,
         }
         return BenchmarkCommand(
             command=Command(
@@ -93,6 +110,16 @@ class LmEval:
             image=o.container_image,
             inputs=(*_data.inputs(recipe, "include_path"), *LM_EVAL.inputs(recipe)),
         )
+
+
+def _model_args(recipe: Recipe, o: Options) -> Iterable[Finding]:
+    """Arguments that are decided here, or that lm-eval would take for several: it divides them at commas."""
+    at = (*recipe.benchmark.at, "model_args")
+    yield from flags.decided(Map(o.model_args), at, DECIDED)
+    for key, value in o.model_args:
+        if "," in key + value or "=" in key:
+            message = f"'{key}={value}' is not one argument for lm-eval, which divides them at commas"
+            yield Finding(rule="SP702", path=(*at, key), message=message)
 
 
 def _tasks(o: Options) -> tuple[str, ...]:

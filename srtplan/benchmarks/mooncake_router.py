@@ -31,6 +31,7 @@ FILES = {
     "synthetic": "traces/synthetic_trace.jsonl",
     "toolagent": "traces/toolagent_trace.jsonl",
 }
+DECIDED = {"ttft_threshold_ms and itl_threshold_ms": ("goodput",)}
 SHA256_DIGITS = 64
 WARMUP = (
     "--isl",
@@ -78,7 +79,7 @@ class MooncakeRouter:
             yield _checks.bad(recipe, "trace_sha256", "must be 64 hexadecimal digits in small letters")
         if not o.trace_file:
             yield _checks.fetched(recipe, f"the {o.mooncake_workload} trace", "trace_file")
-        yield from check_aiperf(recipe)
+        yield from check_aiperf(recipe, DECIDED)
 
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """A short warm-up, then the trace."""
@@ -112,7 +113,7 @@ def _runs(ctx: BenchmarkContext, o: Options, trace: Word) -> tuple[Run, ...]:
 
 
 def _parameters(o: Options, package: str) -> tuple[tuple[str, str], ...]:
-    own = {n: getattr(o, n) for n in ("trace_file", "ttft_threshold_ms", "itl_threshold_ms")}
+    own = {n: getattr(o, n) for n in ("trace_file", "ttft_threshold_ms", "itl_threshold_ms", "aiperf_args")}
     return texts({"client": "aiperf", "mooncake_workload": _workload(o)} | own | {"aiperf_package": package})
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import SEED, check_aiperf, profile
+from srtplan.benchmarks._aiperf import CONCURRENCY, SEED, check_aiperf, profile
 from srtplan.benchmarks._facts import texts
 from srtplan.benchmarks._packages import AIPERF
 from srtplan.diagnostics import Finding
@@ -22,6 +22,15 @@ from srtplan.ir.shell import words
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
 
 PREFIXES = 20
+DECIDED = {
+    "concurrency": CONCURRENCY,
+    "num_requests": ("request-count", "conversation-num", "benchmark-duration"),
+    "isl": ("isl", "isl-min", "isl-max", "isl-steps"),
+    "osl": ("osl", "osl-min", "osl-max", "osl-steps"),
+    "isl and osl": ("isl-osl-pairs", "sequence-distribution"),
+    "prefix_ratios": ("num-prefix-prompts", "prefix-prompt-length", "shared-system-prompt-length"),
+}
+"""Flags of aiperf that a field decides."""
 
 
 @frozen(kw_only=True)
@@ -50,7 +59,7 @@ class Router:
         yield from _checks.least(recipe, {"isl": 2, "osl": 1, "num_requests": 1, "concurrency": 1})
         if not _ratios(_options(recipe)):
             yield _checks.bad(recipe, "prefix_ratios", "must be numbers from 0 to below 1, each once")
-        yield from check_aiperf(recipe)
+        yield from check_aiperf(recipe, DECIDED)
 
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run per ratio."""
@@ -64,6 +73,7 @@ class Router:
             "concurrency": o.concurrency,
             "prefix_ratios": " ".join(f"{r:g}" for r in ratios),
             "aiperf_package": AIPERF.chosen(ctx.job.recipe),
+            "aiperf_args": o.aiperf_args,
         }
         return BenchmarkCommand(
             command=Command(

@@ -246,6 +246,8 @@ def _parameters(ctx: BenchmarkContext, o: Options, client: str) -> tuple[tuple[s
         "use_chat_template": templated(client, o.use_chat_template, rows=o.dataset_name == "custom"),
         "dataset_name": o.dataset_name,
         "dataset_path": o.dataset_path,
+        "slow_down_sleep_time": o.slow_down_sleep_time,
+        "slow_down_wait_time": o.slow_down_wait_time,
         "reuse_http_connections": client == "vllm" or (client == "aiperf" and bool(o.reuse_http_connections)),
     }
     return texts(values)

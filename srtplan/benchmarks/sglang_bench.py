@@ -60,6 +60,7 @@ class SGLangBench:
             "request_rate": _checks.rate(o.req_rate),
             "random_range_ratio": o.random_range_ratio,
             "num_prompts_mult": o.num_prompts_mult,
+            "use_chat_template": o.use_chat_template,
         }
         return BenchmarkCommand(
             command=Command(

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import check_aiperf, profile, trace_name
+from srtplan.benchmarks._aiperf import CONCURRENCY, check_aiperf, profile, trace_name
 from srtplan.benchmarks._facts import texts
 from srtplan.benchmarks._packages import AIPERF
 from srtplan.benchmarks._workers import metrics_env
@@ -28,7 +28,10 @@ from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
 
 @frozen(kw_only=True)
 class Options:
-    """``trace_file`` is an absolute path; ``aiperf_args`` are further flags, or others for those given here."""
+    """``trace_file`` is an absolute path; ``aiperf_args`` are further flags, or others for those given here.
+
+    The plan's own are refused: what a field says, the address, where results go.
+    """
 
     trace_file: str | None = None
     concurrencies: tuple[int | str, ...] | str | None = None
@@ -50,14 +53,20 @@ class TraceReplay:
         yield from _checks.missing(recipe, "trace_file", "concurrencies")
         yield from _checks.ladder(recipe, o.concurrencies)
         yield from _checks.absolute(recipe, "trace_file")
-        yield from check_aiperf(recipe)
+        yield from check_aiperf(recipe, {"concurrencies": CONCURRENCY})
 
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run per rung."""
         o = _options(ctx.job.recipe)
         rungs = _checks.rungs(o.concurrencies) or ()
         runs = tuple(_run(ctx, o, c) for c in dict.fromkeys(rungs))
-        values = {"client": "aiperf", "trace_file": o.trace_file, "concurrencies": "x".join(map(str, rungs))}
+        values = {
+            "client": "aiperf",
+            "trace_file": o.trace_file,
+            "concurrencies": "x".join(map(str, rungs)),
+            "aiperf_package": AIPERF.chosen(ctx.job.recipe),
+            "aiperf_args": o.aiperf_args,
+        }
         return BenchmarkCommand(
             command=Command(
                 runs=runs,
@@ -65,7 +74,7 @@ class TraceReplay:
                 preamble=(words("setup::open_files", 65536), AIPERF.needed(ctx.job.recipe)),
                 note="trace replay with aiperf",
             ),
-            parameters=texts(values | {"aiperf_package": AIPERF.chosen(ctx.job.recipe)}),
+            parameters=texts(values),
             image=o.container_image,
             inputs=(*_checks.inputs(ctx.job.recipe, "trace_file"), *AIPERF.inputs(ctx.job.recipe)),
         )

@@ -62,9 +62,19 @@ def cli() -> None:
     """Compile recipes for distributed LLM inference into shell bundles for Slurm."""
 
 
+class _Given(click.Path):
+    """A path that is not empty: Python takes "" for the current directory, and a script's unset variable is ""."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """The path, as click makes it."""
+        if value == "":
+            self.fail("it is empty; is a variable unset?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _cluster = click.option(
     "--cluster",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_Given(path_type=Path, dir_okay=False),
     help="Cluster profile; default: $SRTSLURM_CONFIG, then srtslurm.yaml here or up to two folders above.",
 )
 _sets = click.option(
@@ -76,12 +86,12 @@ _offset = click.option(
 _no_preflight = click.option(
     "--no-preflight", is_flag=True, help="Leave out the checks of paths, ports and GPUs on the nodes."
 )
-_recipes = click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...")
+_recipes = click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...", type=_Given())
 
 
 @cli.command("compile")
 @_recipes
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Where the bundle goes.")
+@click.option("-o", "--output", type=_Given(path_type=Path), required=True, help="Where the bundle goes.")
 @_cluster
 @_sets
 @_offset
@@ -110,7 +120,7 @@ def check(recipes: tuple[str, ...], cluster: Path | None, sets: tuple[str, ...])
 
 
 @cli.command()
-@click.argument("recipe")
+@click.argument("recipe", type=_Given())
 @click.option(
     "--json",
     "as_json",
@@ -140,7 +150,7 @@ def _submission(command: Callable[..., int]) -> Callable[..., int]:
         click.option(
             "-o",
             "--output",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=_Given(path_type=Path, file_okay=False),
             help="Runs go to OUTPUT/<job id>; default: output_dir of the profile, else ./outputs.",
         ),
         click.option(
@@ -149,6 +159,7 @@ def _submission(command: Callable[..., int]) -> Callable[..., int]:
             "files",
             multiple=True,
             required=True,
+            type=_Given(),
             metavar="RECIPE|DIR|-",
             help="A recipe, recipe:variant, a directory of recipes, or - for standard input.",
         ),
@@ -179,13 +190,11 @@ def dry_run(*, as_json: bool, yes: bool, tags: str, **request: Any) -> int:  # n
 
 
 @cli.command()
-@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("bundle", type=_Given(path_type=Path, exists=True, file_okay=False))
 @click.option(
     "--fault", "faults", multiple=True, metavar="STEP:KIND[@S]", help="Let a step fail: decode_1:crash@5s"
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Where the run goes; default: outputs/."
-)
+@click.option("-o", "--output", type=_Given(path_type=Path), help="Where the run goes; default: outputs/.")
 @click.option(
     "--timeout", type=click.FloatRange(min=1), help="End it as a time limit would, after so many seconds."
 )
@@ -196,31 +205,76 @@ def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None, timeout
     return rehearsal.run(bundle, faults=faults, output=output, timeout=timeout)
 
 
+_TOGETHER = (("--fail-above", "--compare"), ("--threshold", "--compare"), ("--format", "--pictures"))
+_APART = (("--csv", "--json"), *(("--compare", name) for name in ("--csv", "--json", "--html", "--pictures")))
+"""Options of ``results`` of which one would have no effect."""
+
+
+def _fit(ctx: click.Context) -> None:
+    """Raise UsageError for options that have no effect."""
+    given = {
+        p.opts[0]
+        for p in ctx.command.params
+        if p.name and ctx.get_parameter_source(p.name) is click.core.ParameterSource.COMMANDLINE
+    }
+    for name, other in _TOGETHER:
+        if name in given and other not in given:
+            raise click.UsageError(f"{name} needs {other}", ctx)
+    for pair in _APART:
+        if given.issuperset(pair):
+            raise click.UsageError(f"{' and '.join(pair)} do not go together", ctx)
+
+
+def _percent(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """From 0 up; NaN is above and below nothing."""
+    if value is not None and not value >= 0:
+        raise click.BadParameter("must be a number of percent, 0 or more", ctx, param)
+    return value
+
+
 @cli.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
-@click.option("--csv", "form", flag_value="csv", help="A row per measured run.")
-@click.option("--json", "form", flag_value="json", help="Everything, and the Pareto front over all runs.")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=_Given(path_type=Path))
+@click.option("--csv", "as_csv", is_flag=True, help="A row per measured run, instead of the tables.")
 @click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write one page with tables and pictures."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Everything, and the Pareto front of every workload, instead of the tables.",
 )
 @click.option(
-    "--pictures", type=click.Path(path_type=Path, file_okay=False), help="Write the pictures into a folder."
+    "--html", type=_Given(path_type=Path, dir_okay=False), help="Write one page with tables and pictures."
 )
 @click.option(
-    "--format", "kinds", multiple=True, type=click.Choice(["png", "svg"]), default=["png"], show_default=True
+    "--pictures", type=_Given(path_type=Path, file_okay=False), help="Write the pictures into a folder."
 )
+@click.option(
+    "--format", "kinds", multiple=True, type=click.Choice(["png", "svg"]), default=["png"], show_default=True,
+    help="Of the pictures; may be given twice.",
+)  # fmt: skip
 @click.option(
     "--compare", is_flag=True, help="Two runs beside each other, with the difference of their plans."
 )
-@click.option("--threshold", default=5.0, show_default=True, help="Percent from which a change is marked.")
-@click.option("--fail-above", type=float, help="With --compare: exit 1 if a figure is worse by more percent.")
+@click.option(
+    "--threshold", default=5.0, show_default=True, callback=_percent, metavar="PERCENT",
+    help="With --compare: from which a change is marked.",
+)  # fmt: skip
+@click.option(
+    "--fail-above", type=float, callback=_percent, metavar="PERCENT",
+    help="With --compare: exit with 1 if a figure is worse by more, or missing.",
+)  # fmt: skip
+@click.pass_context
 def results(
-    runs: tuple[Path, ...], *, form: str | None, html: Path | None, pictures: Path | None, kinds: tuple[str, ...],
-    compare: bool, threshold: float, fail_above: float | None,
+    ctx: click.Context, runs: tuple[Path, ...], *, as_csv: bool, as_json: bool, html: Path | None, pictures: Path | None,
+    kinds: tuple[str, ...], compare: bool, threshold: float, fail_above: float | None,
 ) -> int:  # fmt: skip
-    """Show what RUNs have left: a run's directory, a job's, or a directory of jobs."""
+    """Show what RUNs have left: a run's directory, a job's, or a directory of jobs.
+
+    Exits with 0 if all was shown, 1 if a run is missing or broken.
+    """
     from srtplan.cli import results as command  # noqa: PLC0415
 
+    _fit(ctx)
     if compare:
         return command.compared(runs, threshold=threshold, fail_above=fail_above)
-    return command.show(runs, form=form or "table", html=html, folder=pictures, kinds=kinds)
+    form = "csv" if as_csv else "json" if as_json else "table"
+    return command.show(runs, form=form, html=html, folder=pictures, kinds=kinds)

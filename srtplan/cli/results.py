@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,9 +34,20 @@ def show(
     except OSError as e:
         say(f"srtplan: {e.filename}: cannot be written: {e.strerror}")
         return 1
-    write = {"csv": export.to_csv, "json": export.to_json}.get(form, table.render)
+    told = len(pictures.told_of(summaries))
+    if told < len(summaries) and (folder is not None or (html is not None and pictures.available())):
+        say(
+            f"srtplan: timelines of {told} of {len(summaries)} jobs, those that ended badly first; name a job to see its own"
+        )
+    write = {"csv": export.to_csv, "json": export.to_json}.get(form, _tables)
     sys.stdout.write(write(summaries))
     return int(bool(found.broken))
+
+
+def _tables(summaries: Sequence[Summary]) -> str:
+    """The tables, no wider than the terminal; whole into a file or a pipe."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    return table.render(summaries, width)
 
 
 def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None) -> int:
@@ -44,14 +56,17 @@ def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None
     if found.broken:
         return 1
     if len(found.summaries) != 2:  # noqa: PLR2004 -- a comparison is of two
-        say(f"srtplan: --compare takes two runs, these are {len(found.summaries)}")
+        say(f"srtplan: --compare takes two different runs, these are {len(found.summaries)}")
         return WRONG_USAGE
     a, b = found.summaries
     plan = plandiff.of_runs(a.run_dir, b.run_dir)
     sys.stdout.write(compare.render(a, b, plan, threshold=threshold))
     if fail_above is None:
         return 0
-    return int(bool(compare.lost(a, b)) or compare.worst(compare.changes(a, b)) > fail_above)
+    failures = compare.failures(a, b, fail_above)
+    for line in failures:
+        say(f"srtplan: {line}")
+    return int(bool(failures))
 
 
 def _survey(runs: Sequence[Path]) -> Found:
@@ -65,7 +80,7 @@ def _survey(runs: Sequence[Path]) -> Found:
 def _page(summaries: Sequence[Summary], file: Path) -> None:
     from srtplan.results import page  # noqa: PLC0415 -- Jinja takes its time
 
-    drawn = list(pictures.draw(summaries, "svg")) if pictures.available() else []
+    drawn = list(pictures.draw(summaries, "svg")) if pictures.available() else None
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page.render(summaries, drawn), encoding="utf-8")
     say(f"wrote {file}")

@@ -39,6 +39,14 @@ TP = ("tensor-parallel-size", "tp-size", "tp")
 PP = ("pipeline-parallel-size", "pp-size", "pp")
 DP = ("data-parallel-size", "dp-size", "dp")
 ATTENTION = "enable-dp-attention"
+ATTENTION_DP = ("attention-data-parallel-size", "attn-dp-size")
+BESIDE_HTTP = (5, 13, *range(233, 240))
+BESIDE_DIST_INIT = (*range(1, 7), 13)
+"""Where processes of a worker with data-parallel attention meet, above its HTTP port, or above dist-init-addr if it has one.
+
+PortArgs of sglang/srt/server_args.py and the handshake of data_parallel_controller.py: 5 and 233 to 238 (1 to 5) in 0.5.5,
+13 and 233 to 239 (1 to 6 and 13) in 0.5.23.
+"""
 TOLD = ("model-path", "served-model-name", BOOTSTRAP)
 """Flags whose values other parts of the job have to know."""
 OWN = frozenset(("model-path", "served-model-name", *DECIDED))
@@ -68,7 +76,7 @@ class SGLang:
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Flags that are decided elsewhere, stand twice, or contradict the mode."""
         for role in recipe.resources.roles:
-            yield from flags.twice(role.args, role.args_at, TP, PP, DP)
+            yield from flags.twice(role.args, role.args_at, TP, PP, DP, ATTENTION_DP)
             yield from flags.decided(role.args, role.args_at, DECIDED)
             yield from flags.again(role.extra_args, role.args, DECIDED, role.extra_args_at, options=TOLD)
             yield from flags.port(role.args, role.args_at, BOOTSTRAP, recipe.site.ports.ephemeral_floor)
@@ -80,8 +88,16 @@ class SGLang:
         yield from _stores.check(recipe, _store(recipe))
 
     def shape(self, recipe: Recipe, role: Role) -> Shape:
-        """SGLang runs its ranks of a node in one process tree."""
-        return Shape(kvbm=_stores.uses_kvbm(recipe, role))
+        """SGLang runs its ranks of a node in one process tree; each of data-parallel attention has KV events of its own."""
+        kvbm, dp = _stores.uses_kvbm(recipe, role), _attention_dp(role)
+        if dp == 1:
+            return Shape(kvbm=kvbm)
+        return Shape(
+            kvbm=kvbm,
+            kv_block=dp if role.kv_events is not None else 1,
+            beside_http=BESIDE_HTTP,
+            beside_dist_init=BESIDE_DIST_INIT,
+        )
 
     def shares_nodes(self, recipe: Recipe) -> bool:
         """Never."""
@@ -177,8 +193,21 @@ def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:
     kinds = [*(["http"] if direct else ["system"]), "nccl"]
     kinds += ["bootstrap"] if ctx.endpoint.mode == "prefill" and ctx.process.leader else []
     kinds += ["dist_init"] if len(ctx.peers) > 1 and ctx.process.leader else []
-    kinds += ["kv_events"] if ctx.role.kv_events is not None else []
-    return tuple(ctx.process.port(k) for k in kinds)
+    dp = _attention_dp(ctx.role)
+    events = ctx.process.port("kv_events") if ctx.role.kv_events is not None else None
+    return (
+        *(ctx.process.port(k) for k in kinds),
+        *(range(events, events + dp) if events is not None else ()),
+        *(_beside(ctx) if dp > 1 else ()),
+    )
+
+
+def _beside(ctx: WorkerContext) -> Iterable[int]:
+    """What the first process opens, or looks whether it is free, beside its ports of the plan."""
+    if not ctx.process.leader:
+        return ()
+    kind, distances = ("dist_init", BESIDE_DIST_INIT) if len(ctx.peers) > 1 else ("http", BESIDE_HTTP)
+    return (ctx.process.port(kind) + distance for distance in distances)
 
 
 def _process_name(ctx: WorkerContext) -> str:
@@ -205,17 +234,25 @@ def _attention(role: Role) -> bool:
     return flags.said(role.args, role.extra_args, ATTENTION)[0]
 
 
+def _attention_dp(role: Role) -> int:
+    """Ranks of data-parallel attention; 1 without it."""
+    names = (*ATTENTION_DP, *(DP if _attention(role) else ()))
+    return max(1, *(_size(role, name) or 1 for name in names))
+
+
 def _parallel(role: Role) -> Iterable[Finding]:
     """Sizes that are none, and ranks of data-parallel attention that do not divide the tensor-parallel group."""
-    yield from flags.sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *TP, *PP, *DP)
-    tp, dp = _size(role, *TP) or 1, _size(role, *DP) or 1
-    if _attention(role) and dp > 0 and tp % dp:
+    yield from flags.sizes(
+        role.args, role.extra_args, role.args_at, role.extra_args_at, *TP, *PP, *DP, *ATTENTION_DP
+    )
+    tp, dp = _size(role, *TP) or 1, _attention_dp(role)
+    if tp % dp:
         yield Finding(
             rule="SP508",
             path=role.args_at,
             on_key=True,
             message=f"{dp} ranks of data-parallel attention do not divide a tensor-parallel group of {tp}",
-            help="change dp-size or tp-size",
+            help="change dp-size (attn-dp-size) or tp-size",
         )
 
 

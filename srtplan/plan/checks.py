@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from srtplan import plugin
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import Recipe, Role
-from srtplan.plan import effects, model, mounts, placement, profiling
+from srtplan.plan import effects, model, mounts, placement, preflight, profiling
 
 ALONE = ("SP701", "SP702")
 """Rules of benchmarks that look at nothing but their section."""
@@ -96,5 +96,6 @@ CHECKS: tuple[tuple[frozenset[str], Rule], ...] = (
     ),
     (frozenset(("model", "environment")), model.check),
     (frozenset(("model",)), mounts.check),
+    (frozenset(("model", "frontend", "dynamo")), preflight.check),
 )
 """Each rule with the sections it looks at."""

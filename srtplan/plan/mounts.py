@@ -112,6 +112,11 @@ def host_path(recipe: Recipe, path: str) -> str | None:
     return holder.source.text.rstrip("/") + rest if isinstance(holder.source, Lit) else None
 
 
+def is_mounted(recipe: Recipe, path: str) -> bool:
+    """A mount brings a path into the containers; otherwise it is the image's own."""
+    return _holder(recipe, path) is not None
+
+
 def _holder(recipe: Recipe, path: str) -> Mount | None:
     """The innermost mount that brings a path into the containers."""
     under = [m for m in job_mounts(recipe) if f"{path}/".startswith(notation(m.target).rstrip("/") + "/")]

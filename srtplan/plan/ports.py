@@ -55,10 +55,14 @@ class Allocator:
         stride: int = 1,
         block: int = 1,
         base: int | None = None,
+        beside: tuple[int, ...] = (),
     ) -> int:
-        """The next port of a kind: counted over the whole job or per node; ``block`` consecutive ones are reserved."""
+        """The next port of a kind: counted over the whole job or per node.
+
+        ``block`` consecutive ones are reserved, and those that lie as far above it as ``beside`` says.
+        """
         first: int = base if base is not None else getattr(self.table, kind)
-        if first + block > PORTS:
+        if first + max((block, *(distance + 1 for distance in beside))) > PORTS:
             raise PortsExhaustedError(kind, node)
         key = (kind, first, None if job_wide else node)
         if first not in self.ends:
@@ -68,7 +72,7 @@ class Allocator:
         for _ in range(size):
             port = first + self.counters[key] % size * stride
             self.counters[key] += -(-block // stride)
-            wanted = range(port, port + block)
+            wanted = (*range(port, port + block), *(port + distance for distance in beside))
             if used.isdisjoint(wanted):
                 used.update(wanted)
                 return port

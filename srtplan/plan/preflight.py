@@ -5,14 +5,19 @@ Model, image and mounts are there, planned ports are free, GPUs are counted.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from srtplan import plugin
+from srtplan.diagnostics import Finding, Path
 from srtplan.ir.plan import PreflightCheck
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Lit, notation
 from srtplan.plan import model
-from srtplan.plan.mounts import filled, host_path
-from srtplan.plan.steps import Launches
+from srtplan.plan.mounts import filled, host_path, is_mounted
+from srtplan.plan.steps import Launches, installs_dynamo
 from srtplan.plugin import JobContext
+
+CONFIGS, WHEELS = "/configs", "/srtctl-wheels"
 
 
 def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
@@ -46,10 +51,32 @@ def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
     return tuple(out)
 
 
+def check(recipe: Recipe) -> Iterable[Finding]:
+    """What the steps read in folders that only the image can bring, so that no node can be asked for it (SP216)."""
+    if not plugin.runtime(recipe.site.runtime).maps_paths:
+        return
+    wanted: list[tuple[Path, str | None, tuple[str, ...]]] = [
+        (("setup_script",), recipe.setup_script, (CONFIGS,))
+    ]
+    if installs_dynamo(recipe):
+        wanted.append((("dynamo", "wheel"), recipe.dynamo.wheel, (WHEELS, CONFIGS)))
+    for path, value, folders in wanted:
+        if value and not any(is_mounted(recipe, folder) for folder in folders):
+            yield Finding(
+                rule="SP216",
+                path=path,
+                severity="warning",
+                message=f"'{value}' is looked for in {' and '.join(folders)} of the image: nothing is mounted there",
+                help="set srtctl_root in the profile, or mount a folder at /configs",
+            )
+
+
 def _setup_script(recipe: Recipe, nodes: tuple[int, ...]) -> list[PreflightCheck]:
     """The script that each worker and frontend runs first, where the folder behind /configs is known."""
-    folder = host_path(recipe, "/configs") if plugin.runtime(recipe.site.runtime).maps_paths else None
-    if not recipe.setup_script or folder in (None, "/configs"):
+    inside = plugin.runtime(recipe.site.runtime).maps_paths
+    known = not inside or is_mounted(recipe, CONFIGS)
+    folder = (host_path(recipe, CONFIGS) if inside else CONFIGS) if known else None
+    if not recipe.setup_script or folder is None:
         return []
     places = [f"{folder}/{recipe.setup_script}", f"{folder}/patches/{recipe.setup_script}"]
     return [PreflightCheck(kind="any", subject=":".join(places), nodes=nodes, why="setup_script")]

@@ -5,6 +5,8 @@ Rank 0 is the leader. Ports are counted in the order of the processes, so a work
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.topology import Endpoint, Process
 from srtplan.plan.ports import Allocator
@@ -29,6 +31,7 @@ def _of(recipe: Recipe, engine: Engine, role: Role, endpoint: Endpoint, ports: A
     places = [(n, endpoint.gpus) for n in endpoint.nodes]
     if shape.per_gpu:
         places = [(n, (g,)) for n in endpoint.nodes for g in endpoint.gpus]
+    alone = shape if len(endpoint.nodes) == 1 else evolve(shape, beside_http=())
     return [
         Process(
             mode=endpoint.mode,
@@ -37,7 +40,7 @@ def _of(recipe: Recipe, engine: Engine, role: Role, endpoint: Endpoint, ports: A
             node=node,
             gpus=gpus,
             leader=index == 0,
-            ports=tuple((_own(recipe, engine, node, shape, ports) | shared).items()),
+            ports=tuple((_own(recipe, engine, node, alone, ports) | shared).items()),
         )
         for index, (node, gpus) in enumerate(places)
     ]
@@ -50,7 +53,7 @@ def _shared(engine: Engine, role: Role, endpoint: Endpoint, shape: Shape, ports:
     if endpoint.mode == "prefill":
         shared["bootstrap"] = ports.take("bootstrap", leader, base=engine.port_base(role, "bootstrap"))
     if len(endpoint.nodes) > 1:
-        shared["dist_init"] = ports.take("dist_init", leader)
+        shared["dist_init"] = ports.take("dist_init", leader, beside=shape.beside_dist_init)
     if shape.rpc:
         shared["dp_rpc"] = ports.take("dp_rpc", leader, base=engine.port_base(role, "dp_rpc"))
     if shape.nixl_block:
@@ -62,7 +65,7 @@ def _own(recipe: Recipe, engine: Engine, node: int, shape: Shape, ports: Allocat
     table = recipe.site.ports
     own = {
         "system": ports.take("system", node, job_wide=True),
-        "http": ports.take("http", node, stride=table.http_stride),
+        "http": ports.take("http", node, stride=table.http_stride, beside=shape.beside_http),
         "kv_events": ports.take("kv_events", node, job_wide=True, block=shape.kv_block),
     }
     if not shape.nixl_block:

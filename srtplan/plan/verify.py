@@ -64,6 +64,9 @@ def _ports(plan: Plan) -> Iterable[str]:
             other = owner.setdefault((c.nodes[0], f"listen {c.subject}"), c.why)
             if other != c.why:
                 yield f"{other} and {c.why} both listen on port {c.subject} of node {c.nodes[0]}"
+            belongs = owner.get((c.nodes[0], c.subject), c.why.partition("_r")[0])
+            if belongs.partition(" ")[0] != c.why.partition("_r")[0]:
+                yield f"{c.why} listens on port {c.subject} of node {c.nodes[0]}, which belongs to {belongs}"
 
 
 def _gpus(plan: Plan) -> Iterable[str]:

@@ -14,15 +14,26 @@ from attrs import frozen
 
 from srtplan.results import workload
 from srtplan.results.model import Record, Summary
-from srtplan.results.table import align, figure
+from srtplan.results.table import align, figure, one_line
+
+LONGEST = 60
+"""Characters of a condition: a command or a list of options may have many."""
 
 BETTER_HIGH = (
-    "output_tokens_per_s_per_gpu",
-    "tokens_per_s_per_user",
-    "requests_per_s",
-    "good_requests_per_s",
+    *("output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "requests_per_s", "good_requests_per_s"),
+    *("input_tokens_per_s", "output_tokens_per_s", "total_tokens_per_s", "total_tokens_per_s_per_gpu"),
+    *("output_tokens_per_s_per_decode_gpu", "accept_length"),
 )
-BETTER_LOW = ("ttft_ms_p50", "ttft_ms_p99", "tpot_ms_p50", "tpot_ms_p99", "e2e_ms_p99")
+FAILED = "failed_share"
+"""Failed requests as a share of all; its change is in points of percent, for mostly there was none before."""
+BETTER_LOW = (
+    FAILED,
+    *(f"{t}_ms_{q}" for t in ("ttft", "tpot", "itl", "e2e") for q in ("mean", "p50", "p90", "p95", "p99")),
+)
+ALWAYS = re.compile(
+    r"output_tokens_per_s_per_gpu|tokens_per_s_per_user|(good_)?requests_per_s|(ttft|tpot)_ms_p(50|99)|e2e_ms_p99|scores?\b.*"
+)
+"""Figures that are shown whatever they are, the others where they changed and these do not say so already."""
 LOW_SCORES = re.compile(
     r"perplexity|ppl|bits_per_byte|loss|nll|mse|rmse|mae|brier_score|ece|error|err|wer|cer|ter|edit_distance|invalid"
 )
@@ -61,17 +72,24 @@ def _both(a: Record, b: Record) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def _figures(record: Record, more: Sequence[str]) -> dict[str, float]:
-    known = {name: record.number(name) for name in (*BETTER_HIGH, *more, *BETTER_LOW)}
+    known = {name: record.number(name) for name in (*BETTER_HIGH, *more, *BETTER_LOW)} | {
+        FAILED: _failed(record)
+    }
     return {k: v for k, v in known.items() if v is not None} | {
         f"scores.{k}": v for k, v in record.scores.items()
     }
+
+
+def _failed(record: Record) -> float | None:
+    done, failed = record.number("completed"), record.number("failed")
+    return failed / (done + failed) if done is not None and failed is not None and done + failed > 0 else None
 
 
 def _of(a: Record, b: Record) -> Iterable[Change]:
     before, after = _both(a, b)
     for name, old in before.items():
         if name in after:
-            percent = _percent(old, after[name])
+            percent = (after[name] - old) * 100 if name == FAILED else _percent(old, after[name])
             way = 1 if name.removeprefix("scores.") in a.lower_is_better | b.lower_is_better else sign(name)
             yield Change(a.name, name, old, after[name], percent, percent * way if way else 0.0)
 
@@ -100,7 +118,8 @@ def lost(a: Summary, b: Summary) -> list[str]:
     found = [f"{r.name}: no result in {b.label}" for r in a.good if r.name in gone]
     for before, after in _pairs(a, b):
         ours, theirs = _both(before, after)
-        found += [f"{before.name}: no {name} in {b.label}" for name in ours if name not in theirs]
+        if names := [name for name in ours if name not in theirs]:
+            found.append(f"{before.name}: no {', '.join(names)} in {b.label}")
     return found
 
 
@@ -113,24 +132,46 @@ def gained(a: Summary, b: Summary) -> list[str]:
 def unlike(a: Summary, b: Summary) -> list[str]:
     """What makes the figures of two jobs no measure of each other: ``isl: 1024 and 8192``."""
     ours, theirs = _conditions(a), _conditions(b)
-    return [f"{k}: {ours[k] or '-'} and {theirs[k] or '-'}" for k in ours if ours[k] != theirs[k]]
+    names = [k for k in dict.fromkeys((*ours, *theirs)) if ours.get(k) != theirs.get(k)]
+    return [_differ(k, ours.get(k, "-"), theirs.get(k, "-")) for k in names]
 
 
 def _conditions(s: Summary) -> dict[str, str]:
     gpus = {f"{role} GPUs" if role != "total" else "GPUs": str(n) for role, n in s.gpus.items()}
-    none = dict.fromkeys(("GPUs", "prefill GPUs", "decode GPUs", "agg GPUs"), "")
-    return workload.of(s).data | none | gpus
+    return workload.of(s).data | gpus
 
 
-def worst(found: Iterable[Change]) -> float:
-    """The largest regression in percent; 0 if nothing is worse."""
-    return max((c.worse for c in found), default=0.0)
+def _differ(name: str, *values: str) -> str:
+    """Of two long texts that look the same when they are shortened, the name alone."""
+    shown = dict.fromkeys(one_line(v, LONGEST) for v in values)
+    return f"{name}: {' and '.join(shown)}" if len(shown) > 1 else name
+
+
+def failures(a: Summary, b: Summary, limit: float) -> list[str]:
+    """Why B is no good beside A: what is lost, and per run every figure that is worse by more than ``limit`` percent."""
+    found = changes(a, b)
+    crossed: dict[str, list[Change]] = {}
+    for c in found:
+        if c.worse > limit:
+            crossed.setdefault(c.run, []).append(c)
+    nothing = [] if found else [f"no run has figures in both {a.label} and {b.label}"]
+    return [*nothing, *lost(a, b), *(_sentence(run, b, limit, cs) for run, cs in crossed.items())]
+
+
+def _sentence(run: str, b: Summary, limit: float, crossed: Iterable[Change]) -> str:
+    figures = ", ".join(
+        f"{c.figure} {figure(c.before)} -> {figure(c.after)} ({c.worse:.1f} %)" for c in crossed
+    )
+    return f"{run}: worse by more than {limit:g} % in {b.label}: {figures}"
 
 
 def render(a: Summary, b: Summary, plan: Sequence[str], *, threshold: float) -> str:
     """The page of text; changes above the threshold are marked."""
     found = changes(a, b)
-    table = [["run", "figure", "A", "B", "change", ""], *(_row(c, threshold) for c in found)]
+    table = [
+        ["run", "figure", "A", "B", "change", ""],
+        *(_row(c, threshold) for c in _shown(found, threshold)),
+    ]
     lines = [f"A  {a.label}  {a.run_dir}", f"B  {b.label}  {b.run_dir}", ""]
     if other := unlike(a, b):
         lines += [f"  warning: they differ in {'; '.join(other)}", ""]
@@ -140,6 +181,30 @@ def render(a: Summary, b: Summary, plan: Sequence[str], *, threshold: float) -> 
     return "\n".join(line.rstrip() for line in [*lines, *(f"  {line}" for line in plan)]) + "\n"
 
 
+def _shown(found: Sequence[Change], threshold: float) -> list[Change]:
+    """Of a run's lesser figures those that changed as none of its kind does that is shown anyway."""
+    always = [bool(ALWAYS.fullmatch(c.figure)) for c in found]
+    told = {
+        (c.run, _kind(c), _mark(c, threshold))
+        for c, is_always in zip(found, always, strict=True)
+        if is_always
+    }
+    return [
+        c
+        for c, is_always in zip(found, always, strict=True)
+        if is_always or (_mark(c, threshold) and (c.run, _kind(c), _mark(c, threshold)) not in told)
+    ]
+
+
+def _kind(c: Change) -> str:
+    """``ttft`` of ``ttft_ms_p90``; gaps between tokens are of the kind of times per token, and all throughputs are one."""
+    kind, _, quantile = c.figure.partition("_ms_")
+    return kind.replace("itl", "tpot") if quantile else re.sub(r".*_per_s(_per_.*)?", "per_s", kind)
+
+
+def _mark(c: Change, threshold: float) -> str:
+    return "worse" if c.worse > threshold else "better" if -c.worse > threshold else ""
+
+
 def _row(c: Change, threshold: float) -> list[str]:
-    mark = "worse" if c.worse > threshold else "better" if -c.worse > threshold else ""
-    return [c.run, c.figure, figure(c.before), figure(c.after), f"{c.percent:+.1f} %", mark]
+    return [c.run, c.figure, figure(c.before), figure(c.after), f"{c.percent:+.1f} %", _mark(c, threshold)]

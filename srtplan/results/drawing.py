@@ -5,15 +5,18 @@ In: a figure. Out: PNG or SVG, the same bytes for the same data. No window, no s
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from srtplan.results.table import one_line
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Seven that stay apart for every kind of colour vision (Okabe and Ito)."""
@@ -48,10 +51,7 @@ def style(number: int) -> tuple[str, str]:
 
 def plain(text: str, longest: int = LONGEST) -> str:
     """A name as it can be drawn: one line, nothing that has no shape, and shortened in the middle."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    if len(shown) > longest:
-        half = (longest - 3) // 2
-        shown = f"{shown[:half]}...{shown[-half:]}"
+    shown = one_line(text, longest)
     return f" {shown}" if shown.startswith("_") else shown  # matplotlib leaves such names out of a legend
 
 
@@ -65,12 +65,19 @@ def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> 
     figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=LEGEND_FONT)
 
 
+@contextlib.contextmanager
+def boxes_for_glyphs() -> Iterator[None]:
+    """Where the font has no glyph a box stands for it, without a warning: that is good enough."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        yield
+
+
 def rendered(figure: Figure, kind: str) -> bytes:
     """The picture as ``png`` or ``svg``."""
     out = io.BytesIO()
-    with rc_context(STYLE), warnings.catch_warnings():
+    with rc_context(STYLE), boxes_for_glyphs():
         FigureCanvasAgg(figure)
         metadata = {"Date": None} if kind == "svg" else {"Software": "srtplan"}
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it, which is good enough
         figure.savefig(out, format=kind, dpi=130, metadata=metadata)
     return out.getvalue()

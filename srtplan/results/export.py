@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from srtplan.results.front import fronts
-from srtplan.results.model import FORMAT, Record, Summary
+from srtplan.results.model import FORMAT, Record, Summary, as_text
 from srtplan.results.workload import Workload
 
 JOB = (
@@ -50,9 +50,16 @@ def to_csv(summaries: Sequence[Summary]) -> str:
     )
     for s, r in records:
         job = [*(s.text(k) for k in JOB), *(str(s.gpus.get(role, "")) for role in ROLES)]
-        own = [*(r.text(k) for k in keys), *(r.scores.get(k, "") for k in scores)]
+        own = [*(_cell(r.values.get(k)) for k in keys), *(r.scores.get(k, "") for k in scores)]
         writer.writerow([*job, r.name, *own, str(id(r.values) in best).lower()])
     return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    """A value as text: a list's items with ``;`` between, for names of scores have commas; others as JSON."""
+    if isinstance(value, list):
+        return ";".join(map(as_text, value))
+    return json.dumps(value) if isinstance(value, bool | Mapping) else as_text(value)
 
 
 def to_json(summaries: Sequence[Summary]) -> str:

@@ -1,7 +1,7 @@
 """The Pareto front: runs that no other run beats in interactivity and throughput at once.
 
 Interactivity is tokens per second that one user sees, throughput is output tokens per second and GPU. A front is one of
-runs with the same workload: a short prompt beats a long one always.
+runs with the same workload: a short prompt beats a long one always, and so does a prefix that is cached already.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def front(records: Iterable[Record]) -> list[Record]:
 
 def fronts(summaries: Sequence[Summary]) -> list[tuple[Workload, list[tuple[Summary, Record]]]]:
     """The front of every workload, with the jobs that its runs are of."""
-    found = []
-    for load, jobs in workload.groups(summaries).items():
-        owner = {id(r.values): s for _, s in jobs for r in s.records}
-        best = front(r for _, s in jobs for r in s.good)
-        found.append((load, [(owner[id(r.values)], r) for r in best]))
-    return found
+    runs: dict[Workload, dict[int, tuple[Summary, Record]]] = {}
+    for summary in summaries:
+        load = workload.of(summary)
+        for record in summary.good:
+            runs.setdefault(load.of_run(record), {})[id(record.values)] = (summary, record)
+    return [(load, [of[id(r.values)] for r in front(r for _, r in of.values())]) for load, of in runs.items()]

@@ -7,7 +7,7 @@ Out: summaries, in the order given, each once, and sentences about what could no
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from attrs import Factory, define
@@ -50,15 +50,29 @@ def survey(paths: Iterable[Path]) -> Found:
     """All that can be shown of all paths; what is broken does not hide the rest."""
     found = Found()
     for path in paths:
-        if path.is_file():
-            _take(found, path)
-        elif not path.is_dir():
-            found.broken.append(f"{path}: there is no such run")
-        elif run_dir := _run_of(path):
-            _take(found, run_dir)
-        else:
-            _take_jobs(found, path)
+        _tried(_take_named, found, path)
     return found
+
+
+def _tried(take: Callable[[Found, Path], bool], found: Found, path: Path) -> bool:
+    """Take what is there; True if something is, and be it something that may not be read: mostly it is somebody else's."""
+    try:
+        return take(found, path)
+    except OSError as e:
+        found.broken.append(f"{e.filename or path}: cannot be read: {e.strerror}")
+        return True
+
+
+def _take_named(found: Found, path: Path) -> bool:
+    if path.is_file():
+        _take(found, path)
+    elif not path.is_dir():
+        found.broken.append(f"{path}: there is no such run")
+    elif run_dir := _run_of(path):
+        _take(found, run_dir)
+    else:
+        _take_jobs(found, path)
+    return True
 
 
 def _run_of(path: Path) -> Path | None:
@@ -77,14 +91,17 @@ def _attempts(job: Path) -> list[Path]:
 def _take_jobs(found: Found, folder: Path) -> None:
     """Every job below a folder; what looks like one and left nothing is named."""
     children = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: _natural(p.name))
-    jobs = [(p, _run_of(p)) for p in children]
-    for path, run_dir in jobs:
-        if run_dir:
-            _take(found, run_dir)
-        elif len(_attempts(path)) > 1:
-            found.notes.append(f"{path}: no {FILE} and no {TRACES[1]} in it")
-    if not any(run_dir for _, run_dir in jobs):
+    there = [_tried(_take_job, found, path) for path in children]
+    if not any(there):
         found.broken.append(f"{folder}: no {FILE} in it; is it a run, a job, or a directory of jobs?")
+
+
+def _take_job(found: Found, path: Path) -> bool:
+    if run_dir := _run_of(path):
+        _take(found, run_dir)
+    elif len(_attempts(path)) > 1:
+        found.notes.append(f"{path}: no {FILE} and no {TRACES[1]} in it")
+    return run_dir is not None
 
 
 def _natural(name: str) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from srtplan.results.model import Summary
 from srtplan.results.pictures import Picture
-from srtplan.results.table import head, rows, scores
+from srtplan.results.table import head, notes, rows, scores
 
 
 @frozen
@@ -28,18 +28,23 @@ class Job:
     cells: list[list[str]]
     bad: list[bool]
     scores: list[list[str]]
+    notes: list[str]
     folder: str
 
 
-def render(summaries: Sequence[Summary], pictures: Sequence[Picture]) -> str:
-    """The page; pictures are SVG."""
+def render(summaries: Sequence[Summary], pictures: Sequence[Picture] | None) -> str:
+    """The page; pictures are SVG, None where there is nothing to draw them with."""
     environment = Environment(
         loader=PackageLoader("srtplan.results", ""), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    shown = [(p.title, p.note, Markup(_inline(p.content.decode()))) for p in pictures]  # noqa: S704 -- our own SVG
+    shown = None if pictures is None else [_picture(p) for p in pictures]
     page = environment.get_template("page.html.j2")
     return page.render(jobs=[_job(s) for s in summaries], pictures=shown)
+
+
+def _picture(picture: Picture) -> tuple[str, str, Markup]:
+    return picture.title, picture.note, Markup(_inline(picture.content.decode()))  # noqa: S704 -- our own SVG
 
 
 def _job(summary: Summary) -> Job:
@@ -55,6 +60,7 @@ def _job(summary: Summary) -> Job:
         cells,
         bad,
         scores(summary),
+        notes(summary),
         str(summary.run_dir),
     )
 

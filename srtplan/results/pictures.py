@@ -15,15 +15,19 @@ from attrs import evolve, frozen
 from srtplan.results import timeline, workload
 from srtplan.results.model import Summary
 
-THROUGHPUT = "A point is a run, its number the concurrency. The grey band is what no other run beats in both."
+THROUGHPUT = (
+    "A point is a run, its number the concurrency, or the share of the prompt in common; where there is no room it has "
+    "none. The grey band is what no other run beats in both."
+)
 MANY = " Of many jobs only the band's points are named: number of the job, concurrency."
 LATENCY = "Full lines are medians, dashed lines 99th percentiles."
 TIMELINE = (
     "Light: starting; full: ready, after so many seconds; hatched: never ready; dotted: some of its mode were; grey: "
-    "nothing says whether it is ready; a cross: ended with an error. Frontends count workers, unnamed: one is taken as "
-    "ready when all of its mode are."
+    "nothing says whether it is ready; a cross: ended with an error; a triangle: started again. Frontends count workers, "
+    "unnamed: one is taken as ready when all of its mode are. A frame around a run of the benchmark: it took several tries."
 )
 LONGEST_NAME = 120
+MOST_TIMELINES = 50
 
 
 @frozen
@@ -61,6 +65,7 @@ def _measured(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
     from srtplan.results import charts, drawing  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
 
     groups = workload.groups(summaries)
+    titles = workload.titles(groups)
     drawn = [
         (name, title, note, load, figure)
         for name, title, note, make in (
@@ -68,20 +73,28 @@ def _measured(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
             ("latency", "Latency", LATENCY, charts.latency),
         )
         for load, jobs in groups.items()
-        if (figure := make(jobs, load.text)) is not None
+        if (figure := make(jobs, titles[load])) is not None
     ]
     single = len({load for *_, load, _ in drawn}) == 1
     for name, title, note, load, figure in drawn:
-        own = name if single else f"{name}_{load.text}"
+        own = name if single else f"{name}_{titles[load]}"
         more = MANY if name == "throughput" and len(groups[load]) > charts.MANY_JOBS else ""
-        yield Picture(own, f"{title}: {load.text}", note + more, drawing.rendered(figure, kind))
+        yield Picture(own, f"{title}: {titles[load]}", note + more, drawing.rendered(figure, kind))
+
+
+def told_of(summaries: Sequence[Summary]) -> Sequence[Summary]:
+    """Those whose timeline is drawn: of very many jobs the first of those that ended badly, then of the others."""
+    if len(summaries) <= MOST_TIMELINES:
+        return summaries
+    chosen = sorted(range(len(summaries)), key=lambda n: summaries[n].text("class") == "success")
+    return [summaries[n] for n in sorted(chosen[:MOST_TIMELINES])]
 
 
 def _timelines(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
     from srtplan.results import drawing, gantt  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
 
-    for summary in summaries:
-        told = timeline.read(summary.run_dir)
+    for summary in told_of(summaries):
+        told = timeline.of(summary)
         if told is not None:
             figure = gantt.timeline(summary.label, told)
             yield Picture(

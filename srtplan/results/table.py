@@ -11,15 +11,19 @@ Out::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from unicodedata import combining, east_asian_width
 
 from srtplan.results.model import Record, Summary, as_text, items
+from srtplan.results.timeline import started_again
 
+MANY_AGAIN = 8
+INDENT, GAP = "  ", "  "
 Column = tuple[str, Callable[[Record], str]]
 
 
-def render(summaries: Iterable[Summary]) -> str:
-    """All tables, an empty line between."""
-    return "\n\n".join(_one(s) for s in summaries) + "\n"
+def render(summaries: Iterable[Summary], width: int = 0) -> str:
+    """All tables, an empty line between; one that is wider than a terminal of so many columns in parts below each other."""
+    return "\n\n".join(_one(s, width) for s in summaries) + "\n"
 
 
 def figure(value: float | None) -> str:
@@ -27,6 +31,15 @@ def figure(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 -- where digits no longer matter
+
+
+def one_line(text: str, longest: int) -> str:
+    """A text without line breaks and what has no shape, shortened in the middle."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    if len(shown) <= longest:
+        return shown
+    half = (longest - 3) // 2
+    return f"{shown[:half]}...{shown[-half:]}"
 
 
 def rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
@@ -69,30 +82,70 @@ def head(summary: Summary) -> list[str]:
     ]
 
 
-def _one(summary: Summary) -> str:
+def _one(summary: Summary, width: int) -> str:
     heads, cells = rows(summary)
-    lines = [
-        *head(summary),
-        *(f"  {line}" for table in ([heads, *cells], scores(summary)) for line in align(table)),
+    tables = [
+        part for table in ([heads, *cells], scores(summary)) for part in _parts(table, width - len(INDENT))
     ]
+    below = [*(line for table in tables for line in align(table)), *notes(summary)]
+    return "\n".join([*head(summary), *(f"{INDENT}{line}" for line in below)])
+
+
+def _parts(table: list[list[str]], width: int) -> Iterable[list[list[str]]]:
+    """A table as tables that fit, each with the first column; one that fits, or where nothing else is known, as it is."""
+    if width <= 0 or not table:
+        return [table]
+    sizes = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    parts: list[list[int]] = [[0]]
+    for n, size in enumerate(sizes[1:], start=1):
+        taken = sum(sizes[k] + len(GAP) for k in parts[-1])
+        if len(parts[-1]) > 1 and taken + size > width:
+            parts.append([0])
+        parts[-1].append(n)
+    return [[[row[n] for n in part] for row in table] for part in parts]
+
+
+def notes(summary: Summary) -> list[str]:
+    """Further lines about a run of a job: steps that were started again, and traces."""
+    found = []
+    again = [_again(step, codes) for step, codes in started_again(summary.run_dir).items()]
+    if again:
+        more = f", and {len(again) - MANY_AGAIN} more steps" if len(again) > MANY_AGAIN else ""
+        found.append(f"started again: {', '.join(again[:MANY_AGAIN])}{more}")
     profiles = [as_text(p) for p in items(summary.values.get("profiles"))]
     if profiles:
-        lines.append(f"  {len(profiles)} traces: {profiles[0]}{', ...' if profiles[1:] else ''}")
-    return "\n".join(lines)
+        found.append(f"{len(profiles)} traces: {profiles[0]}{', ...' if profiles[1:] else ''}")
+    return found
+
+
+def _again(step: str, codes: Sequence[int | None]) -> str:
+    """``decode_0 2 times (exit 1, 137)``."""
+    times = "once" if len(codes) == 1 else f"{len(codes)} times"
+    return f"{step} {times} (exit {', '.join(str(c) for c in dict.fromkeys(codes) if c is not None) or 'unknown'})"
 
 
 def align(table: Sequence[Sequence[str]]) -> list[str]:
     """Lines with columns as wide as they must be, right-aligned but for one without a head, which holds words."""
     if not table or not table[0]:
         return []
-    widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))]
+    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
     words = [not head for head in table[0]]
     return [
-        "  ".join(
-            c.ljust(w) if left else c.rjust(w) for c, w, left in zip(row, widths, words, strict=True)
-        ).rstrip()
+        GAP.join(_padded(c, w, left=left) for c, w, left in zip(row, widths, words, strict=True)).rstrip()
         for row in table
     ]
+
+
+def _padded(cell: str, width: int, *, left: bool) -> str:
+    room = " " * (width - _width(cell))
+    return cell + room if left else room + cell
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes: two for a wide character, none for what stands on the one before."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _columns(summary: Summary) -> list[Column]:

@@ -5,19 +5,22 @@ start, ready and end, and how many workers were counted when, in seconds since t
 read (a full disk) is left out.
 
 A worker behind a frontend that counts has no ready time of its own: it is taken as ready when the count of its mode is full.
+Of a step that was started again all lives are kept; once a step was ready nobody asks its next lives.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from attrs import define, evolve, frozen
 
-from srtplan.results.model import Values, as_number, as_text, items, members
+from srtplan.results.model import Summary, Values, as_number, as_text, items, members
 from srtplan.results.unmeasured import plan_of
 
+BENCHMARK = "benchmark"
 COUNTED = ("prefill", "decode")
 """What frontends count; aggregated workers are among ``decode``."""
 
@@ -36,6 +39,7 @@ class Life:
     """A step: when it started, was ready, ended; its exit code.
 
     ``awaited``: the job waited for it to be ready. ``among``: some of its mode were ready, and nobody knows whether it was.
+    ``before``: its earlier lives, if it was started again.
     """
 
     name: str
@@ -45,6 +49,17 @@ class Life:
     exit_code: int | None = None
     awaited: bool = False
     among: bool = False
+    before: tuple[Life, ...] = ()
+
+
+@frozen
+class Retried:
+    """A run of the benchmark that took several tries, from the beginning of the first to the end of the last."""
+
+    name: str
+    begin: float
+    end: float
+    tries: int
 
 
 @frozen
@@ -69,19 +84,59 @@ class Timeline:
     steps: tuple[Life, ...]
     end: float
     counts: tuple[Count, ...] = ()
+    retried: tuple[Retried, ...] = ()
+
+
+def of(summary: Summary) -> Timeline | None:
+    """The timeline of a run with what its summary adds: runs of the benchmark that were tried again."""
+    told = read(summary.run_dir)
+    return None if told is None else evolve(told, retried=tuple(_retried(summary, told)))
+
+
+def _retried(summary: Summary, told: Timeline) -> Iterable[Retried]:
+    """Records have Unix times. The summary of a job that has ended was written at its very end, which is the last event."""
+    bench = next((s for s in told.steps if s.name == BENCHMARK), None)
+    try:
+        zero = datetime.strptime(summary.text("written_at"), "%Y-%m-%dT%H:%M:%S%z").timestamp() - told.end
+    except (ValueError, OverflowError):
+        return
+    if bench is None or summary.text("class") == "running":
+        return
+    first, last = bench.started, told.end if bench.ended is None else bench.ended
+    for record in summary.records:
+        tries, at, long = (record.number(k) for k in ("tries", "began_at", "wall_s"))
+        if tries is not None and tries > 1 and at is not None and long is not None:
+            begin = min(max(at - zero, first), last)  # both clocks are rounded
+            yield Retried(record.name, begin, min(begin + max(long, 0), last), int(tries))
+
+
+def started_again(run_dir: Path) -> dict[str, list[int | None]]:
+    """The steps that were started again, each with the exit codes of its lives but the last."""
+    ended: dict[str, list[int | None]] = {}
+    again: dict[str, list[int | None]] = {}
+    for event in _events(run_dir, '"step"'):
+        step, state, code = as_text(event.get("step")), event.get("state"), event.get("exit")
+        if state == "ended":
+            ended.setdefault(step, []).append(code if isinstance(code, int) else None)
+        elif state == "started" and step in ended:
+            again[step] = list(ended[step])
+    return again
 
 
 def read(run_dir: Path) -> Timeline | None:
     """The timeline of a run; None without events."""
+    return of_events(_events(run_dir), plan_of(run_dir))
+
+
+def _events(run_dir: Path, word: str = "") -> Iterable[Values]:
+    """The events, or only those whose line has a word; none if there is no file."""
     try:
         lines = (run_dir / "events.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return None
-    return of_events(_parsed(lines), plan_of(run_dir))
-
-
-def _parsed(lines: Iterable[str]) -> Iterable[Values]:
+        return
     for line in lines:
+        if word not in line:
+            continue
         try:
             event = members(json.loads(line))
         except (ValueError, RecursionError):
@@ -147,13 +202,23 @@ def _counted_as(mode: str) -> str:
 
 
 def _judged(life: Life, count: Count | None, probed: set[str]) -> Life:
-    """A step with what its probe, or the count of its mode, says of it."""
+    """A step with what its probe, or the count of its mode, says of each of its lives."""
+    asked = True
+    lives = []
+    for one in (*life.before, evolve(life, before=())):
+        judged = _judged_one(one, count, probed) if asked else one
+        asked = asked and judged.ready is None
+        lives.append(judged)
+    return evolve(lives[-1], before=tuple(lives[:-1]))
+
+
+def _judged_one(life: Life, count: Count | None, probed: set[str]) -> Life:
     if life.ready is not None or life.name in probed:
         return evolve(life, awaited=True)
     if count is None:
         return life
     full = count.full
-    in_time = full is not None and (life.ended is None or full <= life.ended)
+    in_time = full is not None and full >= life.started and (life.ended is None or full <= life.ended)
     among = full is None and any(number for _, number in count.points)
     return evolve(life, awaited=True, ready=full if in_time else None, among=among)
 
@@ -162,8 +227,8 @@ def _note(steps: dict[str, Life], event: Values, at: float) -> None:
     name = as_text(event.get("step"))
     life = steps.setdefault(name, Life(name, at))
     state = event.get("state")
-    if state == "started":
-        life.ended = life.exit_code = None  # it may be a step that was started again
+    if state == "started" and life.ended is not None:
+        steps[name] = Life(name, at, before=(*life.before, evolve(life, before=())))
     elif state == "ready":
         life.ready = at
     elif state == "ended":

@@ -1,62 +1,96 @@
 """What was asked of a job: only jobs with the same workload are compared in one picture and have a Pareto front together.
 
-In: summaries. Out: groups of them, in the order of their first, each job with its number among all::
+In: summaries. Out: groups of them, in the order of their first, each job with its number in the group::
 
-    Workload("sa-bench", "deepseek-ai/DeepSeek-R1", "8192", "1024", "", "gb200", "fp4")  ->  [(0, summary), (3, summary)]
+    Workload((("benchmark", "sa-bench"), ("model", "org/m"), ("isl", "8192"), ...))  ->  [(0, summary), (1, summary)]
+
+Every parameter of a benchmark belongs to its workload but for those of ``_OF_THE_JOB``: a new one that nobody thought of
+here keeps runs apart rather than letting them be compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from attrs import asdict, frozen
+from attrs import frozen
 
-from srtplan.results.model import Summary
+from srtplan.results.model import Record, Summary, as_text, members
 
 Numbered = tuple[int, Summary]
+
+_OF_THE_JOB = frozenset(
+    {
+        *("concurrencies", "prefix_ratios"),  # a record has its own
+        *("tokenizer", "served_model_name"),  # where the model lies; the summary has its name
+        *("disaggregated", "total_gpus", "prefill_gpus", "decode_gpus"),
+        *("aiperf_package", "result"),  # where the client and its report lie
+    }
+)
+_OF_THE_RUN = ("request_rate", "isl", "osl", "dataset", "prefix_ratio", "workload", "evaluation")
+"""What the runs of one job may differ in, so that they have no front together. Concurrency is what a front is over."""
+_SYSTEM = ("model", "gpu_type", "precision")
+_LOAD = ("isl", "osl")
+_SOURCE = ("trace_file", "mooncake_workload", "dataset_path")
 
 
 @frozen
 class Workload:
-    """``isl`` and ``osl`` in tokens; ``trace`` where a recorded load is replayed."""
+    """Names and values; what is not said is left out, so that it is equal to nothing said."""
 
-    benchmark: str
-    model: str
-    isl: str
-    osl: str
-    trace: str
-    gpu_type: str
-    precision: str
-
-    @property
-    def text(self) -> str:
-        """``sa-bench isl 8192 osl 1024, deepseek-ai/DeepSeek-R1, gb200, fp4``."""
-        load = " ".join(f"{k} {v}" for k, v in (("isl", self.isl), ("osl", self.osl)) if v)
-        first = " ".join(filter(None, (self.benchmark, load, self.trace)))
-        return ", ".join(filter(None, (first, self.model, self.gpu_type, self.precision)))
+    facts: tuple[tuple[str, str], ...]
 
     @property
     def data(self) -> dict[str, str]:
         """The same for programs."""
-        return asdict(self)
+        return dict(self.facts)
+
+    @property
+    def text(self) -> str:
+        """``sa-bench isl 8192 osl 1024, deepseek-ai/DeepSeek-R1, gb200, fp4``: what everybody looks for first."""
+        of = self.data
+        load = (
+            of.get("benchmark"),
+            *(f"{k} {of[k]}" for k in _LOAD if k in of),
+            *(of.get(k) for k in _SOURCE),
+        )
+        return ", ".join(filter(None, (" ".join(filter(None, load)), *(of.get(k) for k in _SYSTEM))))
+
+    def of_run(self, record: Record) -> Workload:
+        """The workload of a single run."""
+        own = {k: v for k in _OF_THE_RUN if (v := record.text(k))}
+        return _known(self.data | own)
 
 
 def of(summary: Summary) -> Workload:
     """The workload of a job."""
-    return Workload(
-        benchmark=summary.text("benchmark"),
-        model=summary.text("model"),
-        isl=summary.parameter("isl"),
-        osl=summary.parameter("osl"),
-        trace=summary.parameter("trace_file") or summary.parameter("mooncake_workload"),
-        gpu_type=summary.text("gpu_type"),
-        precision=summary.text("precision"),
-    )
+    own = {k: summary.text(k) for k in ("benchmark", *_SYSTEM)}
+    asked = {as_text(k): as_text(v) for k, v in members(summary.values.get("parameters")).items()}
+    known = {k: v for k, v in asked.items() if k not in _OF_THE_JOB} | own
+    return _known(known)
+
+
+def _known(facts: Mapping[str, str]) -> Workload:
+    return Workload(tuple(sorted((k, v) for k, v in facts.items() if v)))
 
 
 def groups(summaries: Iterable[Summary]) -> dict[Workload, list[Numbered]]:
-    """Jobs by workload."""
+    """Jobs by workload, numbered within it: they have a colour each for as long as there are colours."""
     found: dict[Workload, list[Numbered]] = {}
-    for number, summary in enumerate(summaries):
-        found.setdefault(of(summary), []).append((number, summary))
+    for summary in summaries:
+        jobs = found.setdefault(of(summary), [])
+        jobs.append((len(jobs), summary))
     return found
+
+
+def titles(loads: Iterable[Workload]) -> dict[Workload, str]:
+    """A text for each; those that would read the same also have what they differ in: ``..., request_rate 10``."""
+    alike: dict[str, list[Workload]] = {}
+    for load in loads:
+        alike.setdefault(load.text, []).append(load)
+    return {load: ", ".join((text, *_own(load, same))) for text, same in alike.items() for load in same}
+
+
+def _own(load: Workload, others: Iterable[Workload]) -> Iterable[str]:
+    data = load.data
+    names = dict.fromkeys(name for other in others for name, _ in set(load.facts) ^ set(other.facts))
+    return (f"{name} {data.get(name, '-')}" for name in sorted(names))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
+from attrs import fields
 from bench_lab import LADDER, Lab, argv, bench, env, value
 
 from srtplan import plugin
@@ -58,6 +60,19 @@ def test_the_model_name_is_the_served_one(lab: Lab, name: str) -> None:
         text = " ".join(words)
         assert "org/name" in text
         assert "DeepSeek" not in text
+
+
+RENAMED = {"req_rate": "request_rate"}
+NOT_ASKED = re.compile(r"container_image|\w+_package|hf_home|trace_sha256")
+"""Where a client and its data lie, not what they do."""
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_parameters_say_all_that_is_asked(lab: Lab, name: str) -> None:
+    """By them jobs with different loads are told apart: an option that is not among them would be compared with any."""
+    options = [f.name for f in fields(plugin.benchmark(name).options) if not NOT_ASKED.fullmatch(f.name)]
+    said = dict(lab.plan(EVERY[name]).benchmark.parameters)
+    assert [o for o in options if RENAMED.get(o, o) not in said] == []
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -194,13 +209,9 @@ def test_aiperf_arguments_of_the_recipe_replace_ours(lab: Lab) -> None:
 
 
 def test_aiperf_gets_no_flag_twice_by_another_name(lab: Lab) -> None:
-    """``num-requests`` is ``request-count``: aiperf refuses a command that has one flag in two spellings."""
-    (words,) = commands(
-        lab,
-        "type: router, prefix_ratios: [0.5], aiperf_args: {num_requests: 7, output-tokens-mean: 3, prompt-prefix-length: 2}",
-    )
-    assert {"--request-count", "--osl", "--prefix-prompt-length"} & set(words) == set()
-    assert (value(words, "--num-requests"), value(words, "--output-tokens-mean")) == ("7", "3")
+    """``ui-type`` is ``ui``: aiperf refuses a command that has one flag in two spellings."""
+    (words,) = commands(lab, "type: router, prefix_ratios: [0.5], aiperf_args: {ui_type: none}")
+    assert ("--ui" in words, value(words, "--ui-type")) == (False, "none")
 
 
 @pytest.mark.parametrize("name", ["request-count", "request_count", "num-requests"])

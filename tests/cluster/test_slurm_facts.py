@@ -253,6 +253,40 @@ def test_scancel_with_kill_ends_a_deaf_step(cluster: Cluster) -> None:
     eventually(lambda: job.output.split() == ["137"], timeout=5, what="srun ends with 137")
 
 
+def test_a_component_has_a_number_of_its_own(cluster: Cluster, task: Path) -> None:
+    """The steps of a heterogeneous job are known by the number of their component; by the job's, scancel does nothing."""
+    text = (
+        "#SBATCH --nodes=1\n#SBATCH hetjob\n#SBATCH --nodes=2\n"
+        'echo "${SLURM_JOB_ID} ${SLURM_JOB_ID_HET_GROUP_0} ${SLURM_JOB_ID_HET_GROUP_1}"\n'
+        "srun --het-group=0 bash -c 'echo \"job ${SLURM_JOB_ID}\" >>ids; exec sleep 60' &\nsleep 1\n"
+        'srun --het-group=1 --ntasks=2 --output=step.out bash -c \'echo "job ${SLURM_JOB_ID}" >>ids; exec "$1"\' task '
+        f"{task}\necho $?\nwait\n"
+    )
+    script = cluster.script("job.sh", text)
+    out = cluster.shared / "job.out"
+    job = cluster.sbatch(script, f"--output={out}", "--error=/dev/null", cwd=cluster.shared)
+    wait_until_up(cluster)
+    own, first, second = out.read_text().split()
+    assert own == first == str(job.id) != second
+    assert (cluster.shared / "ids").read_text() == f"job {own}\n" * 3
+
+    def listed(jobs: str) -> list[str]:
+        argv = ["squeue", "--noheader", "--steps", f"--jobs={jobs}", "--format=%i"]
+        return sorted(cluster.run(argv).stdout.split())
+
+    assert listed(own) == [f"{own}.0", f"{own}.batch"]
+    assert listed(second) == [f"{second}.1"]
+    assert listed(f"{own},{second}") == sorted([f"{own}.0", f"{own}.batch", f"{second}.1"])
+    states = cluster.run(["squeue", "--noheader", f"--jobs={own}", "--format=%i %T"]).stdout.splitlines()
+    assert states == [f"{own}+0 RUNNING", f"{own}+1 RUNNING"]
+    cluster.run(["scancel", "--signal=TERM", f"{own}.1"])
+    cluster.run(["sleep", "0.5"])
+    assert not any(line.startswith("term") for line in said(cluster))
+    cluster.run(["scancel", "--signal=TERM", f"{second}.1"])
+    eventually(lambda: "5" in out.read_text().split(), timeout=10, what="srun ends as its tasks did")
+    assert [line for line in said(cluster) if line.startswith("term")] == ["term 0", "term 1"]
+
+
 # ------------------------------------------------------------------ lost nodes and time limits
 
 

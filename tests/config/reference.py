@@ -26,7 +26,7 @@ from srtplan.ir.recipe import Ports
 
 PORTS = {
     "http": "a worker's own HTTP server",
-    "http_stride": "between two workers of a node",
+    "http_stride": "between two workers of a node, at the least",
     "bootstrap": "where decode workers of SGLang meet their prefill worker",
     "kv_events": "KV cache events of a worker",
     "nixl": "side channel of NIXL transfers",

@@ -159,6 +159,19 @@ def test_the_setup_script_is_looked_for_before_anything_starts() -> None:
     assert not any(c.why == "setup_script" for c in plan(recipe(setup_script="fix.sh")).preflight)
     by_mount = plan(recipe(setup_script="fix.sh", extra_mount=["/my:/configs"]))
     assert any(c.subject.startswith("/my/fix.sh") for c in by_mount.preflight)
+    on_host = plan(recipe(setup_script="fix.sh"), profile={"runtime": "none"})
+    assert any(c.subject == "/configs/fix.sh:/configs/patches/fix.sh" for c in on_host.preflight)
+
+
+def test_a_folder_that_only_the_image_can_have_is_said() -> None:
+    """Neither srtctl_root nor a mount: a warning; a mount of the folder, of one of two, or of one above, or no container: none."""
+    script, wheel = recipe(setup_script="fix.sh"), recipe(dynamo={"wheel": "1.2.0"})
+    assert rules(script) == rules(wheel) == ["SP216"]
+    assert rules(recipe(setup_script="fix.sh", extra_mount=["/my:/configs"])) == []
+    assert rules(recipe(dynamo={"wheel": "1.2.0"}, extra_mount=["/my:/srtctl-wheels"])) == []
+    assert rules(recipe(setup_script="fix.sh", extra_mount=["/my:/srtctl-wheels"])) == ["SP216"]
+    assert rules(script, profile={"srtctl_root": "/opt/srtctl"}) == []
+    assert rules(script, profile={"runtime": "none"}) == []
 
 
 def test_aggregated_workers_are_staged_too() -> None:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import made
+import pytest
 from attrs import asdict, evolve
-from hypothesis import given
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from srtplan.ir.plan import Plan
 from srtplan.ir.recipe import Ports
 from srtplan.plan.ports import BASES, Allocator
 
 KINDS = ("http", "system", "bootstrap", "kv_events", "nixl", "nccl", "dp_rpc", "vllm")
 requests = st.lists(
-    st.tuples(st.sampled_from(KINDS), st.integers(0, 40), st.booleans(), st.sampled_from([1, 1, 1, 4, 8])),
+    st.tuples(
+        st.sampled_from(KINDS), st.integers(0, 40), st.booleans(), st.sampled_from([1, 1, 1, 4, 8]),
+        st.sampled_from([(), (), (5, 13, 233), (1, 2)]),
+    ),
     max_size=300,
-)
+)  # fmt: skip
 
 
 @given(requests)
-def test_no_host_port_twice(wanted: list[tuple[str, int, bool, int]]) -> None:
+def test_no_host_port_twice(wanted: list[tuple[str, int, bool, int, tuple[int, ...]]]) -> None:
     """Whatever is asked for, a port of a node is handed out once, and never one that is reserved."""
     reserved = [(n, 8000) for n in range(41)] + [(0, 4222), (0, 2379)]
     ports = Allocator.over(Ports(), reserved)
     seen = set(reserved)
-    for kind, node, job_wide, block in wanted:
-        first = ports.take(kind, node, job_wide=job_wide, block=block)
-        for port in range(first, first + block):
+    for kind, node, job_wide, block, beside in wanted:
+        first = ports.take(kind, node, job_wide=job_wide, block=block, beside=beside)
+        for port in {*range(first, first + block), *(first + distance for distance in beside)}:
             assert (node, port) not in seen
             seen.add((node, port))
 
@@ -56,3 +65,86 @@ def test_stride_of_the_profile() -> None:
     """With a stride the ports of a node are that far apart."""
     ports = Allocator.over(evolve(Ports(), http=6100, http_stride=32))
     assert [ports.take("http", 0, stride=32) for _ in range(3)] == [6100, 6132, 6164]
+
+
+ATTENTION = {"tp-size": 2, "dp-size": 2, "enable-dp-attention": True}
+
+
+def derived(plan: Plan, modes: set[str]) -> Iterator[tuple[int, int, str]]:
+    """(node, port, owner) of what SGLang 0.5.5 or 0.5.23 opens beside the plan; ``modes`` have two ranks of attention."""
+    for p in plan.processes:
+        if p.mode not in modes:
+            continue
+        owner = f"{p.mode}_{p.endpoint}"
+        spans = sum(q.mode == p.mode and q.endpoint == p.endpoint for q in plan.processes) > 1
+        first, more = ("dist_init", (1, 2, 3, 4, 5, 6, 13)) if spans else ("http", (5, 13, *range(233, 240)))
+        if p.leader:
+            yield from ((p.node, p.port(first) + distance, owner) for distance in more)
+        yield p.node, p.port("kv_events") + 1, owner
+
+
+@st.composite
+def colocated(draw: st.DrawFn) -> tuple[made.Recipe, made.Recipe, set[str]]:
+    """Workers of two GPUs, prefill and decode on the same nodes or not, or over two nodes; a profile with some stride."""
+    gpn = draw(st.sampled_from([2, 4, 8]))
+    size: dict[str, Any] = {"gpu_type": "h100", "gpus_per_node": gpn}
+    if gpn == 2 and draw(st.booleans()):
+        size |= {
+            "gpus_per_node": 1,
+            "prefill_nodes": 2,
+            "prefill_workers": 1,
+            "decode_nodes": 4,
+            "decode_workers": 2,
+        }
+    else:
+        size |= {"prefill_nodes": 2, "prefill_workers": gpn, "decode_nodes": 1, "decode_workers": gpn // 2}
+        if gpn > 2 and draw(st.booleans()):
+            half = {"gpus_per_prefill": 2, "gpus_per_decode": 2, "decode_nodes": 0}
+            size |= half | {"prefill_workers": gpn // 2, "decode_workers": gpn // 2}
+    modes = draw(st.sets(st.sampled_from(["prefill", "decode"]), min_size=1))
+    options = dict.fromkeys(modes, ATTENTION)
+    interface = draw(st.sampled_from(["dynamo", "sglang"]))
+    data = made.recipe(
+        resources=size,
+        frontend={"type": interface},
+        backend={"sglang_config": options, "kv_events_config": True},
+    )
+    data["resources"] = size
+    table = draw(st.sampled_from([{}, {"http": 6100, "http_stride": 32}, {"http": 30760, "kv_events": 6500}]))
+    return data, {"ports": table}, modes
+
+
+@pytest.mark.usefixtures("alone")
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(colocated())
+def test_ports_that_sglang_derives_are_nobody_else_s(
+    drawn: tuple[made.Recipe, made.Recipe, set[str]],
+) -> None:
+    """What data-parallel attention opens beside its ports of the plan belongs to one worker; the preflight looks at it."""
+    data, profile, modes = drawn
+    plan = made.plan(data, profile=profile)
+    owners: dict[tuple[int, int], set[str]] = {}
+    own = [(p.node, n, f"{p.mode}_{p.endpoint}") for p in plan.processes for _, n in p.ports]
+    more = list(derived(plan, modes))
+    for node, port, owner in (*own, *more):
+        owners.setdefault((node, port), set()).add(owner)
+    assert {place: names for place, names in owners.items() if len(names) > 1} == {}
+    nodes = [p.node for p in plan.processes if p.mode in modes]
+    event("several on a node" if len(nodes) > len(set(nodes)) else "one on a node")
+    looked_at = {(c.nodes[0], int(c.subject)) for c in plan.preflight if c.kind == "port"}
+    assert looked_at >= {(node, port) for node, port, _ in more}
+
+
+@pytest.mark.usefixtures("alone")
+def test_numbers_of_two_workers_of_a_node() -> None:
+    """Two workers with data-parallel attention of a node are 7 apart; without it they are neighbours, as ever."""
+    size = made.aggregated(1, 2, 4)
+
+    def http(**flags: Any) -> list[int]:
+        data = made.recipe(backend={"sglang_config": {"aggregated": flags}})
+        return [p.port("http") for p in made.plan(data | {"resources": size}).processes]
+
+    assert http(**{"tp-size": 2}) == [30000, 30001]
+    assert http(**ATTENTION) == [30000, 30007]
+    assert http(**{"tp-size": 2, "attn-dp-size": 2}) == [30000, 30007]
+    assert http(**ATTENTION | {"dp-size": 1}) == [30000, 30001]

@@ -31,6 +31,12 @@ def _listener(made: Plan) -> Plan:
     return evolve(made, preflight=(*made.preflight, evolve(ports[0], why="somebody else")))
 
 
+def _foreign_port(made: Plan) -> Plan:
+    """A worker that listens where another has a port of its own."""
+    (own,) = [c for c in made.preflight if c.kind == "port" and c.why == "decode_0"][:1]
+    return evolve(made, preflight=(*made.preflight, evolve(own, subject="30000", nodes=(0,))))
+
+
 def _meeting_port(made: Plan) -> Plan:
     """Two workers that would meet their ranks at one port."""
     return evolve(
@@ -57,6 +63,7 @@ FAULTS: dict[str, Callable[[Plan], Plan]] = {
     r"port 8081 of node 0 belongs to prefill_0 rank 0 system and decode_0 rank 0 system": _process_port,
     r"port 13345 of node 0 belongs to prefill_0 rank 0 dp_rpc and decode_0 rank 0 dp_rpc": _meeting_port,
     r"both listen on port": _listener,
+    r"decode_0 listens on port 30000 of node 0, which belongs to prefill_0 rank 0 http": _foreign_port,
     r"GPU 0 of node 0 belongs to prefill_0 and decode_0": lambda p: evolve(
         p, endpoints=tuple(evolve(e, nodes=(0,)) for e in p.endpoints)
     ),

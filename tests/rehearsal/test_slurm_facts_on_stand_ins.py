@@ -9,6 +9,7 @@ from slurm_cluster.client import Cluster
 from test_slurm_facts import (
     GENTLE,
     test_a_bad_exit_ends_the_other_tasks,
+    test_a_component_has_a_number_of_its_own,
     test_a_log_can_be_appended_to,
     test_a_step_knows_its_own_id,
     test_export_decides_for_the_steps_too,
@@ -23,6 +24,7 @@ from test_slurm_facts import (
 
 __all__ = [
     "test_a_bad_exit_ends_the_other_tasks",
+    "test_a_component_has_a_number_of_its_own",
     "test_a_log_can_be_appended_to",
     "test_a_step_knows_its_own_id",
     "test_export_decides_for_the_steps_too",

@@ -172,5 +172,5 @@ def counts(found: Figures, bound: float) -> bool:
         and (done or 0) > 0
         and not (whole > 0 and failed > bound * whole)
         and (found["duration_s"] or 0) > 0
-        and (found["ttft_ms_mean"] is not None or found["ttft_ms_p50"] is not None)
+        and max(found["ttft_ms_mean"] or 0, found["ttft_ms_p50"] or 0) > 0
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,92 @@ def test_a_regression_can_fail_a_script(tmp_path: Path, percent: int, code: int,
     a, b = job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2, gpu=40))
     assert command("--compare", a, b, "--fail-above", percent) == code
     assert command("--compare", b, a, "--fail-above", percent) == 0
+
+
+RATES = (
+    "output_tokens_per_s",
+    "input_tokens_per_s",
+    "total_tokens_per_s",
+    "requests_per_s",
+    "good_requests_per_s",
+)
+PER_GPU = ("output_tokens_per_s_per_gpu", "total_tokens_per_s_per_gpu", "output_tokens_per_s_per_decode_gpu")
+MORE = (*RATES, *PER_GPU, "tokens_per_s_per_user", "accept_length", "score")
+LESS = tuple(
+    f"{t}_ms_{q}" for t in ("ttft", "tpot", "itl", "e2e") for q in ("mean", "p50", "p90", "p95", "p99")
+)
+
+
+@pytest.mark.parametrize("name", [*MORE, *LESS])
+def test_every_figure_of_which_it_is_known_can_fail_a_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, command: Command
+) -> None:
+    """In its direction only, and the report says which figure of which run it was."""
+    low, high = (job(tmp_path, n, record(2), record(4) | {name: v}) for n, v in ((1, 10.0), (2, 15.0)))
+    before, after = (high, low) if name in MORE else (low, high)
+    assert command("--compare", before, after, "--fail-above", 10) == 1
+    out, err = capsys.readouterr()
+    values, much = ("15 -> 10", "33.3") if name in MORE else ("10 -> 15", "50.0")
+    where = f"srtplan: concurrency_4: worse by more than 10 % in dsr1 {1 if name in MORE else 2}"
+    assert err == f"{where}: {name} {values} ({much} %)\n"
+    (row,) = [line for line in out.splitlines() if line.split()[:2] == ["concurrency_4", name]]
+    assert row.endswith("worse")
+    assert command("--compare", after, before, "--fail-above", 10) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_failed_requests_count_as_a_share_of_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
+) -> None:
+    """One more of a thousand is no regression without bound, and half of all is one."""
+    none, one, half = (
+        job(tmp_path, n, record(2) | {"completed": 1000 - f, "failed": f}) for n, f in enumerate((0, 1, 500))
+    )
+    assert command("--compare", none, one, "--fail-above", 5) == 0
+    assert "failed_share" not in capsys.readouterr().out
+    assert command("--compare", none, half, "--fail-above", 5) == 1
+    assert (
+        "concurrency_2: worse by more than 5 % in dsr1 2: failed_share 0 -> 0.5 (50.0 %)"
+        in capsys.readouterr().err
+    )
+
+
+def test_lesser_figures_are_shown_where_they_say_more(tmp_path: Path) -> None:
+    """A quantile that rose with the median and the 99th percentile is in the report of a failure, not in the table."""
+    a, b = load.load(
+        [job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2, ttft=240) | {"itl_ms_p95": 99})]
+    )
+    shown = [
+        line.split()[1]
+        for line in compare.render(a, b, [], threshold=5).splitlines()
+        if "concurrency" in line
+    ]
+    assert shown == [
+        *("output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "requests_per_s"),
+        *("ttft_ms_p50", "ttft_ms_p99", "tpot_ms_p50", "tpot_ms_p99", "itl_ms_p95", "e2e_ms_p99"),
+    ]
+    (line,) = compare.failures(a, b, 50)
+    names = ", ".join(f"ttft_ms_{q}" for q in ("mean", "p50", "p90", "p95", "p99"))
+    assert re.sub(r" [^ ]+ -> [^ ]+ \([^)]+\)", "", line).endswith(f": {names}, itl_ms_p95")
+
+
+def test_a_run_is_not_compared_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
+) -> None:
+    """By whatever two names."""
+    run_dir = job(tmp_path, 1, record(2))
+    assert command("--compare", run_dir, run_dir.parent) == 2
+    assert "takes two different runs, these are 1" in capsys.readouterr().err
+
+
+def test_runs_with_nothing_in_common_fail_a_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
+) -> None:
+    """Nothing was compared, so that nothing can be said to be no worse."""
+    assert (
+        command("--compare", job(tmp_path, 1, lost(2)), job(tmp_path, 2, record(2)), "--fail-above", 5) == 1
+    )
+    assert "no run has figures in both dsr1 1 and dsr1 2" in capsys.readouterr().err
 
 
 def test_fewer_requests_within_the_thresholds_are_a_regression(
@@ -142,6 +229,11 @@ def test_a_score_without_a_name_is_compared_as_such(tmp_path: Path) -> None:
         ({"gpus": {"total": 8, "prefill": 2, "decode": 6}}, "prefill GPUs: 4 and 2; decode GPUs: 4 and 6"),
         ({"gpus": {"total": 16, "prefill": 4, "decode": 4}}, "GPUs: 8 and 16"),
         ({"model": "org/other", "precision": "fp4"}, "model: org/m and org/other; precision: fp8 and fp4"),
+        ({"parameters": {"isl": "1024", "osl": "128", "client": "vllm"}}, "client: - and vllm"),
+        (
+            {"parameters": {"isl": "1024", "osl": "128", "command": "x" * 80}},
+            f"- and {'x' * 28}...{'x' * 28}",
+        ),
     ],
 )
 def test_jobs_that_are_no_measure_of_each_other_are_warned_of(
@@ -153,6 +245,40 @@ def test_jobs_that_are_no_measure_of_each_other_are_warned_of(
     assert command("--compare", a, b) == 0
     (warning,) = [line for line in said(capsys) if "warning" in line]
     assert says in warning
+
+
+def test_long_conditions_that_look_alike_are_named(tmp_path: Path) -> None:
+    """Two commands that differ in the middle."""
+    asked = [{"command": "x" * 40 + c + "x" * 40} for c in "ab"]
+    a, b = (job(tmp_path, n, record(2), parameters=p) for n, p in enumerate(asked))
+    assert compare.unlike(*load.load([a, b])) == ["command"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--fail-above 5", "--fail-above needs --compare"),
+        ("--threshold 5", "--threshold needs --compare"),
+        ("--format svg", "--format needs --pictures"),
+        ("--csv --json", "--csv and --json do not go together"),
+        *((f"--compare {o}", f"--compare and {o.split()[0]} do not go together") for o in (
+            "--csv", "--json", "--html p.html", "--pictures p")),
+        ("--compare --fail-above nan", "0 or more"),
+        ("--compare --fail-above -1", "0 or more"),
+        ("--compare --threshold nan", "0 or more"),
+    ],
+)  # fmt: skip
+def test_options_without_effect_are_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: str, says: str, command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Nothing is shown and nothing is written: a script that says more than it gets would believe it."""
+    monkeypatch.chdir(tmp_path)
+    runs = [job(tmp_path / "jobs", n, record(2)) for n in (1, 2)]
+    assert command(*runs, *options.split()) == 2
+    out, err = capsys.readouterr()
+    assert (out, says in err) == ("", True), err
+    assert [p.name for p in tmp_path.iterdir()] == ["jobs"]
 
 
 def test_a_comparison_takes_two(tmp_path: Path, command: Command) -> None:

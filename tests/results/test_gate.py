@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from gate import GOOD, Gate, writes
+from records import AWKS, LIB
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def test_a_whole_ladder_is_complete(gate: Gate) -> None:
     ("command", "code", "reason"),
     [
         ("true", 80, "left no result"),
+        ('mkdir "$F"', 80, "left no result"),
         ("exit 9", 9, "failed with 9"),
         (writes({"completed": 3, "total_output_tokens": 0}), 80, "no output tokens"),
         (writes({"completed": 3, "num_prompts": 9, "total_output_tokens": 5}), 80, "6 of 9 requests failed"),
@@ -233,8 +235,42 @@ def test_a_large_report_tells_how_many_were_sent(gate: Gate) -> None:
     assert (record["completed"], record["failed"]) == (10, 2), done.stderr
 
 
-def test_half_of_a_large_report_is_no_result(gate: Gate) -> None:
-    """A file that was cut off is noticed, however large."""
-    gate.folder.joinpath("big.json").write_text(json.dumps(GOOD | {"itls": [[0.25] * 1000] * 1800})[:-9])
+FILL = {"itls": [[0.25] * 1000] * 1800}
+"""What makes a report large."""
+TEXTS = {"generated_texts": ['a "completed": 7} ] {', "a \\", '"]', "}"]}
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        json.dumps(GOOD | FILL)[:-9],
+        json.dumps(GOOD | FILL)[:-1],
+        json.dumps(GOOD | FILL | {"text": "and so on }"})[:-2],
+        json.dumps(GOOD | FILL) + "\n" + json.dumps(GOOD | TEXTS)[:-5],
+        json.dumps(GOOD | FILL) + "\n{",
+        json.dumps(GOOD | FILL)[:-1] + "]",
+        "[" + json.dumps(GOOD | FILL),
+    ],
+)
+def test_half_of_a_large_report_is_no_result(gate: Gate, report: str) -> None:
+    """A file that was cut off is noticed, however large, and wherever it ends."""
+    gate.folder.joinpath("big.json").write_text(report)
     done = gate.bash(gate.call("concurrency_2", f'cp {gate.folder}/big.json "$F"'))
     assert (done.returncode, "no JSON" in done.stderr) == (80, True)
+
+
+LENGTHS = {"input_lens": [7] * 12, "outputs": {"input_lens": [1] * 99, "completed": 98}}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("awk", AWKS)
+def test_the_figures_of_a_large_report_are_those_of_its_last_document(
+    tmp_path: Path, awk: str, *, indent: int | None
+) -> None:
+    """Its own members, not those of a value within, of a text, or of a run before; in any layout."""
+    before = GOOD | {"completed": 3, "failed": 5, "input_lens": [1] * 50}
+    report = {"config": {"duration": 9, "all": [{"failed": 4}]}} | TEXTS | GOOD | LENGTHS | {"e": 1.5e-3}
+    file = tmp_path / "r.jsonl"
+    file.write_text("\n".join(json.dumps(d, indent=indent) for d in (before, report)) + "\n")
+    done = subprocess.run([*awk.split(), "-f", LIB / "reduce.awk", file], capture_output=True, check=True)
+    assert json.loads(done.stdout) == GOOD | {"sent": 12, "e": 1.5e-3, "reduced": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import xml.etree.ElementTree as ET
@@ -62,6 +63,30 @@ def test_a_broken_summary_hides_no_other(
     assert ("dsr1 1" in out, "dsr1 2" in out, "dsr1 3" in out) == (True, False, True)
     assert [line.partition(":")[0] for line in err.splitlines()] == ["srtplan"]
     assert "2/latest/results/summary.json: cannot be read" in err
+
+
+@pytest.mark.parametrize("where", [".", "2", "2/latest/results/summary.json"])
+def test_what_may_not_be_read_hides_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str, command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A folder of jobs has jobs of others, which are private."""
+    for n in (1, 2, 3):
+        job(tmp_path / "jobs", n, record(2))
+    private = tmp_path / "jobs" / where
+    look = Path.is_file
+
+    def guarded(self: Path) -> bool:
+        if self == private or (where != "." and self.is_relative_to(private)):
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return look(self)
+
+    monkeypatch.setattr(Path, "is_file", guarded)
+    assert command(tmp_path / "jobs") == 1
+    out, err = capsys.readouterr()
+    assert "cannot be read: Permission denied" in err
+    shown = where != "."
+    assert ("dsr1 1" in out, "dsr1 2" in out, "dsr1 3" in out) == (shown, False, shown)
 
 
 @pytest.mark.parametrize("form", ["--csv", "--json", None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import xml.etree.ElementTree as ET
@@ -147,15 +148,128 @@ def test_of_many_jobs_the_points_of_the_front_have_the_jobs_number(tmp_path: Pat
     figure = charts.throughput(many(tmp_path, 7), "x")
     assert figure
     assert [t.get_text() for t in figure.legends[0].get_texts()][1].startswith("#1 deepseek-r1-")
-    texts = [t.get_text() for t in figure.axes[0].texts]
-    assert texts[:2] == ["#1: 4", "#1: 16"]
     on_front = next(line for line in figure.axes[0].get_lines() if line.get_label() == "Pareto front")
-    assert len(texts) == len(on_front.get_xdata())  # type: ignore[arg-type]
-    assert {text.partition(":")[0] for text in texts} == {f"#{n}" for n in range(1, 8)}
+    best = set(zip(on_front.get_xdata(), on_front.get_ydata(), strict=True))  # type: ignore[arg-type]
+    named = {t.get_text(): t.xy for t in figure.axes[0].texts}  # type: ignore[attr-defined]
+    assert {"#1: 256", "#7: 1024"} <= set(named)
+    assert set(named.values()) <= best
+    assert all(re.fullmatch(r"#[1-7]: (4|16|64|256|1024)", text) for text in named)
+
+
+def test_a_job_has_its_colour_in_every_picture_and_no_other_has_it(tmp_path: Path) -> None:
+    """Where jobs of another workload lie between them, too; those without a point in one picture count all the same."""
+    for n in range(16):
+        own = record(2) if n else {k: v for k, v in record(2).items() if k != "tokens_per_s_per_user"}
+        job(tmp_path, n, own, model=f"org/{n % 2}")
+    for jobs in workload.groups(load.load([tmp_path])).values():
+        seen: dict[str, set[object]] = {}
+        for make in (charts.throughput, charts.latency):
+            figure = make(jobs, "x")
+            assert figure
+            for line in figure.axes[0].get_lines():
+                name = str(line.get_label()).partition(",")[0].partition(" ")[2].removeprefix("dsr1 ")
+                seen.setdefault(name, set()).add((line.get_color(), line.get_marker()))
+        looks = [look for found in seen.values() for look in found]
+        assert (len(seen), len(looks), len(set(looks))) == (8, 8, 8)
+
+
+def rows_of_points(folder: Path) -> tuple[Figure, int]:
+    """A picture of six jobs with twelve rungs each, many of which lie close together; how many points it has."""
+    for n in range(6):
+        rungs = [2**k for k in range(12)]
+        job(
+            folder,
+            n,
+            *(record(c, user=(135 + 3 * n) / (1 + c / (40 + 9 * n)), gpu=c / (1 + c / 900)) for c in rungs),
+        )
+    figure = charts.throughput(list(enumerate(load.load([folder]))), "x")
+    assert figure
+    return figure, 72
+
+
+def test_no_label_lies_on_another_or_on_a_point(tmp_path: Path) -> None:
+    """Those that have no room are left out, of the front the last."""
+    figure, points = rows_of_points(tmp_path)
+    canvas = FigureCanvasAgg(figure)
+    with rc_context(drawing.STYLE):
+        canvas.draw()
+    (axes,) = figure.axes
+    boxes = [t.get_window_extent(canvas.get_renderer()) for t in axes.texts]
+    assert points / 2 < len(boxes) < points
+    assert not [1 for n, box in enumerate(boxes) for other in boxes[:n] if box.overlaps(other)]
+    lines = [line for line in axes.get_lines() if line.get_label() != "Pareto front"]
+    at = [xy for line in lines for xy in axes.transData.transform(line.get_xydata())]
+    assert len(at) == points
+    assert not [1 for x, y in at for box in boxes if box.contains(x, y)]
+    whole = axes.get_window_extent()
+    assert all(whole.x0 <= b.x0 and b.x1 <= whole.x1 and whole.y0 <= b.y0 and b.y1 <= whole.y1 for b in boxes)
+
+
+def test_the_points_of_the_router_have_their_ratio(tmp_path: Path) -> None:
+    """Its runs differ in that, not in concurrency: beside the points and on the axis of latencies."""
+    ratios = (0.1, 0.5, 0.9)
+    job(tmp_path, 1, *(record(20, user=50 + 100 * r, gpu=40 + 90 * r) | {"prefix_ratio": r} for r in ratios))
+    jobs = list(enumerate(load.load([tmp_path])))
+    points, latencies = charts.throughput(jobs, "x"), charts.latency(jobs, "x")
+    assert points
+    assert latencies
+    assert sorted(t.get_text() for t in points.axes[0].texts) == ["0.1", "0.5", "0.9"]
+    axes = latencies.axes[2]
+    assert (axes.get_xlabel(), axes.get_xscale()) == ("share of the prompt in common", "linear")
+    assert list(axes.get_lines()[0].get_xdata()) == list(ratios)  # type: ignore[arg-type]
+
+
+def test_the_rungs_on_an_axis_keep_apart(tmp_path: Path) -> None:
+    """Of a dense ladder some are named, the first and the last among them; large numbers have no exponent."""
+    job(tmp_path, 1, *(record(c, ttft=1e6 * c) for c in range(4, 132, 4)))
+    figure = charts.latency(list(enumerate(load.load([tmp_path]))), "x")
+    assert figure
+    canvas = FigureCanvasAgg(figure)
+    with rc_context(drawing.STYLE):
+        canvas.draw()
+    axes = figure.axes[2]
+    labels = [t for t in axes.get_xticklabels() if t.get_text()]
+    boxes = [t.get_window_extent(canvas.get_renderer()) for t in labels]
+    assert (labels[0].get_text(), labels[-1].get_text()) == ("4", "128")
+    assert all(b.x0 - a.x1 > 2 for a, b in itertools.pairwise(boxes))
+    assert figure.axes[0].yaxis.get_offset_text().get_text() == ""
+    assert "100000000" in [t.get_text() for t in figure.axes[0].get_yticklabels()]
+
+
+def test_of_very_many_jobs_those_of_the_front_have_a_colour(tmp_path: Path) -> None:
+    """The others are one grey line, so that neither legend nor picture grows without end; none is lost."""
+    for n in range(60):
+        user, gpu = {20: (200, 500), 50: (300, 100)}.get(n, (100, 1))
+        job(tmp_path, n, *(record(c, user=user - c, gpu=gpu + c) for c in (1, 4, 16)))
+    jobs = list(enumerate(load.load([tmp_path])))
+    for make, more in ((charts.throughput, 1), (charts.latency, 2)):
+        figure = make(jobs, "x")
+        assert figure
+        texts = [t.get_text() for t in figure.legends[0].get_texts()]
+        assert texts[more:] == ["#21 dsr1 20", "#51 dsr1 50", "58 other jobs"]
+        (grey,) = (line for line in figure.axes[0].get_lines() if line.get_label() == "58 other jobs")
+        assert sum(x == x for x in grey.get_xdata()) == 58 * 3  # type: ignore[union-attr]  # noqa: PLR0124 -- NaN is not
+
+
+def test_of_very_many_jobs_the_failed_have_a_timeline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """In their own order, and it is said that it is not all."""
+    monkeypatch.setattr(pictures, "MOST_TIMELINES", 3)
+    for n in range(6):
+        job(tmp_path / "jobs", n, record(2), events=EVENTS, **{"class": "worker" if n > 3 else "success"})
+    assert command(tmp_path / "jobs", "--pictures", tmp_path / "p") == 0
+    drawn = sorted(p.name for p in (tmp_path / "p").iterdir() if p.name.startswith("timeline"))
+    assert drawn == [f"timeline_dsr1_{n}.png" for n in (0, 4, 5)]
+    said = "srtplan: timelines of 3 of 6 jobs, those that ended badly first; name a job to see its own"
+    assert said in capsys.readouterr().err.splitlines()
+    assert command(tmp_path / "jobs") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_every_workload_has_its_own_pictures(tmp_path: Path) -> None:
-    """No front over jobs that did something else; the workload stands in title and name, a job keeps its colour."""
+    """No front over jobs that did something else; the workload stands in title and name, and colours begin anew."""
     for n, model in enumerate(("org/a", "org/b", "org/a")):
         job(tmp_path, n, record(2, user=10 + n), record(4, gpu=60 + n), model=model)
     drawn = list(pictures.draw(load.load([tmp_path]), "svg"))
@@ -174,7 +288,20 @@ def test_every_workload_has_its_own_pictures(tmp_path: Path) -> None:
         assert figure
         lines = [line for line in figure.axes[0].get_lines() if line.get_label() != "Pareto front"]
         colours.append([line.get_color() for line in lines])
-    assert colours == [[drawing.COLOURS[0], drawing.COLOURS[2]], [drawing.COLOURS[1]]]
+    assert colours == [[drawing.COLOURS[0], drawing.COLOURS[1]], [drawing.COLOURS[0]]]
+
+
+def test_workloads_that_read_the_same_are_told_apart(tmp_path: Path) -> None:
+    """By what they differ in, in title and file name."""
+    for n, own in enumerate(({}, {"request_rate": "10"}, {"dataset_path": "/a", "request_rate": "10"})):
+        job(tmp_path, n, record(2), parameters={"isl": "1024", "osl": "128"} | own)
+    drawn = list(pictures.draw(load.load([tmp_path]), "svg"))[:3]
+    assert [p.title.partition(": ")[2] for p in drawn] == [
+        "sa-bench isl 1024 osl 128, org/m, h100, fp8, request_rate -",
+        "sa-bench isl 1024 osl 128, org/m, h100, fp8, request_rate 10",
+        "sa-bench isl 1024 osl 128 /a, org/m, h100, fp8",
+    ]
+    assert drawn[1].name == "throughput_sa-bench_isl_1024_osl_128_org_m_h100_fp8_request_rate_10"
 
 
 def test_two_jobs_of_one_name_have_two_files(tmp_path: Path) -> None:
@@ -188,7 +315,9 @@ def test_two_jobs_of_one_name_have_two_files(tmp_path: Path) -> None:
 def test_a_job_of_evaluations_has_no_throughput(tmp_path: Path) -> None:
     """Nothing is drawn of what was not measured."""
     job(tmp_path, 1, {"name": "gsm8k", "status": "ok", "score": 0.9})
-    assert list(pictures.draw(load.load([tmp_path]), "svg")) == []
+    summaries = load.load([tmp_path])
+    assert list(pictures.draw(summaries, "svg")) == []
+    assert "No pictures" not in rendered(summaries), "nothing lacks"
 
 
 class _Links(HTMLParser):

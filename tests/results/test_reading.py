@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import EVENTS, job, lost, record
+from jobs import EVENTS, job, lines, lost, record, step
 
-from srtplan.results import export, front, load, table
+from srtplan.results import charts, export, front, load, table
 from srtplan.results.model import Record
 
 Command = Callable[..., int]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -120,6 +128,64 @@ def test_every_score_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ]
 
 
+def test_steps_that_were_started_again_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
+) -> None:
+    """In the table and in the page, with how often and after which exit codes; of many the first."""
+    twice = [("decode_0", "started", 0), ("decode_0", "ended", 1), ("decode_0", "started", 0)] * 2
+    events = [*twice, ("a", "started", 0), ("a", "ended", 2), *twice]
+    job(tmp_path, 1, record(2), events=lines(*(step(1, n, s, exit=code) for n, s, code in events)))
+    assert command(tmp_path, "--html", tmp_path / "p.html") == 0
+    assert "  started again: decode_0 4 times (exit 1)\n" in capsys.readouterr().out
+    assert "<p>started again: decode_0 4 times (exit 1)</p>" in (tmp_path / "p.html").read_text()
+    many = [step(1, f"w_{n}", s, exit=137) for n in range(20) for s in ("started", "ended", "started")]
+    job(tmp_path, 2, record(2), events=lines(*many))
+    assert command(tmp_path / "2") == 0
+    (line,) = [o for o in capsys.readouterr().out.splitlines() if "started again" in o]
+    assert line.startswith("  started again: w_0 once (exit 137), w_1 once (exit 137), ")
+    assert line.endswith("w_7 once (exit 137), and 12 more steps")
+
+
+def test_a_table_fits_a_narrow_terminal(two: Path) -> None:
+    """In parts below each other, each with the rungs, nothing left out; a file or a pipe gets it whole."""
+    summaries = load.load([two])
+    whole, narrow = table.render(summaries), table.render(summaries, 80)
+    assert max(map(len, whole.splitlines())) > 110
+    body = [line for line in narrow.splitlines() if line.startswith("  ")]
+    assert max(map(len, body)) <= 80
+    assert sorted(set(whole.split())) == sorted(set(narrow.split()))
+    assert [line.split()[0] for line in body] == ["conc", "2", "4"] * 5
+    assert table.render(summaries, 200) == whole
+    assert sorted(set(table.render(summaries, 1).split())) == sorted(set(whole.split()))
+
+
+def test_the_command_asks_the_terminal_for_its_width(two: Path) -> None:
+    """As it is run in one of 80 columns, whatever COLUMNS says of the tests' own."""
+    program = "from srtplan.cli.main import main; main()"
+    env = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    shown = []
+    for columns in (80, 200):
+        terminal, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        argv = [sys.executable, "-c", program, "results", str(two / "9")]
+        subprocess.run(argv, check=True, stdout=side, env=env, cwd=ROOT, timeout=60)
+        os.close(side)
+        shown.append(os.read(terminal, 10_000).decode().splitlines()[2:])
+        os.close(terminal)
+    narrow, wide = shown
+    assert (len(narrow), len(wide)) == (6, 3)
+    assert max(map(len, narrow)) <= 80 < max(map(len, wide))
+
+
+def test_wide_characters_take_two_columns() -> None:
+    """As terminals have it: a column stays straight below a Chinese name, and an accent takes none."""
+    assert table.align([["", "a"], ["模型", "1"], ["e\u0301x", "22"]]) == [
+        "       a",
+        "模型   1",
+        "e\u0301x    22",
+    ]
+
+
 def test_csv_has_a_row_per_planned_rung(
     two: Path, capsys: pytest.CaptureFixture[str], command: Command
 ) -> None:
@@ -132,6 +198,21 @@ def test_csv_has_a_row_per_planned_rung(
     ]  # fmt: skip
     assert (rows[0]["gpus_decode"], rows[0]["ttft_ms_p99"], rows[3]["ttft_ms_p99"]) == ("4", "240.0", "")
     assert [r["on_pareto_front"] for r in rows] == ["true", "true", "true", "false"]
+
+
+def test_a_list_is_one_cell_of_names(tmp_path: Path) -> None:
+    """Names of scores have commas: a semicolon stands between them."""
+    run = {
+        "name": "a",
+        "status": "ok",
+        "lower_is_better": ["w/ppl,none", "x/wer"],
+        "odd": [1, None],
+        "on": True,
+    }
+    job(tmp_path, 1, run, run | {"lower_is_better": []})
+    rows = list(csv.DictReader(io.StringIO(export.to_csv(load.load([tmp_path])))))
+    assert [r["lower_is_better"] for r in rows] == ["w/ppl,none;x/wer", ""]
+    assert (rows[0]["odd"], rows[0]["on"]) == ("1;", "true")
 
 
 def test_json_has_everything_and_the_front(two: Path) -> None:
@@ -151,6 +232,13 @@ def test_json_has_everything_and_the_front(two: Path) -> None:
         {"parameters": {"isl": "1024", "osl": "128", "trace_file": "/t.jsonl"}},
         {"gpu_type": "gb200"},
         {"precision": "fp4"},
+        *(
+            {"parameters": {"isl": "1024", "osl": "128", name: "x"}}
+            for name in (
+                *("dataset_path", "random_range_ratio", "use_chat_template", "request_rate", "client"),
+                *("concurrency", "num_requests", "tasks", "num_shots", "limit", "an_option_of_tomorrow"),
+            )
+        ),
     ],
 )
 def test_every_workload_has_a_front_of_its_own(tmp_path: Path, other: dict[str, object]) -> None:
@@ -164,9 +252,32 @@ def test_every_workload_has_a_front_of_its_own(tmp_path: Path, other: dict[str, 
     points = json.loads(export.to_json(summaries))["pareto_front"]
     assert [p["job_id"] for p in points] == ["1", "3"]
     assert points[0]["workload"] == {
-        "benchmark": "sa-bench", "model": "org/m", "isl": "1024", "osl": "128", "trace": "", "gpu_type": "h100", "precision": "fp8",
+        "benchmark": "sa-bench", "model": "org/m", "isl": "1024", "osl": "128", "gpu_type": "h100", "precision": "fp8",
     }  # fmt: skip
     assert points[1]["workload"] != points[0]["workload"]
+
+
+def test_where_a_model_lies_makes_no_workload(tmp_path: Path) -> None:
+    """Nor which rungs there are, nor how many GPUs: that is what a front is over."""
+    own = {"tokenizer": "/a", "total_gpus": "8", "concurrencies": "2", "custom_tokenizer": ""}
+    job(tmp_path, 1, record(2), parameters={"isl": "1024", "osl": "128"} | own)
+    job(tmp_path, 2, record(2, user=90, gpu=40))
+    assert [p["job_id"] for p in json.loads(export.to_json(load.load([tmp_path])))["pareto_front"]] == ["1"]
+
+
+def test_a_run_with_a_longer_common_prefix_beats_no_other(tmp_path: Path) -> None:
+    """The runs of one job may be asked for different things: each ratio of the router's benchmark has its own front."""
+    ratios = [record(20, user=50 + n, gpu=50 + n) | {"prefix_ratio": n / 10} for n in (1, 5, 9)]
+    job(tmp_path, 1, *ratios)
+    job(tmp_path, 2, *(r | {"tokens_per_s_per_user": 54} for r in ratios))
+    summaries = load.load([tmp_path])
+    points = json.loads(export.to_json(summaries))["pareto_front"]
+    assert [(p["job_id"], p["workload"]["prefix_ratio"]) for p in points] == [
+        ("2", "0.1"), ("1", "0.5"), ("1", "0.9"),
+    ]  # fmt: skip
+    figure = charts.throughput(list(enumerate(summaries)), "x")
+    assert figure
+    assert [line.get_label() for line in figure.axes[0].get_lines()] == ["dsr1 1", "dsr1 2"], "no band"
 
 
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=12))

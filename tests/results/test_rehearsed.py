@@ -18,8 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("health_check.interval_seconds=1",)
 
 
-def run(recipe: str, folder: Path, *sets: str, faults: tuple[str, ...] = (), timeout: float = 100) -> Path:
-    """Compile an example, rehearse it, and return its run directory."""
+def run(
+    recipe: str | Path, folder: Path, *sets: str, faults: tuple[str, ...] = (), timeout: float = 100
+) -> Path:
+    """Compile an example or a recipe of one's own, rehearse it, and return its run directory."""
     (only,) = pipeline.compile_recipe(str(ROOT / "examples" / recipe), sets=(*QUICK, *sets))
     pipeline.write(pipeline.bundle(only.plan), folder / "bundle")
     out = io.StringIO()
@@ -62,8 +64,53 @@ def test_workers_behind_frontends_have_ready_times(disaggregated: Path) -> None:
     ready = {s.name: s.ready or 0 for s in told.steps}
     assert [(c.mode, c.wanted, c.points[-1][1]) for c in told.counts] == [("prefill", 2, 2), ("decode", 2, 2)]
     assert 0 < ready["prefill_0"] == ready["prefill_1"] < ready["decode_0"] == ready["decode_1"]
-    assert ready["decode_0"] <= ready["frontend_0"] + 0.1
+    assert ready["decode_0"] <= ready["frontend_0"] + 0.5  # a count is told a moment after
     assert {s.name for s in told.steps if not s.awaited} == {"benchmark"}
+
+
+AGAIN = """
+schema: 2
+name: again
+engine: {type: mocker, speedup_ratio: 100}
+model: {path: "hf:Qwen/Qwen3-0.6B", container: "nvcr.io#nvidia/ai-dynamo/vllm-runtime:1.0.0", precision: fp16}
+resources: {gpu_type: h100, gpus_per_node: 8}
+roles:
+  prefill: {workers: 1, nodes: 1}
+  decode: {workers: 2, nodes: 1, critical: false, restart: {max_restarts: 1, backoff_seconds: 1}}
+frontend: {type: dynamo}
+dynamo: {install: false, request_plane: nats}
+benchmark:
+  type: custom
+  retries: 1
+  result: r.json
+  result_format: vllm
+  command: 'cd $SRT_RESULTS_DIR; sleep 6; if [ -e tried ]; then cp REPORT r.json; else touch tried; exit 3; fi'
+"""
+
+
+def test_what_was_started_again_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Callable[..., int]
+) -> None:
+    """A decode worker that crashes twice with one restart, and a benchmark whose first try fails: in timeline and table."""
+    recipe = tmp_path / "again.yaml"
+    recipe.write_text(AGAIN.replace("REPORT", str(Path(__file__).parent / "samples" / "vllm-0.33.0.json")))
+    run_dir = run(recipe, tmp_path, faults=("decode_0:crash@5s",))
+    (summary,) = load.load([run_dir])
+    told = timeline.of(summary)
+    assert told
+    (decode,) = (s for s in told.steps if s.before)
+    assert (decode.name, decode.exit_code, [s.exit_code for s in decode.before]) == ("decode_0", 1, [1])
+    assert decode.before[0].ready
+    assert not decode.awaited
+    (bench,) = (s for s in told.steps if s.name == "benchmark")
+    ((tried,), length) = told.retried, (bench.ended or 0) - bench.started
+    assert (tried.name, tried.tries) == ("custom", 2)
+    assert length - 3 < tried.end - tried.begin <= length
+    capsys.readouterr()
+    assert command(run_dir) == 0
+    out = capsys.readouterr().out
+    assert "  started again: decode_0 once (exit 1)\n" in out
+    assert "after 2 tries" in out
 
 
 def test_tests_know_what_a_run_leaves(disaggregated: Path, tmp_path: Path) -> None:

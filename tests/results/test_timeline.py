@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from jobs import EVENTS, PLAN, counted, job, lines, record, stage, step
 from matplotlib.colors import to_hex
 
-from srtplan.results import gantt, timeline
+from srtplan.results import gantt, load, timeline
 from srtplan.results.timeline import Count, Life, Span, Timeline
 
 Bar = tuple[float, float, float, str, str]
@@ -94,15 +95,87 @@ def test_a_step_with_a_probe_is_awaited_though_it_is_never_ready() -> None:
     assert [s.awaited for s in of(text + lines(step(2, "router_0", "ready")), {}).steps] == [True, False]
 
 
-def test_a_step_that_was_started_again_has_not_ended() -> None:
-    """Its last start counts: a worker that came back is drawn to the end of the job."""
-    again = lines(
-        stage(0, "worker"), step(1, "a", "started"), step(5, "a", "ended", exit=1), step(6, "a", "started")
-    )
-    assert [(s.started, s.ended, s.exit_code) for s in of(again).steps] == [(1, None, None)]
-    assert [(s.ended, s.exit_code) for s in of(again + lines(step(9, "a", "ended", exit=2))).steps] == [
-        (9, 2)
+def test_a_step_that_was_started_again_has_several_lives() -> None:
+    """Each with its end; the last is drawn to the end of the job if nothing ended it."""
+    first = lines(stage(0, "worker"), step(1, "a", "started"), step(5, "a", "ended", exit=1))
+    again = first + lines(step(6, "a", "started"))
+    (life,) = of(again).steps
+    assert (life.started, life.ended, life.exit_code) == (6, None, None)
+    assert [(s.started, s.ended, s.exit_code) for s in life.before] == [(1, 5, 1)]
+    (last,) = of(again + lines(step(9, "a", "ended", exit=2), step(11, "a", "started"))).steps
+    assert [(s.started, s.exit_code) for s in (*last.before, last)] == [(1, 1), (6, 2), (11, None)]
+    assert of(first).steps[0].before == ()
+
+
+def test_once_it_was_ready_nobody_asks_a_worker_that_was_started_again() -> None:
+    """Its later lives are neither ready nor never ready; one that ended before it was counted was not."""
+    start = lines(stage(0, "worker"), step(1, "decode_0", "started"), step(1, "prefill_0", "started"))
+    anew = lines(*(step(at, "decode_0", state, exit=1) for at, state in ((20, "ended"), (25, "started"))))
+    late = of(start + lines(counted(9, 1, 1)) + anew + anew)
+    (decode,) = (s for s in late.steps if s.name == "decode_0")
+    assert [(s.ready, s.awaited) for s in (*decode.before, decode)] == [
+        (9, True),
+        (None, False),
+        (None, False),
     ]
+    soon = of(start + anew + lines(counted(30, 1, 1)))
+    (decode,) = (s for s in soon.steps if s.name == "decode_0")
+    assert [(s.ready, s.awaited) for s in (*decode.before, decode)] == [(None, True), (30, True)]
+
+
+def test_restarts_are_marked() -> None:
+    """A row has all lives: bars, a cross at each end, a triangle at each new beginning, exit codes where there is room."""
+    ends = (
+        Life("a", 0, ready=10, ended=20, exit_code=1, awaited=True),
+        Life("a", 21, ended=50, exit_code=137),
+    )
+    told = lives(Life("a", 75, ended=90, exit_code=2, before=ends))
+    axes = gantt.timeline("x", told).axes[0]
+    assert [bar[:2] for bar in bars(told)[1]] == [(0, 10), (10, 20), (21, 50), (75, 90)]
+    marks = {line.get_marker(): list(line.get_xdata()) for line in axes.get_lines()}  # type: ignore[arg-type]
+    assert marks[9] == [21, 75]
+    assert [list(line.get_xdata()) for line in axes.get_lines() if line.get_marker() == "x"] == [
+        [20],
+        [50],
+        [90],
+    ]  # type: ignore[arg-type]
+    assert [t.get_text() for t in axes.texts if "exit" in t.get_text()] == [
+        "exit 137",
+        "exit 2, started again 2x",
+    ]
+    assert "started again" in legend(told)
+    assert "started again" not in legend(lives(Life("a", 0)))
+
+
+def test_a_restarted_step_is_among_those_that_matter() -> None:
+    """Of many, before what is never ready."""
+    never = [Life(f"never_{n}", 0, awaited=True) for n in range(40)]
+    again = Life("again", 9, before=(Life("again", 0, ended=5),))
+    assert gantt.shortened([*never, again]) == [*never[:39], again]
+
+
+def test_runs_with_several_tries_are_framed(tmp_path: Path) -> None:
+    """At their place in the benchmark's row, by the time at which the summary was written, never outside of the step."""
+    zero = 1_700_000_000
+    tried = [
+        record(2) | {"tries": t, "began_at": zero + at, "wall_s": long}
+        for t, at, long in ((1, 92, 8), (3, 100, 60), (2, 180, 500))
+    ]
+    end = datetime.fromtimestamp(zero + 205, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S%z")
+    (summary,) = load.load([job(tmp_path, 1, *tried, events=EVENTS, written_at=end)])
+    told = timeline.of(summary)
+    assert told
+    assert [(r.begin, r.end, r.tries) for r in told.retried] == [(100, 160, 3), (180, 203, 2)]
+    axes = gantt.timeline("x", told).axes[0]
+    row = [t.get_text() for t in axes.get_yticklabels()].index("benchmark")
+    assert [bar[:2] for bar in bars(told)[row]] == [(91, 203), (100, 160), (180, 203)]
+    assert [t.get_text() for t in axes.texts if "tries" in t.get_text()] == ["3 tries", "2 tries"]
+    assert "run with several tries" in legend(told)
+    for more in ({"written_at": "x"}, {"class": "running", "written_at": end}):
+        (summary,) = load.load([job(tmp_path / str(len(more)), 1, *tried, events=EVENTS, **more)])
+        other = timeline.of(summary)
+        assert other
+        assert other.retried == (), "when they were is not known"
 
 
 def test_aggregated_workers_are_counted_under_their_name() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from plans import benchmark, plan, step, worker
 from shell_lab import TEMPLATES, bash, in_library
@@ -85,8 +85,8 @@ UNTOUCHED = {"PATH", "PWD", "OLDPWD", "SHLVL", "LD_PRELOAD", "LD_LIBRARY_PATH", 
 RECORD = """#!/usr/bin/python3
 import os, sys
 with open(os.environ["RECORD"], "wb") as f:
-    f.write(b"\\0".join(map(os.fsencode, sys.argv[1:])) + b"\\1\\1")
-    f.write(b"\\0".join(k + b"=" + v for k, v in os.environb.items()))
+    env = (k + b"=" + v for k, v in os.environb.items())
+    f.write(b"\\0".join([b"%d" % (len(sys.argv) - 1), *map(os.fsencode, sys.argv[1:]), *env]))
 """
 
 
@@ -133,10 +133,11 @@ class Lab:
             },
         )
         assert done.returncode == 0, done.stderr.decode()
-        argv, _, env = self.out.read_bytes().partition(b"\1\1")
-        pairs = (pair.partition(b"=") for pair in env.split(b"\0"))
+        count, *rest = self.out.read_bytes().split(b"\0")
+        argv, env = rest[: int(count)], rest[int(count) :]
+        pairs = (pair.partition(b"=") for pair in env)
         return (
-            [a.decode() for a in argv.split(b"\0")] if argv else [],
+            [a.decode() for a in argv],
             {k.decode(): v.decode(errors="surrogateescape") for k, _, v in pairs},
         )
 
@@ -193,6 +194,7 @@ def test_srun_gets_its_options(lab: Lab, values: list[Word], launch: Word) -> No
     assert env["FOR_SRUN"] == lab.value(launch)
 
 
+@example(argv=[Lit("\x01")], name="")
 @given(argv=st.lists(WORDS, min_size=1, max_size=4), name=TEXT)
 @settings(max_examples=60, deadline=None)
 def test_a_run_gets_its_argv(lab: Lab, argv: list[Word], name: str) -> None:

@@ -133,7 +133,7 @@ class Keeper:
             processes.send([self.batch], signal.SIGTERM)
 
     def _signal_steps(self, number: int) -> None:
-        signal_all([(self.job, step) for step in self.job.live_steps()], number)
+        signal_all(self.job.live_steps(), number)
 
     def _end_steps(self) -> None:
         """End the steps that the batch script left running, as slurmd does: TERM, KillWait, KILL."""
@@ -146,7 +146,7 @@ class Keeper:
         end = self.kill_at or time.monotonic() + self.kill_wait
         while time.monotonic() < end and (left := self.job.live_steps()):
             late = [step for step in left if step.number not in told]  # one may just have been starting
-            signal_all([(self.job, step) for step in late], signal.SIGTERM)
+            signal_all(late, signal.SIGTERM)
             told |= {step.number for step in late}
             self._wait()
         self._signal_steps(signal.SIGKILL)
@@ -197,6 +197,9 @@ class Keeper:
             return {}
         lists = [hostlist.compress(part) for part in parts]
         named = {f"SLURM_JOB_NODELIST_HET_GROUP_{n}": text for n, text in enumerate(lists)}
+        named |= {
+            f"SLURM_JOB_ID_HET_GROUP_{n}": str(number) for n, number in enumerate(self.job.components())
+        }
         own = {"SLURM_HET_SIZE": str(len(parts)), "SLURM_JOB_NODELIST": lists[0], "SLURM_NODELIST": lists[0]}
         return own | named | {"SLURM_NNODES": str(len(parts[0])), "SLURM_JOB_NUM_NODES": str(len(parts[0]))}
 

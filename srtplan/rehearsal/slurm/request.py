@@ -29,7 +29,7 @@ def request(state: State, options: dict[str, str], command: list[str]) -> Reques
     job = _job(state, options)
     _check_modes(options)
     _check_mounts(options)
-    allocated = _component(options, job)
+    group, allocated = _component(options, job)
     chosen = _nodes(options, allocated)
     tasks = _layout(options, chosen)
     by_name = {node.name: node for node in state.nodes()}
@@ -37,6 +37,7 @@ def request(state: State, options: dict[str, str], command: list[str]) -> Reques
     return Request(
         state=state,
         job=job,
+        number=job.components()[group],
         options=options,
         command=command,
         nodes=nodes,
@@ -45,15 +46,15 @@ def request(state: State, options: dict[str, str], command: list[str]) -> Reques
     )
 
 
-def _component(options: dict[str, str], job: Job) -> list[str]:
-    """Return the nodes that the step may have: of a heterogeneous job those of --het-group, the first by default."""
+def _component(options: dict[str, str], job: Job) -> tuple[int, list[str]]:
+    """Return the component of a heterogeneous job that the step is for, the first by default, and its nodes."""
     parts = hostlist.components(hostlist.expand(job.record["nodes"]), job.record.get("components", ""))
     text = options.get("het-group", "0")
     if "het-group" in options and len(parts) == 1:
         raise UsageError("srun: fatal: Not a hetjob allocation", 1)
     if not text.isdigit() or int(text) >= len(parts):
         raise UsageError(f"srun: fatal: Invalid --het-group value: {text}", 1)
-    return parts[int(text)]
+    return int(text), parts[int(text)]
 
 
 def _job(state: State, options: dict[str, str]) -> Job:

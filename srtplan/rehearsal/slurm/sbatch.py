@@ -13,7 +13,7 @@ from pathlib import Path
 
 from srtplan.rehearsal.slurm.options import SBATCH, UsageError, complain, parse
 from srtplan.rehearsal.slurm.request import environment
-from srtplan.rehearsal.slurm.state import State, claim, read, read_record, record_text, write_record
+from srtplan.rehearsal.slurm.state import State, claim, read, read_record, record_text, write, write_record
 from srtplan.rehearsal.slurm.stepd import folder_of
 from srtplan.rehearsal.slurm.version import VERSION
 
@@ -101,12 +101,19 @@ def _submit(state: State, options: dict[str, str], path: str, script: str, args:
     }
     number = claim(state.folder / "jobs", files, int(state.setting("first_job", "1")))
     _name_files(state.folder / "jobs" / str(number), number)
+    _claim_components(state, number, len(options.get("components", "").split()) - 1)
     if not state.tell(f"{'hold' if 'hold' in options else 'submit'} {number}"):
         raise UsageError(
             "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
             1,
         )
     return number
+
+
+def _claim_components(state: State, leader: int, others: int) -> None:
+    """Give the other components of a heterogeneous job their numbers."""
+    numbers = [claim(state.folder / "jobs", {"leader": str(leader)}, leader + 1) for _ in range(others)]
+    write(state.folder / "jobs" / str(leader) / "components", " ".join(map(str, numbers)))
 
 
 def _environment(options: dict[str, str]) -> dict[str, str]:

@@ -8,7 +8,8 @@
     scancel --signal=TERM 7       all steps, not job.sh;  --full: job.sh and what it started
     scancel 7                     TERM to everything, KILL after KillWait, done by the controller
 
-Exit code 0, also for a step that has ended (as measured); 1 for a job that never was.
+Exit code 0, also for a step that has ended or is of another component of a heterogeneous job (as measured); 1 for a job
+that never was.
 """
 
 import signal
@@ -80,7 +81,7 @@ def _cancel(state: State, word: str, options: dict[str, str], number: int | None
 
 def _signal_ids(state: State, words: list[str], number: int | None) -> int:
     """Signal steps by their ids, all of them at once: a look at the processes of this machine takes its time."""
-    steps: list[tuple[Job, Step]] = []
+    steps: list[Step] = []
     code = 0
     for word in words:
         job_number, _, step_number = word.partition(".")
@@ -89,7 +90,7 @@ def _signal_ids(state: State, words: list[str], number: int | None) -> int:
             code = _complain_of(word)
         elif step_number.isdigit():
             step = Step(job.folder / "steps" / step_number, int(step_number))
-            steps += [(job, step)] if step.is_live else []
+            steps += [step] if step.is_live and step.id == word else []
     signal_all(steps, number or signal.SIGKILL)
     return code
 
@@ -112,15 +113,15 @@ def _signal_steps(job: Job, number: int, *, is_full: bool) -> None:
             ({pid} | processes.descendants(pid)) - supervisors - processes.descendants(*supervisors), number
         )
         return
-    signal_all([(job, step) for step in job.live_steps()], number)
+    signal_all(job.live_steps(), number)
 
 
-def signal_all(steps: list[tuple[Job, Step]], number: int) -> None:
+def signal_all(steps: list[Step], number: int) -> None:
     """Signal steps; for TERM and KILL their logs get slurmstepd's line first."""
     if number in (signal.SIGTERM, signal.SIGKILL):
-        for job, step in steps:
-            _announce(f"{job.number}.{step.number}", step.record)
-    signal_steps([step.stepd for _, step in steps], number)
+        for step in steps:
+            _announce(step.id, step.record)
+    signal_steps([step.stepd for step in steps], number)
 
 
 def _announce(step: str, record: dict[str, str]) -> None:

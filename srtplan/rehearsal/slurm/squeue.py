@@ -46,7 +46,8 @@ def main(state: str, argv: list[str]) -> int:
         if "version" in options:
             sys.stdout.write(f"{VERSION}\n")
             return 0
-        jobs = _chosen(State(folder_of(state)), options)
+        numbers = [number for number in options.get("jobs", "").split(",") if number]
+        jobs = _chosen(State(folder_of(state)), numbers, options)
     except UsageError as error:
         complain(str(error))
         return error.code
@@ -54,39 +55,48 @@ def main(state: str, argv: list[str]) -> int:
     if "noheader" not in options:
         sys.stdout.write(_fill(text, HEADERS) + "\n")
     for job in jobs:
-        rows = _steps(job) if "steps" in options else [_row(job)]
+        rows = _steps(job, numbers) if "steps" in options else _rows(job)
         sys.stdout.writelines(_fill(text, row) + "\n" for row in rows)
     return 0
 
 
-def _chosen(state: State, options: dict[str, str]) -> list[Job]:
+def _chosen(state: State, wanted: list[str], options: dict[str, str]) -> list[Job]:
     """Return the jobs that are not over, of those asked for. A number that was never given out is an error."""
-    wanted = [number for number in options.get("jobs", "").split(",") if number]
     found = [state.job(number) for number in wanted] if wanted else list(state.jobs())
     if wanted and None in found and "steps" not in options:
         raise UsageError("slurm_load_jobs error: Invalid job id specified", 1)
-    return [job for job in found if job is not None and not job.is_over]
+    by_number = {job.number: job for job in found if job is not None and not job.is_over}
+    return list(by_number.values())
+
+
+def _rows(job: Job) -> list[dict[str, str]]:
+    """Return the job's row, or of a heterogeneous job one per component: 7+0, 7+1."""
+    numbers = job.components()
+    names = [f"{job.number}+{n}" for n in range(len(numbers))] if len(numbers) > 1 else [str(job.number)]
+    return [_row(job) | {"i": name, "A": str(number)} for name, number in zip(names, numbers, strict=True)]
 
 
 def _row(job: Job) -> dict[str, str]:
     record = job.record
     reason = "NodeDown" if (job.folder / "lost").exists() else "None"
     return {
-        "i": str(job.number), "j": record["job_name"], "T": job.state, "t": SHORT_STATES.get(job.state, job.state[:2]),
+        "j": record["job_name"], "T": job.state, "t": SHORT_STATES.get(job.state, job.state[:2]),
         "N": record.get("nodes", ""), "D": record["num_nodes"], "r": reason, "P": record.get("partition", "main"),
     }  # fmt: skip
 
 
-def _steps(job: Job) -> list[dict[str, str]]:
+def _steps(job: Job, wanted: list[str]) -> list[dict[str, str]]:
+    """Return the live steps, the batch step with the first component's."""
     rows = [
         {
-            "i": f"{job.number}.{step.number}",
+            "i": f"{record['job']}.{step.number}",
             "j": record["name"],
             "N": hostlist.compress(record["nodes"].split(",")),
         }
         for step, record in ((step, step.record) for step in job.live_steps())
+        if not wanted or record["job"] in wanted
     ]
-    if job.batch_pid() is not None:
+    if job.batch_pid() is not None and (not wanted or str(job.number) in wanted):
         rows.append({"i": f"{job.number}.batch", "j": "batch", "N": hostlist.expand(job.record["nodes"])[0]})
     return rows
 

@@ -12,6 +12,8 @@
     STATE/jobs/7/environ        environment of the job, NUL-separated
     STATE/jobs/7/{state,exit,batch,keeper,held}
     STATE/jobs/7/steps/0/       record, stepd, done: one folder per step
+    STATE/jobs/7/components     numbers of a heterogeneous job's other components
+    STATE/jobs/8/leader         such a component: the number of the first one, which has all the rest
 
 Every file is small and replaced by rename, so that a reader never sees half of one. The classes are plain ones: importing
 dataclasses would double the time that a stand-in takes to start.
@@ -79,6 +81,11 @@ class Step:
         return read_record(self.folder / "record")
 
     @property
+    def id(self) -> str:
+        """What Slurm calls the step: ``7.0``. In a heterogeneous job that is the number of its component."""
+        return f"{self.record['job']}.{self.number}"
+
+    @property
     def stepd(self) -> int:
         """Process id of the step's supervisor; the tasks are below it. -1 before it has started."""
         known = read(self.folder / "stepd").split()
@@ -121,6 +128,10 @@ class Job:
         known = read(self.folder / "batch")
         return int(known.split()[0]) if processes.is_alive(known) else None
 
+    def components(self) -> list[int]:
+        """Return the number of every component of a heterogeneous job; of an ordinary one its own."""
+        return [self.number, *map(int, read(self.folder / "components").split())]
+
     def steps(self) -> list[Step]:
         """Return all steps so far, by number."""
         folder = self.folder / "steps"
@@ -156,14 +167,18 @@ class State:
         return read(self.folder / "containers") == "namespaces"
 
     def job(self, number: str) -> Job | None:
-        """Return a job by the text of its number."""
+        """Return a job by the text of its number, or that of one of its components."""
         folder = self.folder / "jobs" / number
-        return Job(folder, int(number)) if number.isdigit() and folder.is_dir() else None
+        if not number.isdigit() or not folder.is_dir():
+            return None
+        leader = read(folder / "leader")
+        return self.job(leader) if leader else Job(folder, int(number))
 
     def jobs(self) -> list[Job]:
         """Return all jobs, by number."""
         numbers = _numbers(self.folder / "jobs")
-        return [Job(self.folder / "jobs" / str(number), number) for number in numbers]
+        known = [Job(self.folder / "jobs" / str(number), number) for number in numbers]
+        return [job for job in known if not (job.folder / "leader").exists()]
 
     def tell(self, message: str) -> bool:
         """Send a line to the controller; False if none listens."""

@@ -34,20 +34,24 @@ def folder_of(state: str) -> Path:
 
 
 class Request:
-    """One step to be: where, how many tasks on each node, what, with which environment."""
+    """One step to be: where, how many tasks on each node, what, with which environment.
+
+    ``number`` is the job's, in a heterogeneous job that of the component.
+    """
 
     def __init__(
         self,
         *,
         state: State,
         job: Job,
+        number: int,
         options: dict[str, str],
         command: list[str],
         nodes: list[Node],
         tasks_per_node: list[int],
         environment: dict[str, str],
     ) -> None:
-        self.state, self.job, self.options, self.command = state, job, options, command
+        self.state, self.job, self.number, self.options, self.command = state, job, number, options, command
         self.nodes, self.tasks_per_node, self.environment = nodes, tasks_per_node, environment
 
     @property
@@ -79,6 +83,7 @@ def _record(request: Request) -> dict[str, str]:
     options = {f"option.{key}": value for key, value in request.options.items()}
     return {
         "name": request.name,
+        "job": str(request.number),
         "nodes": ",".join(node.name for node in request.nodes),
         "ntasks": str(sum(request.tasks_per_node)),
         "command": " ".join(request.command),
@@ -146,9 +151,7 @@ class _Supervisor:
             self._tell(f"error: {task.node.name}: task {task.rank}: {how}")
         bad_exit = self.request.options.get("kill-on-bad-exit")
         if code and bad_exit not in {None, "0"} and self.running and self.kill_at is None:
-            self._tell(
-                f"launch/slurm: _step_signal: Terminating StepId={self.request.job.number}.{self.step.number}"
-            )
+            self._tell(f"launch/slurm: _step_signal: Terminating StepId={self.step.id}")
             signal_steps([os.getpid()], signal.SIGTERM)
             self.kill_at = time.monotonic() + float(self.request.state.setting("kill_wait", "30"))
 

@@ -58,12 +58,11 @@ def _pattern(request: "Request", step: Step, which: str) -> str | None:
         return None
     if name == "none":
         return "/dev/null"
-    job = request.job
     known = {
-        "%j": job.number,
-        "%J": f"{job.number}.{step.number}",
+        "%j": request.job.number,
+        "%J": step.id,
         "%s": step.number,
-        "%A": job.number,
+        "%A": request.job.number,
         "%x": request.name,
     }
     for key, value in known.items():

@@ -131,14 +131,17 @@ stop::_kill() {
 }
 
 # Asks Slurm whether a step of ours is left; kills it if so. Slurm lists a step for a moment after its srun has ended, so the
-# first times it is only asked again.
+# first times it is only asked again. In a heterogeneous job each component has a number, and lists the steps of its own.
 stop::_verify() {
-  local name pause left id
+  local name pause left id jobs=""
   local -A listed
   ((${#STEP_ID[@]} > 0)) || return 0
+  for id in "${STEP_ID[@]}"; do
+    [[ ",${jobs}," == *",${id%.*},"* ]] || jobs+="${jobs:+,}${id%.*}"
+  done
   for pause in 10 20 30 40 100 100; do # hundredths of a second
     : >"${SCRATCH}/steps"
-    job::call 10 "${SCRATCH}/steps" squeue --noheader --steps --jobs="${JOB_ID}" --format=%i || break
+    job::call 10 "${SCRATCH}/steps" squeue --noheader --steps --jobs="${jobs}" --format=%i || break
     left="" listed=()
     while read -r id; do
       listed["step ${id}"]=1

@@ -132,11 +132,14 @@ step::_work_to_the_end() {
   "$@"
 }
 
-# The first task tells the step's id, by which the job can stop it gently.
+# The first task tells the step's id, by which the job can stop it gently. In a heterogeneous job SLURM_JOB_ID is the first
+# component's in every step, but Slurm knows a step by the number of its own component, and says nothing to a wrong one.
 step::_note_id() {
   local -r file="${RUN_DIR}/run/steps/${STEP}.id"
+  local job=SLURM_JOB_ID
   [[ "${SLURM_PROCID:-0}" == 0 ]] || return 0
-  printf '%s.%s\n' "${SLURM_JOB_ID}" "${SLURM_STEP_ID}" >"${file}.new"
+  [[ ! " ${SRUN[*]} " =~ " --het-group="([0-9]+)" " ]] || job="SLURM_JOB_ID_HET_GROUP_${BASH_REMATCH[1]}"
+  printf '%s.%s\n' "${!job}" "${SLURM_STEP_ID}" >"${file}.new"
   mv -f -- "${file}.new" "${file}"
 }
 

@@ -192,7 +192,7 @@ steps::find_lost_node() {
   REPLY="$(tail -q -c 16384 -- "${logs[@]}" 2>/dev/null | LC_ALL=C grep -a -m 1 -E "${said}" | cut -c 1-500)"
   [[ -z "${REPLY}" ]] || return 0
   job::call 5 "${SCRATCH}/state" squeue --noheader --jobs="${JOB_ID}" --format=%T,%r
-  REPLY="$(tail -n 1 -- "${SCRATCH}/state")"
-  [[ "${REPLY}" == *NODE_FAIL* || "${REPLY}" == *,NodeDown ]] || return 1 # while Slurm ends the job it is COMPLETING
+  # a line per component; while Slurm ends the job it is COMPLETING
+  REPLY="$(grep -m 1 -E 'NODE_FAIL|,NodeDown$' -- "${SCRATCH}/state")" || return 1
   REPLY="squeue says ${REPLY}"
 }

@@ -55,9 +55,9 @@ bench::_try() {
     RUN_REASON="stopped"
   elif ((RUN_CODE != 0)); then
     RUN_REASON="failed with ${RUN_CODE}"
-  elif [[ -n "${result}" && ! -s "${result}" ]]; then
+  elif [[ -n "${result}" && ! (-f "${result}" && -s "${result}") ]]; then
     bench::_no_result "left no result: ${result}"
-  elif [[ -n "${result}" && "${result}" -ot "${result}.start" ]]; then
+  elif [[ -n "${result}" ]] && env test "${result}" -ot "${result}.start"; then # bash 4.4 itself compares whole seconds
     bench::_no_result "did not write its result, an older one lies there: ${result}"
   fi
 }
@@ -147,7 +147,7 @@ bench::evaluate() {
   # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
   bench::_newest "${result}" "${prefix}*.json" "$@" || return
   for page in "${prefix}"*.html; do # the questions and answers, for people
-    [[ ! "${page}" -nt "${result}.start" ]] || bench::_publish "${page}" "${result%.json}.html"
+    ! env test "${page}" -nt "${result}.start" || bench::_publish "${page}" "${result%.json}.html"
   done
   [[ -z "${REPLY}" ]] || rm -f -- "${REPLY}" "${REPLY%.json}.html" # they lie in /tmp, which may be the node's
 }
@@ -230,7 +230,7 @@ bench::_newest() {
   local IFS="" # the pattern is one word
   # shellcheck disable=SC2231 # and is to be expanded
   for file in ${pattern}; do
-    if [[ "${file}" -nt "${mark}" && ! "${found}" -nt "${file}" ]]; then
+    if env test "${file}" -nt "${mark}" && ! env test "${found}" -nt "${file}"; then
       found="${file}"
     fi
   done

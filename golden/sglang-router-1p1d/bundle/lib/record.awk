@@ -209,10 +209,13 @@ function figure(value,    text) {
   return text ~ /[0-9]/ ? text : ""
 }
 
-# Why the run is no result; "" if it is one.
-function judge(    total, bound) {
+# Why the run is no result; "" if it is one. SGLang's client counts as output what it has asked for, where the server
+# says nothing, but it also counts the tokens of the text that came.
+function judge(    total, bound, text) {
   if (client ~ /-eval$/) return ""
+  text = number("/total_output_tokens_retokenized")
   if (M["output_tokens"] == "" || M["output_tokens"] + 0 <= 0) return "no output tokens"
+  if (text != "" && text + 0 <= 0) return "no text came back, whatever number of tokens the report says"
   if (M["completed"] != "" && M["completed"] + 0 <= 0) return "no request was completed"
   total = M["completed"] + M["failed"]
   bound = ENVIRON["RECORD_MAX_FAILED_SHARE"]
@@ -222,6 +225,7 @@ function judge(    total, bound) {
   if (M["completed"] == "") return "the report does not say how many requests were completed"
   if (M["duration_s"] == "" || M["duration_s"] + 0 <= 0) return "the report has no duration"
   if (M["ttft_ms_mean"] == "" && M["ttft_ms_p50"] == "") return "the report has no time to the first token"
+  if (M["ttft_ms_mean"] + 0 <= 0 && M["ttft_ms_p50"] + 0 <= 0) return "no first token came: its time is 0"
   return ""
 }
 

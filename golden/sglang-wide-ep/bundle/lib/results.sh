@@ -47,36 +47,21 @@ results::record() {
 }
 
 # Sets REPLY to the report; where a load generator kept the time of every token, and it is large, to a file of its
-# figures alone: within a text every quote has a backslash before it, so that only members are found.
+# figures alone.
 results::_reduce() {
   local -r file="$1" client="$2"
-  local size last
+  local size
   REPLY=/dev/null
   [[ -f "${file}" ]] || return 0
   REPLY="${file}"
   size="$(wc -c <"${file}")"
-  last="$(tail -c 4 -- "${file}")"
   if [[ "${client}" == aiperf || "${client}" == *-eval ]] || ((size < 8000000)); then
-    return 0
-  elif [[ "${last}" != *"}"* ]]; then
-    REPLY=/dev/null # cut off: no need to read hundreds of megabytes to see that
     return 0
   fi
   REPLY="$(mktemp "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID:-0}-result.XXXXXX")"
-  {
-    printf '{'
-    LC_ALL=C grep -oE '"[a-z0-9_]+": *-?[0-9][-+.0-9eE]*' -- "${file}" | tr '\n' ','
-    results::_sent "${file}"
-    printf '"reduced":1}\n'
-  } >"${REPLY}"
-}
-
-# Prints how many requests were sent, a member with a comma: as many as the last list of the prompts' lengths has.
-results::_sent() {
-  local -r file="$1"
-  local commas
-  commas="$(LC_ALL=C grep -oE '"input_lens": *\[[0-9, ]+\]' -- "${file}" | tail -n 1 | tr -cd , | wc -c)" || return 0
-  printf '"sent":%d,' "$((commas + 1))"
+  if ! LC_ALL=C awk -f "${BUNDLE_DIR}/lib/reduce.awk" "${file}" >"${REPLY}"; then
+    : >"${REPLY}" # cut off
+  fi
 }
 
 # Puts the records together. At the job's end CLASS and CODE say how it ended; before that it is still running.
