@@ -21,6 +21,7 @@ from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Word, Words, words
 from srtplan.plugin import BenchmarkContext
 
+SEED = 42
 DECIDED = {
     "url": "it is the job's own frontend",
     "u": "it is the job's own frontend",
@@ -77,14 +78,20 @@ def trace_name(path: str) -> str:
 
 
 def profile(
-    ctx: BenchmarkContext, name: str, own: Words, *, facts: tuple[tuple[str, str], ...] = (), whole: str = ""
+    ctx: BenchmarkContext,
+    name: str,
+    own: Words,
+    *,
+    facts: tuple[tuple[str, str], ...] = (),
+    whole: str = "",
+    seed: int = SEED,
 ) -> Run:
     """One measured run; ``own`` are the arguments of its load, ``whole`` a trace that is sent to its end.
 
-    A recipe that says itself how many requests are sent gets so many.
+    A recipe that says itself how many requests are sent gets so many. Runs of one ``seed`` send the same prompts.
     """
     result = results("aiperf", f"{name}.json")
-    argv = _argv(ctx, name, own, result)
+    argv = _argv(ctx, name, own, result, seed=seed)
     if whole and "request-count" not in _given(ctx):
         argv = (*words("bench::aiperf_trace", whole), *argv[1:])
     return Run(name=name, argv=argv, result=result, client="aiperf", facts=facts)
@@ -95,7 +102,7 @@ def warmup(ctx: BenchmarkContext, name: str, own: Words) -> Run:
     return Run(name=name, argv=_argv(ctx, name, own, None))
 
 
-def _argv(ctx: BenchmarkContext, name: str, own: Words, result: Word | None) -> Words:
+def _argv(ctx: BenchmarkContext, name: str, own: Words, result: Word | None, *, seed: int = SEED) -> Words:
     o = cast("_Options", ctx.job.recipe.benchmark.options)
     artifacts = results("aiperf", f"{name}.d")
     head = words(
@@ -113,7 +120,7 @@ def _argv(ctx: BenchmarkContext, name: str, own: Words, result: Word | None) -> 
             "--streaming",
             "--use-server-token-count",
             "--random-seed",
-            42,
+            seed,
             "--ui",
             "simple",
             "--artifact-dir",

@@ -1,6 +1,7 @@
 """router: how well a router uses prefixes that requests share, by aiperf.
 
 Per ratio r one run of ``num_requests`` requests of ``isl`` tokens, the first ``r * isl`` of them one of 20 common prefixes.
+Every run has a seed of its own: with the same prefixes an earlier run would have filled the cache for the later ones.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import CONCURRENCY, check_aiperf, profile
+from srtplan.benchmarks._aiperf import CONCURRENCY, SEED, check_aiperf, profile
 from srtplan.benchmarks._facts import texts
 from srtplan.benchmarks._packages import AIPERF
 from srtplan.diagnostics import Finding
@@ -76,7 +77,7 @@ class Router:
         }
         return BenchmarkCommand(
             command=Command(
-                runs=tuple(_run(ctx, o, r) for r in ratios),
+                runs=tuple(_run(ctx, o, r, SEED + n) for n, r in enumerate(ratios)),
                 preamble=(words("setup::open_files", 65536), AIPERF.needed(ctx.job.recipe)),
                 note="prefix ratios with aiperf",
             ),
@@ -86,7 +87,7 @@ class Router:
         )
 
 
-def _run(ctx: BenchmarkContext, o: Options, ratio: float) -> Run:
+def _run(ctx: BenchmarkContext, o: Options, ratio: float, seed: int) -> Run:
     common = round(o.isl * ratio)
     shared = ("--num-prefix-prompts", PREFIXES, "--prefix-prompt-length", common) if common else ()
     own = words(
@@ -99,7 +100,7 @@ def _run(ctx: BenchmarkContext, o: Options, ratio: float) -> Run:
         ("prefix_ratio", f"{ratio:g}"),
         ("requests", str(o.num_requests)),
     )
-    return profile(ctx, f"prefix_{ratio:g}", own, facts=facts)
+    return profile(ctx, f"prefix_{ratio:g}", own, facts=facts, seed=seed)
 
 
 def _ratios(o: Options) -> tuple[float, ...]:

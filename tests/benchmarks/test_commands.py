@@ -200,6 +200,14 @@ def test_prefix_ratios_divide_the_prompt(lab: Lab) -> None:
     assert (value(quarter, "--isl"), value(quarter, "--prefix-prompt-length")) == ("300", "100")
 
 
+def test_no_prefix_ratio_warms_the_cache_for_the_next(lab: Lab) -> None:
+    """Prompts come from the seed: every run has its own, unless the recipe says one for all."""
+    runs = commands(lab, "type: router, isl: 400, prefix_ratios: [0.1, 0.5, 0.9]")
+    assert [value(words, "--random-seed") for words in runs] == ["42", "43", "44"]
+    runs = commands(lab, "type: router, isl: 400, prefix_ratios: [0.1, 0.5], aiperf_args: {random-seed: 7}")
+    assert [value(words, "--random-seed") for words in runs] == ["7", "7"]
+
+
 def test_mooncake_asks_both_thresholds(lab: Lab) -> None:
     """A request is good if both latencies come in time."""
     step = bench(lab.plan("type: mooncake-router, ttft_threshold_ms: 900, trace_file: /data/t.jsonl"))

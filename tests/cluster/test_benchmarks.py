@@ -1,4 +1,4 @@
-"""Benchmarks of aiperf's own on a real Slurm: the real aiperf sends a real trace file to Dynamo's mocker."""
+"""Benchmarks on a real Slurm against Dynamo's mocker: the real aiperf with a real trace file, the real lm_eval."""
 
 from __future__ import annotations
 
@@ -63,3 +63,51 @@ def test_a_trace_is_sent_whole(cluster: Cluster, rig: Rig, kind: str) -> None:
             record.number("requests_per_s"), rel=0.01
         )
     assert str(REQUESTS) in table.render([summary])
+
+
+TASK = """
+task: tiny
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {questions}}}}}
+test_split: test
+output_type: generate_until
+doc_to_text: "{{{{question}}}}"
+doc_to_target: "{{{{answered}}}}"
+generation_kwargs: {{until: ["<|im_end|>"], max_gen_toks: 8}}
+process_results: !function metrics.answered
+metric_list: [{{metric: acc, aggregation: mean, higher_is_better: true}}]
+"""
+METRICS = """
+def answered(doc, results):
+    return {"acc": float(bool(results[0].strip()) == doc["answered"])}
+"""
+
+
+def tasks(folder: Path) -> Path:
+    """A folder with a task of four questions; right is an answer with text, but to the last one, so that 0.75 is the score."""
+    path = folder / "tasks"
+    path.mkdir()
+    questions = [{"question": f"{n} + {n} =", "answered": n < 3} for n in range(4)]
+    (path / "questions.jsonl").write_text("".join(json.dumps(q) + "\n" for q in questions))
+    (path / "tiny.yaml").write_text(TASK.format(questions=path / "questions.jsonl"))
+    (path / "metrics.py").write_text(METRICS)
+    return path
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_lm_eval_scores_a_task_of_the_recipes_own(cluster: Cluster, rig: Rig, chat: bool) -> None:  # noqa: FBT001
+    """The real program reads task and data from a local folder, asks either interface, and its score is in the summary."""
+    parts = own_folder(cluster, "lm-eval-parts")
+    benchmark = (
+        f"type: lm-eval, tasks: [tiny], include_path: {tasks(parts)}, hf_home: {rig.hf_home}, num_concurrent: 2, "
+        f"use_chat_template: {str(chat).lower()}"
+    )
+    folder = compile_bundle(cluster, "lm-eval", str(recipe(parts, benchmark)), profile=profile_for(rig))
+    run = submit(cluster, folder, env=environment(rig))
+    run.job.wait(timeout=300)
+    assert (run.job.state, run.job.exit_code) == ("COMPLETED", 0), run.explain()
+    (summary,) = load.load([run.directory])
+    (record,) = summary.records
+    assert (summary.text("state"), summary.text("class")) == ("complete", "success")
+    assert (record.number("score"), record.scores) == (0.75, {"tiny/acc,none": 0.75})
+    assert "tiny/acc,none" in table.render([summary])
