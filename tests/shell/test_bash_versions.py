@@ -65,7 +65,7 @@ def test_the_library_under_another_bash(release: str, tmp_path: Path) -> None:
         ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script, "sh", other,
          sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "-m", "not cluster",
          f"--basetemp={tmp_path / 'base'}", *tests],
-        capture_output=True, text=True, check=False, timeout=900, env=dict(os.environ) | {WANTED: version(other)},
+        capture_output=True, text=True, check=False, timeout=1800, env=dict(os.environ) | {WANTED: version(other)},
         stdin=subprocess.DEVNULL, cwd=TESTS.parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
