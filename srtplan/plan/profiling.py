@@ -200,15 +200,21 @@ def around(job: JobContext, workers: Iterable[WorkerContext], runs: tuple[Run, .
 
 
 def _owed(job: JobContext, workers: Iterable[WorkerContext]) -> Words:
-    """Who must leave how many files of which name: nsys's bear their worker's, torch's tell the mode by their folder."""
+    """Who must leave how many files, and how many there can be, of which name.
+
+    nsys's bear their worker's name; torch's tell the mode by their folder, and every rank, a GPU each, writes its own.
+    """
     leaders = [w for w in workers if w.process == w.peers[0]]
     if job.recipe.profiling.type.startswith("nsys"):
         names = [(w.role.mode, w.endpoint.index) for w in leaders]
         return words(
-            *(t for m, i in names for t in (f"{m}_{i}", 1, f"{m}/node*_{m}_w{i}_profile_*.nsys-rep"))
+            *(t for m, i in names for t in (f"{m}_{i}", 1, 1, f"{m}/node*_{m}_w{i}_profile_*.nsys-rep"))
         )
     count = Counter(w.role.mode for w in leaders)
-    return words(*(t for m, n in count.items() for t in (m, n, f"{m}/*.trace.json*")))
+    ranks: Counter[str] = Counter()
+    for w in leaders:
+        ranks[w.role.mode] += sum(len(p.gpus) for p in w.peers)
+    return words(*(t for m, n in count.items() for t in (m, n, ranks[m], f"{m}/*.trace.json*")))
 
 
 def _called(job: JobContext, workers: Iterable[WorkerContext]) -> list[Called]:

@@ -117,16 +117,12 @@ def test_every_worker_is_waited_for(lab: Lab) -> None:
     named = [
         word
         for mode, i in (("prefill", 0), ("decode", 0), ("decode", 1))
-        for word in (f"{mode}_{i}", "1", f"{mode}/node*_{mode}_w{i}_profile_*.nsys-rep")
+        for word in (f"{mode}_{i}", "1", "1", f"{mode}/node*_{mode}_w{i}_profile_*.nsys-rep")
     ]
     assert traces[NSYS][1:] == traces[TIMED][1:] == named
     assert traces[TORCH][1:] == [
-        "prefill",
-        "1",
-        "prefill/*.trace.json*",
-        "decode",
-        "2",
-        "decode/*.trace.json*",
+        *("prefill", "1", "8", "prefill/*.trace.json*"),
+        *("decode", "2", "8", "decode/*.trace.json*"),
     ]
 
 
@@ -136,7 +132,7 @@ def test_a_worker_over_several_nodes_is_one(lab: Lab) -> None:
     path = lab.file(LADDER, more="profiling: {type: torch, aggregated: {}}")
     path.write_text(re.sub(r"resources: .*", wide, path.read_text()))
     (only,) = pipeline.compile_recipe(str(path))
-    assert argv(bench(only.plan).runs[-1])[2:] == ["agg", "1", "agg/*.trace.json*"]
+    assert argv(bench(only.plan).runs[-1])[2:] == ["agg", "1", "16", "agg/*.trace.json*"]
 
 
 def test_a_window_has_the_defaults_of_srtctl(lab: Lab) -> None:

@@ -206,7 +206,7 @@ def test_container_paths_are_found_by_the_mounts(programs: Programs) -> None:
 def test_profiling_leaves_a_trace(programs: Programs) -> None:
     """start and stop are POSTs; torch writes into the directory of the variable, nsys its report."""
     env = {"SGLANG_TORCH_PROFILER_DIR": str(programs.folder / "traces")}
-    programs.start(*SGLANG, "--port", "30000", env=env, step="agg_0")
+    programs.start(*SGLANG, "--port", "30000", "--tp-size", "2", env=env, step="agg_0")
     report = programs.folder / "report"
     nsys = (
         "nsys",
@@ -226,7 +226,9 @@ def test_profiling_leaves_a_trace(programs: Programs) -> None:
         assert programs.get("/start_profile", 30000, node=node)[0] == 404
         assert programs.get("/start_profile", 30000, node=node, body={"num_steps": 5})[0] == 200
         assert programs.get("/stop_profile", 30000, node=node, body={})[0] == 200
-    assert (programs.folder / "traces" / "agg_0-TP-0.trace.json.gz").stat().st_size > 0
+    traces = sorted((programs.folder / "traces").iterdir())
+    assert [path.name for path in traces] == [f"agg_0-TP-{rank}.trace.json.gz" for rank in (0, 1)]
+    assert all(path.stat().st_size > 0 for path in traces)
     assert report.with_suffix(".nsys-rep").exists()
 
 

@@ -101,7 +101,7 @@ def test_traces_are_waited_for_until_they_are_quiet(gate: Gate) -> None:
     script = """
     profiles="${RUN_DIR}/profiles"; mkdir "${profiles}"
     (for i in 1 2 3; do sleep 1; printf x >>"${profiles}/t.json"; done) &
-    profile::await_traces "${profiles}" all 1 '*.json'
+    profile::await_traces "${profiles}" all 1 1 '*.json'
     wc -c <"${profiles}/t.json"
     """
     done = gate.bash(script, SRT_PROFILE_QUIET_S="2", SRT_PROFILE_WAIT_S="20")
@@ -109,7 +109,10 @@ def test_traces_are_waited_for_until_they_are_quiet(gate: Gate) -> None:
     assert done.stdout.splitlines()[-1].strip() == "3"
 
 
-OWED = "prefill 1 'prefill/*.trace.json*' decode_0 1 'decode/node*_decode_w0_*.nsys-rep' decode_1 1 'decode/node*_decode_w1_*.nsys-rep'"
+OWED = (
+    "prefill 1 1 'prefill/*.trace.json*' decode_0 1 1 'decode/node*_decode_w0_*.nsys-rep' "
+    "decode_1 1 1 'decode/node*_decode_w1_*.nsys-rep'"
+)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +147,16 @@ def test_a_mode_owes_as_many_traces_as_it_has_workers(gate: Gate) -> None:
     folder = gate.run_dir / "profiles" / "decode"
     folder.mkdir(parents=True)
     (folder / "1.trace.json.gz").write_text("x")
-    wait = "profile::await_traces \"${RUN_DIR}/profiles\" decode 2 'decode/*.trace.json*'\n"
+    wait = "profile::await_traces \"${RUN_DIR}/profiles\" decode 2 4 'decode/*.trace.json*'\n"
     done = gate.bash(wait, SRT_PROFILE_WAIT_S="1", SRT_PROFILE_QUIET_S="0")
     assert (done.returncode, "decode has 1 of 2" in done.stderr) == (1, True)
     (folder / "2.trace.json.gz").write_text("x")
-    assert gate.bash(wait, SRT_PROFILE_WAIT_S="3", SRT_PROFILE_QUIET_S="0").returncode == 0
+    done = gate.bash(wait, SRT_PROFILE_WAIT_S="3", SRT_PROFILE_QUIET_S="0")
+    assert done.returncode == 0
+    assert done.stderr == "warning: decode has 2 traces of 4 ranks (decode/*.trace.json*)\n"
+    for name in ("3.trace.json", "4.trace.json"):
+        (folder / name).write_text("x")
+    assert gate.bash(wait, SRT_PROFILE_WAIT_S="3", SRT_PROFILE_QUIET_S="0").stderr == ""
 
 
 @pytest.mark.parametrize(

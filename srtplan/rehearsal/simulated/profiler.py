@@ -42,8 +42,15 @@ class Profiler:
         if self.report:
             self._write_report()
         elif self.folder:
-            name = f"{self.program.step}-TP-0.trace.json.gz"
-            self._write(f"{self.folder}/{name}", gzip.compress(b'{"traceEvents": []}', mtime=0))
+            for rank in range(self._ranks()):
+                name = f"{self.program.step}-TP-{rank}.trace.json.gz"
+                self._write(f"{self.folder}/{name}", gzip.compress(b'{"traceEvents": []}', mtime=0))
+
+    def _ranks(self) -> int:
+        """Return how many ranks this process speaks for: each writes a trace of its own."""
+        tensor = self.flags.number("tensor-parallel-size", "tp-size", "tp", default=1)
+        pipeline = self.flags.number("pipeline-parallel-size", "pp-size", "pp", default=1)
+        return tensor * pipeline * self.flags.number("data-parallel-size-local", default=1)
 
     def request(self) -> None:
         """Note that a request is served: a window of iterations ends some time."""

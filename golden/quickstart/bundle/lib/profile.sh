@@ -44,8 +44,9 @@ profile::stop() {
 }
 
 # Waits until the traces are written, for workers write them after they have answered:
-# profile::await_traces FOLDER [WHO COUNT PATTERN]... with how many files of a pattern below FOLDER each worker or mode owes.
-# They are done when all are there and no size has changed for 10 s; it is an error that names who has left too few.
+# profile::await_traces FOLDER [WHO COUNT RANKS PATTERN]... with how many files of a pattern below FOLDER each worker or mode
+# owes, and how many ranks may write one. They are done when all that are owed are there and no size has changed for 10 s; it is
+# an error that names who has left too few. Whether each rank writes is the engine's affair: fewer is only said.
 profile::await_traces() {
   local -r folder="$1" patience="${SRT_PROFILE_WAIT_S:-300}" quiet="${SRT_PROFILE_QUIET_S:-10}"
   shift
@@ -59,6 +60,7 @@ profile::await_traces() {
       since="${SECONDS}"
     elif ((SECONDS - since >= quiet)); then
       printf 'traces:\n%s\n' "${size}"
+      profile::_say_ranks "${folder}" "$@"
       return 0
     fi
     sleep 1
@@ -71,17 +73,34 @@ profile::await_traces() {
   return 1
 }
 
-# Sets REPLY to who has left too few traces, "" if nobody: profile::_missing FOLDER [WHO COUNT PATTERN]...
+# Sets REPLY to who has left too few traces, "" if nobody: profile::_missing FOLDER [WHO COUNT RANKS PATTERN]...
 profile::_missing() {
   local -r folder="$1"
   shift
-  local found missing=""
+  local missing=""
   while (($# > 0)); do
-    found="$(cd -- "${folder}" && find . -type f -size +0 -path "./$3" | wc -l)" 2>/dev/null || found=0
-    ((found >= $2)) || missing+="${missing:+; }$1 has $((found)) of $2 ($3)"
-    shift 3
+    profile::_count "${folder}" "$4"
+    ((REPLY >= $2)) || missing+="${missing:+; }$1 has ${REPLY} of $2 ($4)"
+    shift 4
   done
   REPLY="${missing}"
+}
+
+# Says of which ranks a trace is missing, by number: profile::_say_ranks FOLDER [WHO COUNT RANKS PATTERN]...
+profile::_say_ranks() {
+  local -r folder="$1"
+  shift
+  while (($# > 0)); do
+    profile::_count "${folder}" "$4"
+    ((REPLY >= $3)) || printf 'warning: %s has %d traces of %d ranks (%s)\n' "$1" "${REPLY}" "$3" "$4" >&2
+    shift 4
+  done
+}
+
+# Sets REPLY to the number of files with something in them: profile::_count FOLDER PATTERN
+profile::_count() {
+  REPLY="$(cd -- "$1" && find . -type f -size +0 -path "./$2" | wc -l)" 2>/dev/null || REPLY=0
+  REPLY="$((REPLY))" # wc may indent
 }
 
 # A run failed: workers must not go on recording.
