@@ -63,7 +63,10 @@ def cli() -> None:
 
 
 class _Given(click.Path):
-    """A path that is not empty: Python takes "" for the current directory, and a script's unset variable is ""."""
+    """A path that is not empty: Python takes "" for the current directory, and a script's unset variable is "".
+
+    Where several are given, one that cannot be read must not keep the command from the others: it takes ``readable=False``.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
         """The path, as click makes it."""
@@ -86,7 +89,9 @@ _offset = click.option(
 _no_preflight = click.option(
     "--no-preflight", is_flag=True, help="Leave out the checks of paths, ports and GPUs on the nodes."
 )
-_recipes = click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...", type=_Given())
+_recipes = click.argument(
+    "recipes", nargs=-1, required=True, metavar="RECIPE...", type=_Given(readable=False)
+)
 
 
 @cli.command("compile")
@@ -120,7 +125,7 @@ def check(recipes: tuple[str, ...], cluster: Path | None, sets: tuple[str, ...])
 
 
 @cli.command()
-@click.argument("recipe", type=_Given())
+@click.argument("recipe", type=_Given(readable=False))
 @click.option(
     "--json",
     "as_json",
@@ -159,7 +164,7 @@ def _submission(command: Callable[..., int]) -> Callable[..., int]:
             "files",
             multiple=True,
             required=True,
-            type=_Given(),
+            type=_Given(readable=False),
             metavar="RECIPE|DIR|-",
             help="A recipe, recipe:variant, a directory of recipes, or - for standard input.",
         ),
@@ -233,7 +238,9 @@ def _percent(ctx: click.Context, param: click.Parameter, value: float | None) ->
 
 
 @cli.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=_Given(path_type=Path))
+@click.argument(
+    "runs", nargs=-1, required=True, metavar="RUN...", type=_Given(path_type=Path, readable=False)
+)
 @click.option("--csv", "as_csv", is_flag=True, help="A row per measured run, instead of the tables.")
 @click.option(
     "--json",

@@ -90,13 +90,15 @@ def _attempts(job: Path) -> list[Path]:
 
 def _take_jobs(found: Found, folder: Path) -> None:
     """Every job below a folder; what looks like one and left nothing is named."""
-    children = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: _natural(p.name))
+    children = sorted(folder.iterdir(), key=lambda p: _natural(p.name))
     there = [_tried(_take_job, found, path) for path in children]
     if not any(there):
         found.broken.append(f"{folder}: no {FILE} in it; is it a run, a job, or a directory of jobs?")
 
 
 def _take_job(found: Found, path: Path) -> bool:
+    if not path.is_dir():
+        return False
     if run_dir := _run_of(path):
         _take(found, run_dir)
     elif len(_attempts(path)) > 1:

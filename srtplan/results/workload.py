@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from attrs import frozen
 
 from srtplan.results.model import Record, Summary, as_text, members
+from srtplan.results.table import one_line
 
 Numbered = tuple[int, Summary]
 
@@ -30,6 +31,8 @@ _OF_THE_RUN = ("request_rate", "isl", "osl", "dataset", "prefix_ratio", "workloa
 """What the runs of one job may differ in, so that they have no front together. Concurrency is what a front is over."""
 _SYSTEM = ("model", "gpu_type", "precision")
 _LOAD = ("isl", "osl")
+_LONGEST = 60
+"""Characters of a value in a title."""
 _SOURCE = ("trace_file", "mooncake_workload", "dataset_path")
 
 
@@ -93,4 +96,4 @@ def titles(loads: Iterable[Workload]) -> dict[Workload, str]:
 def _own(load: Workload, others: Iterable[Workload]) -> Iterable[str]:
     data = load.data
     names = dict.fromkeys(name for other in others for name, _ in set(load.facts) ^ set(other.facts))
-    return (f"{name} {data.get(name, '-')}" for name in sorted(names))
+    return (f"{name} {one_line(data.get(name, '-'), _LONGEST)}" for name in sorted(names))

@@ -27,7 +27,7 @@ bench::run() {
     tries=$((tries + 1))
     bench::_try "${result}" "$@"
     # shellcheck disable=SC2310 # it answers yes or no; nothing in it counts on set -e
-    if results::has_run "${name}"; then
+    if [[ -n "${result}" ]] || results::has_run "${name}"; then
       bench::_record "${name}" "${result}" "${client}" "${tries}" "${began}"
     fi
     ((RUN_CODE != 0)) || return 0

@@ -360,6 +360,8 @@ def test_a_custom_command_is_verbatim(lab: Lab) -> None:
         "${RUN_DIR}/results/",
     )
     assert found["SRT_DECODE_IPS"] == "${IP[1]},${IP[1]}"
+    assert plan.benchmark is not None
+    assert dict(plan.benchmark.parameters)["env"] == '{"X": "c8687a08aa5d"}'  # which value it was, not what
     assert step.container
     assert step.container.image == "/other.sqsh"
 

@@ -114,6 +114,12 @@ def test_no_profile_is_needed(folder: Folder, small: str) -> None:
     assert recipe.site.runtime == "pyxis"
 
 
+@pytest.mark.parametrize("text", ["00:90:00", "0-100", "2:75:61", "90", "UNLIMITED"])
+def test_a_time_limit_is_what_slurm_reads(folder: Folder, small: str, text: str) -> None:
+    """Slurm takes more than 59 minutes or seconds, and more than 23 hours of a day."""
+    assert folder.job(f"{small}slurm: {{time_limit: '{text}'}}\n").recipe.slurm.time_limit == text
+
+
 def test_a_fault_of_a_default_stands_in_the_profile(folder: Folder) -> None:
     """The line to change is the profile's, and a mistyped alias is named with the nearest one."""
     found = folder.problems(RECIPE, profile=PROFILE.replace("04:00:00", "soon"), DATA="/x")

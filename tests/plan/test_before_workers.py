@@ -172,6 +172,8 @@ def test_a_folder_that_only_the_image_can_have_is_said() -> None:
     assert rules(recipe(setup_script="fix.sh", extra_mount=["/my:/srtctl-wheels"])) == ["SP216"]
     assert rules(script, profile={"srtctl_root": "/opt/srtctl"}) == []
     assert rules(script, profile={"runtime": "none"}) == []
+    assert rules(recipe(setup_script="fix.sh", extra_mount=["/my/fix.sh:/configs/fix.sh"])) == []
+    assert rules(recipe(dynamo={"wheel": "1.2.0"}, extra_mount=["/w:/configs/dynamo-wheels"])) == []
 
 
 def test_aggregated_workers_are_staged_too() -> None:

@@ -74,14 +74,20 @@ def test_what_may_not_be_read_hides_no_other(
     for n in (1, 2, 3):
         job(tmp_path / "jobs", n, record(2))
     private = tmp_path / "jobs" / where
-    look = Path.is_file
 
-    def guarded(self: Path) -> bool:
-        if self == private or (where != "." and self.is_relative_to(private)):
-            raise PermissionError(errno.EACCES, "Permission denied", str(self))
-        return look(self)
+    def guarded(look: Callable[[Path], bool]) -> Callable[[Path], bool]:
+        def asked(self: Path) -> bool:
+            if self == private or (where != "." and self.is_relative_to(private)):
+                raise PermissionError(errno.EACCES, "Permission denied", str(self))
+            return look(self)
 
-    monkeypatch.setattr(Path, "is_file", guarded)
+        return asked
+
+    monkeypatch.setattr(Path, "is_file", guarded(Path.is_file))
+    if where != ".":
+        monkeypatch.setattr(
+            Path, "is_dir", guarded(Path.is_dir)
+        )  # it raises for a link into a private folder
     assert command(tmp_path / "jobs") == 1
     out, err = capsys.readouterr()
     assert "cannot be read: Permission denied" in err

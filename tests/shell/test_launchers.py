@@ -107,6 +107,15 @@ def test_a_tmpdir_that_is_not_here_is_not_used(task: Task) -> None:
     assert task.run(look, TMPDIR=str(task.folder)).stdout.splitlines()[-1] == f"in {task.folder}".encode()
 
 
+def test_a_preamble_may_make_the_tmpdir(task: Task) -> None:
+    """It is looked for when the command begins."""
+    mine = task.folder / "mine"
+    (task.folder / "site.sh").write_text('mkdir -p "${TMPDIR}"\n')
+    make = words("setup::bash_preamble", str(task.folder / "site.sh"))
+    done = task.run(with_preamble(make, argv=words("bash", "-c", 'echo "in ${TMPDIR}"')), TMPDIR=str(mine))
+    assert done.stdout.splitlines()[-1] == f"in {mine}".encode(), done.stderr
+
+
 def test_a_build_of_dynamo_is_kept_per_kind_of_machine() -> None:
     """A home that nodes of two architectures share holds a build for each; with other patches there is another."""
     script = """

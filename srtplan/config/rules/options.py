@@ -16,9 +16,7 @@ from srtplan.flags import seconds
 from srtplan.ir.recipe import WARNING_S, Pairs
 
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9]+(-[A-Za-z0-9]+)*")
-_TIME = re.compile(
-    r"[0-9]+(:[0-5]?[0-9]){0,2}|[0-9]+-[0-9]{1,2}(:[0-5]?[0-9]){0,2}|UNLIMITED|INFINITE", re.IGNORECASE
-)
+_TIME = re.compile(r"([0-9]+-)?[0-9]+(:[0-9]+){0,2}|UNLIMITED|INFINITE", re.IGNORECASE)
 _NO_WORD = re.compile(r"[\s\x00-\x1f\x7f]")
 _MINUTES_SECONDS = re.compile(r"([0-9]+):([0-9]+)")
 

@@ -59,11 +59,11 @@ step::_task() {
   ((${#ENV_FROM[@]} == 0)) || set +x # what comes next is the recipe's, and may work with its secrets
   export SRT_STEP="${STEP}" SRT_RUN_DIR="${RUN_DIR}"
   step::_export ${ENV[@]+"${ENV[@]}"}
-  step::_check_tmpdir
   trap step::_clear EXIT # in the preamble a signal ends this shell at once
   if declare -F preamble >/dev/null; then
     preamble
   fi
+  step::_check_tmpdir # the preamble may have made it
   if ((${#SCRATCH[@]} > 0)); then
     step::_clear_after step::_work
   else
@@ -148,7 +148,7 @@ step::_note_id() {
   local job=SLURM_JOB_ID
   [[ "${SLURM_PROCID:-0}" == 0 ]] || return 0
   [[ ! " ${SRUN[*]} " =~ " --het-group="([0-9]+)" " ]] || job="SLURM_JOB_ID_HET_GROUP_${BASH_REMATCH[1]}"
-  printf '%s.%s\n' "${!job}" "${SLURM_STEP_ID}" >"${file}.new"
+  printf '%s.%s\n' "${!job:-${SLURM_JOB_ID}}" "${SLURM_STEP_ID}" >"${file}.new"
   mv -f -- "${file}.new" "${file}"
 }
 

@@ -57,7 +57,7 @@ job::begin() {
   log::info "job ${JOB_ID} ${JOB_NAME}: run directory ${RUN_DIR}"
 }
 
-# A handler. A line ends the tick at once.
+# A handler. A line ends a tick that reads; one that sleeps goes on to its end.
 job::_hear() {
   SIGNALS+=("$1")
   printf '\n' >&"${TICK_FD}"
