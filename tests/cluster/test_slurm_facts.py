@@ -264,6 +264,8 @@ def test_a_component_has_a_number_of_its_own(cluster: Cluster, task: Path) -> No
     )
     script = cluster.script("job.sh", text)
     out = cluster.shared / "job.out"
+    for name in ("job.out", "step.out", "ids"):
+        (cluster.shared / name).unlink(missing_ok=True)
     job = cluster.sbatch(script, f"--output={out}", "--error=/dev/null", cwd=cluster.shared)
     wait_until_up(cluster)
     own, first, second = out.read_text().split()
