@@ -71,7 +71,7 @@ class ClusterFile:
         "file of `NAME=value` lines, mode 600, for variables of `env_from` that the job's environment lacks; "
         "`~/` is the home of who submits; else `~/.srtplan-secrets`",
     )
-    runtime: str = may("pyxis", "how steps enter their image: pyxis, apptainer, none")
+    runtime: str = may("pyxis", "how steps enter their image: pyxis, none")
     ports: Ports = may(Ports(), "first port of every kind")
     cloud: Map | None = may(None, "no effect, as in srtctl")
     reporting: Map | None = may(None, "`reporting` of recipes that have none")
