@@ -29,7 +29,7 @@ from srtplan.bundle.write import write  # noqa: E402
 from srtplan.ir.plan import Health, Plan, Probe  # noqa: E402
 from srtplan.ir.shell import word  # noqa: E402
 from srtplan.ir.topology import Nodes  # noqa: E402
-from srtplan.plan.serialise import to_json  # noqa: E402
+from srtplan.plan.show.serialise import to_json  # noqa: E402
 
 TICKS_PER_S = 100
 

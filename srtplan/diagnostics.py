@@ -116,3 +116,11 @@ class InternalError(Exception):
     def __init__(self, violations: Iterable[str]) -> None:
         self.violations = tuple(violations)
         super().__init__("\n".join(self.violations))
+
+
+class PlanError(Exception):
+    """The recipe cannot be planned; ``findings`` say why, warnings among them."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("; ".join(f.message for f in self.findings))

@@ -14,12 +14,13 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from srtplan.config.load import Job, attempted, recipes_below
-from srtplan.diagnostics import InputError, Report
+from srtplan.diagnostics import InputError, PlanError, Report
 from srtplan.ir.bundle import Bundle
 from srtplan.ir.plan import Plan
-from srtplan.plan.assemble import PlanError, faults
+from srtplan.plan.assemble import faults
 from srtplan.plan.assemble import plan as assemble
-from srtplan.plan.vary import shift_ports, unmoved
+from srtplan.plan.rules.port_offset import unmoved
+from srtplan.plan.topology.port_offset import shift_ports
 
 
 @frozen(eq=False, repr=False)
@@ -104,7 +105,7 @@ def compile_recipe(
 def bundle(made: Plan) -> Bundle:
     """The files of a plan. Jinja is imported here, so that a check does not wait for it."""
     from srtplan.bundle.render import render  # noqa: PLC0415
-    from srtplan.plan import serialise, text  # noqa: PLC0415
+    from srtplan.plan.show import serialise, text  # noqa: PLC0415
 
     return render(made, {"plan.json": serialise.to_json(made), "plan.txt": text.render(made)})
 

@@ -16,7 +16,7 @@ from corpus import ENVIRON, PROFILE, corpus, oracle
 from srtplan import pipeline
 from srtplan.config.load import load
 from srtplan.diagnostics import InputError
-from srtplan.plan.allocate import AllocationError, Group, allocate
+from srtplan.plan.topology.allocate import AllocationError, Group, allocate
 
 pytestmark = pytest.mark.corpus
 ROOT = Path(__file__).parents[1]

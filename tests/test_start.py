@@ -13,7 +13,7 @@ import pytest
 EXAMPLE = Path(__file__).parents[1] / "examples" / "quickstart.yaml"
 HEAVY = {
     "jinja2", "difflib", "email", "importlib.metadata", "ruamel", "matplotlib", "srtplan.bundle",
-    "srtplan.rehearsal", "srtplan.results", "srtplan.submit", "srtplan.config.schema2", "srtplan.config.document2",
+    "srtplan.rehearsal", "srtplan.results", "srtplan.submit", "srtplan.config.layouts.v2", "srtplan.config.layouts.v2_sections",
 }  # fmt: skip
 TELLS = """
 import atexit, gc, json, sys

@@ -1,7 +1,7 @@
 """What a benchmark says about itself, in the Plan and in its results.
 
 ``texts({"isl": 1024, "use_chat_template": True})`` is ``(("isl", "1024"), ("use_chat_template", "true"))``. What they say
-is the workload: only jobs that say the same have a Pareto front together (``srtplan.results.workload``).
+is the workload: only jobs that say the same have a Pareto front together (``srtplan.results.read.workload``).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pathlib import Path
 from srtplan import pipeline
 from srtplan.cli.gather import Found, Gathered, Refused, Request, gather
 from srtplan.cli.output import INTERNAL, internal, problems, say
-from srtplan.config.source import STDIN
+from srtplan.config.yaml.source import STDIN
 from srtplan.submit.metadata import Order
 from srtplan.submit.signals import Signals
 from srtplan.submit.transaction import SubmitError, Submitted, submit

@@ -169,7 +169,7 @@ def check_all(recipes: Sequence[str], *, cluster: Path | None, sets: Sequence[st
 
 def show(recipe: str, *, as_json: bool, cluster: Path | None, sets: Sequence[str]) -> int:
     """Print the plan of one job; of several, one after the other, or as one list of JSON."""
-    from srtplan.plan import serialise, text  # noqa: PLC0415
+    from srtplan.plan.show import serialise, text  # noqa: PLC0415
 
     planned = pipeline.compile_recipe(recipe, cluster=cluster, sets=sets)
     if as_json:

@@ -16,7 +16,7 @@ from srtplan.bundle.commands import commands
 from srtplan.cli.gather import Found, Request, gather
 from srtplan.cli.output import problems, say
 from srtplan.cli.parameters import parameters
-from srtplan.plan import scopes, serialise, text
+from srtplan.plan.show import scopes, serialise, text
 from srtplan.submit import slurm
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from srtplan.config.tree import Mapping, Node, data
+from srtplan.config.yaml.tree import Mapping, Node, data
 from srtplan.ir.data import thaw
 
 Leaves = dict[tuple[str, ...], str]

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srtplan.cli.output import say
-from srtplan.results import compare, export, load, pictures, plandiff, table
-from srtplan.results.load import Found
-from srtplan.results.model import Summary
+from srtplan.results import export, table
+from srtplan.results.compare import plan_differences, summaries
+from srtplan.results.draw import pictures
+from srtplan.results.read import load
+from srtplan.results.read.load import Found
+from srtplan.results.read.model import Summary
 
 WRONG_USAGE = 2
 
@@ -59,11 +62,11 @@ def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None
         say(f"srtplan: --compare takes two different runs, these are {len(found.summaries)}")
         return WRONG_USAGE
     a, b = found.summaries
-    plan = plandiff.of_runs(a.run_dir, b.run_dir)
-    sys.stdout.write(compare.render(a, b, plan, threshold=threshold))
+    plan = plan_differences.of_runs(a.run_dir, b.run_dir)
+    sys.stdout.write(summaries.render(a, b, plan, threshold=threshold))
     if fail_above is None:
         return 0
-    failures = compare.failures(a, b, fail_above)
+    failures = summaries.failures(a, b, fail_above)
     for line in failures:
         say(f"srtplan: {line}")
     return int(bool(failures))
@@ -78,7 +81,7 @@ def _survey(runs: Sequence[Path]) -> Found:
 
 
 def _page(summaries: Sequence[Summary], file: Path) -> None:
-    from srtplan.results import page  # noqa: PLC0415 -- Jinja takes its time
+    from srtplan.results.draw import page  # noqa: PLC0415 -- Jinja takes its time
 
     drawn = list(pictures.draw(summaries, "svg")) if pictures.available() else None
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""From the command line's words to jobs: read, choose variants, layer, structure, check.
+"""From the command line's words to jobs: read, choose overrides, layer, structure, check.
 
 In: ``recipe.yaml`` or ``recipe.yaml:selector``, the profile, ``--set`` values. Out: ``Loaded``, or ``InputError`` with
 every problem of every variant. This module, ``source`` and ``profile`` are the only ones that read files; the
@@ -17,12 +17,14 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from srtplan import diagnostics
-from srtplan.config import layers, profile, rules, schema, settings, variants
-from srtplan.config.draft import Context
+from srtplan.config import profile, rules
+from srtplan.config.layouts import detect
+from srtplan.config.layouts.draft import Context
 from srtplan.config.locate import locate, origin
-from srtplan.config.parse import compose
-from srtplan.config.source import Text, fatal, read
-from srtplan.config.tree import Mapping, Spot
+from srtplan.config.variants import layers, overrides, set_option
+from srtplan.config.yaml.parse import compose
+from srtplan.config.yaml.source import Text, fatal, read
+from srtplan.config.yaml.tree import Mapping, Spot
 from srtplan.diagnostics import NO_EFFECT, Finding, InputError, Problem, Report
 from srtplan.ir.recipe import Recipe, Source
 
@@ -109,9 +111,9 @@ def attempted(
     problems: list[Problem] = []
     text = read(cwd / name, name)
     site = _profile(cwd, environ, cluster, problems)
-    changes = _or_none(lambda: settings.parse_all(sets), problems)
+    changes = _or_none(lambda: set_option.parse_all(sets), problems)
     root = _or_none(lambda: _root(text, problems), problems)
-    chosen = _or_none(lambda: variants.choose(root, selector, changes or ()), problems) if root else None
+    chosen = _or_none(lambda: overrides.choose(root, selector, changes or ()), problems) if root else None
     if chosen is None:
         raise InputError(Report(problems))
     path = _relative(name, cwd)
@@ -173,11 +175,11 @@ def _root(text: Text, problems: list[Problem]) -> Mapping:
 
 
 def _job(
-    variant: variants.Variant, text: Text, path: str, site: profile.Profile, environ: Dict[str, str]
+    variant: overrides.Variant, text: Text, path: str, site: profile.Profile, environ: Dict[str, str]
 ) -> tuple[Job, tuple[Problem, ...]]:
     tree = layers.apply(variant.tree, site.tree) if site.tree else variant.tree
     place = partial(locate, tree, site.tree)
-    draft = schema.lower(tree, _context(site, environ))
+    draft = detect.lower(tree, _context(site, environ))
     draft.mounts = (*site.mounts, *draft.mounts)
     findings = (*draft.findings, *rules.check(draft))
     problems = (*variant.problems, *(place(f) for f in findings))

@@ -6,15 +6,15 @@ leads into the profile; a path to a key that is not there leads to the nearest s
 
 from __future__ import annotations
 
-from srtplan.config import schema
-from srtplan.config.structure import AT
-from srtplan.config.tree import Mapping, Node, at, spot
+from srtplan.config.layouts import detect
+from srtplan.config.typed.structure import AT
+from srtplan.config.yaml.tree import Mapping, Node, at, spot
 from srtplan.diagnostics import Finding, Path, Problem
 
 
 def origin(tree: Mapping, path: Path) -> str:
     """Where the value at a path came from: ``recipe.yaml:12``, ``srtslurm.yaml:3``, ``--set a=1``, or ``default``."""
-    path = schema.path(tree, path)
+    path = detect.path(tree, path)
     node = at(tree, path)
     return "default" if node is None else str(node.spot)
 
@@ -22,7 +22,7 @@ def origin(tree: Mapping, path: Path) -> str:
 def locate(tree: Mapping | None, profile: Mapping | None, finding: Finding) -> Problem:
     """The problem at the place of a finding."""
     root: Node | None = tree
-    path = schema.path(tree, finding.path) if tree else finding.path
+    path = detect.path(tree, finding.path) if tree else finding.path
     if path and path[0] == AT:
         root, path = profile, path[1:]
     if root is None:

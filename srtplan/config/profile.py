@@ -17,15 +17,15 @@ from pathlib import Path
 import attrs
 from attrs import evolve, field, frozen
 
-from srtplan.config import mounts
-from srtplan.config.document import may
-from srtplan.config.environment import expand
+from srtplan.config.layouts import mounts
+from srtplan.config.layouts.environment import expand
+from srtplan.config.layouts.v1_sections import may
 from srtplan.config.locate import locate
-from srtplan.config.parse import compose
-from srtplan.config.plugins import check_type
-from srtplan.config.source import fatal, read
-from srtplan.config.structure import AT, structure
-from srtplan.config.tree import Mapping, Origin, Spot
+from srtplan.config.typed.plugins import check_type
+from srtplan.config.typed.structure import AT, structure
+from srtplan.config.yaml.parse import compose
+from srtplan.config.yaml.source import fatal, read
+from srtplan.config.yaml.tree import Mapping, Origin, Spot
 from srtplan.diagnostics import Finding, Problem
 from srtplan.ir.data import Data, Map
 from srtplan.ir.recipe import SECRETS_FILE, MountRequest, Pairs, Ports, Site

@@ -1,4 +1,4 @@
-"""The Plan: everything that will run, total. ``to_json`` in ``plan/serialise.py`` writes its stable form.
+"""The Plan: everything that will run, total. ``to_json`` in ``plan/show/serialise.py`` writes its stable form.
 
 A step is one launch (one srun). Steps start stage by stage; ``tier`` is the order of stopping (0 stops first); a
 critical step may not end before the job does; the terminal step's end ends the job. Steps of the stage ``prepare`` end

@@ -5,31 +5,26 @@ In: a Recipe without faults of its own. Out: a verified Plan, or PlanError with 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from attrs import evolve
 
 from srtplan import plugin
-from srtplan.diagnostics import Finding, InternalError
+from srtplan.diagnostics import Finding, InternalError, PlanError
 from srtplan.ir.plan import BenchmarkPlan, Plan
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import LOG_DIR, Lit, Word
 from srtplan.ir.topology import Endpoint, Nodes, Topology
-from srtplan.plan import checks, effects, model, placement, preflight, probes, processes, sbatch, steps
-from srtplan.plan.allocate import AllocationError
-from srtplan.plan.frontends import FrontendLayout, layout
-from srtplan.plan.names import services
-from srtplan.plan.ports import Allocator, PortsExhaustedError
+from srtplan.plan.launch import sbatch, staging, steps
+from srtplan.plan.launch.names import services
+from srtplan.plan.readiness import preflight, probes
+from srtplan.plan.rules import placement as placement_rules
+from srtplan.plan.rules import table as rules
+from srtplan.plan.rules import unused_settings
+from srtplan.plan.topology import placement, processes
+from srtplan.plan.topology.allocate import AllocationError
+from srtplan.plan.topology.frontends import FrontendLayout, layout
+from srtplan.plan.topology.ports import Allocator, PortsExhaustedError
 from srtplan.plan.verify import verify
 from srtplan.plugin import JobContext
-
-
-class PlanError(Exception):
-    """The recipe cannot be planned; ``findings`` say why, warnings among them."""
-
-    def __init__(self, findings: Iterable[Finding]) -> None:
-        self.findings = tuple(findings)
-        super().__init__("; ".join(f.message for f in self.findings))
 
 
 def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
@@ -41,7 +36,11 @@ def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
         topology, where = _topology(recipe, placed)
     except PortsExhaustedError as e:
         raise PlanError((*found, _exhausted(e))) from e
-    found = (*found, *placement.unused(recipe, placed), *effects.placed(recipe, topology.nodes, where))
+    found = (
+        *found,
+        *placement_rules.unused(recipe, placed),
+        *unused_settings.placed(recipe, topology.nodes, where),
+    )
     result = _assemble(recipe, topology, where)
     if violations := verify(result):
         raise InternalError(violations)
@@ -57,7 +56,7 @@ def _placed(
     recipe: Recipe, faulty: frozenset[str] = frozenset()
 ) -> tuple[placement.Placed | None, tuple[Finding, ...]]:
     """Where the workers stand, if that can be said, and what is wrong."""
-    found = checks.check(recipe, faulty)
+    found = rules.check(recipe, faulty)
     if faulty & {"resources", "engine"}:
         return None, found
     try:
@@ -109,8 +108,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         recipe=recipe,
         topology=topology,
         served_model_name=engine.served_name(recipe) or _stem(recipe.model.path),
-        model=model.inside(recipe),
-        staged=model.staged(recipe),
+        model=staging.inside(recipe),
+        staged=staging.staged(recipe),
         logs=_logs(inside=inside),
         interface=frontend.interface,
         frontends=where.frontends,

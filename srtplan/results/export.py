@@ -11,9 +11,9 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 
-from srtplan.results.front import fronts
-from srtplan.results.model import FORMAT, Record, Summary, as_text
-from srtplan.results.workload import Workload
+from srtplan.results.compare.front import fronts
+from srtplan.results.read.model import FORMAT, Record, Summary, as_text
+from srtplan.results.read.workload import Workload
 
 JOB = (
     "name",

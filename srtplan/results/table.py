@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from unicodedata import combining, east_asian_width
 
-from srtplan.results.model import Record, Summary, as_text, items
-from srtplan.results.timeline import started_again
+from srtplan.results.read.model import Record, Summary, as_text, items
+from srtplan.results.read.timeline import started_again
 
 MANY_AGAIN = 8
 INDENT, GAP = "  ", "  "

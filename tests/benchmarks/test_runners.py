@@ -13,7 +13,7 @@ from bench_lab import LADDER, Lab
 
 from srtplan import pipeline
 from srtplan.rehearsal import rehearse
-from srtplan.results import load, timeline
+from srtplan.results.read import load, timeline
 
 
 @frozen

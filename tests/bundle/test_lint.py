@@ -14,7 +14,7 @@ from plans import disaggregated
 
 from srtplan.bundle.render import render
 from srtplan.bundle.write import write
-from srtplan.plan.serialise import to_json
+from srtplan.plan.show.serialise import to_json
 
 OPTIONAL = (
     "check-set-e-suppressed",

@@ -19,7 +19,7 @@ from srtplan.diagnostics import InternalError
 from srtplan.ir.bundle import Bundle
 from srtplan.ir.plan import PlanFile, PreflightCheck, SrunOption
 from srtplan.ir.shell import Lit, ip, word, words
-from srtplan.plan.serialise import to_data, to_json
+from srtplan.plan.show.serialise import to_data, to_json
 
 
 def bundle() -> Bundle:

@@ -10,7 +10,8 @@ from bundles import ROOT, compile_bundle, environment, own_folder, profile_for, 
 from parts import Rig
 from slurm_cluster.client import Cluster
 
-from srtplan.results import load, table
+from srtplan.results import table
+from srtplan.results.read import load
 
 pytestmark = [pytest.mark.cluster, pytest.mark.parts, pytest.mark.xdist_group("cluster")]
 

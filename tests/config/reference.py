@@ -14,13 +14,13 @@ from typing import Any
 import attrs
 
 from srtplan import plugin
-from srtplan.config import document as v1
-from srtplan.config import document2 as v2
-from srtplan.config.hooks import describe, key_of
+from srtplan.config.layouts import v1_sections as v1
+from srtplan.config.layouts import v2_sections as v2
+from srtplan.config.layouts.observability import ObservabilitySection, ReportingSection, StatusSection
 from srtplan.config.profile import ClusterFile
-from srtplan.config.scalars import show
-from srtplan.config.tree import Mapping
-from srtplan.config.watching import ObservabilitySection, ReportingSection, StatusSection
+from srtplan.config.typed.hooks import describe, key_of
+from srtplan.config.yaml.scalars import show
+from srtplan.config.yaml.tree import Mapping
 from srtplan.ir.data import Map
 from srtplan.ir.recipe import Ports
 

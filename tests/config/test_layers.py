@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from documents import Folder
 
-from srtplan.config.layers import merge
-from srtplan.config.parse import parse
-from srtplan.config.tree import Mapping, Origin, data, spot
+from srtplan.config.variants.layers import merge
+from srtplan.config.yaml.parse import parse
+from srtplan.config.yaml.tree import Mapping, Origin, data, spot
 from srtplan.ir.data import freeze
 
 PROFILE = """\

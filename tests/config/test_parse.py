@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srtplan.config import load
-from srtplan.config import parse as module
-from srtplan.config.parse import parse
-from srtplan.config.source import read
-from srtplan.config.tree import Mapping, Node, Origin, Sequence, at, data, spot
+from srtplan.config.yaml import parse as module
+from srtplan.config.yaml.parse import parse
+from srtplan.config.yaml.source import read
+from srtplan.config.yaml.tree import Mapping, Node, Origin, Sequence, at, data, spot
 from srtplan.diagnostics import InputError
 from srtplan.ir.data import freeze
 

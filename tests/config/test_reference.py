@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import reference
 
-from srtplan.config import document, document2
+from srtplan.config.layouts import v1_sections, v2_sections
 from srtplan.ir.recipe import Ports
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipe.md"
@@ -23,14 +23,17 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_section_is_on_the_page() -> None:
     """No class of the two layouts is left out."""
-    listed = {kind for _, kind in (*reference.V1, *reference.V2)} | {document.Document, document2.Document2}
+    listed = {kind for _, kind in (*reference.V1, *reference.V2)} | {
+        v1_sections.Document,
+        v2_sections.Document2,
+    }
     classes = {
         c
-        for module in (document, document2)
+        for module in (v1_sections, v2_sections)
         for c in vars(module).values()
         if isinstance(c, type) and attrs.has(c) and c.__module__ == module.__name__
     }
-    assert classes - listed == {document.FrontendCommon}
+    assert classes - listed == {v1_sections.FrontendCommon}
 
 
 def test_every_port_is_described() -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srtplan.config.draft import Counts
-from srtplan.config.resources import check, sizes
+from srtplan.config.layouts.draft import Counts
+from srtplan.config.layouts.resources import sizes
+from srtplan.config.rules.resources import check
 from srtplan.ir.recipe import Mode
 
 

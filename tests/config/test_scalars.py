@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srtplan.config.parse import parse
-from srtplan.config.scalars import resolve, show
-from srtplan.config.tree import Origin, data
+from srtplan.config.yaml.parse import parse
+from srtplan.config.yaml.scalars import resolve, show
+from srtplan.config.yaml.tree import Origin, data
 from srtplan.ir.data import freeze
 
 TEXTS = (

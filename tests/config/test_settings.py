@@ -7,9 +7,9 @@ from documents import SMALL, Folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from srtplan.config import settings as module
-from srtplan.config.parse import parse
-from srtplan.config.tree import Mapping, Origin, data
+from srtplan.config.variants import set_option as module
+from srtplan.config.yaml.parse import parse
+from srtplan.config.yaml.tree import Mapping, Origin, data
 from srtplan.diagnostics import InputError
 from srtplan.ir.data import Data, freeze
 

@@ -8,10 +8,10 @@ import pytest
 from attrs import field, frozen
 from documents import SMALL, Folder
 
-from srtplan.config.hooks import describe
-from srtplan.config.parse import parse
-from srtplan.config.structure import structure
-from srtplan.config.tree import Origin
+from srtplan.config.typed.hooks import describe
+from srtplan.config.typed.structure import structure
+from srtplan.config.yaml.parse import parse
+from srtplan.config.yaml.tree import Origin
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import Data, Map, freeze
 from srtplan.ir.recipe import Pairs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from documents import SMALL, Folder
 
-from srtplan.config.tree import spot
+from srtplan.config.yaml.tree import spot
 from srtplan.ir.recipe import Recipe
 
 BASE = "base:\n" + "".join(f"  {line}\n" for line in SMALL.splitlines())

@@ -21,7 +21,7 @@ from srtplan.bundle.render import render
 from srtplan.bundle.write import write
 from srtplan.ir.plan import Plan, Probe, Step
 from srtplan.ir.shell import words
-from srtplan.plan.serialise import to_json
+from srtplan.plan.show.serialise import to_json
 from srtplan.rehearsal import StandInCluster
 
 STOP_S = 4

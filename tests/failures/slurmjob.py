@@ -18,7 +18,7 @@ from srtplan.bundle.render import render
 from srtplan.bundle.write import write
 from srtplan.ir.plan import Plan, Step
 from srtplan.ir.shell import words
-from srtplan.plan.serialise import to_json
+from srtplan.plan.show.serialise import to_json
 
 STOP_S = 6
 TELLS = "trap 'echo got TERM; exit 0' TERM; echo up; while :; do sleep 0.2; done"

@@ -11,7 +11,7 @@ from attrs import asdict
 from srtplan import pipeline
 from srtplan.cli.main import main
 from srtplan.diagnostics import InputError
-from srtplan.plan.vary import FIXED
+from srtplan.plan.topology.port_offset import FIXED
 
 RECIPE = str(Path(__file__).parents[2] / "examples" / "mocker-disagg.yaml")
 

@@ -19,7 +19,7 @@ from verdict import noise_s
 from bench.scale import job as crowd
 from srtplan.bundle.render import render
 from srtplan.bundle.write import write
-from srtplan.plan.serialise import to_json
+from srtplan.plan.show.serialise import to_json
 
 
 @pytest.mark.cluster

@@ -14,7 +14,7 @@ import shellcheck
 
 from srtplan import pipeline
 from srtplan.ir.bundle import Bundle
-from srtplan.plan import text
+from srtplan.plan.show import text
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "golden"

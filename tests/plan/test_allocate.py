@@ -9,7 +9,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from srtplan.ir.topology import Endpoint
-from srtplan.plan.allocate import AllocationError, Group, allocate
+from srtplan.plan.topology.allocate import AllocationError, Group, allocate
 
 sizes = st.sampled_from([1, 2, 4, 8])
 

@@ -15,7 +15,7 @@ from made import Recipe, aggregated, planned, recipe
 from recipes import PAIRS
 
 from srtplan import plugin
-from srtplan.config import document, watching
+from srtplan.config.layouts import observability, v1_sections
 from srtplan.diagnostics import InputError
 from srtplan.ir.recipe import Source
 
@@ -148,17 +148,17 @@ ALSO_SO = {
 """Fields whose value may say what happens without them, so that there is nothing to say."""
 
 SECTIONS = {
-    "model": document.ModelSection,
-    "resources": document.ResourcesSection,
-    "slurm": document.SlurmSection,
-    "backend": document.BackendSection,
-    "frontend": document.FrontendSection,
-    "dynamo": document.DynamoSection,
-    "benchmark": document.BenchmarkSection,
-    "profiling": document.ProfilingSection,
-    "health_check": document.HealthSection,
-    "infra": document.InfraSection,
-    "observability": watching.ObservabilitySection,
+    "model": v1_sections.ModelSection,
+    "resources": v1_sections.ResourcesSection,
+    "slurm": v1_sections.SlurmSection,
+    "backend": v1_sections.BackendSection,
+    "frontend": v1_sections.FrontendSection,
+    "dynamo": v1_sections.DynamoSection,
+    "benchmark": v1_sections.BenchmarkSection,
+    "profiling": v1_sections.ProfilingSection,
+    "health_check": v1_sections.HealthSection,
+    "infra": v1_sections.InfraSection,
+    "observability": observability.ObservabilitySection,
 }
 COMBINATIONS = [(e, f, d) for e, f in PAIRS for d in (True, False) if (f, d) != ("vllm", True)]
 BENCH = {"type": "sa-bench", "isl": 8, "osl": 8, "concurrencies": [1]}
@@ -168,7 +168,7 @@ def fields() -> Iterator[str]:
     """Every field, as ``section.field``; options of plugins as ``plugin.option``."""
     for section, kind in SECTIONS.items():
         yield from (f"{section}.{f.name}" for f in attrs.fields(kind))
-    yield from (f.name for f in attrs.fields(document.Document) if f.name not in SECTIONS)
+    yield from (f.name for f in attrs.fields(v1_sections.Document) if f.name not in SECTIONS)
     for kind in ("engine", "frontend"):
         for name in plugin.names(kind):  # type: ignore[arg-type]
             options = plugin.get(kind, name).options  # type: ignore[arg-type,attr-defined]

@@ -8,8 +8,8 @@ from made import plan, recipe, rules
 from srtplan.bundle.job import render_job
 from srtplan.bundle.launcher import render_step
 from srtplan.ir.plan import Plan
-from srtplan.plan import scopes
-from srtplan.plan.serialise import to_data
+from srtplan.plan.show import scopes
+from srtplan.plan.show.serialise import to_data
 
 pytestmark = pytest.mark.usefixtures("alone")
 TOKENS = ["HF_TOKEN", "WANDB_API_KEY"]

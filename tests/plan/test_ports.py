@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from srtplan.ir.plan import Plan
 from srtplan.ir.recipe import Ports
-from srtplan.plan.ports import BASES, Allocator
+from srtplan.plan.topology.ports import BASES, Allocator
 
 KINDS = ("http", "system", "bootstrap", "kv_events", "nixl", "nccl", "dp_rpc", "vllm")
 requests = st.lists(

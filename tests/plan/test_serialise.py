@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srtplan.plan.serialise import indented
+from srtplan.plan.show.serialise import indented
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec="utf-8"))
 values = st.recursive(

@@ -12,7 +12,7 @@ from srtplan.diagnostics import InputError
 from srtplan.ir.data import Map, freeze
 from srtplan.ir.recipe import Ports
 from srtplan.ir.shell import notation
-from srtplan.plan.ports import Allocator, PortsExhaustedError
+from srtplan.plan.topology.ports import Allocator, PortsExhaustedError
 
 pytestmark = pytest.mark.usefixtures("alone")
 

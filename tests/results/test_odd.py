@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from jobs import EVENTS, PLAN, begun, job, record, unmeasured
 
-from srtplan.results import charts, load
+from srtplan.results.draw import charts
+from srtplan.results.read import load
 
 Command = Callable[..., int]
 

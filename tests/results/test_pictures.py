@@ -16,8 +16,9 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from srtplan.results import charts, drawing, load, page, pictures, workload
-from srtplan.results.model import Summary
+from srtplan.results.draw import charts, drawing, page, pictures
+from srtplan.results.read import load, workload
+from srtplan.results.read.model import Summary
 
 
 @pytest.fixture

@@ -20,8 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jobs import EVENTS, job, lines, lost, record, step
 
-from srtplan.results import charts, export, front, load, table
-from srtplan.results.model import Record
+from srtplan.results import export, table
+from srtplan.results.compare import front
+from srtplan.results.draw import charts
+from srtplan.results.read import load
+from srtplan.results.read.model import Record
 
 Command = Callable[..., int]
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from jobs import PLAN, job, record, unmeasured
 
 from srtplan import pipeline
 from srtplan.rehearsal import rehearse
-from srtplan.results import load, timeline
+from srtplan.results.read import load, timeline
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("health_check.interval_seconds=1",)

@@ -11,8 +11,9 @@ import pytest
 from jobs import EVENTS, PLAN, counted, job, lines, record, stage, step
 from matplotlib.colors import to_hex
 
-from srtplan.results import gantt, load, timeline
-from srtplan.results.timeline import Count, Life, Span, Timeline
+from srtplan.results.draw import gantt
+from srtplan.results.read import load, timeline
+from srtplan.results.read.timeline import Count, Life, Span, Timeline
 
 Bar = tuple[float, float, float, str, str]
 

@@ -16,7 +16,7 @@ from slurm_cluster.client import Job as SlurmJob
 from srtplan.bundle.render import render
 from srtplan.bundle.write import write
 from srtplan.ir.plan import Plan
-from srtplan.plan.serialise import to_json
+from srtplan.plan.show.serialise import to_json
 from srtplan.rehearsal.cluster import StandInCluster
 
 TESTS = Path(__file__).resolve().parent.parent

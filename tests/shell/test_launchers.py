@@ -17,7 +17,7 @@ from srtplan.bundle.render import render
 from srtplan.bundle.write import write
 from srtplan.ir.plan import Run, Step
 from srtplan.ir.shell import Words, ip, word, words
-from srtplan.plan.serialise import to_json
+from srtplan.plan.show.serialise import to_json
 
 
 class Task:

@@ -8,8 +8,8 @@ import pytest
 from site_of_stand_ins import BROKEN, RECIPE, VARIANTS, Site
 
 from srtplan.cli.parameters import parameters
-from srtplan.config.parse import parse
-from srtplan.config.tree import Mapping, Origin
+from srtplan.config.yaml.parse import parse
+from srtplan.config.yaml.tree import Mapping, Origin
 
 TWO = (
     RECIPE.replace("agg_workers: 1", "agg_workers: 2")

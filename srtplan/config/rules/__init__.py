@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from srtplan.config import resources
-from srtplan.config.draft import Draft
-from srtplan.config.rules import names, options, places, sections
+from srtplan.config.layouts.draft import Draft
+from srtplan.config.rules import names, options, places, resources, sections
 from srtplan.diagnostics import Finding
 
 Rule = Callable[[Draft], Iterator[Finding]]

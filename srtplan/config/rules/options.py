@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from srtplan.config.draft import Draft
+from srtplan.config.layouts.draft import Draft
 from srtplan.config.rules.names import CONTROL
 from srtplan.diagnostics import Finding, Path
 from srtplan.flags import seconds

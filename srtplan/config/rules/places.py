@@ -8,9 +8,9 @@ from typing import cast
 
 import attrs
 
-from srtplan.config.draft import Context, Draft
+from srtplan.config.layouts.draft import Context, Draft
 from srtplan.config.rules.names import CONTROL
-from srtplan.config.structure import did_you_mean
+from srtplan.config.typed.structure import did_you_mean
 from srtplan.diagnostics import Finding, Path
 
 _HUB = re.compile(r"hf:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -1,0 +1,170 @@
+"""What both layouts lower alike: sections of the same name, the model, mounts, and sections that change nothing.
+
+In: a structured document, section by section. Out: fields of a ``Draft``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import attrs
+
+from srtplan import plugin
+from srtplan.config.layouts import mounts, observability
+from srtplan.config.layouts import v1_sections as doc
+from srtplan.config.layouts.draft import Draft
+from srtplan.config.layouts.environment import expand
+from srtplan.config.typed import plugins
+from srtplan.config.typed.structure import structure, unknown_key
+from srtplan.config.yaml.tree import Mapping, Scalar, at, is_null
+from srtplan.diagnostics import Finding, Path
+from srtplan.ir import recipe as ir
+from srtplan.ir.data import EMPTY
+
+DOCUMENT_KEYS: dict[ir.Mode, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
+NO_EFFECT = ("enable_config_dump", "output", "lock")
+NO_EFFECT_PROFILING = ("isl", "osl", "concurrency")
+
+
+class Divided(NamedTuple):
+    """A section that a plugin shares: its type, its common fields, the plugin's options; None where there is a fault."""
+
+    name: str
+    common: Any
+    options: object | None
+
+
+def sections(tree: Mapping, kind: type, findings: list[Finding]) -> dict[str, Any]:
+    """The sections, each structured on its own, so that one fault hides no other; None where there is one."""
+    parts: dict[str, Any] = {}
+    fields = attrs.fields_dict(attrs.resolve_types(kind))
+    for name, field in fields.items():
+        if name in tree:
+            assert field.type is not None  # noqa: S101 -- every field has its annotation
+            parts[name] = structure(tree[name], field.type, (name,), findings)
+        elif field.default is attrs.NOTHING:
+            message = f"missing key '{name}': {field.metadata['doc']}"
+            findings.append(Finding(rule="SP111", path=(name,), message=message))
+        else:
+            parts[name] = field.default
+    findings.extend(unknown_key((k,), fields) for k in tree if k not in fields)
+    return parts
+
+
+def same(parts: dict[str, Any], draft: Draft) -> None:
+    """Sections that need no more than other names."""
+    draft.name = parts.get("name")
+    draft.environment = parts.get("environment")
+    draft.env_from = parts.get("env_from") or ()
+    draft.srun_options = parts.get("srun_options")
+    draft.sbatch_directives = parts.get("sbatch_directives")
+    draft.setup_script = parts.get("setup_script")
+    if slurm := parts.get("slurm"):
+        draft.slurm = ir.Slurm(
+            account=slurm.account, partition=slurm.partition, time_limit=slurm.time_limit or "01:00:00"
+        )
+    if health := parts.get("health_check"):
+        draft.health_check = ir.HealthCheck(
+            max_attempts=health.max_attempts, interval_seconds=health.interval_seconds
+        )
+    if profiling := parts.get("profiling"):
+        draft.profiling = _profiling(profiling)
+    observability.lower(parts, draft)
+    _model(parts.get("model"), draft)
+    _mounts(parts, draft)
+
+
+def no_effect(tree: Mapping, kind: type, draft: Draft) -> None:
+    """A warning for each section that changes nothing."""
+    fields = attrs.fields_dict(kind)
+    dead: list[tuple[Path, str]] = [
+        ((key,), fields[key].metadata["doc"].removeprefix("no effect").lstrip(":, "))
+        for key in NO_EFFECT
+        if key in fields and not is_null(tree.get(key))
+    ]
+    traffic = "profiling records the benchmark's own traffic"
+    paths = (("profiling", key) for key in NO_EFFECT_PROFILING)
+    dead += [(path, traffic) for path in paths if not is_null(at(tree, path))]
+    for path, why in dead:
+        message = f"'{path[-1]}' has no effect: {why}"
+        draft.findings.append(
+            Finding(rule="SP132", path=path, on_key=True, severity="warning", message=message)
+        )
+
+
+def refuse(draft: Draft, tree: Mapping, paths: tuple[Path, ...]) -> None:
+    """An error for each part of the document that srtctl does and srtplan does not."""
+    for path in paths:
+        node = at(tree, path)
+        if not is_null(node) and not (isinstance(node, Scalar) and node.value in (False, "never")):
+            shown = ".".join(map(str, path))
+            draft.error("SP131", path, f"srtplan does not support '{shown}' yet", on_key=True)
+
+
+def divide(kind: plugin.Kind, section: Mapping, common: type, path: Path, draft: Draft) -> Divided:
+    """Common fields and the plugin's own."""
+    default = attrs.fields_dict(common)["type"].default
+    name = plugins.type_of(section, str(default))
+    cut = plugins.split(section, common)
+    structured = structure(cut.common, common, path, draft.findings)
+    own = None
+    if plugins.check_type(kind, name, (*path, "type"), draft.findings):
+        own = plugins.options(kind, name, cut.own, path, draft.findings)
+    return Divided(name, structured, own)
+
+
+def frontend(section: doc.FrontendCommon, own: object, **differing: Any) -> ir.Frontend:  # noqa: ANN401
+    """A frontend; ``differing`` are the fields that the layouts spell differently."""
+    return ir.Frontend(
+        multiple=section.enable_multiple_frontends,
+        additional=section.num_additional_frontends,
+        nginx_container=section.nginx_container,
+        nginx_raise_ulimit=section.nginx_raise_ulimit,
+        nginx_session_affinity=section.nginx_session_affinity,
+        nginx_session_affinity_header=section.nginx_session_affinity_header,
+        nginx_keepalive_timeout=section.nginx_keepalive_timeout,
+        args=section.args or EMPTY,
+        env=section.env or (),
+        options=own,
+        **differing,
+    )
+
+
+def _profiling(section: doc.ProfilingSection) -> ir.Profiling:
+    windows = [(mode, getattr(section, key)) for mode, key in DOCUMENT_KEYS.items()]
+    return ir.Profiling(
+        type=section.type,
+        windows=tuple(
+            (m, ir.Window(start_step=w.start_step, stop_step=w.stop_step)) for m, w in windows if w
+        ),
+        delay_secs=section.delay_secs,
+        duration_secs=section.duration_secs,
+        benchmark_duration_secs=section.benchmark_duration_secs,
+        extra_nsys_args=section.extra_nsys_args,
+    )
+
+
+def _model(model: doc.ModelSection | None, draft: Draft) -> None:
+    if model is None:
+        return
+    environ, findings = draft.context.environ, draft.findings
+    stage = model.stage_dir
+    draft.model = ir.Model(
+        path=expand(model.path, environ, ("model", "path"), findings),
+        container=expand(model.container, environ, ("model", "container"), findings),
+        precision=model.precision,
+        stage_dir=None if stage is None else expand(stage, environ, ("model", "stage_dir"), findings),
+    )
+
+
+def _mounts(parts: dict[str, Any], draft: Draft) -> None:
+    environ, findings = draft.context.environ, draft.findings
+    extra = [
+        mounts.from_text(text, environ, ("extra_mount", n), findings)
+        for n, text in enumerate(parts.get("extra_mount") or ())
+    ]
+    named = [
+        mounts.make(host, target, "", "recipe", environ, ("container_mounts", host), findings)
+        for host, target in parts.get("container_mounts") or ()
+    ]
+    draft.mounts = tuple(m for m in (*extra, *named) if m)

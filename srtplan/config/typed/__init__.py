@@ -1,0 +1,5 @@
+"""Tree to attrs classes.
+
+In: a mapping of the tree and a class. Out: an instance, or findings at paths of the tree: unknown keys, wrong types,
+unknown plugins. cattrs does the work; the hooks make it strict.
+"""

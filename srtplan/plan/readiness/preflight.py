@@ -1,0 +1,92 @@
+"""What every node must show before anything is loaded.
+
+Model, image and mounts are there, planned ports are free, GPUs are counted.
+"""
+
+from __future__ import annotations
+
+from srtplan import plugin
+from srtplan.ir.plan import PreflightCheck
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.shell import Lit, notation
+from srtplan.plan.launch import staging
+from srtplan.plan.launch.mounts import filled, host_path, is_mounted
+from srtplan.plan.launch.steps import Launches
+from srtplan.plugin import JobContext
+
+CONFIGS, WHEELS = "/configs", "/srtctl-wheels"
+
+
+def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
+    """The table of checks, paths first, then ports in start order, then GPUs."""
+    recipe, nodes = job.recipe, job.topology.nodes
+    every = tuple(range(nodes.total))
+    out: list[PreflightCheck] = []
+    if recipe.model.hub_id is None:
+        out.append(PreflightCheck(kind="dir", subject=recipe.model.path, nodes=every, why="model.path"))
+    out += [
+        PreflightCheck(kind="dir", subject=notation(m.source), nodes=every, why=m.origin)
+        for m in staging.mounts(recipe)
+    ]
+    out += _setup_script(recipe, every)
+    out += _inputs(job, made)
+    if recipe.site.runtime != "none":
+        out += _images(job, made)
+        out += [
+            PreflightCheck(kind="path", subject=source.text, nodes=every, why=m.origin)
+            for m in recipe.mounts
+            if isinstance(source := filled(m.source, recipe), Lit)
+        ]
+    out += [
+        PreflightCheck(kind="port", subject=str(p), nodes=(n,), why=step) for n, p, step in made.listening
+    ]
+    if recipe.site.gpus_per_node_directive:
+        per_node = str(recipe.resources.gpus_per_node)
+        out.append(
+            PreflightCheck(kind="gpus", subject=per_node, nodes=nodes.workers, why="resources.gpus_per_node")
+        )
+    return tuple(out)
+
+
+def _setup_script(recipe: Recipe, nodes: tuple[int, ...]) -> list[PreflightCheck]:
+    """The script that each worker and frontend runs first, where the folder behind /configs is known."""
+    inside = plugin.runtime(recipe.site.runtime).maps_paths
+    known = not inside or is_mounted(recipe, CONFIGS)
+    folder = (host_path(recipe, CONFIGS) if inside else CONFIGS) if known else None
+    if not recipe.setup_script or folder is None:
+        return []
+    places = [f"{folder}/{recipe.setup_script}", f"{folder}/patches/{recipe.setup_script}"]
+    return [PreflightCheck(kind="any", subject=":".join(places), nodes=nodes, why="setup_script")]
+
+
+def _inputs(job: JobContext, made: Launches) -> list[PreflightCheck]:
+    """What the benchmark's client reads, on its node."""
+    maps = plugin.runtime(job.recipe.site.runtime).maps_paths
+    at = (job.topology.nodes.bench,)
+    out = []
+    for given in made.benchmark.inputs:
+        is_url = "://" in given.path
+        path = given.path if is_url or not maps else host_path(job.recipe, given.path)
+        if path:
+            out.append(
+                PreflightCheck(kind="url" if is_url else "path", subject=path, nodes=at, why=given.why)
+            )
+    return out
+
+
+def _images(job: JobContext, made: Launches) -> list[PreflightCheck]:
+    """Images that are files, each on the nodes of the steps that use it."""
+    where: dict[str, set[int]] = {}
+    for step in made.steps:
+        if step.container and step.container.image.startswith("/"):
+            where.setdefault(step.container.image, set()).update(step.nodes)
+    model = job.recipe.model.container
+    return [
+        PreflightCheck(
+            kind="file",
+            subject=image,
+            nodes=tuple(sorted(nodes)),
+            why="model.container" if image == model else "image",
+        )
+        for image, nodes in where.items()
+    ]

@@ -1,0 +1,151 @@
+"""Fields that a recipe sets and that change nothing in its job: a warning each (SP115), so that none is silently ignored.
+
+In: a recipe, or what was planned for it. Out: findings at the fields. A value that says what happens anyway (``install:
+false`` where nothing is installed) is no reason for one::
+
+    frontend: {type: vllm, env: {A: "1"}}   ->  SP115 at frontend.env: there is no frontend process
+
+What an engine's own options have no effect on, the engine says itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import cast
+
+import attrs
+
+from srtplan import plugin
+from srtplan.diagnostics import Finding, no_effect
+from srtplan.ir import recipe as ir
+from srtplan.ir.recipe import Recipe
+from srtplan.ir.topology import Nodes
+from srtplan.plan.launch.names import services
+from srtplan.plan.launch.profiling import WITHOUT_TRAFFIC
+from srtplan.plan.topology.frontends import FrontendLayout
+
+NGINX = {
+    "additional": "num_additional_frontends",
+    "nginx_container": "nginx_container",
+    "nginx_raise_ulimit": "nginx_raise_ulimit",
+    "nginx_session_affinity": "nginx_session_affinity",
+    "nginx_session_affinity_header": "nginx_session_affinity_header",
+    "nginx_keepalive_timeout": "nginx_keepalive_timeout",
+}
+SOURCES = ("version", "hash", "top_of_tree", "wheel", "cargo_patches")
+PLANES = ("request_plane", "event_plane")
+NSYS = ("nsys", "nsys-time")
+
+
+def check(recipe: Recipe) -> Iterable[Finding]:
+    """What can be said before anything is placed."""
+    if not plugin.frontend(recipe.frontend.type).processes(recipe):
+        yield from _without_frontend(recipe)
+    yield from _dynamo(recipe)
+    yield from _benchmark(recipe)
+    yield from _profiling(recipe)
+    if recipe.infra.nats_max_payload_mb is not None and "nats" not in services(recipe):
+        yield no_effect(("infra", "nats_max_payload_mb"), "the job runs no NATS")
+    if recipe.observability.otel_endpoint is not None and not recipe.observability.otel:
+        yield no_effect(
+            ("observability", "otel_endpoint"),
+            "no spans are sent",
+            help="set observability.enable_otel: true",
+        )
+    small = [r for r in recipe.resources.roles if r.gpus < recipe.resources.gpus_per_node]
+    if recipe.resources.spread_workers and not small:
+        yield no_effect(("resources", "spread_workers"), "every worker has whole nodes")
+
+
+def placed(recipe: Recipe, nodes: Nodes, where: FrontendLayout) -> Iterable[Finding]:
+    """What depends on the nodes of the job."""
+    frontend, bench = recipe.frontend, recipe.benchmark
+    if where.nginx is None:
+        for name, key in NGINX.items():
+            if _is_set(frontend, ir.Frontend, name):
+                yield no_effect((*frontend.at, key), "there is one server, and no nginx before it")
+    elif (
+        _is_set(frontend, ir.Frontend, "nginx_session_affinity_header")
+        and not frontend.nginx_session_affinity
+    ):
+        path = (*frontend.at, "nginx_session_affinity_header")
+        yield no_effect(path, "requests are not sent by session", help="set nginx_session_affinity: true")
+    if where.frontends and frontend.placement != "head" and recipe.resources.role("decode") is None:
+        yield no_effect((*frontend.at, "orchestrator_placement"), "there are no decode workers")
+    if (
+        bench.client_placement == "last_decode"
+        and bench.type != WITHOUT_TRAFFIC
+        and nodes.bench == nodes.head
+    ):
+        yield no_effect((*bench.at, "client_placement"), "the client is on that node anyway")
+
+
+def _is_set(part: object, kind: type, name: str) -> bool:
+    """The field has another value than its default."""
+    return bool(getattr(part, name) != _defaults(kind)[name])
+
+
+@cache
+def _defaults(kind: type) -> dict[str, object]:
+    return {field.name: field.default for field in attrs.fields(kind)}
+
+
+def _without_frontend(recipe: Recipe) -> Iterable[Finding]:
+    """A worker has the public port itself, so nothing reads what a frontend process would."""
+    frontend, why = recipe.frontend, "the worker serves by itself, there is no frontend process"
+    if frontend.args:
+        yield Finding(
+            rule="SP603",
+            path=(*frontend.at, "args"),
+            on_key=True,
+            message="there is no frontend process that could take these args",
+            help="put them among the options of the workers",
+        )
+    if frontend.env:
+        yield no_effect((*frontend.at, "env"), why, help="put it into the environment of the workers")
+    if frontend.placement != "head":
+        yield no_effect((*frontend.at, "orchestrator_placement"), why)
+    for option in attrs.fields(cast("type[attrs.AttrsInstance]", type(frontend.options))):
+        if getattr(frontend.options, option.name) != option.default:
+            yield no_effect((*frontend.at, option.name), why)
+
+
+def _dynamo(recipe: Recipe) -> Iterable[Finding]:
+    dynamo, frontend = recipe.dynamo, plugin.frontend(recipe.frontend.type)
+    why = "" if dynamo.install else "dynamo.install is false"
+    if not frontend.installs_dynamo:
+        why = f"behind the {frontend.name} frontend nothing of Dynamo runs"
+    for name in SOURCES if why else ():
+        if _is_set(dynamo, ir.Dynamo, name) and getattr(dynamo, name) is not None:
+            yield no_effect(("dynamo", name), why)
+    for name in PLANES:
+        if name not in frontend.reads and _is_set(dynamo, ir.Dynamo, name):
+            yield no_effect(("dynamo", name), f"the {frontend.name} frontend reaches its workers by HTTP")
+
+
+def _benchmark(recipe: Recipe) -> Iterable[Finding]:
+    bench = recipe.benchmark
+    if bench.type == WITHOUT_TRAFFIC:
+        for name in ("retries", "max_failed_share", "client_placement"):
+            if _is_set(bench, ir.Benchmark, name):
+                yield no_effect((*bench.at, name), f"benchmark.type {bench.type} starts no client")
+    dedicated = (recipe.infra.dedicated_node, recipe.frontend.dedicated_node, bench.client_dedicated_node)
+    if not bench.colocate_with_frontend and sum(dedicated) < 2:  # noqa: PLR2004 -- a pair
+        why = "fewer than two roles have a node of their own"
+        yield no_effect((*bench.at, "colocate_with_frontend"), why)
+
+
+def _profiling(recipe: Recipe) -> Iterable[Finding]:
+    p = recipe.profiling
+    timed = ("delay_secs", "duration_secs", "benchmark_duration_secs")
+    unread = (
+        (*timed, "extra_nsys_args") if p.type not in NSYS
+        else timed if p.type != "nsys-time" else ()
+    )  # fmt: skip
+    for name in unread:
+        if _is_set(p, ir.Profiling, name):
+            yield no_effect((*p.at, name), f"profiling.type is {p.type}")
+    keys: dict[str, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
+    for mode, _ in p.windows if p.type in ("none", "nsys-time") else ():
+        yield no_effect((*p.at, keys[mode]), f"profiling.type is {p.type}")

@@ -1,0 +1,75 @@
+"""The environment of a job by scope, for people: what all steps of a kind share stands once, the rest with its step.
+
+In: a Plan. Out: lines of a table::
+
+    scope            variable              value
+    decode workers   HEAD_NODE_IP          ${IP[0]}
+    decode_1         CUDA_VISIBLE_DEVICES  4,5,6,7
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from srtplan.ir.plan import Plan, Step
+from srtplan.ir.shell import notation
+from srtplan.plan.show.text import table
+
+KEPT = "PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR SLURM* SRT*"
+"""What reaches every step where ``--export`` keeps the rest out; ``templates/lib/environ.sh`` sees to it."""
+AT_LAUNCH = " (in srun's own environment)"
+Row = tuple[str, str, str]
+
+
+def environment(plan: Plan) -> list[str]:
+    """The table, titled."""
+    groups: dict[str, list[Step]] = {}
+    for step in plan.steps:
+        groups.setdefault(_scope(step), []).append(step)
+    rows = [row for scope, steps in groups.items() for row in _rows(scope, steps, _source(plan))]
+    rows = [*_everywhere(plan), *rows]
+    return table("ENVIRONMENT, by scope", ("scope", "variable", "value"), rows)
+
+
+def _everywhere(plan: Plan) -> list[Row]:
+    """What every step has besides; it is said where that is not simply all that the submitter has."""
+    if "ALL" in plan.export:
+        return []
+    named = [name for name in plan.export if name not in ("NONE", "NIL")]
+    return [
+        ("every step", " ".join((KEPT, *named)), "(as in the job; --export keeps all other variables out)")
+    ]
+
+
+def _source(plan: Plan) -> str:
+    """Where a secret comes from: from the file of secrets only, if nothing else can bring it."""
+    return (
+        f"(set by who submits, or in {plan.secrets_file})"
+        if "ALL" in plan.export
+        else f"(in {plan.secrets_file})"
+    )
+
+
+def _scope(step: Step) -> str:
+    """The steps that are alike: workers of a mode, frontends; anything else by its own name."""
+    if step.mode is not None:
+        return f"{step.mode} workers"
+    return "frontends" if step.kind == "frontend" else step.name
+
+
+def _rows(scope: str, steps: Sequence[Step], source: str) -> Iterator[Row]:
+    variables = [_variables(step, source) for step in steps]
+    shared = {k: v for k, v in variables[0].items() if all(other.get(k) == v for other in variables)}
+    name = scope if len(steps) > 1 else steps[0].name
+    yield from ((name, key, value) for key, value in shared.items())
+    for step, own in zip(steps, variables, strict=True):
+        yield from ((step.name, key, value) for key, value in own.items() if key not in shared)
+
+
+def _variables(step: Step, source: str) -> dict[str, str]:
+    own = {e.name: _one_line(notation(e.value)) + (AT_LAUNCH if e.launch else "") for e in step.env}
+    return own | dict.fromkeys(step.env_from, source)
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

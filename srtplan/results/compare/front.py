@@ -1,0 +1,43 @@
+"""The Pareto front: runs that no other run beats in interactivity and throughput at once.
+
+Interactivity is tokens per second that one user sees, throughput is output tokens per second and GPU. A front is one of
+runs with the same workload: a short prompt beats a long one always, and so does a prefix that is cached already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from srtplan.results.read import workload
+from srtplan.results.read.model import Record, Summary
+from srtplan.results.read.workload import Workload
+
+X, Y = "tokens_per_s_per_user", "output_tokens_per_s_per_gpu"
+
+
+def point(record: Record) -> tuple[float, float] | None:
+    """(interactivity, throughput) of a run that has both."""
+    x, y = record.number(X), record.number(Y)
+    return None if x is None or y is None else (x, y)
+
+
+def front(records: Iterable[Record]) -> list[Record]:
+    """The best, from the most interactive to the one with the highest throughput."""
+    known = [(p, r) for r in records if (p := point(r)) is not None]
+    best: list[Record] = []
+    highest = float("-inf")
+    for (_, y), record in sorted(known, key=lambda pr: (-pr[0][0], -pr[0][1])):
+        if y > highest:
+            best.append(record)
+            highest = y
+    return best
+
+
+def fronts(summaries: Sequence[Summary]) -> list[tuple[Workload, list[tuple[Summary, Record]]]]:
+    """The front of every workload, with the jobs that its runs are of."""
+    runs: dict[Workload, dict[int, tuple[Summary, Record]]] = {}
+    for summary in summaries:
+        load = workload.of(summary)
+        for record in summary.good:
+            runs.setdefault(load.of_run(record), {})[id(record.values)] = (summary, record)
+    return [(load, [of[id(r.values)] for r in front(r for _, r in of.values())]) for load, of in runs.items()]

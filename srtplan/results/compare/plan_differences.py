@@ -1,0 +1,99 @@
+"""How two plans differ, in few lines: what is the same change in many steps stands once.
+
+In: two ``plan.json`` as data. Out: lines::
+
+    ~ benchmark.parameters.isl: 1024 -> 4096
+    - steps.decode_* (8).argv: --mem-fraction-static 0.8
+    + steps.decode_* (8).argv: --mem-fraction-static 0.9
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from srtplan.results.read.model import members
+from srtplan.results.read.unmeasured import plan_of
+
+QUIET = re.compile(r"recipe\.sha256|format|benchmark\.runs\..*")
+"""Not told: what follows from the rest, and what stands among the steps once more."""
+
+
+def of_runs(a: Path, b: Path) -> list[str]:
+    """The difference of the plans of two run directories; a sentence where one has none."""
+    plans = [plan_of(run) for run in (a, b)]
+    if lacks := [run for run, plan in zip((a, b), plans, strict=True) if not plan]:
+        return [
+            f"(cannot be compared: no bundle/plan.json that can be read in {' and '.join(map(str, lacks))})"
+        ]
+    return difference(*plans)
+
+
+def difference(a: Mapping[str, object], b: Mapping[str, object]) -> list[str]:
+    """The lines."""
+    before, after = dict(_flat(a, "")), dict(_flat(b, ""))
+    groups: dict[tuple[str, str], list[str]] = {}
+    for path in sorted({*before, *after}):
+        if QUIET.fullmatch(path) or before.get(path) == after.get(path):
+            continue
+        for line in _change(before.get(path), after.get(path)):
+            groups.setdefault((_family(path), line), []).append(path)
+    return [f"{line[0]} {_shown(family, paths)}{line[1:]}" for (family, line), paths in groups.items()]
+
+
+def _shown(family: str, paths: list[str]) -> str:
+    return paths[0] if len(paths) == 1 else family.replace("*", f"* ({len(paths)})", 1)
+
+
+def _family(path: str) -> str:
+    """The path without the number of a step: ``steps.decode_3.argv`` is ``steps.decode_*.argv``."""
+    return re.sub(r"_\d+(_r\d+)?\.", "_*.", path, count=1)
+
+
+def _change(a: str | tuple[str, ...] | None, b: str | tuple[str, ...] | None) -> Iterator[str]:
+    if isinstance(a, tuple) or isinstance(b, tuple):
+        old, new = a or (), b or ()
+        yield from (f"-: {item}" for item in old if item not in new)
+        yield from (f"+: {item}" for item in new if item not in old)
+        if sorted(old) == sorted(new):
+            yield "~: the order"
+    elif a is None:
+        yield f"+: {b}"
+    elif b is None:
+        yield f"-: {a}"
+    else:
+        yield f"~: {a} -> {b}"
+
+
+def _flat(value: object, path: str) -> Iterator[tuple[str, str | tuple[str, ...]]]:
+    """Paths and values; things with a name or a path are found by it, commands are flags with their values."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and (key := _key(value)):
+        for inner in value:
+            yield from _flat({k: v for k, v in inner.items() if k != key}, f"{path}.{inner[key]}")
+    elif isinstance(value, list):
+        yield path, _items(value)
+    else:
+        yield path, json.dumps(value) if not isinstance(value, str) else value
+
+
+def _key(values: list[object]) -> str:
+    """What tells a list's members apart; empty where nothing does."""
+    alike = values and all(isinstance(v, Mapping) for v in values)
+    return next((k for k in ("name", "path") if alike and all(k in members(v) for v in values)), "")
+
+
+def _items(values: list[object]) -> tuple[str, ...]:
+    """List items as text; a flag and what follows it are one."""
+    out: list[str] = []
+    for value in values:
+        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        if out and out[-1].startswith("-") and not text.startswith("-"):
+            out[-1] += f" {text}"
+        else:
+            out.append(text)
+    return tuple(out)

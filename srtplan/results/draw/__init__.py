@@ -1,0 +1,1 @@
+"""Results as pictures. In: summaries and timelines. Out: PNG and SVG charts, and one HTML page."""
