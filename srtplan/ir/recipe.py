@@ -187,6 +187,11 @@ class HealthCheck:
     max_attempts: int = 180
     interval_seconds: int = 10
 
+    @property
+    def timeout_s(self) -> int:
+        """The budget in seconds."""
+        return self.max_attempts * self.interval_seconds
+
 
 @frozen(kw_only=True)
 class Infra:

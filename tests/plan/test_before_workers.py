@@ -9,6 +9,7 @@ import pytest
 from made import aggregated, argv, env, option, plan, recipe, rules, step
 
 from srtplan import pipeline
+from srtplan.ir.plan import Gate
 from srtplan.ir.shell import notation
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -94,26 +95,21 @@ def test_waves_of_workers() -> None:
     """Two at a time of each node: the third of a node waits for both; other nodes do not hold it up longer."""
     resources = {"prefill_workers": 4, "decode_workers": 2}
     made = plan(recipe("trtllm", resources=resources, backend={"sequential_node_start": 2}))
-    assert [(s.name, s.wave) for s in made.steps if s.stage == "worker"] == [
-        ("prefill_0", 0), ("prefill_1", 0), ("decode_0", 0), ("decode_1", 0), ("prefill_2", 1), ("prefill_3", 1),
+    assert [s.name for s in made.steps if s.stage == "worker"] == [
+        "prefill_0", "prefill_1", "decode_0", "decode_1", "prefill_2", "prefill_3",
     ]  # fmt: skip
-    after = {s.name: s.after for s in made.steps}
-    assert after["prefill_0"] == after["decode_1"] == ("nats", "etcd")
-    assert after["prefill_2"] == ("nats", "etcd", "prefill_0", "prefill_1", "decode_0", "decode_1")
-    awaited = {p.step: (p.stage, p.port, p.path) for p in made.probes if p.stage.startswith("wave")}
+    awaited = {p.step: (p.gate, p.port, p.path) for p in made.probes if p.gate.startswith("wave")}
     assert set(awaited) == {"prefill_0", "prefill_1", "decode_0", "decode_1"}
     assert awaited["prefill_0"] == ("wave_0", 8081, "/health")
+    assert Gate(name="wave_0", interval_s=10, timeout_s=1800) in made.gates
     script = pipeline.bundle(made).text("job.sh")
-    assert (
-        "steps::start worker prefill_0 prefill_1 decode_0 decode_1\n  probes::await wave_0 1800 10\n"
-        in script
-    )
+    assert "steps::start worker prefill_0 prefill_1 decode_0 decode_1\n  probes::await wave_0\n" in script
 
 
 def test_one_wave_is_no_wave() -> None:
     """All at once is the default, and one worker of a node has nobody to wait for."""
-    assert not any(s.wave for s in plan(recipe("trtllm", resources={"prefill_workers": 4})).steps)
-    assert not any(s.wave for s in plan(recipe("trtllm", backend={"sequential_node_start": 1})).steps)
+    for case in ({"resources": {"prefill_workers": 4}}, {"backend": {"sequential_node_start": 1}}):
+        assert {g.name for g in plan(recipe("trtllm", **case)).gates} == {"infra", "health", "serving"}
 
 
 def test_waves_behind_trtllm_serve() -> None:
@@ -123,7 +119,7 @@ def test_waves_behind_trtllm_serve() -> None:
     made = plan(
         recipe("trtllm", resources=resources, backend={"sequential_node_start": 1}, frontend=frontend)
     )
-    assert {p.port for p in made.probes if p.stage == "wave_0"} == {30000}
+    assert {p.port for p in made.probes if p.gate == "wave_0"} == {30000}
 
 
 def test_placeholders_of_mounts() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from srtplan.ir.plan import Plan, Probe, Step
+from srtplan.ir.plan import Action, Gate, Plan, Probe, Step
 from srtplan.ir.shell import notation
 from srtplan.ir.topology import Endpoint
 
@@ -16,7 +16,8 @@ def render(plan: Plan) -> str:
         table("NODES", ("node", "gpus", "runs"), _nodes(plan)),
         table("ENDPOINTS", ("endpoint", "nodes", "gpus", "ports of rank 0"), _endpoints(plan)),
         table("STEPS, in start order", ("step", "stage", "node", "tasks", "stops", "command"), _steps(plan)),
-        table("PROBES", ("step", "asks", "expects", "every", "budget"), [_probe(p) for p in plan.probes]),
+        table("ORDER", ("action", "steps or budget"), _order(plan)),
+        table("PROBES", ("gate", "step", "asks", "expects"), [_probe(p) for p in plan.probes]),
         table("MOUNTS", ("source", "target", "from"), _mounts(plan)),
         table("BEFORE ANYTHING STARTS", ("check", "on nodes", "for"), _preflight(plan)),
         table("SBATCH", ("directive",), [(d,) for d in plan.sbatch]),
@@ -50,13 +51,23 @@ def _header(plan: Plan) -> list[str]:
             f"{n.total}: workers {spans(n.workers)}, infra {n.infra}, head {n.head}, client {n.bench}"
             + _parts(plan),
         ),
-        (
-            "ready",
-            f"{plan.health.prefill} prefill, {plan.health.decode} decode instances within {plan.health.timeout_s} s",
-        ),
+        ("ready", _ready(plan)),
         ("benchmark", _benchmark(plan)),
     ]
     return [f"{k:10} {v}" for k, v in rows]
+
+
+def _ready(plan: Plan) -> str:
+    """What the health gate waits for: counts of instances where a probe counts them, else the probed workers."""
+    gate = next((g for g in plan.gates if g.name == "health"), None)
+    asked = [p for p in plan.probes if gate and p.gate == gate.name]
+    expected = next((dict(p.expect) for p in asked if p.expect), None)
+    wanted = (
+        f"{expected['prefill']} prefill, {expected['decode']} decode instances"
+        if expected
+        else ", ".join(p.step for p in asked)
+    )
+    return f"{wanted} within {gate.timeout_s} s" if gate else "-"
 
 
 def _parts(plan: Plan) -> str:
@@ -113,16 +124,27 @@ def _command(step: Step) -> str:
     return " ".join(notation(w) for w in step.argv[:3])
 
 
+def _order(plan: Plan) -> list[tuple[str, ...]]:
+    gates = {g.name: g for g in plan.gates}
+    rows: list[tuple[str, ...]] = [
+        (f"{a.verb} {a.subject}".rstrip(), _detail(a, gates)) for a in plan.sequence
+    ]
+    serving = gates.get("serving")
+    if serving:
+        rows.append(("while serving", f"ask every {serving.interval_s} s, fail after {serving.timeout_s} s"))
+    return rows
+
+
+def _detail(action: Action, gates: Mapping[str, Gate]) -> str:
+    if action.verb == "await_ready" and (gate := gates.get(action.subject)):
+        return f"ask every {gate.interval_s} s, fail after {gate.timeout_s} s"
+    return " ".join(action.steps)
+
+
 def _probe(p: Probe) -> tuple[str, ...]:
     by_type = {"tcp": "listens", "nats": "is this job's", "etcd": "is this job's"}
     expects = " ".join(f"{k}={v}" for k, v in p.expect) or by_type.get(p.type, "200")
-    return (
-        p.step,
-        f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(),
-        expects,
-        f"{p.interval_s} s",
-        f"{p.timeout_s} s",
-    )
+    return (p.gate, p.step, f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(), expects)
 
 
 def _mounts(plan: Plan) -> list[tuple[str, ...]]:
