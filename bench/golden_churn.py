@@ -1,6 +1,6 @@
-"""How many golden lines one edited recipe field changes: ``python bench/golden_churn.py``. Prints a table; it judges nothing.
+"""How many golden lines one edited recipe field changes: ``python bench/golden_churn.py``. Prints a table and judges nothing.
 
-The target is a median of at most 4 lines (``tests/golden/test_churn.py``). ``--files`` lists the changed lines of every file.
+The target is a median of at most 4 lines (``tests/golden/test_churn.py``). ``--files`` lists them by file.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ OWN: dict[str, tuple[tuple[str, Any], ...]] = {
         ("frontend.args.router-mode", "round-robin"),
         ("frontend.num_additional_frontends", 2),
         ("backend.sglang_config.prefill.mem-fraction-static", 0.8),
-        ("backend.sglang_config.decode.mem-fraction-static", 0.8),
+        ("backend.sglang_config.decode.mem-fraction-static", 0.7),
         ("backend.decode_environment.MC_FORCE_MNNVL", "0"),
         ("resources", {"prefill_nodes": 3, "prefill_workers": 3}),
     ),
@@ -76,7 +76,7 @@ OWN: dict[str, tuple[tuple[str, Any], ...]] = {
         ("backend.decode_environment.TRTLLM_ENABLE_PDL", "0"),
     ),
     "trtllm-serve-gsm8k": (("benchmark.num_examples", 100), ("benchmark.num_threads", 32)),
-    "vllm-dp-custom": (("backend.connector", "lmcache"), ("frontend.num_additional_frontends", 2)),
+    "vllm-dp-custom": (("backend.connector", "lmcache"), ("frontend.num_additional_frontends", 0)),
     "vllm-dp-per-gpu": (
         ("benchmark.concurrencies", [4]),
         ("resources", {"prefill_nodes": 2, "prefill_workers": 4}),

@@ -11,7 +11,7 @@
 #SBATCH --no-requeue
 #SBATCH --signal=B:USR1@60
 #
-# quickstart: Qwen/Qwen3-0.6B with mocker behind dynamo, 1 nodes, 6 steps.
+# Serves Qwen/Qwen3-0.6B with engine mocker and frontend dynamo.
 # Compiled by srtplan from examples/quickstart.yaml; change the recipe, not this file.
 # shellcheck source-path=SCRIPTDIR
 set -uo pipefail

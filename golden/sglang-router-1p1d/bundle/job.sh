@@ -11,7 +11,7 @@
 #SBATCH --no-requeue
 #SBATCH --signal=B:USR1@60
 #
-# sglang-router-1p1d: Qwen/Qwen3-32B with sglang behind sglang, 2 nodes, 4 steps.
+# Serves Qwen/Qwen3-32B with engine sglang and frontend sglang.
 # Compiled by srtplan from examples/sglang-router-1p1d.yaml; change the recipe, not this file.
 # shellcheck source-path=SCRIPTDIR
 set -uo pipefail

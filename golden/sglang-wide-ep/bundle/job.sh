@@ -11,7 +11,7 @@
 #SBATCH --no-requeue
 #SBATCH --signal=B:USR1@60
 #
-# deepseek-r1-2p1d-dep16: deepseek-ai/DeepSeek-R1 with sglang behind dynamo, 7 nodes, 14 steps.
+# Serves deepseek-ai/DeepSeek-R1 with engine sglang and frontend dynamo.
 # Compiled by srtplan from examples/sglang-wide-ep.yaml; change the recipe, not this file.
 # shellcheck source-path=SCRIPTDIR
 set -uo pipefail
