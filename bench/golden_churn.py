@@ -1,6 +1,7 @@
-"""How many golden lines one edited recipe field changes: ``python bench/golden_churn.py``. Prints a table and judges nothing.
+"""How many golden lines one edited recipe field changes: ``python bench/golden_churn.py``.
 
-The target is a median of at most 4 lines (``tests/golden/test_churn.py``). ``--files`` lists them by file.
+Prints one row per edit and judges nothing. The target is a median of at most 4 lines (``tests/golden/test_churn.py``).
+``--files`` lists the lines by file.
 """
 
 from __future__ import annotations
