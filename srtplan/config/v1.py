@@ -15,7 +15,6 @@ import attrs
 from srtplan.config import document as doc
 from srtplan.config import lowering, plugins, resources
 from srtplan.config.draft import Context, Counts, Draft
-from srtplan.config.lowering import DOCUMENT_KEYS
 from srtplan.config.structure import structure
 from srtplan.config.tree import Mapping, is_null
 from srtplan.diagnostics import Finding, Path
@@ -103,7 +102,7 @@ def _backend(section: Mapping | None, draft: Draft) -> Roles | None:
 
 
 def _role(common: doc.BackendSection, args: doc.EngineArgs, config: str, mode: ir.Mode) -> dict[str, Any]:
-    key = DOCUMENT_KEYS[mode]
+    key = ir.MODE_KEYS[mode]
     return {
         "args": getattr(args, key) or EMPTY,
         "args_at": ("backend", config, key),
@@ -123,7 +122,7 @@ def _kv_events(
 ) -> Map | None:
     """True alone means prefill and decode."""
     if isinstance(config, doc.KvEvents):
-        value = getattr(config, DOCUMENT_KEYS[mode])
+        value = getattr(config, ir.MODE_KEYS[mode])
         return value if isinstance(value, Map) else EMPTY if value else None
     return EMPTY if config and mode != "agg" else None
 

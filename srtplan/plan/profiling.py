@@ -19,13 +19,12 @@ from attrs import evolve, frozen
 from srtplan import plugin
 from srtplan.diagnostics import Finding
 from srtplan.ir.plan import EnvVar, Run
-from srtplan.ir.recipe import Mode, Profiling, Recipe, Window
+from srtplan.ir.recipe import MODE_KEYS, Mode, Profiling, Recipe, Window
 from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
 from srtplan.plugin import Command, JobContext, Profile, ProfileRequest, WorkerContext
 
 START, STOP = 0, 50
 WITHOUT_TRAFFIC = "manual"
-KEYS: dict[Mode, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
 
 
 def is_on(recipe: Recipe) -> bool:
@@ -45,10 +44,13 @@ def check(recipe: Recipe) -> Iterable[Finding]:
     windows, have = dict(p.windows), {r.mode for r in recipe.resources.roles}
     for mode in sorted(have - set(windows)):
         yield _fault(
-            p, "SP711", f"there are {mode} workers, but no window for them", f"add profiling.{KEYS[mode]}"
+            p,
+            "SP711",
+            f"there are {mode} workers, but no window for them",
+            f"add profiling.{MODE_KEYS[mode]}",
         )
     for mode, window in p.windows:
-        at = (*p.at, KEYS[mode])
+        at = (*p.at, MODE_KEYS[mode])
         if mode not in have:
             yield Finding(
                 rule="SP711", path=at, on_key=True, message=f"there are no {mode} workers to record"
