@@ -1,10 +1,13 @@
-"""What holds for all tests: which of them get a second try."""
+"""What holds for all tests: which of them get a second try, and that a signal reaches the programs that they start."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from inherited import restore_ignored_signals
+
+restore_ignored_signals()
 
 WHOLE_JOBS = {"cluster", "failures", "rehearsal", "submit"}
 """Folders whose tests run whole jobs, with dozens of processes and bounds in seconds, on machines that others use, too."""

@@ -56,8 +56,7 @@ def render_job(plan: Plan) -> str:
 def _header(plan: Plan) -> str:
     variant = f", variant {plan.recipe.variant}" if plan.recipe.variant else ""
     return (
-        f"{plan.name}: {plan.served_model_name} with {plan.engine} behind {plan.frontend}, "
-        f"{plan.nodes.total} nodes, {len(plan.steps)} steps.\n"
+        f"Serves {plan.served_model_name} with engine {plan.engine} and frontend {plan.frontend}.\n"
         f"Compiled by srtplan from {plan.recipe.path}{variant}; change the recipe, not this file."
     )
 

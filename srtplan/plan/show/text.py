@@ -8,6 +8,9 @@ from srtplan.ir.plan import Action, Gate, Plan, Probe, Step
 from srtplan.ir.shell import notation
 from srtplan.ir.topology import Endpoint
 
+_GAP = 2
+_STOP = 8
+
 
 def render(plan: Plan) -> str:
     """The page, with a final newline."""
@@ -19,7 +22,7 @@ def render(plan: Plan) -> str:
         table("ORDER", ("action", "steps or budget"), _order(plan)),
         table("PROBES", ("gate", "step", "asks", "expects"), [_probe(p) for p in plan.probes]),
         table("MOUNTS", ("source", "target", "from"), _mounts(plan)),
-        table("BEFORE ANYTHING STARTS", ("check", "on nodes", "for"), _preflight(plan)),
+        table("BEFORE ANYTHING STARTS", ("for", "on nodes", "check"), _preflight(plan)),
         table("SBATCH", ("directive",), [(d,) for d in plan.sbatch]),
     ]
     return "\n\n".join("\n".join(s) for s in sections if s) + "\n"
@@ -158,16 +161,20 @@ def _preflight(plan: Plan) -> list[tuple[str, ...]]:
     for c in plan.preflight:
         grouped.setdefault((c.kind, c.nodes, c.why), []).append(c.subject)
     return [
-        (f"{kind} {' '.join(subjects)}", spans(nodes), why)
+        (why, spans(nodes), f"{kind} {' '.join(subjects)}")
         for (kind, nodes, why), subjects in grouped.items()
     ]
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """A titled table in columns, a line each; nothing where there are no rows."""
+    """A titled table with a line per row; nothing where there are no rows.
+
+    Columns begin at multiples of 8, so that a cell that grows by a few letters seldom moves the others in a diff.
+    """
     if not rows:
         return []
     widths = [max(len(r[i]) for r in (*rows, tuple(head))) for i in range(len(head))]
+    widths = [(w + _GAP + _STOP - 1) // _STOP * _STOP - _GAP for w in widths]
     lines = [
         "  ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)).rstrip()
         for r in (tuple(head), *rows)
