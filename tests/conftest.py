@@ -1,13 +1,20 @@
-"""What holds for all tests: which of them get a second try."""
+"""What holds for all tests: which of them get a second try, and who may write to the files that they make."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 WHOLE_JOBS = {"cluster", "failures", "rehearsal", "submit"}
 """Folders whose tests run whole jobs, with dozens of processes and bounds in seconds, on machines that others use, too."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_files() -> None:
+    """Make files that only their owner may write to: a profile that others can write to is refused."""
+    os.umask(0o022)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
