@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from pathlib import Path
 
@@ -71,24 +72,84 @@ def test_a_copy_is_complete_or_an_error(tmp_path: Path) -> None:
     assert subprocess.run(words, capture_output=True, check=False).returncode != 0
 
 
-def test_a_download_looks_offline_first(tmp_path: Path) -> None:
-    """A full cache needs no network; stale locks go; the client's old name will do."""
-    (tmp_path / "bin").mkdir()
-    client = tmp_path / "bin" / "huggingface-cli"
-    client.write_text('#!/bin/sh\n[ -z "${HF_HUB_OFFLINE:-}" ] && touch "${HF_HOME}/fetched"\n')
-    client.chmod(0o755)
-    lock = tmp_path / "old.lock"
-    lock.touch()
-    subprocess.run(["touch", "-d", "2 hours ago", str(lock)], check=True)
-    environ = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "HF_HOME": str(tmp_path)}
+CLIENT = '#!/bin/sh\n[ -z "${HF_HUB_OFFLINE:-}" ] && touch "${HF_HOME}/fetched"\n'
+
+
+def fetch(home: Path, *, client: str = "#!/bin/sh\n", **env: str) -> str:
+    """Run the download of org/m into a folder, with a client of the hub's old name; return what it says."""
+    (home / "bin").mkdir(exist_ok=True)
+    (home / "bin" / "huggingface-cli").write_text(client)
+    (home / "bin" / "huggingface-cli").chmod(0o755)
+    environ = {"PATH": f"{home / 'bin'}:/usr/bin:/bin", "HF_HOME": str(home), "HOME": str(home), **env}
     words = ["bash", str(LIBRARY / "fetch_model.sh"), "org/m"]
-    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=True)
-    assert "downloading" in done.stdout
+    return subprocess.run(words, env=environ, capture_output=True, text=True, check=True).stdout
+
+
+def old_lock(path: Path, content: str = "") -> Path:
+    """Make a lock that nobody has touched for two hours."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    subprocess.run(["touch", "-d", "2 hours ago", str(path)], check=True)
+    return path
+
+
+def test_a_download_looks_offline_first(tmp_path: Path) -> None:
+    """A full cache needs no network; the client's old name will do."""
+    assert "downloading" in fetch(tmp_path, client=CLIENT)
     assert (tmp_path / "fetched").exists()
-    assert not lock.exists()
-    client.write_text("#!/bin/sh\nexit 0\n")
-    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=True)
-    assert "downloading" not in done.stdout
+    assert "downloading" not in fetch(tmp_path)
+
+
+@pytest.mark.parametrize("variable", ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_CACHE~"])
+def test_a_download_removes_stale_locks_of_the_hubs_cache(tmp_path: Path, variable: str) -> None:
+    """Only old, empty, free ones, where the hub's client has its cache."""
+    cache = tmp_path / ("hub" if variable == "HF_HOME" else "cache")
+    value = "~/cache" if variable.endswith("~") else str(cache)
+    locks = cache / ".locks" / "models--org--m"
+    stale = old_lock(locks / "stale.lock")
+    held = old_lock(locks / "held.lock")
+    kept = [held, old_lock(locks / "soft.lock", "4711\nnode7\n"), old_lock(locks / "other.txt")]
+    (locks / "new.lock").touch()
+    with held.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        fetch(tmp_path, **({} if variable == "HF_HOME" else {variable.rstrip("~"): value}))
+    assert not stale.exists()
+    assert all(path.exists() for path in (*kept, locks / "new.lock"))
+
+
+def test_a_download_leaves_everything_else_below_hf_home(tmp_path: Path) -> None:
+    """Locks of other programs, of another cache, and what a link leads to."""
+    elsewhere = tmp_path / "elsewhere"
+    locks = tmp_path / "hub" / ".locks"
+    kept = [
+        old_lock(tmp_path / "project" / "uv.lock"), old_lock(tmp_path / "hub" / "models--org--m" / "x.lock"),
+        old_lock(elsewhere / "x.lock"), old_lock(tmp_path / "linked" / "x.lock"),
+    ]  # fmt: skip
+    locks.mkdir()
+    (locks / "models--org--m").symlink_to(elsewhere)
+    fetch(tmp_path)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / ".locks").symlink_to(tmp_path / "linked")
+    fetch(tmp_path, HF_HUB_CACHE=str(tmp_path / "cache"))
+    assert all(path.exists() for path in kept)
+
+
+def test_a_download_in_a_rehearsal_removes_nothing(tmp_path: Path) -> None:
+    """The cache is the one of the user, not of the rehearsal."""
+    stale = old_lock(tmp_path / "hub" / ".locks" / "models--org--m" / "stale.lock")
+    fetch(tmp_path, SRT_REHEARSAL="1")
+    assert stale.exists()
+
+
+def test_staging_keeps_a_file_that_has_the_name_of_its_lock(tmp_path: Path) -> None:
+    """The lock is opened without truncating it."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.bin").write_bytes(b"x")
+    (tmp_path / "m.lock").write_text("mine")
+    words = ["bash", str(LIBRARY / "stage_model.sh"), str(tmp_path / "source"), str(tmp_path / "m")]
+    subprocess.run(words, capture_output=True, check=True)
+    assert (tmp_path / "m" / "a.bin").exists()
+    assert (tmp_path / "m.lock").read_text() == "mine"
 
 
 def test_waves_of_workers() -> None:
