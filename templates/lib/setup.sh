@@ -2,6 +2,8 @@
 # What a step may do before its command: calls in the function "preamble" of a launcher.
 # A function that fails ends the step; a step of several tasks runs it in each of them.
 
+source "${BASH_SOURCE[0]%/*}/../lib/private.sh"
+
 # Runs the recipe's setup script, which lies in /configs or /configs/patches.
 setup::script() {
   local -r name="$1"
@@ -30,13 +32,13 @@ setup::path_prepend() {
   export PATH="${directory}:${PATH}"
 }
 
-# An empty private directory of this job, gone when the step ends: what a former job left there is never read.
+# Creates an empty private directory, which goes when the step ends. What an earlier attempt left there is never read, and
+# a directory that another user created ends the step.
 setup::scratch() {
   local -r directory="$1"
+  private::require_own "${directory}"
   SCRATCH+=("${directory}") # before it is there: a signal may come at any moment
-  rm -rf -- "${directory}"
-  mkdir -p -- "${directory}"
-  chmod 700 -- "${directory}"
+  private::renew "${directory}"
 }
 
 # The same for the temporary files of programs that do not clear up.
@@ -91,12 +93,21 @@ setup::dynamo_source() {
     digest="$(printf '%s\n' "$@" | sha256sum)"
     kept+="-${digest:0:12}"
   fi
-  if [[ "${revision}" == HEAD ]] || ! mkdir -p -- "${kept}" 2>/dev/null || [[ ! -w "${kept}" ]]; then
+  # shellcheck disable=SC2310 # it answers yes or no; nothing in it counts on set -e
+  if [[ "${revision}" == HEAD ]] || ! setup::_can_keep "${kept}"; then
     kept="/tmp/srtplan-${SLURM_JOB_ID}-dynamo"
-    mkdir -p -- "${kept}"
+    private::ensure "${kept}"
   fi
   setup::_build_dynamo "${kept}" "${revision}" "$@"
   setup::pip "${kept}"/*.whl "${kept}/dynamo"
+}
+
+# Whether builds can be kept in a directory of /configs/dynamo-wheels: another user could plant a wheel in one that is not
+# private.
+setup::_can_keep() {
+  local -r kept="$1"
+  # shellcheck disable=SC2310 # it answers by its code
+  [[ -d "${kept%/*/*}" ]] && private::ensure "${kept%/*}" && private::ensure "${kept}" && [[ -w "${kept}" ]]
 }
 
 # Builds into a directory under a lock; a complete build is left as it is.
