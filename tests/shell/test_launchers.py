@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
 
@@ -114,23 +113,6 @@ def test_a_preamble_may_make_the_tmpdir(task: Task) -> None:
     make = words("setup::bash_preamble", str(task.folder / "site.sh"))
     done = task.run(with_preamble(make, argv=words("bash", "-c", 'echo "in ${TMPDIR}"')), TMPDIR=str(mine))
     assert done.stdout.splitlines()[-1] == f"in {mine}".encode(), done.stderr
-
-
-def test_a_build_of_dynamo_is_kept_per_kind_of_machine() -> None:
-    """A home that nodes of two architectures share holds a build for each; with other patches there is another."""
-    script = """
-    source "$1"
-    setup::_can_keep() { printf '%s\n' "$1"; }
-    uname() { printf 'aarch64\n'; }
-    setup::_build_dynamo() { :; }
-    setup::pip() { :; }
-    setup::dynamo_source abc123
-    setup::dynamo_source abc123 'a = "1"'
-    """
-    said = bash(script, str(TEMPLATES / "lib" / "setup.sh")).stdout.decode().splitlines()
-    kept = [line for line in said if line.startswith("/configs/")]
-    assert kept[0] == "/configs/dynamo-wheels/abc123-aarch64"
-    assert re.fullmatch(r"/configs/dynamo-wheels/abc123-aarch64-[0-9a-f]{12}", kept[1])
 
 
 def test_scratch_is_empty_and_private(task: Task) -> None:

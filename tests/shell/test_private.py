@@ -120,8 +120,8 @@ BUILD = """
 set -Eeuo pipefail
 source "$1"
 step::say() { :; }
-setup::pip() { printf 'pip %s\n' "$@"; }
-setup::_build_dynamo() { printf 'build %s\n' "$1"; }
+dynamo::build() { printf 'build %s\n' "$1"; }
+dynamo::install() { printf 'install %s\n' "$1"; }
 setup::dynamo_source HEAD
 """
 
