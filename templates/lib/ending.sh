@@ -165,7 +165,7 @@ stop::_clear_nodes() {
   elif [[ " ${STEP_EXIT[*]} " != *" 137 "* ]] && ! grep -qs setup::dynamo_source -- "${BUNDLE_DIR}"/steps/*.sh; then
     return 0
   fi
-  # what job.sh itself has there is still in use
+  # what job.sh itself has there is still in use, and another user's directory of that name is not ours to remove
   nodes::each 5 "${SCRATCH}/clear" --job-name=clear \
     find /tmp -maxdepth 1 -user "${EUID}" -name "srtplan-${JOB_ID}-*" ! -name "srtplan-${JOB_ID}-job.*" -exec rm -rf -- {} +
 }
