@@ -116,8 +116,9 @@ def test_a_preamble_may_make_the_tmpdir(task: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rehearsal", "place"), [("", "/configs/dynamo-wheels/key"), ("1", "/tmp/srtplan-7-dynamo")]
-)  # noqa: S108
+    ("rehearsal", "place"),
+    [("", "/configs/dynamo-wheels/key"), ("1", "/tmp/srtplan-7-dynamo")],  # noqa: S108 -- the job's own
+)
 def test_a_rehearsal_keeps_no_build_of_dynamo(rehearsal: str, place: str) -> None:
     """A simulated wheel in the shared cache would be installed by the next real job."""
     script = """
