@@ -1,18 +1,46 @@
-"""What holds for all tests: which of them get a second try."""
+"""What holds for all tests: which get a second try, and which are too slow for ``just unit``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import effort
 import pytest
+
+effort.load_profile()
 
 WHOLE_JOBS = {"cluster", "failures", "rehearsal", "submit"}
 """Folders whose tests run whole jobs, with dozens of processes and bounds in seconds, on machines that others use, too."""
+SLOW_MARKS = {"cluster", "corpus", "parts"}
+SLOW_FIXTURES = {"stand_ins", "stand_in_lab", "chromium"}
+"""A cluster of stand-ins, and a browser."""
+SLOW_GOLDEN = {"test_runs_to_its_end", "test_shell_is_clean", "test_whole_bundle"}
+"""Tests of golden cases that run ShellCheck or a rehearsal."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test of whole jobs that fails is run once more, and counted (``rerun``); any other test has one try."""
+    """Add ``flaky`` to tests of whole jobs, which have a second try, and ``slow`` to what ``just unit`` leaves out."""
     for item in items:
-        folder = Path(item.path).parent.name
-        if folder in WHOLE_JOBS or item.get_closest_marker("cluster") or item.path.name == "test_sample.py":
+        if _runs_whole_jobs(item):
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=3))
+        if _is_slow(item):
+            item.add_marker(pytest.mark.slow)
+
+
+def _runs_whole_jobs(item: pytest.Item) -> bool:
+    folder = Path(item.path).parent.name
+    return (
+        folder in WHOLE_JOBS
+        or item.get_closest_marker("cluster") is not None
+        or item.path.name == "test_sample.py"
+    )
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    if _runs_whole_jobs(item) or any(item.get_closest_marker(name) for name in SLOW_MARKS):
+        return True
+    if item.path.parent.name == "shell" and "lab" in getattr(item, "fixturenames", ()):
+        return item.path.name != "test_quoting.py"  # its lab is a folder
+    name = getattr(item, "originalname", item.name)
+    return bool(SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))) or name in SLOW_GOLDEN

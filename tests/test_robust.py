@@ -104,6 +104,7 @@ def spoil(
     return refused
 
 
+@pytest.mark.slow
 def test_spoiled_examples(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from srtplan import pipeline
 from srtplan.rehearsal import rehearse
 from srtplan.results import load, timeline
 
+pytestmark = pytest.mark.slow
+
 
 @frozen
 class Ended:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -212,7 +213,7 @@ def test_line_ends_do_not_matter(newline: str) -> None:
     assert (problem.line, problem.column, problem.source) == (5, 5, "    x: 2")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(alphabet=" \n-:[]{},#&*!|>'\"%@`?ab1\t~<", max_size=60))
 def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
     """Parsing ends in a tree, in nothing, or in problems whose places exist."""
@@ -224,7 +225,7 @@ def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
             assert 0 <= problem.line <= text.count("\n") + 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(alphabet=" \n-:[]{},#'\"ab1~", max_size=40))
 def test_pure_python_and_libyaml_agree(text: str) -> None:
     """The fallback reads the same tree, and refuses what libyaml refuses."""

@@ -14,6 +14,7 @@ from srtplan import pipeline
 from srtplan.rehearsal import rehearse
 from srtplan.results import load, timeline
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("health_check.interval_seconds=1",)
 

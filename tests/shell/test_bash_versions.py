@@ -48,6 +48,7 @@ def others() -> dict[str, str]:
     return {line.split()[0]: line.split()[2] for line in done.stdout.splitlines()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "release", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in VERSIONS]
 )
