@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import table
 from breakable import HEALTH_S, INFRA_S, STOP_S, Bundle
+from busy import noise_s
 from trials import KILL_WAIT_S, Trial
-from verdict import DECIDE_S, Case, judge, noise_s
+from verdict import DECIDE_S, Case, judge
 
 MANUAL = "benchmark.type=manual"
 HOLD = "benchmark:hang"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from busy import noise_s
 from plans import benchmark, frontend, nats, plan, run, step, tcp, worker
 from shell_lab import Job, Lab, in_library
 from slurm_cluster.client import eventually
@@ -55,7 +56,7 @@ def test_a_worker_that_ends_ends_the_job(lab: Lab, script: str, code: int, says:
     assert f"ERROR worker: {says}" in job.log
     end = next(e for e in job.events if e["event"] == "stage" and e["stage"] == "stop")
     death = next(e for e in job.events if e.get("step") == "decode_1" and e.get("state") == "ended")
-    assert end["t"] - death["t"] < 2
+    assert end["t"] - death["t"] < 2 + noise_s()
     assert job.status["class"] == "worker"
 
 
@@ -105,7 +106,7 @@ def test_a_log_without_line_breaks_does_not_hold_up_the_end(lab: Lab) -> None:
     assert job.wait() == 74
     death = next(e for e in job.events if e.get("step") == "decode_1" and e.get("state") == "ended")
     end = next(e for e in job.events if e["event"] == "stage" and e["stage"] == "stop")
-    assert end["t"] - death["t"] < 2
+    assert end["t"] - death["t"] < 2 + noise_s()
     assert "\nlast words\n" in job.log
     assert len(job.log) < 20_000
 
@@ -245,7 +246,7 @@ def test_a_job_without_a_limit_is_stopped_not_over(limit: int, says: str) -> Non
 
 def test_a_second_signal_forces(lab: Lab) -> None:
     """Who signals twice does not wait for the deadline."""
-    job = lab.submit(serving(worker("deaf_0", 1, DEAF), stop_timeout_s=40))
+    job = lab.submit(serving(worker("deaf_0", 1, DEAF), stop_timeout_s=400))
     job.await_line("serving acme/tiny")
     job.signal("TERM")
     job.await_line("stop: TERM to prefill_0")
@@ -394,7 +395,7 @@ def test_a_dead_service_is_noticed_while_its_port_is_awaited(lab: Lab) -> None:
     made = plan(
         step("nats_0", "infra", sh("sleep 1; exit 1")),
         benchmark(run("b", "true")),
-        probes=(evolve(tcp("nats_0", 4222), timeout_s=60),),
+        probes=(evolve(tcp("nats_0", 4222), timeout_s=600),),
     )
     job = lab.submit(made)
     assert job.wait(timeout=15) == 73

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slurm_cluster import commands, namespaces
-from slurm_cluster.client import Cluster
+from slurm_cluster.client import PATIENCE, Cluster
 from slurm_cluster.config import LOGIN
 
 GRACE = 5.0  # seconds: a slurmstepd lingers for a moment after its job has ended
@@ -34,10 +34,18 @@ class Leftovers:
         self.before = look(cluster)
 
     def __call__(self, *, grace: float = GRACE) -> list[str]:
-        """Return what is there now and was not before, sorted; [] as soon as there is nothing."""
-        deadline = time.monotonic() + grace
-        while (new := look(self.cluster) - self.before) and time.monotonic() < deadline:
+        """Return what is there now and was not before, sorted; [] as soon as there is nothing.
+
+        ``grace`` is for how many seconds nothing may change before the rest counts as left over.
+        """
+        end = time.monotonic() + PATIENCE * grace
+        quiet = time.monotonic() + grace
+        new = look(self.cluster) - self.before
+        while new and time.monotonic() < min(end, quiet):
             time.sleep(0.2)
+            before, new = new, look(self.cluster) - self.before
+            if new != before:
+                quiet = time.monotonic() + grace
         return sorted(new)
 
 
