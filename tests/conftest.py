@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import effort
@@ -16,6 +19,17 @@ SLOW_FIXTURES = {"stand_ins", "stand_in_lab", "chromium"}
 """A cluster of stand-ins, and a browser."""
 SLOW_GOLDEN = {"test_runs_to_its_end", "test_shell_is_clean", "test_whole_bundle"}
 """Tests of golden cases that run ShellCheck or a rehearsal."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make a folder that all workers of this run share; the process that makes it removes it."""
+    if effort.SHARED not in os.environ:
+        os.environ[effort.SHARED] = tempfile.mkdtemp(prefix="srtplan-tests-")
+        config.add_cleanup(_forget_shared)
+
+
+def _forget_shared() -> None:
+    shutil.rmtree(os.environ.pop(effort.SHARED), ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

@@ -11,6 +11,8 @@ import os
 from hypothesis import settings
 
 VARIABLE = "SRTPLAN_EFFORT"
+SHARED = "SRTPLAN_TESTS_SHARED"
+"""Names a folder for this run of the tests and all its workers (tests/conftest.py makes and removes it)."""
 IS_QUICK = os.environ.get(VARIABLE) == "quick"
 SHARE = 8
 """A quick run takes one example in so many."""
