@@ -19,7 +19,7 @@ from slurm_cluster.leftovers import Leftovers
 from slurmjob import ALL, judge, serving, start, step_id, until, until_up
 from verdict import Case
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("failures")]
 
 
 @pytest.fixture

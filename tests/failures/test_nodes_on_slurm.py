@@ -13,7 +13,7 @@ from slurm_cluster.leftovers import Leftovers
 from slurmjob import ALL, judge, log, serving, start, until, until_up
 from verdict import Case
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("failures")]
 
 LOST = r"Slurm lost a node: .*"
 

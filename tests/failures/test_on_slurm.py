@@ -18,7 +18,7 @@ from verdict import Case
 from srtplan.ir.plan import Plan, PreflightCheck, Probe
 from srtplan.ir.shell import words
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("failures")]
 
 
 @pytest.fixture(scope="module")
