@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -22,7 +23,13 @@ SLOW_GOLDEN = {"test_runs_to_its_end", "test_shell_is_clean", "test_whole_bundle
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make a folder that all workers of this run share; the process that makes it removes it."""
+    """Make a folder that all workers of this run share; the process that makes it removes it.
+
+    A shell ignores INT and QUIT for what it starts in the background; the tests' own programs must hear them.
+    """
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if effort.SHARED not in os.environ:
         os.environ[effort.SHARED] = tempfile.mkdtemp(prefix="srtplan-tests-")
         config.add_cleanup(_forget_shared)
