@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 from srtplan.results import charts, drawing, load, page, pictures, workload
 from srtplan.results.model import Summary
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def summaries(tmp_path: Path) -> tuple[Summary, ...]:

@@ -13,6 +13,8 @@ import pytest
 from attrs import define, field
 from gate import Gate
 
+pytestmark = pytest.mark.slow
+
 
 @define
 class Worker:

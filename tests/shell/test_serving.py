@@ -119,7 +119,7 @@ def test_a_service_of_another_job_is_not_ours(lab: Lab, kind: str) -> None:
     """Whoever answers at the port must have this job's name: a server that another job has left is not waited for."""
     answer = lab.folder / "members.json"
     port = 18104 if kind == "nats" else 18105
-    for name, code, patience in (("srtplan-%j", 0, 60), ("srtplan-1%j", 73, 6), ("srtplan-", 73, 6)):
+    for name, code, patience in (("srtplan-%j", 0, 60), ("srtplan-1%j", 73, 5), ("srtplan-", 73, 5)):
         probe = evolve(tcp("nats_0", port), type=kind, timeout_s=patience)  # type: ignore[arg-type]
         own = step("nats_0", "infra", service(kind, port, answer, name))
         got, job = lab.run(plan(own, benchmark(run("b", "true")), probes=(probe,)))
