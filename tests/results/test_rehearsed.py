@@ -20,7 +20,7 @@ QUICK = ("health_check.interval_seconds=1",)
 
 
 def run(
-    recipe: str | Path, folder: Path, *sets: str, faults: tuple[str, ...] = (), timeout: float = 100
+    recipe: str | Path, folder: Path, *sets: str, faults: tuple[str, ...] = (), timeout: float = 600
 ) -> Path:
     """Compile an example or a recipe of one's own, rehearse it, and return its run directory."""
     (only,) = pipeline.compile_recipe(str(ROOT / "examples" / recipe), sets=(*QUICK, *sets))
