@@ -55,7 +55,7 @@ def test_a_lost_node_is_told_from_a_dead_worker(raise_cluster: Callable[..., Clu
     HOWS[case.fault.split(": ")[1].partition(",")[0]](cluster)
     until(job, "end class=", timeout=60)
     took = time.monotonic()
-    left = [line for line in leftovers(grace=15) if not line.startswith("node1: ")]
+    left = leftovers(grace=15, of=lambda line: not line.startswith("node1: "))
     judge(job, case, since + (time.monotonic() - took), left)
     if "link cut" in case.fault:
         cluster.link_up("node1")

@@ -243,7 +243,7 @@ def test_the_next_job_finds_nothing_of_a_killed_one(slurm: Cluster) -> None:
     job = start(slurm, after, f"--nodelist={first.job.record['NodeList']}")
     until(job, "serving")
     assert first.job.state == "FAILED"
-    assert "step" not in " ".join(line for line in leftovers() if f" {first.job.id}." in line)
+    assert leftovers(of=lambda line: "step" in line and f" {first.job.id}." in line) == []
     stop(slurm, job)
     job.job.wait(timeout=30)
     assert job.status["class"] == "cancelled"

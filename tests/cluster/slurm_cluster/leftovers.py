@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from slurm_cluster import commands, namespaces
@@ -33,20 +33,23 @@ class Leftovers:
         self.cluster = cluster
         self.before = look(cluster)
 
-    def __call__(self, *, grace: float = GRACE) -> list[str]:
+    def __call__(self, *, grace: float = GRACE, of: Callable[[str], bool] = bool) -> list[str]:
         """Return what is there now and was not before, sorted; [] as soon as there is nothing.
 
-        ``grace`` is for how many seconds nothing may change before the rest counts as left over.
+        ``grace`` is for how many seconds nothing may change before the rest counts as left over; ``of`` tells which lines count.
         """
         end = time.monotonic() + PATIENCE * grace
         quiet = time.monotonic() + grace
-        new = look(self.cluster) - self.before
+        new = self._new(of)
         while new and time.monotonic() < min(end, quiet):
             time.sleep(0.2)
-            before, new = new, look(self.cluster) - self.before
+            before, new = new, self._new(of)
             if new != before:
                 quiet = time.monotonic() + grace
         return sorted(new)
+
+    def _new(self, of: Callable[[str], bool]) -> set[str]:
+        return set(filter(of, look(self.cluster) - self.before))
 
 
 def look(cluster: Cluster) -> frozenset[str]:
