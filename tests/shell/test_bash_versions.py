@@ -21,6 +21,7 @@ RUN = [
     "test_launchers.py", "test_log.py", "test_quoting.py", "test_supervisor.py", "test_lost_node.py", "test_report.py",
 ]  # fmt: skip
 WANTED = "SRTPLAN_TEST_BASH"
+"""With it, a test with more than two variants runs with the first and the last: they differ in data (conftest.py)."""
 VERSIONS = {"bionic": "4.4", "focal": "5.0", "bullseye": "5.1", "forky": "5.3"}
 """What releases have that this machine has not: Debian 12 has 5.2."""
 
@@ -53,7 +54,7 @@ def others() -> dict[str, str]:
 @pytest.mark.xdist_group("bashes")  # one after the other: each has workers of its own
 @pytest.mark.parametrize("release", VERSIONS)
 def test_the_library_under_another_bash(release: str, tmp_path: Path) -> None:
-    """All tests of launchers, supervisor, quoting and reports pass where /bin/bash is another version."""
+    """The tests of launchers, supervisor, quoting and reports pass where /bin/bash is another version."""
     if os.geteuid() != 0:
         pytest.skip("only root can put another bash in the place of /bin/bash")
     if release not in others():
