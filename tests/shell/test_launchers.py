@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from effort import examples
 from plans import benchmark, plan, run, step, worker
 from shell_lab import TEMPLATES, bash
 
@@ -150,7 +151,9 @@ def test_a_step_with_scratch_ends_with_the_code_of_its_command(task: Task) -> No
     """However soon the command ends, its code is the step's: a command that is not there is no success."""
     made = with_preamble(words("setup::scratch", str(task.folder / "scratch")), argv=words("no-such-program"))
     task.run(made)
-    loop = 'for n in {1..150}; do bash "$1" task "$2" >/dev/null 2>&1; printf "%s\\n" "$?"; done'
+    loop = (
+        f'for n in {{1..{examples(150)}}}; do bash "$1" task "$2" >/dev/null 2>&1; printf "%s\\n" "$?"; done'
+    )
     assert codes(task, loop) == {b"127"}
 
 
