@@ -18,6 +18,7 @@ from shell_lab import TEMPLATES, TESTS, bash
 RUN = [
     "test_bash_versions.py::test_this_is_the_bash_that_runs",
     "test_launchers.py", "test_log.py", "test_quoting.py", "test_supervisor.py", "test_lost_node.py", "test_report.py",
+    "test_dynamo_source.py",
 ]  # fmt: skip
 WANTED = "SRTPLAN_TEST_BASH"
 VERSIONS = {"bionic": "4.4", "focal": "5.0", "bullseye": "5.1", "forky": "5.3"}
@@ -52,7 +53,7 @@ def others() -> dict[str, str]:
     "release", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in VERSIONS]
 )
 def test_the_library_under_another_bash(release: str, tmp_path: Path) -> None:
-    """All tests of launchers, supervisor, quoting and reports pass where /bin/bash is another version."""
+    """All tests of launchers, supervisor, quoting, reports and source builds pass where /bin/bash is another version."""
     if os.geteuid() != 0:
         pytest.skip("only root can put another bash in the place of /bin/bash")
     if release not in others():
