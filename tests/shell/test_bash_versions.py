@@ -19,6 +19,7 @@ from shell_lab import TEMPLATES, TESTS, bash
 RUN = [
     "test_bash_versions.py::test_this_is_the_bash_that_runs",
     "test_launchers.py", "test_log.py", "test_quoting.py", "test_supervisor.py", "test_lost_node.py", "test_report.py",
+    "test_dynamo_source.py",
 ]  # fmt: skip
 WANTED = "SRTPLAN_TEST_BASH"
 """With it, a test with more than two variants runs with the first and the last: they differ in data (conftest.py)."""
@@ -54,7 +55,7 @@ def others() -> dict[str, str]:
 @pytest.mark.xdist_group("bashes")  # one after the other: each has workers of its own
 @pytest.mark.parametrize("release", VERSIONS)
 def test_the_library_under_another_bash(release: str, tmp_path: Path) -> None:
-    """The tests of launchers, supervisor, quoting and reports pass where /bin/bash is another version."""
+    """All tests of launchers, supervisor, quoting, reports and source builds pass where /bin/bash is another version."""
     if os.geteuid() != 0:
         pytest.skip("only root can put another bash in the place of /bin/bash")
     if release not in others():
