@@ -265,6 +265,7 @@ def _step(
         log=f"{name}.out",
         tier=TIER[kind],
         note=command.note,
+        stand_in=command.stand_in,
         **more,
     )
 
