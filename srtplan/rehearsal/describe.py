@@ -75,6 +75,17 @@ def ports_of(plan: Plan, step: Mapping[str, Any], node: int) -> list[str]:
     return list(dict.fromkeys(found or [str(p["port"]) for p in probed if p.get("port")]))
 
 
+def listening(plan: Plan, name: str, node: int) -> list[int]:
+    """Return the ports that a step opens on a node: those that the preflight wants free, else ``ports_of``."""
+    wanted = [
+        int(check["subject"])
+        for check in plan.get("preflight", ())
+        if (check["kind"], check["why"]) == ("port", name) and node in check["nodes"]
+    ]
+    step = next((step for step in plan.get("steps", ()) if step["name"] == name), {"name": name})
+    return wanted or [int(text.rpartition(" ")[2]) for text in ports_of(plan, step, node)]
+
+
 def _is_of(process: Mapping[str, Any], step: Mapping[str, Any]) -> bool:
     """Tell whether a process belongs to a worker step; a step without a rank has all ranks of its endpoint."""
     if step.get("mode") is None or step.get("endpoint") is None:
@@ -85,8 +96,12 @@ def _is_of(process: Mapping[str, Any], step: Mapping[str, Any]) -> bool:
 
 def endpoint(plan: Plan, addresses: Sequence[str]) -> str:
     """Return the URL at which the job serves, with the address of a simulated node in it."""
-    url = str(plan.get("url", ""))
-    return re.sub(r"\$\{(?:IP|NODE)\[(\d+)\]\}", lambda match: addresses[int(match.group(1))], url)
+    return resolved(str(plan.get("url", "")), addresses)
+
+
+def resolved(text: str, addresses: Sequence[str]) -> str:
+    """Return a word of the Plan with the addresses of the simulated nodes in it."""
+    return re.sub(r"\$\{(?:IP|NODE)\[(\d+)\]\}", lambda match: addresses[int(match.group(1))], text)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

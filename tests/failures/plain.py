@@ -22,7 +22,7 @@ from srtplan.bundle.write import write
 from srtplan.ir.plan import Plan, Probe, Step
 from srtplan.ir.shell import words
 from srtplan.plan.show.serialise import to_json
-from srtplan.rehearsal import StandInCluster
+from stand_in_slurm.cluster import StandInCluster
 
 STOP_S = 4
 KILL_WAIT_S = 6

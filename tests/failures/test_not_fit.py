@@ -13,7 +13,7 @@ from breakable import STOP_S, Bundle
 from trials import Trial
 from verdict import DECIDE_S, Case, judge
 
-from srtplan.rehearsal import StandInCluster
+from stand_in_slurm.cluster import StandInCluster
 
 squatters: list[socket.socket] = []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slurm_cluster.client import Cluster
 
-from srtplan.rehearsal import StandInCluster
+from stand_in_slurm.cluster import StandInCluster
 
 
 class StandIn(Cluster):

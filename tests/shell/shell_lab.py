@@ -17,7 +17,7 @@ from srtplan.bundle.render import render
 from srtplan.bundle.write import write
 from srtplan.ir.plan import Plan
 from srtplan.plan.show.serialise import to_json
-from srtplan.rehearsal.cluster import StandInCluster
+from stand_in_slurm.cluster import StandInCluster
 
 TESTS = Path(__file__).resolve().parent.parent
 TEMPLATES = TESTS.parent / "templates"
