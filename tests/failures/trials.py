@@ -23,9 +23,9 @@ from types import TracebackType
 from typing import Any
 
 from attrs import frozen
+from stand_in_slurm.cluster import StandInCluster
 
 from srtplan.rehearsal import absent, network, processes
-from stand_in_slurm.cluster import StandInCluster
 from srtplan.rehearsal.slurm.state import Job
 
 POLL_S = 0.05

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stand_in_slurm.cluster import StandInCluster
 
 from srtplan.rehearsal import network
-from stand_in_slurm.cluster import StandInCluster
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "bundle"), str(TESTS / "cluster"), str(TESTS / "rehearsal")]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slurm_cluster.client import Cluster
-
 from stand_in_slurm.cluster import StandInCluster
 
 

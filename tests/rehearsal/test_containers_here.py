@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from stand_in import StandIn
+from stand_in_slurm.cluster import StandInCluster
 
 from srtplan.rehearsal import absent, start
-from stand_in_slurm.cluster import StandInCluster
 from srtplan.rehearsal.slurm import container
 
 needs_namespaces = pytest.mark.skipif(

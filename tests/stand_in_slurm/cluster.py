@@ -16,9 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stand_in_slurm import start
-
 from srtplan.rehearsal import cluster
+from stand_in_slurm import start
 
 
 class StandInCluster(cluster.StandInCluster):

@@ -7,10 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from stand_in_slurm.controller import tell
-
 from srtplan.rehearsal.slurm import batch, options
 from srtplan.rehearsal.slurm.state import State
+from stand_in_slurm.controller import tell
 
 
 def main(state: str, argv: list[str]) -> int:

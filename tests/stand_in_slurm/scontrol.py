@@ -2,10 +2,9 @@
 
 import sys
 
-from stand_in_slurm.controller import tell
-
 from srtplan.rehearsal.slurm import scontrol
 from srtplan.rehearsal.slurm.state import State
+from stand_in_slurm.controller import tell
 
 
 def main(state: str, argv: list[str]) -> int:

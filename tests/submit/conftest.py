@@ -15,10 +15,10 @@ TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "submit"), str(TESTS / "shell")]
 
 from site_of_stand_ins import RECIPE, Site  # noqa: E402 (found by the line above)
+from stand_in_slurm.cluster import StandInCluster  # noqa: E402
 
 from srtplan import pipeline  # noqa: E402
 from srtplan.plan.show.serialise import to_json  # noqa: E402
-from stand_in_slurm.cluster import StandInCluster  # noqa: E402
 
 
 @pytest.fixture(scope="session")
