@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from srtplan.rehearsal.slurm.hostlist import compress
+
 Plan = Mapping[str, Any]
 """plan.json: JSON of several types, described in the architecture document."""
 
@@ -52,7 +54,7 @@ def _node(plan: Plan, index: int, address: str) -> list[str]:
             for gpu in process.get("gpus", ())
         }
     )
-    shown = f"GPUs {_ranges(gpus)}" if gpus else "no GPU used"
+    shown = f"GPUs {compress(list(map(str, gpus))).strip('[]')}" if gpus else "no GPU used"
     lines = [f"  node{index:<3} {address:<12} {shown}"]
     for step in plan.get("steps", ()):
         if index in step.get("nodes", ()) and step.get("stage") in STAGES:
@@ -102,15 +104,3 @@ def endpoint(plan: Plan, addresses: Sequence[str]) -> str:
 def resolved(text: str, addresses: Sequence[str]) -> str:
     """Return a word of the Plan with the addresses of the simulated nodes in it."""
     return re.sub(r"\$\{(?:IP|NODE)\[(\d+)\]\}", lambda match: addresses[int(match.group(1))], text)
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Return ``0-3,6`` for numbers in order."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] + 1 == number:
-            runs[-1][-1:] = [*runs[-1][-1:], number][-2:]
-            runs[-1] = [runs[-1][0], number]
-        else:
-            runs.append([number])
-    return ",".join(f"{run[0]}-{run[-1]}" if run[0] != run[-1] else str(run[0]) for run in runs)
