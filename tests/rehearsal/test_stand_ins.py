@@ -12,10 +12,10 @@ from rehearsing import logs
 
 from srtplan.bundle.render import render
 from srtplan.bundle.write import write
-from srtplan.ir.plan import Plan, Probe, Run, StandIn
+from srtplan.ir.plan import Plan, PreflightCheck, Probe, Run, StandIn
 from srtplan.ir.shell import RUN_DIR, word, words
 from srtplan.plan.show.serialise import to_json
-from srtplan.rehearsal import RehearsalError, rehearse, stand_ins
+from srtplan.rehearsal import RehearsalError, describe, rehearse, stand_ins
 
 PROBE = Probe(step="frontend_0", type="http", node=0, port=8000, path="/health", stage="health", timeout_s=30)
 UNKNOWN = words("lmdeploy", "serve", "api_server", "/model")
@@ -40,12 +40,28 @@ def client(*argv: str, report: str | None = None) -> Run:
 def test_an_unknown_program_is_a_server_and_an_unknown_client_asks_it(tmp_path: Path) -> None:
     """The server listens where the preflight says and passes its probe; the client writes the report of its plugin."""
     runs = benchmark(client("mybench", "--out", report="42 requests\n"))
-    code, said = rehearsed(plan(frontend(UNKNOWN), runs, probes=(PROBE,)), tmp_path)
+    free = tuple(
+        PreflightCheck(kind="port", subject=port, nodes=(0,), why="frontend_0") for port in ("8000", "8001")
+    )
+    code, said = rehearsed(plan(frontend(UNKNOWN), runs, probes=(PROBE,), preflight=free), tmp_path)
     assert code == 0, said
-    assert "listening on port 8000" in logs(tmp_path / "work", "frontend_0")
+    for port in ("8000", "8001"):
+        assert f"listening on port {port}" in logs(tmp_path / "work", "frontend_0")
     (result,) = (tmp_path / "work").glob("*/attempt_0/results/b.txt")
     assert result.read_text() == "42 requests\n"
     assert "output_throughput" in logs(tmp_path / "work", "benchmark")
+
+
+def test_a_step_listens_where_the_plan_says() -> None:
+    """Ports of the preflight, else of its processes on the node, else of its probes."""
+    step = {"name": "agg_0", "nodes": [0], "mode": "agg", "endpoint": 0, "rank": None}
+    probed = {"steps": [step], "probes": [{"step": "agg_0", "node": 0, "port": 1}]}
+    process = {"mode": "agg", "endpoint": 0, "rank": 0, "node": 0, "ports": {"http": 2, "nccl": 3}}
+    planned = probed | {"processes": [process]}
+    check = {"kind": "port", "subject": "4", "nodes": [0], "why": "agg_0"}
+    checked = planned | {"preflight": [check, check | {"subject": "5", "why": "other"}]}
+    found = [describe.listening(made, "agg_0", 0) for made in (probed, planned, checked)]
+    assert found == [[1], [2, 3], [4]]
 
 
 def test_a_client_without_a_server_fails(tmp_path: Path) -> None:
