@@ -65,6 +65,7 @@ def _write_node(folder: Path, state: Path, plan: Mapping[str, Any]) -> None:
         real = sys.executable if text == "python" else shutil.which(name) or "/nonexistent"
         words = {"NAME": name, "STATE": str(state), "REAL": real, "STUBS": str(folder)}
         given = "".join(f"{key}={shlex.quote(value)}\n" for key, value in words.items())
+        given += f"own() {{ {_run(start.OWN, state).removeprefix('exec ').strip()}; }}\n"
         _stub(folder / name, given + place.read_text(encoding="utf-8"))
     programs: dict[str, list[str]] = {}
     for one in stand_ins.declared(plan):

@@ -9,6 +9,8 @@ import os
 import sys
 
 SLURM = ("srun", "scancel", "squeue", "scontrol", "keeper")
+OWN = "own"
+"""Asked by shell text whether a path belongs to the rehearsal."""
 
 
 def main(argv: list[str]) -> int:
@@ -16,8 +18,9 @@ def main(argv: list[str]) -> int:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
     name, state, words = argv[0], argv[1], argv[2:]
     module = f"slurm.{name}" if name in SLURM else "simulated._start"
+    module = "simulated._writing" if name == OWN else module
     loaded = __import__(f"srtplan.rehearsal.{module}", fromlist=["main"])
-    code: int = loaded.main(state, words) if name in SLURM else loaded.main(name, state, words)
+    code: int = loaded.main(name, state, words) if module.endswith("_start") else loaded.main(state, words)
     return code
 
 

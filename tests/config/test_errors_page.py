@@ -15,6 +15,7 @@ WITHOUT_CASE = {
     "SP101": "files that cannot be read: test_parse",
     "SP120": "--set: test_settings",
     "SP301": "a named profile that is missing: test_profile",
+    "SP306": "a profile of another user: test_trust",
     "SP419": "--port-offset: tests/failures/test_options",
 }
 

@@ -17,7 +17,7 @@ from srtplan.ir.shell import RUN_DIR, word, words
 from srtplan.plan.show.serialise import to_json
 from srtplan.rehearsal import RehearsalError, describe, rehearse, stand_ins
 
-PROBE = Probe(step="frontend_0", type="http", node=0, port=8000, path="/health", stage="health", timeout_s=30)
+PROBE = Probe(step="frontend_0", type="http", node=0, port=8000, path="/health", gate="health")
 UNKNOWN = words("lmdeploy", "serve", "api_server", "/model")
 
 

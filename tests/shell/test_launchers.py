@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
 
@@ -116,21 +115,22 @@ def test_a_preamble_may_make_the_tmpdir(task: Task) -> None:
     assert done.stdout.splitlines()[-1] == f"in {mine}".encode(), done.stderr
 
 
-def test_a_build_of_dynamo_is_kept_per_kind_of_machine() -> None:
-    """A home that nodes of two architectures share holds a build for each; with other patches there is another."""
+@pytest.mark.parametrize(
+    ("rehearsal", "place"), [("", "/configs/dynamo-wheels/key"), ("1", "/tmp/srtplan-7-dynamo")]
+)  # noqa: S108
+def test_a_rehearsal_keeps_no_build_of_dynamo(rehearsal: str, place: str) -> None:
+    """A simulated wheel in the shared cache would be installed by the next real job."""
     script = """
     source "$1"
-    mkdir() { printf '%s\n' "${@: -1}"; return 1; }
-    uname() { printf 'aarch64\n'; }
-    setup::_build_dynamo() { :; }
-    setup::pip() { :; }
-    setup::dynamo_source abc123
-    setup::dynamo_source abc123 'a = "1"'
+    private::ensure() { :; }
+    setup::_can_keep() { :; }
+    dynamo::key() { REPLY=key; }
+    dynamo::build() { printf '%s\n' "$1"; }
+    dynamo::install() { :; }
+    SLURM_JOB_ID=7 SRT_REHEARSAL="$2" setup::dynamo_source abc123
     """
-    said = bash(script, str(TEMPLATES / "lib" / "setup.sh")).stdout.decode().splitlines()
-    kept = [line for line in said if line.startswith("/configs/")]
-    assert kept[0] == "/configs/dynamo-wheels/abc123-aarch64"
-    assert re.fullmatch(r"/configs/dynamo-wheels/abc123-aarch64-[0-9a-f]{12}", kept[1])
+    said = bash(script, str(TEMPLATES / "lib" / "setup.sh"), rehearsal).stdout.decode().splitlines()
+    assert said == [place]
 
 
 def test_scratch_is_empty_and_private(task: Task) -> None:
@@ -278,6 +278,30 @@ def test_aiperf_leaves_its_report_where_it_is_expected(task: Task) -> None:
         (task.run_dir / "results/r.json").unlink(missing_ok=True)
         made = benchmark(Run(name="r", argv=argv, result=result, client="aiperf"))
         assert task.run(made).returncode == code
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 and "CI" not in os.environ, reason="only root can make files of another user"
+)
+def test_an_evaluation_of_another_user_is_no_result(task: Task) -> None:
+    """A shared /tmp: a report that another user wrote meanwhile is neither taken nor removed."""
+    result, report = word(str(task.run_dir), "/results/r.json"), task.folder / "gpqa_ds.json"
+    script = f"echo '{{\"score\": 1}}' >'{report}'; chown 65534 '{report}'"
+    argv = words("bench::evaluate", result, f"{task.folder}/gpqa_ds", "--", "bash", "-c", script)
+    assert task.run(benchmark(Run(name="r", argv=argv, result=result, client="sglang-eval"))).returncode == 80
+    assert report.exists()
+
+
+def test_an_evaluation_in_a_rehearsal_is_found_in_the_run_directory(task: Task) -> None:
+    """A report of a real evaluation that lies in /tmp is neither replaced nor removed."""
+    result, report = word(str(task.run_dir), "/results/r.json"), task.folder / "gpqa_ds.json"
+    script = f'mkdir -p "${{0%/*}}"; echo \'{{"score": 1}}\' >"$0"; touch {report}'
+    own = f"{task.run_dir}/run{report}"
+    argv = words("bench::evaluate", result, f"{task.folder}/gpqa_ds", "--", "bash", "-c", script, own)
+    made = benchmark(Run(name="r", argv=argv, result=result, client="sglang-eval"))
+    assert task.run(made, SRT_REHEARSAL="1").returncode == 0
+    assert json.loads((task.run_dir / "results/r.json").read_text())["score"] == 1
+    assert report.exists()
 
 
 @pytest.mark.parametrize(

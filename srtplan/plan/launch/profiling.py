@@ -24,7 +24,6 @@ from srtplan.plugin import Command, JobContext, Profile, ProfileRequest, WorkerC
 
 START, STOP = 0, 50
 WITHOUT_TRAFFIC = "manual"
-SECTION_KEYS: dict[Mode, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
 
 
 def is_on(recipe: Recipe) -> bool:

@@ -30,6 +30,9 @@ content() {
 }
 if [ -z "${target}" ] || [ "${target}" = - ]; then
   content
+elif ! own "${target}"; then
+  printf 'rehearsal: would fetch %s; %s is not written, as it is outside of the run directory\n' "${url}" "${target}" >&2
+  exit
 else
   case "${target}" in
     */*) mkdir -p -- "${target%/*}" ;;

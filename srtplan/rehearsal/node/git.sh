@@ -19,6 +19,8 @@ if [ "${verb}" = clone ]; then
       ;;
     *) ;;
   esac
-  mkdir -p -- "${target}/lib/bindings/python"
-  : >"${target}/lib/bindings/python/Cargo.toml"
+  if own "${target}"; then
+    mkdir -p -- "${target}/lib/bindings/python"
+    : >"${target}/lib/bindings/python/Cargo.toml"
+  fi
 fi

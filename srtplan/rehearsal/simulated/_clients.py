@@ -29,15 +29,6 @@ def evaluate(program: Program, url: str, model: str, asked: int) -> Run:
     return drive(program, Load(url, model, 64, 16, count, count, is_streamed=False))
 
 
-def write(program: Program, path: str, text: str, *, is_appended: bool = False) -> None:
-    """Write or append to a file that the command line names."""
-    place = program.naming.path(path)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("a" if is_appended else "w", encoding="utf-8") as file:
-        file.write(text)
-    program.say(f"result written to {path}")
-
-
 def lines(program: Program, path: str) -> int:
     """Return the number of lines of a data set or trace that are not empty."""
     text = program.naming.path(path).read_text(encoding="utf-8")

@@ -22,11 +22,7 @@ class Naming:
         self.own = next((node for node in nodes if node.address == own), nodes[0])
         self.index = nodes.index(self.own)
         self.addresses = {node.name: node.address for node in nodes}
-        mounts = (
-            entry.split(":") for entry in environment.get("SRT_REHEARSAL_MOUNTS", "").split(",") if entry
-        )
-        targets = [((rest or [source])[0] or source, source) for source, *rest in mounts]
-        self.mounts = sorted(targets, key=lambda pair: -len(pair[0]))
+        self.mounts = mounts(environment.get("SRT_REHEARSAL_MOUNTS", ""))
 
     def bind(self, host: str) -> str:
         """Return the address to listen on. Raises OSError for an address of another node."""
@@ -53,3 +49,10 @@ class Naming:
             if text == target or text.startswith(target.rstrip("/") + "/"):
                 return Path(source) / text[len(target) :].lstrip("/")
         return Path(text)
+
+
+def mounts(text: str) -> list[tuple[str, str]]:
+    """Return (target, source) of a --container-mounts value, longest target first."""
+    entries = (entry.split(":") for entry in text.split(",") if entry)
+    pairs = [((rest or [source])[0] or source, source) for source, *rest in entries]
+    return sorted(pairs, key=lambda pair: -len(pair[0]))

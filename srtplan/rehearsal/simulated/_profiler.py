@@ -53,7 +53,7 @@ class Profiler:
             self._write_report()
         for rank in range(self._ranks() if self.folder and not self.report else 0):
             name = f"{self.program.step}-TP-{rank}.trace.json.gz"
-            self._write(f"{self.folder}/{name}", gzip.compress(b'{"traceEvents": []}', mtime=0))
+            self.program.write(f"{self.folder}/{name}", gzip.compress(b'{"traceEvents": []}', mtime=0))
 
     def _ranks(self) -> int:
         tensor = self.flags.number("tensor-parallel-size", "tp-size", "tp", default=1)
@@ -61,10 +61,4 @@ class Profiler:
         return tensor * pipeline * self.flags.number("data-parallel-size-local", default=1)
 
     def _write_report(self) -> None:
-        self._write(f"{self.report}.nsys-rep", b"a simulated report\n")
-
-    def _write(self, path: str, data: bytes) -> None:
-        target = self.program.naming.path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        self.program.say(f"trace written to {path}")
+        self.program.write(f"{self.report}.nsys-rep", b"a simulated report\n")

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from srtplan.rehearsal import faults
 from srtplan.rehearsal.simulated._naming import Naming
+from srtplan.rehearsal.simulated._writing import is_own
 from srtplan.rehearsal.slurm.state import State, read
 
 LOAD_S = 1.0
@@ -66,6 +67,17 @@ class Program:
             return self.naming.path(path).read_text(encoding="utf-8") if path else ""
         except OSError as error:
             self.exit_with(1, f"FileNotFoundError: {path}: {error.strerror}")
+
+    def write(self, path: str, data: bytes, mode: str = "wb") -> None:
+        """Write a file that the command line names, if it is the rehearsal's own."""
+        if not is_own(path, self.state, self.environment):
+            self.say(f"{path} is not written, as it is outside of the run directory")
+            return
+        target = self.naming.path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open(mode) as file:
+            file.write(data)
+        self.say(f"{path} written")
 
     def arm(self) -> None:
         """Take over the faults that end this program, and play those that come before anything listens."""

@@ -37,9 +37,9 @@ def main(program: Program, flags: Flags) -> int:
             flags.text("artifact-dir", "output-artifact-dir", default="artifacts") + "/profile_export_aiperf"
         )
         whole = report(run) | _goodput(run, flags.text("goodput"))
-        _clients.write(program, f"{base}.json", json.dumps(whole, indent=2))
+        program.write(f"{base}.json", json.dumps(whole, indent=2).encode())
         rows = [f"{name},{value['avg']}" for name, value in whole.items() if isinstance(value, dict)]
-        _clients.write(program, f"{base}.csv", "\n".join(["Metric,avg", *rows, ""]))
+        program.write(f"{base}.csv", "\n".join(["Metric,avg", *rows, ""]).encode())
     return _clients.verdict(program, run)
 
 

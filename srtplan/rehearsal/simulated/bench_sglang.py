@@ -37,5 +37,5 @@ def main(program: Program, flags: Flags) -> int:
         record["input_lens"] = [r.input_tokens for r in run.results]
     record |= _clients.totals(run) | _clients.times(run, "e2e_latency")
     path = flags.text("output-file", default="sglang_bench_serving.jsonl")
-    _clients.write(program, path, f"{json.dumps(record)}\n", is_appended=True)
+    program.write(path, f"{json.dumps(record)}\n".encode(), "ab")
     return _clients.verdict(program, run)

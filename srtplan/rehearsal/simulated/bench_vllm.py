@@ -34,5 +34,5 @@ def main(program: Program, flags: Flags) -> int:
     record |= _clients.totals(run) | _clients.times(run, "e2el")
     if flags.has("save-result"):
         name = flags.text("result-filename", default=f"openai-{record['date']}.json")
-        _clients.write(program, f"{flags.text('result-dir', default='.')}/{name}", json.dumps(record))
+        program.write(f"{flags.text('result-dir', default='.')}/{name}", json.dumps(record).encode())
     return _clients.verdict(program, run)

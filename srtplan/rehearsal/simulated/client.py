@@ -29,7 +29,7 @@ def main(program: Program, flags: Flags) -> int:
         argv = [_filled(word, addresses) for word in one["argv"]]
         if one.get("result") and argv[len(argv) - len(flags.argv) :] == flags.argv:
             text = one.get("stand_in", {}).get("report") or REPORT
-            _clients.write(program, _filled(one["result"], addresses), text)
+            program.write(_filled(one["result"], addresses), text.encode())
             break
     return _clients.verdict(program, run)
 

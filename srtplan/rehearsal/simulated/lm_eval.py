@@ -33,5 +33,5 @@ def main(program: Program, flags: Flags) -> int:
         }  # fmt: skip
         now = f"{datetime.now(tz=timezone.utc):%Y-%m-%dT%H-%M-%S.%f}"
         path = f"{flags.text('output-path')}/{model.replace('/', '__')}/results_{now}.json"
-        _clients.write(program, path, json.dumps(report))
+        program.write(path, json.dumps(report).encode())
     return _clients.verdict(program, run)

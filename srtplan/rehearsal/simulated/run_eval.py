@@ -1,4 +1,7 @@
-"""Simulated ``python3 -m sglang.test.run_eval``: a few chat requests and a score file in /tmp."""
+"""Simulated ``python3 -m sglang.test.run_eval``: a few chat requests and a score file, which ``bench::evaluate`` looks for.
+
+The real one writes into /tmp, which is not the rehearsal's: the file goes below ``run/tmp`` of the run directory.
+"""
 
 import json
 
@@ -20,5 +23,7 @@ def main(program: Program, flags: Flags) -> int:
         rate = sum(r.output_tokens for r in run.good) / run.seconds
         report = {"score:std": 0.0, "score": 1.0, "latency": run.seconds, "output_throughput": rate}
         name = f"{flags.text('eval-name', default='mmlu')}_{model.replace('/', '_')}"
-        _clients.write(program, f"/tmp/{name}.json", json.dumps(report))  # noqa: S108 (where the real one writes)
+        run_dir = program.environment.get("SRT_RUN_DIR", "")
+        folder = f"{run_dir}/run/tmp" if run_dir else "/tmp"  # noqa: S108 (where the real one writes)
+        program.write(f"{folder}/{name}.json", json.dumps(report).encode())
     return _clients.verdict(program, run)
