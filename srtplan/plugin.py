@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast, get_args
 from attrs import frozen
 
 from srtplan.diagnostics import Finding
-from srtplan.ir.plan import Container, EnvVar, Mount, PlanFile, ProbeType, Run, SrunOption
+from srtplan.ir.plan import Container, EnvVar, Mount, PlanFile, ProbeType, Run, SrunOption, StandIn
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Word, Words, word
 from srtplan.ir.topology import Endpoint, Process, Topology
@@ -51,6 +51,8 @@ class Command:
     listens: tuple[int, ...] = ()
     """Ports that the step opens on its node: the preflight looks whether they are free."""
     note: str = ""
+    stand_in: StandIn = StandIn()  # noqa: RUF009 -- immutable
+    """What a rehearsal runs instead; runs have their own."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)

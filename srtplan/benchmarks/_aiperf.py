@@ -16,12 +16,13 @@ from srtplan.benchmarks._packages import AIPERF
 from srtplan.benchmarks._workers import metrics_urls
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import Map
-from srtplan.ir.plan import Run
+from srtplan.ir.plan import Run, StandIn
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Word, Words, words
 from srtplan.plugin import BenchmarkContext
 
 SEED = 42
+STAND_IN = StandIn(behavior="aiperf")
 DECIDED = {
     "url": "it is the job's own frontend",
     "u": "it is the job's own frontend",
@@ -94,12 +95,12 @@ def profile(
     argv = _argv(ctx, name, own, result, seed=seed)
     if whole and "request-count" not in _given(ctx):
         argv = (*words("bench::aiperf_trace", whole), *argv[1:])
-    return Run(name=name, argv=argv, result=result, client="aiperf", facts=facts)
+    return Run(name=name, argv=argv, result=result, client="aiperf", facts=facts, stand_in=STAND_IN)
 
 
 def warmup(ctx: BenchmarkContext, name: str, own: Words) -> Run:
     """A run whose report is of no interest."""
-    return Run(name=name, argv=_argv(ctx, name, own, None))
+    return Run(name=name, argv=_argv(ctx, name, own, None), stand_in=STAND_IN)
 
 
 def _argv(ctx: BenchmarkContext, name: str, own: Words, result: Word | None, *, seed: int = SEED) -> Words:

@@ -19,6 +19,7 @@ from math import floor
 
 from attrs import frozen
 
+from srtplan.ir.plan import StandIn
 from srtplan.ir.shell import Word, Words, word, words
 
 TINY = 1e-9
@@ -135,6 +136,14 @@ def templated(client: str, asked: bool | None, *, rows: bool) -> bool:  # noqa: 
         return False
     return client == "aiperf" or rows if asked is None else asked
 
+
+STAND_INS = {
+    "sglang": StandIn(behavior="bench_sglang"),
+    "vllm": StandIn(behavior="bench_vllm"),
+    "trtllm": StandIn(behavior="bench_vllm"),
+    "aiperf": StandIn(behavior="aiperf"),
+}
+"""What a rehearsal runs instead: TensorRT-LLM's client has the options and the result file of vLLM's."""
 
 CLIENTS: dict[str, Callable[[Load], Words]] = {
     "sglang": sglang,

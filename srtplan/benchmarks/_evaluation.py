@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from srtplan.benchmarks._facts import results
-from srtplan.ir.plan import Run
+from srtplan.ir.plan import Run, StandIn
 from srtplan.ir.shell import Words, word, words
 from srtplan.plugin import BenchmarkContext
 
@@ -46,7 +46,14 @@ def sglang(ctx: BenchmarkContext, evaluation: Evaluation) -> Run:
         *("--base-url", ctx.url, "--model", model, "--eval-name", name),
         *_flags(evaluation.flags, dash="-"),
     )
-    return Run(name=name, argv=argv, result=result, client=SGLANG, facts=(("evaluation", name),))
+    return Run(
+        name=name,
+        argv=argv,
+        result=result,
+        client=SGLANG,
+        facts=(("evaluation", name),),
+        stand_in=StandIn(behavior="run_eval"),
+    )
 
 
 @frozen(kw_only=True)
@@ -85,7 +92,12 @@ def lm_eval(ctx: BenchmarkContext, harness: Harness) -> Run:
         *("--output_path", folder),
     )
     return Run(
-        name=harness.name, argv=argv, result=result, client=LM_EVAL, facts=(("evaluation", harness.name),)
+        name=harness.name,
+        argv=argv,
+        result=result,
+        client=LM_EVAL,
+        facts=(("evaluation", harness.name),),
+        stand_in=StandIn(behavior="lm_eval"),
     )
 
 

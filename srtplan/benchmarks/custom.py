@@ -17,7 +17,7 @@ from srtplan.benchmarks._facts import results, texts
 from srtplan.benchmarks._workers import metrics_env, workers_env
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import Map
-from srtplan.ir.plan import EnvVar, Run
+from srtplan.ir.plan import EnvVar, Run, StandIn
 from srtplan.ir.recipe import Pairs, Recipe
 from srtplan.ir.shell import Lit, words
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
@@ -67,6 +67,7 @@ class Custom:
             argv=words("bash", "-lc", o.command or ""),
             result=results(o.result) if o.result else None,
             client=o.result_format or "",
+            stand_in=StandIn(behavior="real"),
         )
         given = tuple(EnvVar(name=k, value=Lit(v)) for k, v in o.env)
         return BenchmarkCommand(

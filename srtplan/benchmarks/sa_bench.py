@@ -13,7 +13,7 @@ import attrs
 from attrs import frozen
 
 from srtplan.benchmarks import _checks
-from srtplan.benchmarks._clients import CLIENTS, PROGRAMS, Load, templated
+from srtplan.benchmarks._clients import CLIENTS, PROGRAMS, STAND_INS, Load, templated
 from srtplan.benchmarks._facts import gpus_by_mode, results, texts
 from srtplan.benchmarks._packages import AIPERF
 from srtplan.benchmarks._workers import endpoints
@@ -159,14 +159,21 @@ def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Ru
     result = results(_folder(o), _file(ctx, c))
     if o.num_warmup_mult:
         load = _load(ctx, o, c, prompts=o.num_warmup_mult * c, rate=WARMUP_RATE, result=None)
-        yield Run(name=f"warmup_{c}", argv=CLIENTS[client](load))
+        yield Run(name=f"warmup_{c}", argv=CLIENTS[client](load), stand_in=STAND_INS[client])
     load = _load(
         ctx, o, c, prompts=o.num_prompts_mult * c, rate=_checks.rate(o.req_rate) or "inf", result=result
     )
     facts = (("concurrency", str(c)), ("request_rate", load.rate), ("requests", str(load.prompts)))
     rows = (("dataset", load.dataset_path),) if load.dataset_path else ()
     argv = (*_slowed(ctx, o), *CLIENTS[client](load))
-    yield Run(name=f"concurrency_{c}", argv=argv, result=result, client=client, facts=(*facts, *rows))
+    yield Run(
+        name=f"concurrency_{c}",
+        argv=argv,
+        result=result,
+        client=client,
+        facts=(*facts, *rows),
+        stand_in=STAND_INS[client],
+    )
 
 
 def _slow_down(recipe: Recipe, o: Options) -> Iterable[Finding]:

@@ -10,7 +10,7 @@ from srtplan.benchmarks import _checks
 from srtplan.benchmarks._clients import Load, sglang
 from srtplan.benchmarks._facts import results, texts
 from srtplan.diagnostics import Finding
-from srtplan.ir.plan import Run
+from srtplan.ir.plan import Run, StandIn
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import words
 from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
@@ -92,7 +92,14 @@ def _run(ctx: BenchmarkContext, o: Options, c: int) -> Run:
         artifacts=results("artifacts"),
     )
     facts = (("concurrency", str(c)), ("request_rate", load.rate), ("requests", str(load.prompts)))
-    return Run(name=f"concurrency_{c}", argv=sglang(load), result=result, client="sglang", facts=facts)
+    return Run(
+        name=f"concurrency_{c}",
+        argv=sglang(load),
+        result=result,
+        client="sglang",
+        facts=facts,
+        stand_in=StandIn(behavior="bench_sglang"),
+    )
 
 
 def _options(recipe: Recipe) -> Options:

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from srtplan import flags
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import Data, Map
+from srtplan.ir.plan import StandIn
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import words
 from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, runtime
@@ -157,6 +158,7 @@ class Mocker:
             argv=(*argv, *rest, *words(*ctx.role.extra_args)),
             listens=(ctx.process.port("system"),),
             note=f"Dynamo mocker, {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+            stand_in=StandIn(behavior="dynamo_worker"),
         )
 
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:

@@ -21,7 +21,7 @@ from srtplan.diagnostics import Finding
 from srtplan.engines import _served, _stores
 from srtplan.engines._given import given
 from srtplan.ir.data import Map, thaw
-from srtplan.ir.plan import EnvVar
+from srtplan.ir.plan import EnvVar, StandIn
 from srtplan.ir.recipe import MooncakeStore, Recipe, Role
 from srtplan.ir.shell import LOG_DIR, Lit, Word, ip, word, words
 from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
@@ -174,6 +174,7 @@ class SGLang:
             env=(*_stores.mooncake(ctx, _store(job.recipe)), *_stores.kvbm(ctx)),
             listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
             note=f"SGLang {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+            stand_in=StandIn(behavior="sglang_server" if direct else "dynamo_worker"),
         )
 
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:

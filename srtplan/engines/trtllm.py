@@ -19,7 +19,7 @@ from srtplan import flags
 from srtplan.diagnostics import Finding, no_effect
 from srtplan.engines import _stores
 from srtplan.ir.data import Map
-from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
+from srtplan.ir.plan import EnvVar, PlanFile, SrunOption, StandIn
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import JOB_ID, Lit, Word, Words, word, words
 from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
@@ -153,6 +153,10 @@ class TensorRTLLM:
             files=_files(ctx, config),
             listens=((_port(ctx),) if direct else (ctx.process.port("system"),)) + _stores.kvbm_ports(ctx),
             note=f"TensorRT-LLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+            stand_in=StandIn(
+                behavior="openai_server" if direct else "dynamo_worker",
+                wrappers=(*(("numactl",) if _numactl(ctx) else ()), "trtllm-llmapi-launch"),
+            ),
         )
 
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:

@@ -37,7 +37,7 @@ from srtplan.engines._vllm_flags import (
     size,
     spans,
 )
-from srtplan.ir.plan import EnvVar
+from srtplan.ir.plan import EnvVar, StandIn
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.shell import Lit, Word, ip, word, words
 from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
@@ -160,6 +160,7 @@ class VLLM:
             selects_gpus=not direct and not options(job.recipe).set_cuda_visible_devices,
             listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
             note=f"vLLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+            stand_in=StandIn(behavior="openai_server" if direct else "dynamo_worker"),
         )
 
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding
-from srtplan.ir.plan import EnvVar, ProbeType, SrunOption
+from srtplan.ir.plan import EnvVar, ProbeType, SrunOption, StandIn
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Lit, node, word, words
 from srtplan.plugin import Command, FrontendContext, Interface, JobContext
@@ -76,6 +76,7 @@ class DynamoFrontend:
             srun=SRUN,
             listens=(ctx.port,),
             note=f"Dynamo frontend {ctx.index}",
+            stand_in=StandIn(behavior="dynamo_frontend"),
         )
 
 

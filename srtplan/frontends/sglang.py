@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from srtplan import flags
 from srtplan.diagnostics import Finding
-from srtplan.ir.plan import EnvVar, ProbeType
+from srtplan.ir.plan import EnvVar, ProbeType, StandIn
 from srtplan.ir.recipe import Mode, Recipe
 from srtplan.ir.shell import Lit, Word, Words, ip, word, words
 from srtplan.ir.topology import Process
@@ -79,6 +79,7 @@ class SGLangRouter:
             argv=(*argv, *listen, *args),
             listens=(ctx.port,),
             note=f"SGLang router {ctx.index}",
+            stand_in=StandIn(behavior="sglang_router"),
         )
 
 

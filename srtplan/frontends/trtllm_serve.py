@@ -14,7 +14,7 @@ from attrs import field, frozen
 from srtplan import flags
 from srtplan.diagnostics import Finding
 from srtplan.ir.data import EMPTY, Map, thaw
-from srtplan.ir.plan import EnvVar, PlanFile, ProbeType, SrunOption
+from srtplan.ir.plan import EnvVar, PlanFile, ProbeType, SrunOption, StandIn
 from srtplan.ir.recipe import Mode, Recipe
 from srtplan.ir.shell import Lit, Word, ip, word, words
 from srtplan.plugin import Command, FrontendContext, Interface, JobContext
@@ -85,6 +85,7 @@ class TrtllmServe:
             files=(PlanFile(path="ser.yaml", content=_config(ctx), run_time=True),),
             listens=(ctx.port,),
             note="TensorRT-LLM orchestrator",
+            stand_in=StandIn(behavior="disaggregated"),
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from srtplan.ir.plan import ProbeType
+from srtplan.ir.plan import ProbeType, StandIn
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import JOB_ID, ip, word, words
 from srtplan.plugin import OWN_NAME, Command, ServiceContext
@@ -36,7 +36,12 @@ class Etcd:
             *("--listen-peer-urls", f"http://0.0.0.0:{peer}"),
             *("--initial-advertise-peer-urls", at, "--initial-cluster", word(OWN_NAME, "=", at)),
         )
-        return Command(argv=argv, preamble=(words("setup::scratch", store),), note="etcd server")
+        return Command(
+            argv=argv,
+            preamble=(words("setup::scratch", store),),
+            note="etcd server",
+            stand_in=StandIn(behavior="etcd"),
+        )
 
 
 PLUGIN = Etcd()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from srtplan.ir.plan import PlanFile, ProbeType
+from srtplan.ir.plan import PlanFile, ProbeType, StandIn
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import JOB_ID, LOG_DIR, word, words
 from srtplan.plugin import OWN_NAME, Command, ServiceContext
@@ -37,7 +37,13 @@ class Nats:
             limit = recipe.infra.nats_max_payload_mb * 1024 * 1024
             files = (PlanFile(path="nats.conf", content=word(f"max_payload: {limit}\n"), run_time=True),)
             argv = words(*argv, "--config", word(LOG_DIR, "/nats.conf"))
-        return Command(argv=argv, files=files, preamble=(words("setup::scratch", store),), note="NATS server")
+        return Command(
+            argv=argv,
+            files=files,
+            preamble=(words("setup::scratch", store),),
+            note="NATS server",
+            stand_in=StandIn(behavior="nats"),
+        )
 
 
 PLUGIN = Nats()

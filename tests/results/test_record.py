@@ -25,8 +25,8 @@ from records import (
     text,
 )
 
+from srtplan.rehearsal.simulated._load import Result, Run
 from srtplan.rehearsal.simulated.aiperf import report as simulated_report
-from srtplan.rehearsal.simulated.load import Result, Run
 
 awks = pytest.mark.parametrize("awk", AWKS)
 NUMBER = (

@@ -243,6 +243,7 @@ def _step(  # noqa: PLR0913 -- what tells one step from another
         preamble=(*_site_preamble(recipe), *first, *command.preamble),
         tier=tier,
         note=command.note,
+        stand_in=command.stand_in,
     )
 
 
