@@ -13,8 +13,10 @@ SECTIONS = {
 }
 WITHOUT_CASE = {
     "SP101": "files that cannot be read: test_parse",
+    "SP116": "plugins of other distributions: tests/test_external_plugin",
     "SP120": "--set: test_settings",
     "SP301": "a named profile that is missing: test_profile",
+    "SP604": "plugins of other distributions: tests/test_external_plugin",
     "SP419": "--port-offset: tests/failures/test_options",
 }
 

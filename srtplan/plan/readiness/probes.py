@@ -53,7 +53,7 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
                 timeout_s=budget,
             )
         )
-    out += _workers(job, frontend, budget) if frontend.probes_workers or not layout.frontends else []
+    out += _workers(job, budget) if frontend.probes_workers or not layout.frontends else []
     if layout.nginx is not None:
         out.append(
             Probe(
@@ -70,10 +70,9 @@ def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
     return tuple(out)
 
 
-def _workers(job: JobContext, frontend: plugin.Frontend, budget: int) -> list[Probe]:
+def _workers(job: JobContext, budget: int) -> list[Probe]:
     """Every worker at its own port, where the frontend does not count them."""
     every = job.recipe.health_check.interval_seconds
-    direct = not job.frontends
     engine = plugin.engine(job.recipe.engine.type)
     peers = Counter((p.mode, p.endpoint) for p in job.topology.processes)
     return [
@@ -81,9 +80,9 @@ def _workers(job: JobContext, frontend: plugin.Frontend, budget: int) -> list[Pr
             step=worker_step(engine, p, peers[p.mode, p.endpoint]),
             type="http",
             node=p.node,
-            port=job.public_port if direct else p.port("http"),
+            port=job.answers_at(p),
             stage="health",
-            path=frontend.health_path,
+            path=engine.health_path,
             interval_s=every,
             timeout_s=budget,
         )
@@ -105,7 +104,8 @@ def expected(job: JobContext) -> dict[str, int]:
 def health(job: JobContext) -> Health:
     """The gate as a whole."""
     check, counts = job.recipe.health_check, expected(job)
-    path = plugin.frontend(job.recipe.frontend.type).health_path
+    frontend = plugin.frontend(job.recipe.frontend.type)
+    path = frontend.health_path if job.frontends else plugin.engine(job.recipe.engine.type).health_path
     return Health(
         url=word("http://", ip(job.public_node), ":", job.public_port, path),
         prefill=counts["prefill"],

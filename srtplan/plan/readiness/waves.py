@@ -29,16 +29,15 @@ def probes(job: JobContext, timeout_s: int) -> list[Probe]:
 
 
 def _probe(job: JobContext, endpoint: Endpoint, wave: int, timeout_s: int) -> Probe:
-    """Dynamo's workers tell their state at the system port, the others at the port that serves."""
     leader, *rest = job.topology.of(endpoint)
-    at_system = job.interface == "dynamo"
+    engine = plugin.engine(job.recipe.engine.type)
     return Probe(
-        step=worker_step(plugin.engine(job.recipe.engine.type), leader, 1 + len(rest)),
+        step=worker_step(engine, leader, 1 + len(rest)),
         type="http",
         node=leader.node,
-        port=leader.port("system" if at_system else "http"),
+        port=job.answers_at(leader),
         stage=stage(wave),
-        path="/health",
+        path=engine.health_path,
         interval_s=job.recipe.health_check.interval_seconds,
         timeout_s=timeout_s,
     )

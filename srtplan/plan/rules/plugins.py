@@ -42,8 +42,9 @@ def result_gate(recipe: Recipe) -> Iterable[Finding]:
 def pair(recipe: Recipe) -> Iterable[Finding]:
     """SP401: an engine whose workers the frontend cannot reach."""
     engine, frontend = plugin.engine(recipe.engine.type), plugin.frontend(recipe.frontend.type)
-    if frontend.interface not in engine.interfaces:
-        fits = [n for n in plugin.names("frontend") if plugin.frontend(n).interface in engine.interfaces]
+    if plugin.interface(recipe) is None:
+        others = (f for f in plugin.installed("frontend") if isinstance(f, plugin.Frontend))
+        fits = [f.name for f in others if set(f.interfaces) & set(engine.interfaces)]
         yield Finding(
             rule="SP401",
             path=(*recipe.frontend.at, "type"),
