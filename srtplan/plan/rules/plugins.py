@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from srtplan import plugin
-from srtplan.diagnostics import Finding
+from srtplan.diagnostics import Finding, Path
 from srtplan.ir.recipe import Recipe, Role
 
 
@@ -51,6 +51,27 @@ def pair(recipe: Recipe) -> Iterable[Finding]:
             message=f"the {frontend.name} frontend cannot reach {engine.name} workers; the job would never be healthy",
             help=f"{engine.name} works with frontend.type {' or '.join(fits)}",
         )
+
+
+def services(recipe: Recipe) -> Iterable[Finding]:
+    """SP114, SP116: a service that the engine or the frontend needs, and that cannot be loaded."""
+    needs = (
+        (recipe.engine, plugin.engine(recipe.engine.type).services(recipe)),
+        (recipe.frontend, plugin.frontend(recipe.frontend.type).services(recipe)),
+    )
+    for section, names in needs:
+        for name in names:
+            yield from _service(name, section.type, (*section.at, "type"))
+
+
+def _service(name: str, needed_by: str, path: Path) -> Iterable[Finding]:
+    try:
+        plugin.service(name)
+    except plugin.UnknownPluginError as error:
+        message = f"{needed_by} needs the service '{name}', which is not installed"
+        yield Finding(rule="SP114", path=path, message=message, help=f"known: {', '.join(error.known)}")
+    except plugin.PluginError as error:
+        yield Finding(rule="SP116", path=path, message=str(error))
 
 
 def _parallelism(recipe: Recipe, role: Role) -> Iterable[Finding]:
