@@ -58,6 +58,7 @@ from srtplan.plugin.load import (
     service,
 )  # fmt: skip
 from srtplan.plugin.ports import Port
+from srtplan.plugin.readers import ReportReader
 from srtplan.plugin.runtimes import Runtime
 from srtplan.plugin.services import OWN_NAME, Service, ServiceContext
 
@@ -66,9 +67,9 @@ __all__ = [
     "BenchmarkCommand", "BenchmarkContext", "BenchmarkSection", "Command", "Container", "ContractError", "Data",
     "Endpoint", "Engine", "EnvVar", "Finding", "Frontend", "FrontendContext", "Input", "JobContext", "Kind", "Lit",
     "Map", "Mode", "MooncakeStore", "Mount", "NoOptions", "Pairs", "Path", "PlanFile", "Plugin", "PluginError",
-    "Port", "ProbeType", "Process", "Profile", "ProfileRequest", "Recipe", "Role", "Run", "Runtime", "Service",
-    "ServiceContext", "Shape", "SrunOption", "Topology", "UnknownPluginError", "Word", "Words", "WorkerContext",
-    "benchmark", "dynamo_environment", "dynamo_ports", "engine", "frontend", "get", "installed", "interface", "ip",
-    "names", "no_effect", "node", "override", "own_names", "runtime", "service", "thaw", "typed_options", "word",
-    "words",
+    "Port", "ProbeType", "Process", "Profile", "ProfileRequest", "Recipe", "ReportReader", "Role", "Run", "Runtime",
+    "Service", "ServiceContext", "Shape", "SrunOption", "Topology", "UnknownPluginError", "Word", "Words",
+    "WorkerContext", "benchmark", "dynamo_environment", "dynamo_ports", "engine", "frontend", "get", "installed",
+    "interface", "ip", "names", "no_effect", "node", "override", "own_names", "runtime", "service", "thaw",
+    "typed_options", "word", "words",
 ]  # fmt: skip

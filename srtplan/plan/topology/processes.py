@@ -44,6 +44,7 @@ def _of(
             gpus=gpus,
             leader=index == 0,
             ports=tuple(({p.kind: _take(p, node, ports, offset) for p in own} | shared).items()),
+            shared=frozenset(shared),
         )
         for index, (node, gpus) in enumerate(places)
     ]
