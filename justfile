@@ -1,3 +1,5 @@
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+
 # List the recipes.
 default:
     @just --list
@@ -16,10 +18,11 @@ fmt:
     .venv/bin/ruff format .
     .venv/bin/shfmt -i 2 -ci -w templates/lib/*.sh tests/run tests/rig/install .ci/run
 
-# Rewrite golden files (all, or of one case) and show what changed.
+# Rewrite golden files (all, or of one case) and docs/recipe.md, and show what changed.
 golden case="":
     SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/golden -k "{{case}}"
-    git diff --stat -- golden
+    SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/config/test_reference.py
+    git diff --stat -- golden docs/recipe.md
 
 # Break everything, and write what came of it to docs/failures.md.
 failures *args:

@@ -1,13 +1,23 @@
-"""What holds for all tests: which of them get a second try."""
+"""What holds for all tests: which get a second try, who may write to their files, and that signals reach their programs."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from inherited import restore_ignored_signals
+
+restore_ignored_signals()
 
 WHOLE_JOBS = {"cluster", "failures", "rehearsal", "submit"}
 """Folders whose tests run whole jobs, with dozens of processes and bounds in seconds, on machines that others use, too."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_files() -> None:
+    """Make files that only their owner may write to: a profile that others can write to is refused."""
+    os.umask(0o022)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,7 +16,7 @@ def traits(plan: Plan) -> frozenset[str]:
     modes = "agg" if any(e.mode == "agg" for e in plan.endpoints) else "pd"
     found = {
         f"{plan.engine} behind {plan.frontend} {modes}",
-        f"{plan.engine} nginx={any(s.kind == 'nginx' for s in plan.steps)}",
+        f"{plan.engine} nginx={any(s.name == 'nginx' for s in plan.steps)}",
         f"benchmark {plan.benchmark.type} with {plan.engine}",
     }
     for e in plan.endpoints:

@@ -56,6 +56,45 @@ def test_a_fault_of_ours_in_one_recipe_does_not_concern_the_others(folder: Path,
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("argv", "environ", "said"),
+    [
+        (("check", "recipe.yaml"), {}, "../srtslurm.yaml"),
+        (("plan", "recipe.yaml"), {}, "../srtslurm.yaml"),
+        (("compile", "recipe.yaml", "-o", "out"), {}, "../srtslurm.yaml"),
+        (("dry-run", "-f", "recipe.yaml"), {}, "../srtslurm.yaml"),
+        (("apply", "-f", "recipe.yaml"), {}, "../srtslurm.yaml"),
+        (("check", "recipe.yaml"), {"SRTSLURM_CONFIG": "named.yaml"}, "named.yaml ($SRTSLURM_CONFIG)"),
+        (
+            ("check", "recipe.yaml", "--cluster", "named.yaml"),
+            {"SRTSLURM_CONFIG": "x"},
+            "named.yaml (--cluster)",
+        ),
+        (("check", "no-such.yaml"), {}, "../srtslurm.yaml"),
+    ],
+)
+def test_every_command_says_which_profile_it_uses(
+    folder: Path, argv: tuple[str, ...], environ: dict[str, str], said: str
+) -> None:
+    """Once, on stderr, with who named it; also where the recipe is refused."""
+    faulty.recipes(folder / "in", recipe="manual")
+    for name in ("srtslurm.yaml", "in/named.yaml"):
+        (folder / name).write_text("default_account: x\n")
+    command = ["env", *(f"{k}={v}" for k, v in environ.items()), *CLI, *argv]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{folder / 'site'}", "HOME": str(folder)}
+    done = subprocess.run(command, cwd=folder / "in", env=env, capture_output=True, text=True, check=False)
+    assert [line for line in done.stderr.splitlines() if "cluster profile" in line] == [
+        f"cluster profile: {said}"
+    ]
+    assert "cluster profile" not in done.stdout
+
+
+def test_without_a_profile_nothing_is_said_of_one(folder: Path) -> None:
+    """There is none here nor above."""
+    faulty.recipes(folder / "in", recipe="manual")
+    assert run(folder, "check", "in").stderr == "1 job ok\n"
+
+
 def test_check_goes_on_as_well(folder: Path) -> None:
     """check counts the good ones and says what is wrong with the others; SRTPLAN_DEBUG is mentioned."""
     faulty.recipes(folder / "in", a="faulty, how: dangles", b="manual")

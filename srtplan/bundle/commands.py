@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from srtplan.bundle import quote
-from srtplan.bundle.launcher import call, lines, srun_options
+from srtplan.bundle.launcher import call, lines
 from srtplan.ir.plan import Plan, Step
 from srtplan.ir.shell import Words
 
@@ -27,8 +27,8 @@ def commands(plan: Plan) -> list[str]:
 def _step(step: Step) -> Iterator[str]:
     nodes = ",".join(map(str, step.nodes))
     tasks = f", {step.ntasks} tasks" if step.ntasks > 1 else ""
-    yield f"{step.name}, on node{'s' if len(step.nodes) > 1 else ''} {nodes}{tasks}: {step.note or step.kind}"
-    yield "  srun " + " ".join(quote.option(o.name, o.value).text for o in srun_options(step))
+    yield f"{step.name}, on node{'s' if len(step.nodes) > 1 else ''} {nodes}{tasks}: {step.note or step.stage}"
+    yield "  srun " + " ".join(quote.option(o.name, o.value).text for o in step.srun)
     yield from ("  " + call(c).text for c in step.preamble)
     yield from _argv(step.argv)
     for run in step.runs:

@@ -1,30 +1,26 @@
-"""``job.sh``: directives, data and stages. The tables STEPS and PROBES are rows with aligned columns."""
+"""``job.sh``: directives, data and stages. The tables STEPS, GATES and PROBES are rows with aligned columns."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-
-from attrs import frozen
 
 from srtplan.bundle import quote
 from srtplan.bundle.quote import Quoted
 from srtplan.bundle.templates import fill
-from srtplan.flags import seconds
-from srtplan.ir.plan import Plan, Probe, Step
+from srtplan.ir.plan import Action, Gate, Plan, Probe, Step
 from srtplan.ir.shell import Lit
 
 _SECRETS_COLUMN = "secrets"
 _STEP_COLUMNS = ("name", "stage", "tier", "stop by", "role", "nodes")
-_PROBE_COLUMNS = ("stage", "step", "type", "node", "port", "prefill,decode", "path")
+_GATE_COLUMNS = ("name", "interval_s", "timeout_s")
+_PROBE_COLUMNS = ("gate", "step", "type", "node", "port", "prefill,decode", "path")
 
 
 def render_job(plan: Plan) -> str:
     """The sbatch script of a plan."""
-    terminal = next((s.name for s in plan.steps if s.terminal), None)
-    infra = [p.timeout_s for p in plan.probes if p.stage == "infra"]
     steps_head, steps = _steps_table(plan)
     probes_head, probes = _table(_PROBE_COLUMNS, [_probe_row(p) for p in plan.probes])
+    gates_head, gates = _table(_GATE_COLUMNS, [_gate_row(g) for g in plan.gates])
     secrets = dict.fromkeys(n for s in plan.steps for n in s.env_from)
     return fill(
         "job.sh.j2",
@@ -37,8 +33,8 @@ def render_job(plan: Plan) -> str:
         ),
         network_interface=_text(plan.network_interface or ""),
         output_base=_text(plan.output_base or ""),
-        time_limit_s=quote.number(time_limit(plan.sbatch)),
-        warning_s=quote.number(warning(plan.sbatch)),
+        time_limit_s=quote.number(plan.time_limit_s),
+        warning_s=quote.number(plan.warning_s),
         stop_timeout_s=quote.number(plan.stop_timeout_s),
         export=_text(",".join(plan.export)),
         secrets_file=quote.home_path(plan.secrets_file) if secrets else None,
@@ -51,37 +47,16 @@ def render_job(plan: Plan) -> str:
         probes_head=probes_head,
         probes=probes,
         url=quote.bash_word(plan.url),
-        has_prepare=any(s.stage == "prepare" for s in plan.steps),
-        waves=_waves(plan),
-        has_infra=any(s.stage == "infra" for s in plan.steps),
-        infra_timeout_s=quote.number(max(infra, default=60)),
-        health_timeout_s=quote.number(plan.health.timeout_s),
-        health_interval_s=quote.number(plan.health.interval_s),
-        has_benchmark=terminal is not None,
-        terminal=quote.step_name(terminal or "none"),
+        gates_head=gates_head,
+        gates=gates,
+        sequence=[_action(a) for a in plan.sequence],
     )
-
-
-def time_limit(directives: Sequence[str]) -> int:
-    """Seconds of ``--time``, 0 if there is none."""
-    return seconds(_directive(directives, "--time"))
-
-
-def warning(directives: Sequence[str]) -> int:
-    """Seconds before the time limit at which Slurm sends USR1 to the script, 0 if never."""
-    match = re.fullmatch(r"B:USR1@(\d+)", _directive(directives, "--signal"))
-    return int(match[1]) if match else 0
-
-
-def _directive(directives: Sequence[str], option: str) -> str:
-    return next((v for o, _, v in (d.partition("=") for d in directives) if o == option), "")
 
 
 def _header(plan: Plan) -> str:
     variant = f", variant {plan.recipe.variant}" if plan.recipe.variant else ""
     return (
-        f"{plan.name}: {plan.served_model_name} with {plan.engine} behind {plan.frontend}, "
-        f"{plan.nodes.total} nodes, {len(plan.steps)} steps.\n"
+        f"Serves {plan.served_model_name} with engine {plan.engine} and frontend {plan.frontend}.\n"
         f"Compiled by srtplan from {plan.recipe.path}{variant}; change the recipe, not this file."
     )
 
@@ -90,25 +65,23 @@ def _text(text: str) -> Quoted:
     return quote.bash_word(Lit(text))
 
 
-@frozen
-class _Wave:
-    """Workers that start together, and the probes to await before the next ones."""
+_CALLS = {
+    "start": "steps::start",
+    "await_ready": "probes::await",
+    "await_end": "steps::await_end",
+    "await_terminal": "job::await_terminal",
+    "serve": "job::serve",
+}
+"""The library function of each action."""
 
-    names: Quoted
-    stage: Quoted
+
+def _action(action: Action) -> Quoted:
+    words = (action.subject, *action.steps) if action.subject else ()
+    return Quoted(" ".join([_CALLS[action.verb], *(quote.step_name(w).text for w in words)]))
 
 
-def _waves(plan: Plan) -> list[_Wave]:
-    """The waves before the last; none if all workers start at once."""
-    workers = [s for s in plan.steps if s.stage == "worker"]
-    last = max((s.wave for s in workers), default=0)
-    return [
-        _Wave(
-            Quoted(" ".join(quote.step_name(s.name).text for s in workers if s.wave == n)),
-            quote.step_name(f"wave_{n}"),
-        )
-        for n in range(last)
-    ]
+def _gate_row(gate: Gate) -> tuple[str, ...]:
+    return (quote.step_name(gate.name).text, str(gate.interval_s), str(gate.timeout_s))
 
 
 def _steps_table(plan: Plan) -> tuple[Quoted, list[Quoted]]:
@@ -142,7 +115,7 @@ def _restart_row(step: Step) -> Quoted:
 def _probe_row(probe: Probe) -> tuple[str, ...]:
     expect = dict(probe.expect)
     wanted = f"{expect.get('prefill', 0)},{expect.get('decode', 0)}"
-    return (probe.stage, probe.step, probe.type, str(probe.node), str(probe.port), wanted, probe.path or "/")
+    return (probe.gate, probe.step, probe.type, str(probe.node), str(probe.port), wanted, probe.path or "/")
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[Quoted, list[Quoted]]:

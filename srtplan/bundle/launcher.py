@@ -11,15 +11,15 @@ In: a Step. Out: the text of its launcher, where a flag and its value share a li
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from attrs import frozen
 
 from srtplan.bundle import quote
 from srtplan.bundle.quote import Quoted
 from srtplan.bundle.templates import fill
-from srtplan.ir.plan import Run, SrunOption, Step
-from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, node, parts, word
+from srtplan.ir.plan import Run, Step
+from srtplan.ir.shell import Lit, Words, parts
 
 _MODULE = Lit("-m")
 
@@ -29,8 +29,8 @@ def render_step(step: Step) -> str:
     return fill(
         "step.sh.j2",
         name=quote.step_name(step.name),
-        header=quote.comment(f"{step.name}: {step.note or step.kind}"),
-        srun=[quote.option(o.name, o.value) for o in srun_options(step)],
+        header=quote.comment(f"{step.name}: {step.note or step.stage}"),
+        srun=[quote.option(o.name, o.value) for o in step.srun],
         launch_env=[quote.env_pair(e.name, e.value) for e in step.env if e.launch],
         env_from=_names(step.env_from),
         env=[quote.env_pair(e.name, e.value) for e in step.env if not e.launch],
@@ -43,36 +43,6 @@ def render_step(step: Step) -> str:
 
 def _names(names: Sequence[str]) -> Quoted | None:
     return Quoted(" ".join(quote.env_name(n).text for n in names)) if names else None
-
-
-def srun_options(step: Step) -> tuple[SrunOption, ...]:
-    """All options of a step's srun: those that every step gets, then the step's own; the step's win."""
-    own = {o.name: o for o in step.srun}
-    hosts = word(*_joined([node(n) for n in step.nodes]))
-    every = (
-        SrunOption(name="overlap"),
-        SrunOption(name="input", value=Lit("none")),
-        SrunOption(name="nodes", value=word(len(step.nodes))),
-        SrunOption(name="ntasks", value=word(step.ntasks)),
-        SrunOption(name="nodelist", value=hosts),
-        SrunOption(name="job-name", value=Lit(step.name)),
-        SrunOption(name="output", value=word(LOG_DIR, f"/{log_name(step)}")),
-        SrunOption(name="open-mode", value=Lit("append")),
-        SrunOption(name="kill-on-bad-exit", value=Lit("1")),
-    )
-    return (*(own.pop(o.name, o) for o in every), *own.values())
-
-
-def log_name(step: Step) -> str:
-    """The file of a step below LOG_DIR."""
-    return step.log or f"{step.name}.out"
-
-
-def _joined(items: Iterable[Word]) -> list[str | Word]:
-    out: list[str | Word] = []
-    for item in items:
-        out += [",", item] if out else [item]
-    return out
 
 
 def call(words: Words) -> Quoted:

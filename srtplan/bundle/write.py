@@ -134,7 +134,7 @@ def _holds(directory: Path, bundle: Bundle) -> bool:
 
 
 def _remove_drafts(directory: Path) -> None:
-    """Remove what writers of this place left that were killed: those of this machine whose process is gone.
+    """Remove what writers of this place left that were killed: this user's, of this machine, whose process is gone.
 
     A folder may be shared by machines, and a process of another one cannot be seen from here.
     """
@@ -143,7 +143,7 @@ def _remove_drafts(directory: Path) -> None:
         return
     for entry in os.scandir(directory.parent):
         found = ours.fullmatch(entry.name)
-        if found and not _runs(int(found[1])):
+        if found and entry.stat(follow_symlinks=False).st_uid == os.geteuid() and not _runs(int(found[1])):
             shutil.rmtree(entry.path, ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from srtplan import pipeline
 from srtplan.cli.gather import Found, Gathered, Refused, Request, gather
-from srtplan.cli.output import INTERNAL, internal, problems, say
+from srtplan.cli.output import INTERNAL, internal, problems, say, say_profile
 from srtplan.config.yaml.source import STDIN
 from srtplan.submit.metadata import Order
 from srtplan.submit.signals import Signals
@@ -21,6 +21,7 @@ from srtplan.submit.transaction import SubmitError, Submitted, submit
 
 def run(request: Request, *, as_json: bool, yes: bool) -> int:
     """Submit all jobs; 1 if any recipe was refused or any job not submitted, 70 if srtplan itself failed at one."""
+    say_profile(request.cluster)
     gathered = gather(request)
     problems(gathered.report)
     for refused in gathered.refused:

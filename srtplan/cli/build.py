@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from srtplan import pipeline
-from srtplan.cli.output import INTERNAL, internal, problems, say
+from srtplan.cli.output import INTERNAL, internal, problems, say, say_profile
 from srtplan.diagnostics import InputError, Report
 from srtplan.ir.plan import Plan
 
@@ -64,6 +64,7 @@ def compile_all(
     options: pipeline.Options = pipeline.PLAIN,
 ) -> int:  # fmt: skip
     """Write every bundle; print the path of every job.sh. Nothing is written if any place is unfit."""
+    say_profile(cluster)
     bad, report = Bad(), Report()
     places: list[Place] = []
     for target, planned in _each(recipes, cluster=cluster, sets=sets, bad=bad, options=options):
@@ -159,6 +160,7 @@ def _written(place: Place, output: Path, bad: Bad) -> bool:
 
 def check_all(recipes: Sequence[str], *, cluster: Path | None, sets: Sequence[str]) -> int:
     """Plan everything, write nothing."""
+    say_profile(cluster)
     bad, report, count = Bad(), Report(), 0
     for _, planned in _each(recipes, cluster=cluster, sets=sets, bad=bad):
         count += len(planned)
@@ -171,6 +173,7 @@ def show(recipe: str, *, as_json: bool, cluster: Path | None, sets: Sequence[str
     """Print the plan of one job; of several, one after the other, or as one list of JSON."""
     from srtplan.plan.show import serialise, text  # noqa: PLC0415
 
+    say_profile(cluster)
     planned = pipeline.compile_recipe(recipe, cluster=cluster, sets=sets)
     if as_json:
         documents = [serialise.to_json(job.plan) for job in planned]

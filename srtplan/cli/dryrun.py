@@ -14,7 +14,7 @@ from pathlib import Path
 
 from srtplan.bundle.commands import commands
 from srtplan.cli.gather import Found, Request, gather
-from srtplan.cli.output import problems, say
+from srtplan.cli.output import problems, say, say_profile
 from srtplan.cli.parameters import parameters
 from srtplan.plan.show import scopes, serialise, text
 from srtplan.submit import slurm
@@ -22,6 +22,7 @@ from srtplan.submit import slurm
 
 def run(request: Request, *, as_json: bool) -> int:
     """Print all jobs; 1 if any recipe was refused, 70 if srtplan failed at one."""
+    say_profile(request.cluster)
     gathered = gather(request)
     problems(gathered.report)
     for refused in gathered.refused if as_json else ():

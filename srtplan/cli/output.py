@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 
 from srtplan import __version__
-from srtplan.diagnostics import InternalError, Report
+from srtplan.diagnostics import InputError, InternalError, Report
 
 INTERNAL = 70
 """The exit code for a fault of srtplan's own."""
@@ -19,6 +20,19 @@ _COLOUR = {"error": "\033[1;31m", "warning": "\033[1;33m"}
 def say(text: str = "") -> None:
     """One line of prose."""
     print(text, file=sys.stderr)
+
+
+def say_profile(cluster: Path | None) -> None:
+    """Say which cluster profile is used, and who named it; a fault of it is told with the problems."""
+    from srtplan.config.profile import VARIABLE, find  # noqa: PLC0415 -- `results` and `rehearse` need no profile
+
+    try:
+        found = find(Path.cwd(), os.environ, cluster)
+    except InputError:
+        return
+    if found is not None:
+        by = "--cluster" if cluster else f"${VARIABLE}" if os.environ.get(VARIABLE) else ""
+        say(f"cluster profile: {found[1]}" + (f" ({by})" if by else ""))
 
 
 def problems(report: Report) -> None:

@@ -2,7 +2,7 @@
 
 In: the current directory, the environment, ``--cluster``. Out: a ``Profile``: its tree (whose values become defaults of
 the recipe in ``layers``), the ``Site``, its mounts; or problems. A profile that is named but missing, or broken, is an
-error; no profile at all is fine.
+error; no profile at all is fine. So is one that was only found, and that others can have written (``trust``).
 """
 
 # ruff: noqa: RUF009 -- may() is attrs.field() with a description
@@ -21,6 +21,7 @@ from srtplan.config.layouts import mounts
 from srtplan.config.layouts.environment import expand
 from srtplan.config.layouts.v1_sections import may
 from srtplan.config.locate import locate
+from srtplan.config.trust import distrust
 from srtplan.config.typed.plugins import check_type
 from srtplan.config.typed.structure import AT, structure
 from srtplan.config.yaml.parse import compose
@@ -117,7 +118,10 @@ def _root(name: str, text: str) -> tuple[Mapping, tuple[Problem, ...]]:
 
 
 def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path, str] | None:
-    """Path and shown name of the profile; raises InputError for one that is named but not there."""
+    """Path and shown name of the profile.
+
+    Raises InputError for one that is named but not there, and for one that is found but not to be trusted.
+    """
     named = str(cluster) if cluster else environ.get(VARIABLE)
     if named:
         path = cwd / named
@@ -130,8 +134,19 @@ def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path
         return path, named
     for prefix in ("", "../", "../../"):
         if (cwd / prefix / NAME).is_file():
+            _trust(cwd / prefix / NAME, prefix + NAME)
             return cwd / prefix / NAME, prefix + NAME
     return None
+
+
+def _trust(path: Path, name: str) -> None:
+    """Raise InputError unless only the user and root can have written a profile that nobody has named."""
+    if why := distrust(path):
+        message = f"this profile is not used, as somebody else can have written it: {why}"
+        hint = f"read it; if you trust it, write --cluster {name}"
+        raise fatal(
+            Problem(file=name, line=0, column=0, severity="error", rule="SP306", message=message, help=hint)
+        )
 
 
 def _profile(root: Mapping, environ: Dict[str, str]) -> Profile:

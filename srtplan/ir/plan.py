@@ -12,7 +12,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from srtplan.ir.data import EMPTY, Map, to_yaml
+from srtplan.ir.data import Map, to_yaml
 from srtplan.ir.recipe import SECRETS_FILE, Mode, Restart, Source
 from srtplan.ir.shell import Lit, Word, Words
 from srtplan.ir.topology import Endpoint, Nodes, Process
@@ -20,7 +20,7 @@ from srtplan.ir.topology import Endpoint, Nodes, Process
 Stage = Literal["infra", "prepare", "worker", "frontend", "benchmark"]
 STAGES: tuple[Stage, ...] = ("infra", "prepare", "worker", "frontend", "benchmark")
 ProbeType = Literal["tcp", "nats", "etcd", "http", "dynamo_health", "sglang_workers"]
-TIER = {"benchmark": 0, "nginx": 1, "frontend": 2, "worker": 3, "prepare": 3, "infra": 4}
+Verb = Literal["start", "await_ready", "await_end", "await_terminal", "serve"]
 
 
 @frozen(kw_only=True)
@@ -76,13 +76,15 @@ class Run:
 
 @frozen(kw_only=True)
 class Step:
-    """One launch. ``preamble`` are calls of library functions before the command; ``argv`` or ``runs`` is set."""
+    """One launch. ``preamble`` are calls of library functions before the command; ``argv`` or ``runs`` is set.
+
+    ``srun`` has every option of its srun, in order. ``container`` and ``mounts`` say again, in parts, what those options
+    mean: for readers, and checked against them by ``plan/verify.py``.
+    """
 
     name: str
     stage: Stage
-    kind: str
     nodes: tuple[int, ...]
-    ntasks: int
     argv: Words = ()
     runs: tuple[Run, ...] = ()
     srun: tuple[SrunOption, ...] = ()
@@ -91,8 +93,6 @@ class Step:
     env: tuple[EnvVar, ...] = ()
     env_from: tuple[str, ...] = ()
     preamble: tuple[Words, ...] = ()
-    log: str = ""
-    after: tuple[str, ...] = ()
     critical: bool = True
     terminal: bool = False
     tier: int = 0
@@ -101,37 +101,51 @@ class Step:
     endpoint: int | None = None
     rank: int | None = None
     restart: Restart | None = None
-    wave: int = 0
     note: str = ""
+
+    @property
+    def ntasks(self) -> int:
+        """Tasks of its srun."""
+        value = next((o.value for o in self.srun if o.name == "ntasks"), None)
+        return int(value.text) if isinstance(value, Lit) else 1
+
+
+@frozen(kw_only=True)
+class Gate:
+    """A wait: its probes are asked every ``interval_s`` seconds until all are ready, for at most ``timeout_s`` seconds.
+
+    The gate ``serving`` has no probes of its own: while the job serves, those of ``health`` are asked at this
+    interval, and the job ends when one has not been ready for ``timeout_s`` seconds.
+    """
+
+    name: str
+    interval_s: int
+    timeout_s: int
 
 
 @frozen(kw_only=True)
 class Probe:
-    """Readiness of a step. ``expect`` are counts by ``prefill`` and ``decode``.
-
-    ``stage`` is when it is awaited: infra, health, or ``wave_0`` and up between two waves of workers.
-    """
+    """Readiness of a step, awaited at ``gate``. ``expect`` are counts by ``prefill`` and ``decode``."""
 
     step: str
     type: ProbeType
     node: int
     port: int
-    stage: str
+    gate: str
     path: str = ""
     expect: tuple[tuple[str, int], ...] = ()
-    interval_s: int = 1
-    timeout_s: int = 60
 
 
 @frozen(kw_only=True)
-class Health:
-    """The health gate as a whole: how many instances, and the budget in seconds."""
+class Action:
+    """One line of the job: start the steps of a stage (only ``steps``, if any are named), or wait.
 
-    url: Word
-    prefill: int
-    decode: int
-    interval_s: int
-    timeout_s: int
+    ``subject`` is a stage (``start``, ``await_end``), a gate (``await_ready``) or a step (``await_terminal``).
+    """
+
+    verb: Verb
+    subject: str = ""
+    steps: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -178,8 +192,9 @@ class BenchmarkPlan:
 class Plan:
     """One job, decided.
 
-    ``export`` is what sbatch hands on of the submitter's variables: ``ALL``, ``NONE`` or names; without ``ALL`` only
-    declared variables reach the steps.
+    ``export`` is what sbatch passes on of the submitter's variables: ``ALL``, ``NONE`` or names; without ``ALL`` only
+    declared variables reach the steps. ``time_limit_s`` is the job's time limit, 0 if Slurm's default applies; Slurm sends
+    USR1 ``warning_s`` seconds before it, 0 for never. A stop may take ``stop_timeout_s`` seconds.
     """
 
     name: str
@@ -192,8 +207,9 @@ class Plan:
     endpoints: tuple[Endpoint, ...]
     processes: tuple[Process, ...]
     steps: tuple[Step, ...]
+    sequence: tuple[Action, ...]
+    gates: tuple[Gate, ...]
     probes: tuple[Probe, ...]
-    health: Health
     files: tuple[PlanFile, ...]
     benchmark: BenchmarkPlan
     preflight: tuple[PreflightCheck, ...]
@@ -203,5 +219,6 @@ class Plan:
     secrets_file: str = SECRETS_FILE
     network_interface: str | None = None
     reports: tuple[str, ...] = ()
+    time_limit_s: int = 0
+    warning_s: int = 0
     stop_timeout_s: int = 25
-    extra: Map = EMPTY

@@ -16,6 +16,8 @@ from srtplan.ir.data import EMPTY, Map
 
 Mode = Literal["prefill", "decode", "agg"]
 MODES: tuple[Mode, ...] = ("prefill", "decode", "agg")
+MODE_KEYS: dict[Mode, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
+"""The key of a mode in sections of a recipe such as ``sglang_config`` and ``profiling``."""
 Pairs = tuple[tuple[str, str], ...]
 SECRETS_FILE = "~/.srtplan-secrets"
 """In the home of who submits: beside the recipes it would be committed with them some day."""
@@ -190,6 +192,11 @@ class HealthCheck:
 
     max_attempts: int = 180
     interval_seconds: int = 10
+
+    @property
+    def timeout_s(self) -> int:
+        """The budget in seconds."""
+        return self.max_attempts * self.interval_seconds
 
 
 @frozen(kw_only=True)

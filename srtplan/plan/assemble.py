@@ -15,11 +15,11 @@ from srtplan.ir.shell import LOG_DIR, Lit, Word
 from srtplan.ir.topology import Endpoint, Nodes, Topology
 from srtplan.plan.launch import sbatch, staging, steps
 from srtplan.plan.launch.names import services
-from srtplan.plan.readiness import preflight, probes
+from srtplan.plan.readiness import gates, preflight, probes
 from srtplan.plan.rules import placement as placement_rules
 from srtplan.plan.rules import table as rules
 from srtplan.plan.rules import unused_settings
-from srtplan.plan.topology import placement, processes
+from srtplan.plan.topology import placement, processes, waves
 from srtplan.plan.topology.allocate import AllocationError
 from srtplan.plan.topology.frontends import FrontendLayout, layout
 from srtplan.plan.topology.ports import Allocator, PortsExhaustedError
@@ -120,6 +120,7 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         public_port=where.public_port,
     )
     made = steps.launches(job, where)
+    asked = probes.probes(job, where)
     directives = sbatch.directives(recipe, engine, topology.nodes)
     return Plan(
         name=recipe.name,
@@ -132,8 +133,9 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         endpoints=topology.endpoints,
         processes=topology.processes,
         steps=made.steps,
-        probes=probes.probes(job, where),
-        health=probes.health(job),
+        sequence=gates.sequence(made.steps, waves.waves(job)),
+        gates=gates.gates(recipe, asked),
+        probes=asked,
         files=made.files,
         benchmark=BenchmarkPlan(
             type=recipe.benchmark.type, node=topology.nodes.bench, parameters=made.benchmark.parameters
@@ -145,6 +147,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         secrets_file=recipe.site.secrets_file,
         network_interface=recipe.site.network_interface,
         reports=recipe.reporting.endpoints,
+        time_limit_s=sbatch.time_limit_s(directives),
+        warning_s=sbatch.warning_s(directives),
     )
 
 

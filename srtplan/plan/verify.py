@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from srtplan import plugin
 from srtplan.ir.data import Map
 from srtplan.ir.plan import STAGES, Plan, Step
 from srtplan.ir.shell import Lit, Word, parts
@@ -24,6 +25,8 @@ def verify(plan: Plan) -> tuple[str, ...]:
         *_gpus(plan),
         *_words(plan),
         *_probes(plan),
+        *_sequence(plan),
+        *_containers(plan),
         *_environment(plan),
         *_mounts(plan),
     )
@@ -123,12 +126,43 @@ def _step_words(step: Step) -> list[Word]:
 
 
 def _probes(plan: Plan) -> Iterable[str]:
-    names = {s.name for s in plan.steps}
+    names, gates = {s.name for s in plan.steps}, {g.name for g in plan.gates}
+    for g in plan.gates:
+        if g.timeout_s < 1 or g.interval_s < 1:
+            yield f"gate {g.name} has no time"
     for p in plan.probes:
         if p.step not in names:
             yield f"a probe points at {p.step}, which is not launched"
-        if p.timeout_s < 1 or p.interval_s < 1:
-            yield f"the probe of {p.step} has no time"
+        if p.gate not in gates:
+            yield f"the probe of {p.step} waits at gate {p.gate}, which does not exist"
+
+
+def _sequence(plan: Plan) -> Iterable[str]:
+    """Every step starts exactly once, and every wait is for something that exists."""
+    started: Counter[str] = Counter()
+    gates = {g.name for g in plan.gates}
+    waits: dict[str, set[str]] = {
+        "await_ready": gates,
+        "await_end": {s.stage for s in plan.steps},
+        "await_terminal": {s.name for s in plan.steps if s.terminal},
+    }
+    for action in plan.sequence:
+        if action.verb == "start":
+            of_stage = {s.name for s in plan.steps if s.stage == action.subject}
+            started.update(set(action.steps or of_stage) - set(started))
+        known = waits.get(action.verb)
+        if known is not None and action.subject not in known:
+            yield f"the job waits for {action.subject} ({action.verb}), which does not exist"
+    yield from (f"step {s.name} never starts" for s in plan.steps if not started[s.name])
+
+
+def _containers(plan: Plan) -> Iterable[str]:
+    """Container and mounts of a step are those that its srun options name."""
+    for s in {(id(s.container), id(s.mounts)): s for s in plan.steps}.values():
+        runtime = plugin.runtime(s.container.runtime) if s.container else None
+        wanted = runtime.srun(s.container, s.mounts) if runtime and s.container else ()
+        if missing := [o.name for o in wanted if o not in s.srun]:
+            yield f"step {s.name} has other srun options than its container: {', '.join(missing)}"
 
 
 def _mounted(plan: Plan) -> Iterable[Step]:

@@ -7,6 +7,7 @@ no port taken, also when this process is killed (the controller ends when its st
 """
 
 import json
+import os
 import secrets
 import shutil
 import signal
@@ -27,6 +28,8 @@ from srtplan.rehearsal.slurm.state import Job, read
 
 POLL_S = 0.05
 KILL_WAIT_S = 30
+LEAST_NUMBER = 100_000_000
+"""Above every job id of Slurm (``MaxJobId`` of slurm.conf is at most 67,108,863): a bundle names folders in /tmp by it."""
 WARNING_S = 60
 CODE_KILLED = 137
 CODE_LEFT_BEHIND = 70
@@ -211,17 +214,24 @@ class _Rehearsal:
 
 
 def _free_number(output: Path) -> int:
-    """Return a job number that is new below ``output`` and hardly used elsewhere: bundles name folders in /tmp by it."""
+    """Return a job number that nothing below ``output`` or in /tmp has in its name, and that no job of Slurm gets."""
     while True:
-        number = 100_000 + secrets.randbelow(900_000)
-        if not (output / str(number)).exists():
+        number = LEAST_NUMBER + secrets.randbelow(9 * LEAST_NUMBER)
+        if not (output / str(number)).exists() and not _scratch(number):
             return number
 
 
+def _scratch(number: int) -> list[Path]:
+    """Return what is in /tmp under the name of a job, where a bundle puts it."""
+    return list(Path("/tmp").glob(f"srtplan-{number}-*"))  # noqa: S108 (where the bundle puts it)
+
+
 def _remove_scratch(number: int) -> None:
-    """Remove what steps keep on a node's own disk, which a node would lose with the job."""
-    for path in Path("/tmp").glob(f"srtplan-{number}-*"):  # noqa: S108 (where the bundle puts it)
-        if path.is_dir():
+    """Remove what steps keep on a node's own disk, which a node would lose with the job; another user's files stay."""
+    for path in _scratch(number):
+        if path.lstat().st_uid != os.geteuid():
+            continue
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)

@@ -147,14 +147,17 @@ bench::_slow_down() {
 }
 
 # Runs SGLang's evaluator, which names its report itself: bench::evaluate RESULT PREFIX_OF_REPORT -- COMMAND...
+# In a rehearsal the simulated evaluator writes into the run directory: /tmp is this machine's own.
 bench::evaluate() {
-  local -r result="$1" prefix="$2"
+  local -r result="$1" prefix="${SRT_REHEARSAL:+${RUN_DIR}/run}$2"
   shift 3
   local page
   # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
   bench::_newest "${result}" "${prefix}*.json" "$@" || return
   for page in "${prefix}"*.html; do # the questions and answers, for people
-    ! env test "${page}" -nt "${result}.start" || bench::_publish "${page}" "${result%.json}.html"
+    if [[ -O "${page}" ]] && env test "${page}" -nt "${result}.start"; then
+      bench::_publish "${page}" "${result%.json}.html"
+    fi
   done
   [[ -z "${REPLY}" ]] || rm -f -- "${REPLY}" "${REPLY%.json}.html" # they lie in /tmp, which may be the node's
 }
@@ -226,7 +229,8 @@ bench::verify() {
   fi
 }
 
-# Runs a command and takes the newest file of a pattern that was written meanwhile as its result; sets REPLY to that file.
+# Runs a command and takes the newest file of this user and a pattern that was written meanwhile as its result; sets REPLY to
+# that file.
 bench::_newest() {
   local -r result="$1" pattern="$2"
   shift 2
@@ -237,7 +241,7 @@ bench::_newest() {
   local IFS="" # the pattern is one word
   # shellcheck disable=SC2231 # and is to be expanded
   for file in ${pattern}; do
-    if env test "${file}" -nt "${mark}" && ! env test "${found}" -nt "${file}"; then
+    if [[ -O "${file}" ]] && env test "${file}" -nt "${mark}" && ! env test "${found}" -nt "${file}"; then
       found="${file}"
     fi
   done

@@ -167,7 +167,7 @@ stop::_clear_nodes() {
   fi
   # what job.sh itself has there is still in use
   nodes::each 5 "${SCRATCH}/clear" --job-name=clear \
-    find /tmp -maxdepth 1 -name "srtplan-${JOB_ID}-*" ! -name "srtplan-${JOB_ID}-job.*" -exec rm -rf -- {} +
+    find /tmp -maxdepth 1 -user "${EUID}" -name "srtplan-${JOB_ID}-*" ! -name "srtplan-${JOB_ID}-job.*" -exec rm -rf -- {} +
 }
 
 # One line per step.

@@ -6,6 +6,79 @@
 # becomes a launcher exports it. What works on values is not traced: `bash -x` and SHELLOPTS=xtrace would print them.
 
 IS_RESTRICTED="" # set if only declared variables go on
+FOREIGN=()       # names of the variables that environ::drop_foreign has unset
+
+# Unsets what belongs to another step or job. A shell that was started by srun has such variables, as has all that was started
+# from it (a tmux, later an sbatch): srun would take them for options of each step, MPI for the ranks of this one. Sets FOREIGN.
+#
+# The names are srun's input variables (srun(1); env_vars in src/srun/opt.c, 22.05 to 26.05) that change where or how a step
+# runs, and those that srun, PMI, PMIx, Open MPI and PALS set in a step. sbatch(1) sets some of them for the job, too: those
+# stay if the job asked for them. What a site or a user sets to tune (OMPI_MCA_*, PMIX_MCA_*, SLURM_MPI_TYPE, SLURM_NETWORK) stays.
+environ::drop_foreign() {
+  local -
+  set +x
+  local name options record=""
+  local -r step="${SLURM_STEP_ID:-}"
+  local -a names
+  options="$(grep '^#SBATCH ' -- "${BUNDLE_DIR}/job.sh" 2>/dev/null)"$'\n'
+  mapfile -t names < <(compgen -e | LC_ALL=C sort || true)
+  for name in "${names[@]}"; do
+    case "${name}" in
+      *_HET_GROUP_*) continue ;; # sbatch has set them for the components
+      SLURM_STEP_* | SLURM_STEPID | SLURM_SRUN_* | SLURM_LAUNCH_NODE_IPADDR | SLURM_PTY_* | SRUN_* | \
+        SLURM_CPU_BIND* | SLURM_CPU_FREQ_REQ | SLURM_EXACT | SLURM_OVERLAP | SLURM_WHOLE | SLURM_EXCLUSIVE | \
+        SLURM_CORE_SPEC | SLURM_THREAD_SPEC | SLURM_NCORES_PER_SOCKET | SLURM_NSOCKETS_PER_NODE | \
+        SLURM_GRES | SLURM_GRES_FLAGS | SLURM_SPREAD_JOB | SLURM_USE_MIN_NODES | SLURM_RESV_PORTS | SLURM_CONSTRAINT | \
+        SLURM_TIMELIMIT | SLURM_SIGNAL | SLURM_WAIT | SLURM_WAIT4SWITCH | SLURM_REQ_SWITCH | SLURM_IMMEDIATE | \
+        SLURM_KILL_BAD_EXIT | SLURM_NO_KILL | SLURM_EXIT_* | SLURM_TEST_EXEC | SLURM_THREADS | SLURM_BCAST* | \
+        SLURM_STDERRMODE | SLURM_STDINMODE | SLURM_STDOUTMODE | SLURM_LABELIO | SLURM_UNBUFFEREDIO | SLURM_OPEN_MODE | \
+        SLURM_PROLOG | SLURM_EPILOG | SLURM_TASK_PROLOG | SLURM_TASK_EPILOG | SLURM_REMOTE_CWD | SLURM_WORKING_DIR) ;;
+      PMIX_MCA_*) continue ;;
+      PMIX_* | PMI_* | PMI2_* | PALS_* | MPI_LOCALRANKID | MPI_LOCALNRANKS | HYDI_* | \
+        OMPI_COMM_WORLD_* | OMPI_UNIVERSE_SIZE | OMPI_APP_CTX_NUM_PROCS | OMPI_NUM_APP_CTX | OMPI_FIRST_RANKS | \
+        OMPI_ARGV | OMPI_COMMAND | OMPI_FILE_LOCATION | OMPI_MCA_orte_* | OMPI_MCA_ess*) ;;
+      CUDA_VISIBLE_DEVICES | GPU_DEVICE_ORDINAL | ROCR_VISIBLE_DEVICES | HIP_VISIBLE_DEVICES | ZE_AFFINITY_MASK)
+        [[ -n "${step}" ]] || continue # Slurm sets them anew in a step that has GPUs
+        ;;
+      SLURM_CPUS_PER_TASK | SLURM_MEM_PER_* | SLURM_MEM_BIND* | SLURM_TRES_PER_TASK | SLURM_TRES_BIND | \
+        SLURM_CPUS_PER_GPU | SLURM_GPUS | SLURM_GPUS_PER_* | SLURM_GPU_BIND | SLURM_GPU_FREQ | SLURM_NTASKS_PER_* | \
+        SLURM_DISTRIBUTION | SLURM_DIST_PLANESIZE | SLURM_HINT | SLURM_THREADS_PER_CORE | SLURM_OVERCOMMIT | \
+        SLURM_PROFILE | SLURM_OOM_KILL_STEP)
+        ! environ::_is_of_the_job "${name}" || continue
+        ;;
+      *) continue ;;
+    esac
+    FOREIGN+=("${name}")
+    unset "${name}"
+  done
+}
+
+# Whether the job asked for what a variable says: by a directive of job.sh or, where Slurm writes its value anew for each job
+# (env_array_for_batch_job in src/common/env.c), by its record. Works on options and record of environ::drop_foreign.
+environ::_is_of_the_job() {
+  local -r name="$1"
+  local option="${name#SLURM_}" field=""
+  case "${name}" in
+    SLURM_CPUS_PER_TASK) field='CPUs/Task=([2-9]|1[0-9])' ;;
+    SLURM_MEM_PER_NODE) option=mem field='MinMemoryNode=[1-9]' ;;
+    SLURM_MEM_PER_CPU) field='MinMemoryCPU=[1-9]' ;;
+    SLURM_TRES_PER_TASK) field='TresPerTask=' ;;
+    SLURM_MEM_BIND*) option=mem-bind ;;
+    SLURM_DIST_PLANESIZE) option=distribution ;;
+    SLURM_OOM_KILL_STEP) option=oom-kill-step ;;
+    *) ;;
+  esac
+  option="${option,,}"
+  [[ ! "${options}" =~ ^(.*$'\n')?"#SBATCH --${option//_/-}"(=|[[:space:]]) ]] || return 0
+  [[ -n "${field}" ]] || return 1
+  [[ -n "${record}" ]] || record="$(timeout 10 scontrol show job -o "${SLURM_JOB_ID:-0}" 2>/dev/null)" || record=""
+  [[ -z "${record}" || " ${record} " =~ " "${field} ]] # nobody knows: it stays
+}
+
+# Says what is missing compared with the submitter's shell.
+environ::tell_foreign() {
+  ((${#FOREIGN[@]} == 0)) || log::warn "dropped what the submitting shell had from another step or as options of srun: ${FOREIGN[*]}"
+}
 
 # With --export=NONE, or a list without ALL, nothing goes on that is not declared. Slurm itself is not as strict: it adds
 # what the user's login shell sets, and what one step is not given another one is.

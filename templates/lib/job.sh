@@ -47,6 +47,7 @@ job::begin() {
   trap 'job::_hear QUIT' QUIT
   trap ':' PIPE
   trap job::_exit EXIT
+  environ::drop_foreign
   environ::restrict
   export SLURM_EXPORT_ENV=ALL
   unset SLURM_NTASKS_PER_NODE # of the job; a step has its own number of tasks
@@ -55,6 +56,7 @@ job::begin() {
   run::copy_bundle
   environ::take_secrets
   log::info "job ${JOB_ID} ${JOB_NAME}: run directory ${RUN_DIR}"
+  environ::tell_foreign
 }
 
 # A handler. A line ends a tick that reads; one that sleeps goes on to its end.

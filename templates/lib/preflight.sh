@@ -169,7 +169,7 @@ listeners() {
     }
     $4 == "0A" {
       split($2, at, ":")
-      if (own == "" || at[1] ~ "^0+$" || at[1] == own) print hex(at[2]), $10, $8
+      if (own == "" || at[1] ~ "^0+$" || at[1] == own) print hex(at[2] ""), $10, $8
     }'
 }
 

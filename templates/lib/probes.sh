@@ -6,51 +6,58 @@
 PROBE_STEP=() PROBE_TYPE=() PROBE_NODE=() PROBE_PORT=() PROBE_WANT=() PROBE_PATH=() # of the stage that is awaited
 PROBE_PID=()                                                                        # questions that are on their way
 PROBE_SAYS=()                                                                       # the last answer
-HEALTH_BUDGET=0                                                                     # seconds for all to be ready
+declare -gA GATE_INTERVAL_S=() GATE_TIMEOUT_S=()                                    # by gate, from the table
 readonly SILENCE="no answer in 5 s"                                                 # one of them
 
-# Waits for all probes of a stage: probes::await STAGE BUDGET_S INTERVAL_S.
+# Reads the table GATES of job.sh.
+probes::load_gates() {
+  local row gate
+  for row in "${GATES[@]}"; do
+    read -r gate _ <<<"${row}"
+    read -r _ "GATE_INTERVAL_S[${gate}]" "GATE_TIMEOUT_S[${gate}]" <<<"${row}"
+  done
+}
+
+# Waits until every probe of a gate is ready.
 probes::await() {
-  local -r stage="$1" budget="$2" interval="$3"
+  local -r gate="$1"
+  local -r interval_s="${GATE_INTERVAL_S[${gate}]}" timeout_s="${GATE_TIMEOUT_S[${gate}]}"
   local end next=0 beat=0 heard="" open
-  probes::load "${stage}"
+  probes::load "${gate}"
   ((${#PROBE_STEP[@]} > 0)) || return 0
-  if [[ "${stage}" == health ]]; then
-    HEALTH_BUDGET="${budget}"
-    job::stage health
-  fi
+  [[ "${gate}" != health ]] || job::stage health
   clock::read
-  end=$((NOW + budget))
+  end=$((NOW + timeout_s))
   while true; do
     if ((NOW >= next)); then
       probes::ask_all
-      next=$((NOW + interval))
+      next=$((NOW + interval_s))
     fi
     job::tick
     probes::hear
     probes::list_open
     open="${REPLY}"
     [[ -n "${open}" ]] || break
-    ((NOW < end)) || probes::_give_up "${stage}" "${budget}" "${open}"
+    ((NOW < end)) || probes::_give_up "${gate}" "${timeout_s}" "${open}"
     if ((${#PROBE_PID[@]} == 0)) && { [[ "${open}" != "${heard}" ]] || ((NOW - beat >= 60)); }; then
-      log::info "${stage}: waiting for ${open}; $((end - NOW)) s left"
+      log::info "${gate}: waiting for ${open}; $((end - NOW)) s left"
       probes::tell "${open}"
       heard="${open}"
       beat="${NOW}"
     fi
   done
-  log::info "${stage}: ready after $((budget - end + NOW)) s"
+  log::info "${gate}: ready after $((timeout_s - end + NOW)) s"
   probes::tell ""
 }
 
-# Reads the rows of a stage from the table PROBES of job.sh.
+# Reads the rows of a gate from the table PROBES of job.sh.
 probes::load() {
-  local -r stage="$1"
+  local -r gate="$1"
   local row of n=0
   PROBE_STEP=() PROBE_PID=() PROBE_SAYS=()
   for row in "${PROBES[@]}"; do
     read -r of "PROBE_STEP[n]" "PROBE_TYPE[n]" "PROBE_NODE[n]" "PROBE_PORT[n]" "PROBE_WANT[n]" "PROBE_PATH[n]" <<<"${row}"
-    [[ "${of}" != "${stage}" ]] || n=$((n + 1))
+    [[ "${of}" != "${gate}" ]] || n=$((n + 1))
   done
   PROBE_STEP=("${PROBE_STEP[@]:0:n}")
 }
@@ -126,13 +133,13 @@ probes::_workers() {
 }
 
 probes::_give_up() {
-  local -r stage="$1" budget="$2" open="$3"
+  local -r gate="$1" timeout_s="$2" open="$3"
   local n
   for n in "${!PROBE_STEP[@]}"; do
     [[ "${PROBE_SAYS[n]:-}" == ready* ]] || steps::show_log "${PROBE_STEP[n]}"
   done
-  [[ "${stage}" != infra ]] || job::end 73 infra "nobody listens after ${budget} s: ${open}"
-  job::end 76 unhealthy "not ready after ${budget} s: ${open}"
+  [[ "${gate}" != infra ]] || job::end 73 infra "nobody listens after ${timeout_s} s: ${open}"
+  job::end 76 unhealthy "not ready after ${timeout_s} s: ${open}"
 }
 
 # Asks once and prints the answer in a line; runs in the background.

@@ -7,6 +7,9 @@
 # M[FIGURE] and SCORES[NAME], calls complain() for what is no result, and sets is_evaluation where only scores count.
 #
 # A number of the client is copied as it is written; units are in the names; what is not known is null.
+#
+# An element of an array is passed to a function as `M["x"] ""`: gawk 5.3.2 ends with an internal error if nothing was assigned
+# to it before ("fixtype: expected Node_val, got Node_elem_new").
 
 END {
   count = split(figures(), KEYS, " ")
@@ -55,14 +58,14 @@ function derive(    rate) {
   if (M["total_tokens_per_s"] == "" && M["input_tokens_per_s"] != "" && M["output_tokens_per_s"] != "") {
     M["total_tokens_per_s"] = figure(M["input_tokens_per_s"] + M["output_tokens_per_s"])
   }
-  share("output_tokens_per_s_per_gpu", M["output_tokens_per_s"], ENVIRON["RECORD_GPUS"])
-  share("total_tokens_per_s_per_gpu", M["total_tokens_per_s"], ENVIRON["RECORD_GPUS"])
-  share("output_tokens_per_s_per_decode_gpu", M["output_tokens_per_s"], ENVIRON["RECORD_DECODE_GPUS"])
-  share("tokens_per_s_per_user", 1000, M["tpot_ms_p50"])
+  share("output_tokens_per_s_per_gpu", M["output_tokens_per_s"] "", ENVIRON["RECORD_GPUS"] "")
+  share("total_tokens_per_s_per_gpu", M["total_tokens_per_s"] "", ENVIRON["RECORD_GPUS"] "")
+  share("output_tokens_per_s_per_decode_gpu", M["output_tokens_per_s"] "", ENVIRON["RECORD_DECODE_GPUS"] "")
+  share("tokens_per_s_per_user", 1000, M["tpot_ms_p50"] "")
 }
 
 function per_second(name, count) {
-  if (M[name] == "" && M[count] != "") share(name, M[count], M["duration_s"])
+  if (M[name] == "" && M[count] != "") share(name, M[count] "", M["duration_s"] "")
 }
 
 function share(name, what, parts) {
@@ -105,19 +108,19 @@ function said() {
 }
 
 function record(    keys, n, i, text) {
-  text = "{\"name\":" json_text(ENVIRON["RECORD_NAME"]) ",\"status\":\"" (reason == "" ? "ok" : "failed") "\""
+  text = "{\"name\":" json_text(ENVIRON["RECORD_NAME"] "") ",\"status\":\"" (reason == "" ? "ok" : "failed") "\""
   text = text ",\"reason\":" json_text(reason) ",\"exit_code\":" ENVIRON["RECORD_CODE"]
   text = text ",\"tries\":" ENVIRON["RECORD_TRIES"]
   text = text ",\"began_at\":" ENVIRON["RECORD_BEGAN"] ",\"wall_s\":" ENVIRON["RECORD_SECONDS"]
-  text = text ",\"client\":" json_text(client) ",\"result\":" json_text(ENVIRON["RECORD_RESULT"])
+  text = text ",\"client\":" json_text(client) ",\"result\":" json_text(ENVIRON["RECORD_RESULT"] "")
   text = text "," ENVIRON["RECORD_FACTS"]
   for (i = 1; i <= count; i++) text = text ",\"" KEYS[i] "\":" (M[KEYS[i]] == "" ? "null" : M[KEYS[i]])
   n = sorted(SCORES, keys)
   text = text ",\"scores\":{"
-  for (i = 1; i <= n; i++) text = text (i > 1 ? "," : "") json_text(unescaped(keys[i])) ":" SCORES[keys[i]]
+  for (i = 1; i <= n; i++) text = text (i > 1 ? "," : "") json_text(unescaped(keys[i] "")) ":" SCORES[keys[i]]
   n = sorted(LOWER, keys)
   text = text "},\"lower_is_better\":["
-  for (i = 1; i <= n; i++) text = text (i > 1 ? "," : "") json_text(unescaped(keys[i]))
+  for (i = 1; i <= n; i++) text = text (i > 1 ? "," : "") json_text(unescaped(keys[i] ""))
   return text "]}"
 }
 

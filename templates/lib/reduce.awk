@@ -17,7 +17,8 @@ NR > 1 && !in_text { bracket("]") }
       is_new = 0
       is_escape = match(PART[k], /\\+$/) && RLENGTH % 2
     } else {
-      between(PART[k])
+      rest = PART[k] # an element itself is not passed on: see record.awk
+      between(rest)
     }
   }
 }

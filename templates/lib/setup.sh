@@ -35,8 +35,7 @@ setup::scratch() {
   local -r directory="$1"
   SCRATCH+=("${directory}") # before it is there: a signal may come at any moment
   rm -rf -- "${directory}"
-  mkdir -p -- "${directory}"
-  chmod 700 -- "${directory}"
+  mkdir -m 700 -- "${directory}" # fails if somebody else has put a directory or a link there
 }
 
 # The same for the temporary files of programs that do not clear up.
@@ -80,7 +79,7 @@ setup::dynamo_wheel() {
 
 # Builds Dynamo at a revision ("HEAD": the newest) and installs it. Needs git, cargo and maturin in the image. A build
 # of a revision is kept in /configs/dynamo-wheels, if that can be written, for the next job on machines of the same kind.
-# Further arguments are entries of Cargo's section [patch.crates-io].
+# Further arguments are entries of Cargo's section [patch.crates-io]. A rehearsal keeps nothing: its build is simulated.
 setup::dynamo_source() {
   local -r revision="$1"
   shift
@@ -91,7 +90,7 @@ setup::dynamo_source() {
     digest="$(printf '%s\n' "$@" | sha256sum)"
     kept+="-${digest:0:12}"
   fi
-  if [[ "${revision}" == HEAD ]] || ! mkdir -p -- "${kept}" 2>/dev/null || [[ ! -w "${kept}" ]]; then
+  if [[ "${revision}" == HEAD || -n "${SRT_REHEARSAL:-}" ]] || ! mkdir -p -- "${kept}" 2>/dev/null || [[ ! -w "${kept}" ]]; then
     kept="/tmp/srtplan-${SLURM_JOB_ID}-dynamo"
     mkdir -p -- "${kept}"
   fi

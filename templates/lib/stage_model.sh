@@ -16,8 +16,8 @@ main() {
     return 0
   fi
   mkdir -p -- "${target}"
-  exec {lock}>"${target}.lock"
-  flock "${lock}" # another job on this node may want the same model
+  exec {lock}>>"${target}.lock" # appending: a file that happens to have this name keeps its content
+  flock "${lock}"               # another job on this node may want the same model
   list "${source}" | LC_ALL=C sort >"${TMP}/wanted"
   list "${target}" | LC_ALL=C sort >"${TMP}/present"
   LC_ALL=C comm -23 "${TMP}/wanted" "${TMP}/present" >"${TMP}/missing"

@@ -21,6 +21,7 @@ steps::load() {
       "STEP_ROLE[${name}]" "STEP_NODES[${name}]" "STEP_SECRETS[${name}]" <<<"${row}"
   done
   restart::load
+  probes::load_gates
 }
 
 # Starts the steps of a stage, or of these only those that are named, PARALLEL_STARTS of them a second; the others are watched

@@ -5,10 +5,10 @@ from __future__ import annotations
 from attrs import evolve
 
 from srtplan.ir.plan import (
-    TIER,
+    Action,
     BenchmarkPlan,
     EnvVar,
-    Health,
+    Gate,
     Plan,
     PlanFile,
     PreflightCheck,
@@ -20,6 +20,8 @@ from srtplan.ir.plan import (
 from srtplan.ir.recipe import Source
 from srtplan.ir.shell import LOG_DIR, RUN_DIR, Lit, Words, ip, node, word, words
 from srtplan.ir.topology import Endpoint, Nodes, Process
+from srtplan.plan.launch import sbatch
+from srtplan.plan.launch.srun import options
 
 
 def disaggregated() -> Plan:
@@ -53,23 +55,63 @@ def plan(*steps: Step, **changes: object) -> Plan:
             ),
         ),
         steps=steps,
+        sequence=sequence(steps),
+        gates=gates(),
         probes=(),
-        health=Health(
-            url=word("http://", ip(0), ":8000/health"), prefill=1, decode=1, interval_s=1, timeout_s=60
-        ),
         files=(PlanFile(path="engine.yaml", content=Lit("tp: 2\n")),),
         benchmark=BenchmarkPlan(type="sa-bench", node=0, parameters=(("isl", "128"),)),
         preflight=(PreflightCheck(kind="port", subject="8000", nodes=(0,), why="frontend_0"),),
         url=word("http://", ip(0), ":8000"),
         stop_timeout_s=6,
     )
-    return evolve(base, **changes)
+    made = evolve(base, **changes)
+    return evolve(
+        made, time_limit_s=sbatch.time_limit_s(made.sbatch), warning_s=sbatch.warning_s(made.sbatch)
+    )
 
 
-def step(name: str, stage: str, argv: Words, **changes: object) -> Step:
-    """A step on the first node."""
-    kind = name.rpartition("_")[0] or name
-    base = Step(name=name, stage=stage, kind=kind, nodes=(0,), ntasks=1, argv=argv, tier=TIER[stage])  # type: ignore[arg-type]
+def gates(*, infra: int = 60, health: int = 60, serving: int = 180) -> tuple[Gate, ...]:
+    """The gates of a job, with their budgets in seconds."""
+    return (
+        Gate(name="infra", interval_s=1, timeout_s=infra),
+        Gate(name="health", interval_s=1, timeout_s=health),
+        Gate(name="serving", interval_s=30, timeout_s=serving),
+    )
+
+
+TIER = {"benchmark": 0, "frontend": 2, "worker": 3, "prepare": 3, "infra": 4}
+
+
+def sequence(steps: tuple[Step, ...]) -> tuple[Action, ...]:
+    """The order of a job of these steps: stage by stage, with the gates of infra and health."""
+    stages = {s.stage for s in steps}
+    actions = [("start", "infra"), ("await_ready", "infra")] if "infra" in stages else []
+    actions += [("start", "prepare"), ("await_end", "prepare")] if "prepare" in stages else []
+    actions += [("start", "worker"), ("start", "frontend"), ("await_ready", "health")]
+    terminal = [s.name for s in steps if s.terminal]
+    actions += [("start", "benchmark"), ("await_terminal", terminal[0])] if terminal else [("serve", "")]
+    return tuple(Action(verb=verb, subject=subject) for verb, subject in actions)  # type: ignore[arg-type]
+
+
+def step(
+    name: str,
+    stage: str,
+    argv: Words,
+    *,
+    nodes: tuple[int, ...] = (0,),
+    ntasks: int = 1,
+    srun: tuple[SrunOption, ...] = (),
+    **changes: object,
+) -> Step:
+    """A step on the first node, or on ``nodes``."""
+    base = Step(
+        name=name,
+        stage=stage,
+        nodes=nodes,
+        argv=argv,
+        tier=TIER[stage],
+        srun=options(name, nodes, ntasks, srun),  # type: ignore[arg-type]
+    )
     return evolve(base, **changes)
 
 
@@ -114,9 +156,9 @@ def run(name: str, *argv: str, result: str = "", client: str = "sglang") -> Run:
     return Run(name=name, argv=words(*argv, path), result=path, client=client)
 
 
-def tcp(step_name: str, port: int, *, stage: str = "infra") -> Probe:
+def tcp(step_name: str, port: int, *, gate: str = "infra") -> Probe:
     """A probe of a port."""
-    return Probe(step=step_name, type="tcp", node=0, port=port, stage=stage)  # type: ignore[arg-type]
+    return Probe(step=step_name, type="tcp", node=0, port=port, gate=gate)
 
 
 LOGS = LOG_DIR

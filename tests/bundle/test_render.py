@@ -8,12 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 from jinja2 import UndefinedError
 from plans import disaggregated, nats, plan, step
 
 from srtplan.bundle import quote, templates
-from srtplan.bundle.job import time_limit, warning
 from srtplan.bundle.render import MANIFEST, render
 from srtplan.diagnostics import InternalError
 from srtplan.ir.bundle import Bundle
@@ -83,7 +81,7 @@ def test_options_of_srun_are_one_word_each() -> None:
         SrunOption(name="mpi", value=Lit("pmix")),
         SrunOption(name="oversubscribe"),
     )
-    made = plan(evolve(nats(), srun=own, nodes=(0, 1)))
+    made = plan(step("nats_0", "infra", words("sleep", "1"), srun=own, nodes=(0, 1)))
     text = render(made).text("steps/nats_0.sh")
     options = text.partition("SRUN=(\n")[2].partition("\n)")[0].split("\n")
     assert [o.strip() for o in options] == [
@@ -114,30 +112,6 @@ def test_a_command_has_a_line_per_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("time", "seconds"),
-    [
-        ("30", 1800),
-        ("10:30", 630),
-        ("04:00:00", 14400),
-        ("1-2", 93600),
-        ("1-00:30", 88200),
-        ("1-00:00:10", 86410),
-        ("UNLIMITED", 0),
-    ],
-)
-def test_time_limits_are_read_as_sbatch_reads_them(time: str, seconds: int) -> None:
-    """Minutes, minutes and seconds, hours, days."""
-    assert time_limit(("--nodes=2", f"--time={time}")) == seconds
-
-
-def test_the_warning_is_that_of_the_directive() -> None:
-    """Seconds before the limit; 0 where Slurm is not asked to warn the script."""
-    assert warning(("--signal=B:USR1@120",)) == 120
-    assert warning(("--signal=USR1@120",)) == 0
-    assert warning(()) == 0
-
-
-@pytest.mark.parametrize(
     "broken",
     [
         {"files": (PlanFile(path="../x", content=Lit("")),)},
@@ -158,16 +132,11 @@ def test_the_plan_keeps_its_documented_order() -> None:
     """plan.json has the keys of its format in order, references in the notation, and reads back."""
     data = json.loads(to_json(disaggregated()))
     assert list(data)[:6] == ["format", "name", "recipe", "served_model_name", "engine", "frontend"]
-    assert data["format"] == "srtplan.plan/1"
-    assert data["health"] == {
-        "url": "http://${IP[0]}:8000/health",
-        "prefill": 1,
-        "decode": 1,
-        "interval_s": 1,
-        "timeout_s": 60,
-    }
+    assert data["format"] == "srtplan.plan/2"
+    assert data["gates"][1] == {"name": "health", "interval_s": 1, "timeout_s": 60}
+    assert data["sequence"][-1] == {"verb": "await_terminal", "subject": "benchmark"}
     steps = {s["name"]: s for s in data["steps"]}
     assert steps["prefill_0"]["env"]["HEAD_NODE_IP"] == "${IP[0]}"
-    assert steps["prefill_0"]["role"] == steps["prefill_0"]["kind"] == "prefill"
+    assert (steps["prefill_0"]["stage"], steps["prefill_0"]["ntasks"]) == ("worker", 1)
     assert steps["benchmark"]["runs"][1]["result"] == "${RUN_DIR}/results/c4.json"
     assert to_data(disaggregated()) == data

@@ -265,6 +265,11 @@ def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
             (tmp_path / name / "job.sh").touch()
         link = f".b.{host}.{gone.pid}.1"
         (tmp_path / link).symlink_to(tmp_path / dead)
+        if os.geteuid() == 0:
+            foreign = f".b.{host}.{gone.pid}.2"
+            (tmp_path / foreign).mkdir()
+            os.chown(tmp_path / foreign, 65534, 65534)
+            kept.add(foreign)
         write(first(), tmp_path / "b")
         assert {p.name for p in tmp_path.iterdir()} == {"b", link, *kept}
         lives.kill()

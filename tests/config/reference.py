@@ -142,7 +142,7 @@ def _page() -> Iterator[str]:
     yield from _plugins("frontend", "Frontends: `frontend`")
     yield from _plugins("benchmark", "Benchmarks: `benchmark`")
     yield "## The cluster profile `srtslurm.yaml`\n"
-    yield "Searched as `--cluster FILE`, `$SRTSLURM_CONFIG`, then here and in the two folders above.\n"
+    yield "Searched as `--cluster FILE`, `$SRTSLURM_CONFIG`, then here and in the two folders above. One that is found, not named,\nmust be yours or root's, as must its folder, and no group or other user may write to them (SP306).\n"
     yield from _class(ClusterFile)
     yield "### `ports`\n"
     yield "The first port of every kind.\n"

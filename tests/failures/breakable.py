@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from srtplan.ir.plan import Plan, Probe
+from srtplan.ir.plan import Gate, Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = str(ROOT / "examples" / "mocker-disagg.yaml")
@@ -20,13 +20,13 @@ STOP_S = 6
 def impatient(plan: Plan) -> Plan:
     """The same plan with short budgets."""
 
-    def shorter(probe: Probe) -> Probe:
-        return evolve(probe, timeout_s=INFRA_S if probe.stage == "infra" else HEALTH_S, interval_s=1)
+    def shorter(gate: Gate) -> Gate:
+        budgets = {"infra": INFRA_S, "health": HEALTH_S}
+        return evolve(gate, timeout_s=budgets.get(gate.name, gate.timeout_s), interval_s=1)
 
     return evolve(
         plan,
-        probes=tuple(map(shorter, plan.probes)),
-        health=evolve(plan.health, timeout_s=HEALTH_S, interval_s=1),
+        gates=tuple(map(shorter, plan.gates)),
         stop_timeout_s=STOP_S,
     )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from plans import benchmark, plan, run, step
+from plans import benchmark, gates, plan, run, step
 from trials import Trial
 
 from srtplan.bundle.render import render
@@ -53,9 +53,7 @@ def job(stage: str) -> Plan:
     ]  # fmt: skip
     probes: tuple[Probe, ...] = ()
     if stage == "ports":
-        probes = (
-            Probe(step="nats_0", type="tcp", node=0, port=9, stage="infra", interval_s=1, timeout_s=WAIT_S),
-        )
+        probes = (Probe(step="nats_0", type="tcp", node=0, port=9, gate="infra"),)
     elif stage == "health":
         probes = (
             Probe(
@@ -63,17 +61,17 @@ def job(stage: str) -> Plan:
                 type="http",
                 node=0,
                 port=9,
-                stage="health",
+                gate="health",
                 path="/",
-                interval_s=1,
-                timeout_s=WAIT_S,
             ),
         )
     elif stage == "benchmark":
         steps.append(benchmark(run("b", "bash", "-c", TELLS)))
     elif stage == "stopping":
         steps.append(tells("deaf_0", "worker", 1, DEAF))
-    return plan(*steps, probes=probes, preflight=(), stop_timeout_s=STOP_S)
+    return plan(
+        *steps, probes=probes, preflight=(), stop_timeout_s=STOP_S, gates=gates(infra=WAIT_S, health=WAIT_S)
+    )
 
 
 class PlainTrial(Trial):

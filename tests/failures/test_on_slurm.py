@@ -92,9 +92,7 @@ def waiting(stage: str) -> Plan:
     """A job that waits for a port, or for health, in vain."""
     if stage == "ports":
         return serving(probes=(tcp("nats_0", 9),))
-    probe = Probe(
-        step="decode_0", type="http", node=0, port=9, stage="health", path="/", interval_s=1, timeout_s=60
-    )
+    probe = Probe(step="decode_0", type="http", node=0, port=9, gate="health", path="/")
     return serving(probes=(probe,))
 
 

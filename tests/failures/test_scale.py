@@ -46,7 +46,7 @@ def test_a_rack_of_steps_starts_and_ends_together(raise_cluster: Callable[..., C
 def test_hundreds_of_steps_in_the_rehearsal(tmp_path: Path) -> None:
     """512 steps start in waves, and one that dies ends all of them: each end is noticed, each but one is gentle."""
     made = plan(nats(), *(worker(f"w_{n}", n % 2) for n in range(511)), preflight=(), stop_timeout_s=60)
-    made = evolve(made, sbatch=("--job-name=crowd", "--nodes=2", "--time=30"))
+    made = evolve(made, sbatch=("--job-name=crowd", "--nodes=2", "--time=30"), time_limit_s=1800, warning_s=0)
     write(render(made, {"plan.json": to_json(made)}), tmp_path / "bundle")
     with Trial(tmp_path / "bundle", tmp_path / "trial", kill_wait=60) as trial:
         trial.until(lambda: len(list((trial.run_dir / "run" / "steps").glob("*.id"))) == 512, "all run", 240)

@@ -1,25 +1,27 @@
-"""Golden cases: each recipe of examples/ has ``golden/<case>/plan.txt``; some have the whole bundle.
+"""Golden cases: each recipe of examples/ has ``golden/<case>/plan.txt``; some have a bundle without its static files.
 
 ``just golden [case]`` rewrites them (it sets SRTPLAN_GOLDEN=rewrite); broken output is refused before it is compared.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
+import goldens
 import pytest
 import shellcheck
+from goldens import CASES, ROOT, WHOLE
 
 from srtplan import pipeline
+from srtplan.bundle.render import MANIFEST
 from srtplan.ir.bundle import Bundle
-from srtplan.plan.show import text
+from srtplan.ir.shell import notation
 
-ROOT = Path(__file__).parents[2]
-GOLDEN = ROOT / "golden"
-CASES = sorted(p.stem for p in (ROOT / "examples").glob("*.yaml"))
-WHOLE = ("quickstart", "sglang-router-1p1d", "sglang-wide-ep")
 REWRITE = os.environ.get("SRTPLAN_GOLDEN") == "rewrite"
 
 
@@ -52,45 +54,64 @@ def check_shell(bundle: Bundle, folder: Path, *, launchers: int | None = None) -
     assert done.stdout + done.stderr == ""
 
 
-def compare(path: Path, content: bytes) -> None:
-    """The one place that compares or rewrites."""
+def compare(case: str, files: dict[str, bytes]) -> None:
+    """Compare or rewrite the golden files of a case: these, with none more and none less."""
+    folder = goldens.FOLDER / case
     if REWRITE:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    assert path.is_file(), f"{path} is missing; `just golden` writes it"
-    assert path.read_bytes().decode() == content.decode(), f"{path} differs; `just golden` rewrites it"
+        rewrite(folder, files)
+    stored = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    for path, content in files.items():
+        assert path in stored, f"{folder / path} is missing; `just golden` writes it"
+        same = stored[path].read_bytes().decode() == content.decode()
+        assert same, f"{folder / path} differs; `just golden` rewrites it"
+    assert set(stored) == set(files), "`just golden` removes files that no bundle has"
+
+
+def rewrite(folder: Path, files: dict[str, bytes]) -> None:
+    """Replace all golden files of a case."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_plan_text(case: str) -> None:
-    """The page of every example is the reviewed one."""
-    compare(GOLDEN / case / "plan.txt", text.render(compiled(case).plan).encode())
+def test_golden_files(case: str, tmp_path: Path) -> None:
+    """A bundle passes bash -n, ShellCheck and shfmt, and its golden files are the reviewed ones."""
+    bundle = pipeline.bundle(compiled(case).plan)
+    pipeline.write(bundle, tmp_path / "b")
+    check_shell(bundle, tmp_path / "b", launchers=2 if case in WHOLE else 1)
+    compare(case, goldens.files(case, bundle))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_shell_is_clean(case: str, tmp_path: Path) -> None:
-    """Every example's bundle passes bash -n, ShellCheck and shfmt."""
+def test_static_files_are_the_templates(case: str) -> None:
+    """``lib/`` and ``stop`` of a bundle are ``templates/lib`` and ``templates/stop``, byte for byte."""
     bundle = pipeline.bundle(compiled(case).plan)
-    pipeline.write(bundle, tmp_path / "b")
-    check_shell(bundle, tmp_path / "b", launchers=1)
+    found = {f.path: f.content for f in bundle.files if goldens.is_static(f.path)}
+    root = ROOT / "templates"
+    library = {str(p.relative_to(root)): p.read_bytes() for p in (root / "lib").rglob("*") if p.is_file()}
+    assert found == library | {"stop": (ROOT / "templates" / "stop").read_bytes()}
 
 
-@pytest.mark.parametrize("case", WHOLE)
-def test_whole_bundle(case: str, tmp_path: Path) -> None:
-    """The bundle is the reviewed one, file by file, with none more and none less."""
-    bundle = pipeline.bundle(compiled(case).plan)
-    pipeline.write(bundle, tmp_path / "b")
-    check_shell(bundle, tmp_path / "b", launchers=2)
-    folder = GOLDEN / case / "bundle"
-    for f in bundle.files:
-        compare(folder / f.path, f.content)
-    have = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    extra = have - {f.path for f in bundle.files}
-    if REWRITE:
-        for path in extra:
-            (folder / path).unlink()
-        extra = set()
-    assert not extra
+@pytest.mark.parametrize("case", CASES)
+def test_digests_that_golden_files_leave_out(case: str) -> None:
+    """MANIFEST.sha256 lists every other file, and ``plan.json`` the recipe and its files, each with its digest."""
+    plan = compiled(case).plan
+    files = {f.path: f.content for f in pipeline.bundle(plan).files}
+    lines = files.pop(MANIFEST).decode().splitlines()
+    assert lines == [f"{sha256(files[path])}  {path}" for path in sorted(files)]
+    stored = json.loads(files["plan.json"])
+    assert stored["recipe"]["sha256"] == sha256((ROOT / "examples" / f"{case}.yaml").read_bytes())
+    assert {f["path"]: f["sha256"] for f in stored["files"]} == {
+        f.path: sha256(notation(f.text).encode()) for f in plan.files
+    }
+    assert files["plan.json"].count(b'"sha256"') == 1 + len(plan.files)
+
+
+def sha256(content: bytes) -> str:
+    """The digest in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -103,4 +124,4 @@ def test_same_input_same_bytes(case: str) -> None:
 
 def test_no_golden_without_a_case() -> None:
     """A golden folder whose example is gone is found."""
-    assert {p.name for p in GOLDEN.iterdir() if p.is_dir()} - {"errors"} == set(CASES)
+    assert {p.name for p in goldens.FOLDER.iterdir() if p.is_dir()} - {"errors"} == set(CASES)

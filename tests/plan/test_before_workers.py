@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from made import aggregated, argv, env, option, plan, recipe, rules, step
 
 from srtplan import pipeline
+from srtplan.ir.plan import Gate
 from srtplan.ir.shell import notation
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -70,50 +72,105 @@ def test_a_copy_is_complete_or_an_error(tmp_path: Path) -> None:
     assert subprocess.run(words, capture_output=True, check=False).returncode != 0
 
 
-def test_a_download_looks_offline_first(tmp_path: Path) -> None:
-    """A full cache needs no network; stale locks go; the client's old name will do."""
-    (tmp_path / "bin").mkdir()
-    client = tmp_path / "bin" / "huggingface-cli"
-    client.write_text('#!/bin/sh\n[ -z "${HF_HUB_OFFLINE:-}" ] && touch "${HF_HOME}/fetched"\n')
-    client.chmod(0o755)
-    lock = tmp_path / "old.lock"
-    lock.touch()
-    subprocess.run(["touch", "-d", "2 hours ago", str(lock)], check=True)
-    environ = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "HF_HOME": str(tmp_path)}
+CLIENT = '#!/bin/sh\n[ -z "${HF_HUB_OFFLINE:-}" ] && touch "${HF_HOME}/fetched"\n'
+
+
+def fetch(home: Path, *, client: str = "#!/bin/sh\n", **env: str) -> str:
+    """Run the download of org/m into a folder, with a client of the hub's old name; return what it says."""
+    (home / "bin").mkdir(exist_ok=True)
+    (home / "bin" / "huggingface-cli").write_text(client)
+    (home / "bin" / "huggingface-cli").chmod(0o755)
+    environ = {"PATH": f"{home / 'bin'}:/usr/bin:/bin", "HF_HOME": str(home), "HOME": str(home), **env}
     words = ["bash", str(LIBRARY / "fetch_model.sh"), "org/m"]
-    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=True)
-    assert "downloading" in done.stdout
+    return subprocess.run(words, env=environ, capture_output=True, text=True, check=True).stdout
+
+
+def old_lock(path: Path, content: str = "") -> Path:
+    """Make a lock that nobody has touched for two hours."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    subprocess.run(["touch", "-d", "2 hours ago", str(path)], check=True)
+    return path
+
+
+def test_a_download_looks_offline_first(tmp_path: Path) -> None:
+    """A full cache needs no network; the client's old name will do."""
+    assert "downloading" in fetch(tmp_path, client=CLIENT)
     assert (tmp_path / "fetched").exists()
-    assert not lock.exists()
-    client.write_text("#!/bin/sh\nexit 0\n")
-    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=True)
-    assert "downloading" not in done.stdout
+    assert "downloading" not in fetch(tmp_path)
+
+
+@pytest.mark.parametrize("variable", ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_CACHE~"])
+def test_a_download_removes_stale_locks_of_the_hubs_cache(tmp_path: Path, variable: str) -> None:
+    """Only old, empty, free ones, where the hub's client has its cache."""
+    cache = tmp_path / ("hub" if variable == "HF_HOME" else "cache")
+    value = "~/cache" if variable.endswith("~") else str(cache)
+    locks = cache / ".locks" / "models--org--m"
+    stale = old_lock(locks / "stale.lock")
+    held = old_lock(locks / "held.lock")
+    kept = [held, old_lock(locks / "soft.lock", "4711\nnode7\n"), old_lock(locks / "other.txt")]
+    (locks / "new.lock").touch()
+    with held.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        fetch(tmp_path, **({} if variable == "HF_HOME" else {variable.rstrip("~"): value}))
+    assert not stale.exists()
+    assert all(path.exists() for path in (*kept, locks / "new.lock"))
+
+
+def test_a_download_leaves_everything_else_below_hf_home(tmp_path: Path) -> None:
+    """Locks of other programs, of another cache, and what a link leads to."""
+    elsewhere = tmp_path / "elsewhere"
+    locks = tmp_path / "hub" / ".locks"
+    kept = [
+        old_lock(tmp_path / "project" / "uv.lock"), old_lock(tmp_path / "hub" / "models--org--m" / "x.lock"),
+        old_lock(elsewhere / "x.lock"), old_lock(tmp_path / "linked" / "x.lock"),
+    ]  # fmt: skip
+    locks.mkdir()
+    (locks / "models--org--m").symlink_to(elsewhere)
+    fetch(tmp_path)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / ".locks").symlink_to(tmp_path / "linked")
+    fetch(tmp_path, HF_HUB_CACHE=str(tmp_path / "cache"))
+    assert all(path.exists() for path in kept)
+
+
+def test_a_download_in_a_rehearsal_removes_nothing(tmp_path: Path) -> None:
+    """The cache is the one of the user, not of the rehearsal."""
+    stale = old_lock(tmp_path / "hub" / ".locks" / "models--org--m" / "stale.lock")
+    fetch(tmp_path, SRT_REHEARSAL="1")
+    assert stale.exists()
+
+
+def test_staging_keeps_a_file_that_has_the_name_of_its_lock(tmp_path: Path) -> None:
+    """The lock is opened without truncating it."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.bin").write_bytes(b"x")
+    (tmp_path / "m.lock").write_text("mine")
+    words = ["bash", str(LIBRARY / "stage_model.sh"), str(tmp_path / "source"), str(tmp_path / "m")]
+    subprocess.run(words, capture_output=True, check=True)
+    assert (tmp_path / "m" / "a.bin").exists()
+    assert (tmp_path / "m.lock").read_text() == "mine"
 
 
 def test_waves_of_workers() -> None:
     """Two at a time of each node: the third of a node waits for both; other nodes do not hold it up longer."""
     resources = {"prefill_workers": 4, "decode_workers": 2}
     made = plan(recipe("trtllm", resources=resources, backend={"sequential_node_start": 2}))
-    assert [(s.name, s.wave) for s in made.steps if s.stage == "worker"] == [
-        ("prefill_0", 0), ("prefill_1", 0), ("decode_0", 0), ("decode_1", 0), ("prefill_2", 1), ("prefill_3", 1),
+    assert [s.name for s in made.steps if s.stage == "worker"] == [
+        "prefill_0", "prefill_1", "decode_0", "decode_1", "prefill_2", "prefill_3",
     ]  # fmt: skip
-    after = {s.name: s.after for s in made.steps}
-    assert after["prefill_0"] == after["decode_1"] == ("nats", "etcd")
-    assert after["prefill_2"] == ("nats", "etcd", "prefill_0", "prefill_1", "decode_0", "decode_1")
-    awaited = {p.step: (p.stage, p.port, p.path) for p in made.probes if p.stage.startswith("wave")}
+    awaited = {p.step: (p.gate, p.port, p.path) for p in made.probes if p.gate.startswith("wave")}
     assert set(awaited) == {"prefill_0", "prefill_1", "decode_0", "decode_1"}
     assert awaited["prefill_0"] == ("wave_0", 8081, "/health")
+    assert Gate(name="wave_0", interval_s=10, timeout_s=1800) in made.gates
     script = pipeline.bundle(made).text("job.sh")
-    assert (
-        "steps::start worker prefill_0 prefill_1 decode_0 decode_1\n  probes::await wave_0 1800 10\n"
-        in script
-    )
+    assert "steps::start worker prefill_0 prefill_1 decode_0 decode_1\n  probes::await wave_0\n" in script
 
 
 def test_one_wave_is_no_wave() -> None:
     """All at once is the default, and one worker of a node has nobody to wait for."""
-    assert not any(s.wave for s in plan(recipe("trtllm", resources={"prefill_workers": 4})).steps)
-    assert not any(s.wave for s in plan(recipe("trtllm", backend={"sequential_node_start": 1})).steps)
+    for case in ({"resources": {"prefill_workers": 4}}, {"backend": {"sequential_node_start": 1}}):
+        assert {g.name for g in plan(recipe("trtllm", **case)).gates} == {"infra", "health", "serving"}
 
 
 def test_waves_behind_trtllm_serve() -> None:
@@ -123,7 +180,7 @@ def test_waves_behind_trtllm_serve() -> None:
     made = plan(
         recipe("trtllm", resources=resources, backend={"sequential_node_start": 1}, frontend=frontend)
     )
-    assert {p.port for p in made.probes if p.stage == "wave_0"} == {30000}
+    assert {p.port for p in made.probes if p.gate == "wave_0"} == {30000}
 
 
 def test_placeholders_of_mounts() -> None:

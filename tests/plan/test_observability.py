@@ -82,9 +82,9 @@ def test_tensorrt_llm_counts_its_iterations(planned: Callable[..., Plan]) -> Non
         "tensor_parallel_size": 8, "enable_iter_perf_stats": True, "return_perf_metrics": True,
     }  # fmt: skip
     flag = "--publish-events-and-metrics"
-    assert all(flag in map(notation, s.argv) for s in plan.steps if s.kind == "worker")
+    assert all(flag in map(notation, s.argv) for s in plan.steps if s.stage == "worker")
     off = planned(ON, "backend.publish_events_and_metrics=false")
-    assert not any(flag in map(notation, s.argv) for s in off.steps if s.kind == "worker")
+    assert not any(flag in map(notation, s.argv) for s in off.steps if s.stage == "worker")
 
 
 def test_spans_are_sent_under_the_name_of_their_component(planned: Callable[..., Plan]) -> None:

@@ -30,7 +30,7 @@ def test_the_master_runs_before_the_workers() -> None:
         argv(made, "mooncake_master")
     )
     assert env(made, "mooncake_master")["MC_LOG"] == "1"
-    assert ("mooncake_master", 8700) in {(p.step, p.port) for p in made.probes if p.stage == "infra"}
+    assert ("mooncake_master", 8700) in {(p.step, p.port) for p in made.probes if p.gate == "infra"}
     assert ("port", "8701", "mooncake_master") in {(c.kind, c.subject, c.why) for c in made.preflight}
 
 

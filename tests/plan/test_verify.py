@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from made import option, plan, recipe
 
-from srtplan.ir.plan import EnvVar, Mount, Plan, Step
+from srtplan.ir.plan import Action, Container, EnvVar, Mount, Plan, SrunOption, Step
 from srtplan.ir.shell import Lit, ip, notation
 from srtplan.plan.verify import verify
 
@@ -56,7 +56,7 @@ FAULTS: dict[str, Callable[[Plan], Plan]] = {
         p, steps=tuple(evolve(s, terminal=True) for s in p.steps)
     ),
     r"neither or both of argv and runs": lambda p: first(p, argv=()),
-    r"0 tasks on 1 nodes": lambda p: first(p, ntasks=0),
+    r"0 tasks on 1 nodes": lambda p: first(p, srun=(SrunOption(name="ntasks", value=Lit("0")),)),
     r"has system port 70000": lambda p: evolve(
         p, processes=(evolve(p.processes[0], ports=(("system", 70000),)),)
     ),
@@ -70,12 +70,22 @@ FAULTS: dict[str, Callable[[Plan], Plan]] = {
     r"not for workers": lambda p: evolve(p, nodes=evolve(p.nodes, workers=(0,))),
     r"components of \(1, 2\) are not 2 nodes": lambda p: evolve(p, nodes=evolve(p.nodes, components=(1, 2))),
     r"nodes of two components": lambda p: evolve(
-        first(p, nodes=(0, 1), ntasks=2), nodes=evolve(p.nodes, components=(1, 1))
+        first(p, nodes=(0, 1)), nodes=evolve(p.nodes, components=(1, 1))
     ),
     r"refers to node 7 of 2": lambda p: first(p, argv=(ip(7),)),
     r"holds a NUL character": lambda p: first(p, argv=(Lit("a\0"),)),
     r"a probe points at gone": lambda p: evolve(p, probes=(evolve(p.probes[0], step="gone"),)),
-    r"has no time": lambda p: evolve(p, probes=(evolve(p.probes[0], timeout_s=0),)),
+    r"waits at gate gone, which does not exist": lambda p: evolve(
+        p, probes=(evolve(p.probes[0], gate="gone"),)
+    ),
+    r"step nats never starts": lambda p: evolve(p, sequence=p.sequence[1:]),
+    r"waits for gone \(await_ready\), which does not exist": lambda p: evolve(
+        p, sequence=(*p.sequence, Action(verb="await_ready", subject="gone"))
+    ),
+    r"step nats has other srun options than its container: container-image": lambda p: first(
+        p, container=Container(image="/other.sqsh", runtime="pyxis")
+    ),
+    r"has no time": lambda p: evolve(p, gates=(evolve(p.gates[0], timeout_s=0),)),
     r"an environment name 'A-B'": lambda p: first(p, env=(EnvVar(name="A-B", value=Lit("")),)),
     r"mounts 'here', which is not absolute": lambda p: _mount(p, "here"),
     r"a mount with ',' or ':' in a path": lambda p: _mount(p, "/a,b"),
@@ -104,6 +114,11 @@ def ranks(mode: str = "per_gpu", **prefill: object) -> Plan:
     )
 
 
+def _output(step: Step) -> str:
+    """The log of a step, as its srun options have it."""
+    return next(notation(o.value) for o in step.srun if o.name == "output" and o.value)
+
+
 def test_a_process_per_rank() -> None:
     """Ranks of a worker share its meeting port, have a GPU, a name and a log each, and each is waited for."""
     made = ranks()
@@ -111,11 +126,11 @@ def test_a_process_per_rank() -> None:
     assert {p.port("dp_rpc") for p in made.processes if p.mode == "decode"} == {13345}
     assert [option(made, f"prefill_{w}_r0", "--data-parallel-rpc-port") for w in (0, 1)] == ["13345", "13346"]
     workers: list[Step] = [s for s in made.steps if s.stage == "worker"]
-    assert len({s.log for s in workers}) == 24
+    assert len({_output(s) for s in workers}) == 24
     assert option(made, "decode_0_r9", "--data-parallel-rank") == "9"
     assert option(made, "decode_0_r9", "--device-ids") == "1"
     assert option(made, "decode_0_r9", "--data-parallel-address") == "${IP[1]}"
-    assert (made.health.prefill, made.health.decode) == (8, 16)
+    assert {p.expect for p in made.probes if p.expect} == {(("prefill", 8), ("decode", 16))}
     assert [notation(w) for w in workers[0].argv].count("--data-parallel-size") == 1
 
 

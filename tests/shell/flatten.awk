@@ -7,5 +7,5 @@ function plain(text) {
 }
 END {
   printf "%d\n", VALID
-  if (VALID) for (p in KIND) printf "%s\t%s\t%s\t%s\n", plain(p), KIND[p], plain(VALUE[p]), SIZE[p]
+  if (VALID) for (p in KIND) printf "%s\t%s\t%s\t%s\n", plain(p), KIND[p], plain(VALUE[p] ""), SIZE[p]
 }

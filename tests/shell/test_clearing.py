@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ SCRIPT = """
 JOB_ID="$1" COMPONENTS=(1 1) NODE=(a b) STEP_EXIT=([w]=137)
 SCRATCH="$(mktemp -d "/tmp/srtplan-${JOB_ID}-job.XXXXXX")"
 mkdir "/tmp/srtplan-${JOB_ID}-w" "/tmp/srtplan-${JOB_ID}0-w"
+((EUID != 0)) || { mkdir "/tmp/srtplan-${JOB_ID}-foreign" && chown 65534 "/tmp/srtplan-${JOB_ID}-foreign"; }
 stop::_clear_nodes
 ls -d "/tmp/srtplan-${JOB_ID}"*
 """
@@ -32,6 +34,8 @@ def test_what_job_sh_itself_has_in_tmp_stays_until_its_end(
     kept = done.stdout.decode().split()
     for path in kept:
         shutil.rmtree(path)
+    kept = [path for path in kept if not path.endswith("-foreign")]
     names = [Path(path).name.partition(".")[0] for path in kept]
+    assert os.geteuid() != 0 or f"srtplan-{job}-foreign\n" in done.stdout.decode()
     assert names == [f"srtplan-{job}-job", f"srtplan-{job}0-w"], done
     assert (tmp_path / "asked").read_text() == "asked\nasked\n"

@@ -134,6 +134,32 @@ def test_a_build_of_dynamo_is_kept_per_kind_of_machine() -> None:
     assert re.fullmatch(r"/configs/dynamo-wheels/abc123-aarch64-[0-9a-f]{12}", kept[1])
 
 
+def test_a_rehearsal_keeps_no_build_of_dynamo() -> None:
+    """Its wheel is made up, and the next job would install it."""
+    script = """
+    source "$1"
+    mkdir() { printf '%s\n' "${@: -1}"; }
+    setup::_build_dynamo() { :; }
+    setup::pip() { :; }
+    SLURM_JOB_ID=7 SRT_REHEARSAL=1 setup::dynamo_source abc123
+    """
+    said = bash(script, str(TEMPLATES / "lib" / "setup.sh")).stdout.decode().splitlines()
+    assert said == ["/tmp/srtplan-7-dynamo"]  # noqa: S108 -- the job's own
+
+
+@pytest.mark.parametrize("kind", ["directory", "link"])
+def test_scratch_is_never_a_place_of_somebody_else(tmp_path: Path, kind: str) -> None:
+    """What cannot be removed is not used, nor is its mode changed: in a sticky /tmp another user's directory stays."""
+    target = tmp_path / "target"
+    target.mkdir(mode=0o755)
+    scratch = tmp_path / "link"
+    scratch.symlink_to(target)
+    script = 'source "$1"; rm() { return 0; }; setup::scratch "$2"'
+    place = scratch if kind == "link" else target
+    assert bash(script, str(TEMPLATES / "lib" / "setup.sh"), str(place)).returncode != 0
+    assert target.stat().st_mode & 0o777 == 0o755
+
+
 def test_scratch_is_empty_and_private(task: Task) -> None:
     """What a former job left in a scratch directory is gone, and what this one leaves goes with it."""
     scratch = task.folder / "scratch"
@@ -279,6 +305,30 @@ def test_aiperf_leaves_its_report_where_it_is_expected(task: Task) -> None:
         (task.run_dir / "results/r.json").unlink(missing_ok=True)
         made = benchmark(Run(name="r", argv=argv, result=result, client="aiperf"))
         assert task.run(made).returncode == code
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 and "CI" not in os.environ, reason="only root can make files of another user"
+)
+def test_an_evaluation_of_another_user_is_no_result(task: Task) -> None:
+    """A shared /tmp: a report that another user wrote meanwhile is neither taken nor removed."""
+    result, report = word(str(task.run_dir), "/results/r.json"), task.folder / "gpqa_ds.json"
+    script = f"echo '{{\"score\": 1}}' >'{report}'; chown 65534 '{report}'"
+    argv = words("bench::evaluate", result, f"{task.folder}/gpqa_ds", "--", "bash", "-c", script)
+    assert task.run(benchmark(Run(name="r", argv=argv, result=result, client="sglang-eval"))).returncode == 80
+    assert report.exists()
+
+
+def test_an_evaluation_in_a_rehearsal_is_found_in_the_run_directory(task: Task) -> None:
+    """A report of a real evaluation that lies in /tmp is neither replaced nor removed."""
+    result, report = word(str(task.run_dir), "/results/r.json"), task.folder / "gpqa_ds.json"
+    script = f'mkdir -p "${{0%/*}}"; echo \'{{"score": 1}}\' >"$0"; touch {report}'
+    own = f"{task.run_dir}/run{report}"
+    argv = words("bench::evaluate", result, f"{task.folder}/gpqa_ds", "--", "bash", "-c", script, own)
+    made = benchmark(Run(name="r", argv=argv, result=result, client="sglang-eval"))
+    assert task.run(made, SRT_REHEARSAL="1").returncode == 0
+    assert json.loads((task.run_dir / "results/r.json").read_text())["score"] == 1
+    assert report.exists()
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import time
 
 import pytest
 from attrs import evolve
-from plans import benchmark, frontend, nats, plan, run, worker
+from plans import benchmark, frontend, gates, nats, plan, run, worker
 from shell_lab import Lab, in_library
 from status_service import ADDRESS, StatusService
 
-from srtplan.ir.plan import Health, Plan, PlanFile, Probe
-from srtplan.ir.shell import Lit, ip, word
+from srtplan.ir.plan import Plan, PlanFile, Probe
+from srtplan.ir.shell import Lit
 
 FACTS = {"model": {"path": "/models/m"}, "engine": "mocker"}
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -93,9 +93,9 @@ def test_a_time_limit_is_a_status_of_its_own(lab: Lab) -> None:
 
 def test_workers_that_never_answer_are_told_as_such(lab: Lab) -> None:
     """srtctl's words for a health check that fails come before the end."""
-    probe = Probe(step="frontend_0", type="http", node=0, port=9, stage="health", path="/health")
-    health = Health(url=word("http://", ip(0), ":9"), prefill=1, decode=1, interval_s=1, timeout_s=2)
-    made = plan(nats(), worker("prefill_0"), frontend(), probes=(probe,), health=health)
+    probe = Probe(step="frontend_0", type="http", node=0, port=9, gate="health", path="/health")
+    health = gates(health=2)
+    made = plan(nats(), worker("prefill_0"), frontend(), probes=(probe,), gates=health)
     with StatusService() as service:
         code, _ = lab.run(reporting(made, service.url))
     assert code == 76

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from plans import benchmark, frontend, nats, plan, run, step, tcp, worker
+from plans import benchmark, frontend, gates, nats, plan, run, step, tcp, worker
 from shell_lab import Job, Lab
 from slurm_cluster.client import eventually
 
-from srtplan.ir.plan import Health, Plan, Probe
-from srtplan.ir.shell import Words, ip, word, words
+from srtplan.ir.plan import Plan, Probe
+from srtplan.ir.shell import Words, ip, words
 
 SERVER = """
 import http.server, pathlib, sys, time
@@ -33,12 +33,12 @@ def served(answer: Path, port: int, *, ends: bool = True) -> Plan:
     answer.write_text(json.dumps({"instances": [BACKEND]}))
     server = frontend(words("python3", "-c", SERVER, ip(0), port, str(answer)))
     probe = Probe(
-        step="frontend_0", type="dynamo_health", node=0, port=port, stage="health", path="/health",
+        step="frontend_0", type="dynamo_health", node=0, port=port, gate="health", path="/health",
         expect=(("prefill", 0), ("decode", 1)),
     )  # fmt: skip
-    gate = Health(url=word("http://x"), prefill=0, decode=1, interval_s=1, timeout_s=30)
+    gate = gates(health=30)
     last = (benchmark(run("b", "sleep", "60")),) if ends else ()
-    return plan(nats(), worker("decode_0"), server, *last, probes=(probe,), health=gate)
+    return plan(nats(), worker("decode_0"), server, *last, probes=(probe,), gates=gate)
 
 
 def start(lab: Lab, port: int, stage: str, **env: str) -> tuple[Job, Path]:
@@ -119,9 +119,9 @@ def test_a_service_of_another_job_is_not_ours(lab: Lab, kind: str) -> None:
     """Whoever answers at the port must have this job's name: a server that another job has left is not waited for."""
     answer = lab.folder / "members.json"
     port = 18104 if kind == "nats" else 18105
-    probe = evolve(tcp("nats_0", port), type=kind, timeout_s=4)  # type: ignore[arg-type]
+    probe = evolve(tcp("nats_0", port), type=kind)  # type: ignore[arg-type]
     for name, code in (("srtplan-%j", 0), ("srtplan-1%j", 73), ("srtplan-", 73)):
         own = step("nats_0", "infra", service(kind, port, answer, name))
-        got, job = lab.run(plan(own, benchmark(run("b", "true")), probes=(probe,)))
+        got, job = lab.run(plan(own, benchmark(run("b", "true")), probes=(probe,), gates=gates(infra=4)))
         assert got == code, job.log
         assert ("somebody else answers there" in job.log) == (code == 73)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from plans import benchmark, frontend, nats, plan, run, step, tcp, worker
+from plans import benchmark, frontend, gates, nats, plan, run, step, tcp, worker
 from shell_lab import Job, Lab, in_library
 from slurm_cluster.client import eventually
 
-from srtplan.ir.plan import Health, Plan, PreflightCheck, Probe, SrunOption, Step
+from srtplan.ir.plan import Plan, PreflightCheck, Probe, SrunOption, Step
 from srtplan.ir.shell import Words, ip, word, words
 from srtplan.ir.topology import Nodes
 
@@ -383,8 +383,8 @@ def test_a_log_directory_that_vanishes_does_not_stop_the_supervisor(lab: Lab) ->
 
 def test_nobody_listens_in_time(lab: Lab) -> None:
     """A service that runs but never listens ends the job when its time is over, with the service's name."""
-    probe = evolve(tcp("nats_0", 4222), timeout_s=3)
-    code, job = lab.run(plan(nats(), benchmark(run("b", "true")), probes=(probe,)))
+    probes = (tcp("nats_0", 4222),)
+    code, job = lab.run(plan(nats(), benchmark(run("b", "true")), probes=probes, gates=gates(infra=3)))
     assert code == 73
     assert "nobody listens after 3 s: nats_0 (nobody listens)" in job.status["cause"]
 
@@ -394,7 +394,7 @@ def test_a_dead_service_is_noticed_while_its_port_is_awaited(lab: Lab) -> None:
     made = plan(
         step("nats_0", "infra", sh("sleep 1; exit 1")),
         benchmark(run("b", "true")),
-        probes=(evolve(tcp("nats_0", 4222), timeout_s=60),),
+        probes=(tcp("nats_0", 4222),),
     )
     job = lab.submit(made)
     assert job.wait(timeout=15) == 73
@@ -417,11 +417,11 @@ def test_readiness_is_counted(lab: Lab) -> None:
     answer.write_text('{"instances": [{"endpoint": "generate", "component": "prefill"}]}')
     server = frontend(words("python3", "-c", SERVER, ip(0), 18000, str(answer)))
     probe = Probe(
-        step="frontend_0", type="dynamo_health", node=0, port=18000, stage="health", path="/health",
+        step="frontend_0", type="dynamo_health", node=0, port=18000, gate="health", path="/health",
         expect=(("prefill", 1), ("decode", 2)),
     )  # fmt: skip
-    gate = Health(url=word("http://x"), prefill=1, decode=2, interval_s=1, timeout_s=30)
-    job = lab.submit(plan(nats(), server, benchmark(run("b", "true")), probes=(probe,), health=gate))
+    gate = gates(health=30)
+    job = lab.submit(plan(nats(), server, benchmark(run("b", "true")), probes=(probe,), gates=gate))
     job.await_line("health: waiting for frontend_0 (prefill 1/1 decode 0/2)")
     backend = {"component": "backend", "endpoint": "generate", "x": {"endpoint": "clear"}}
     instances = [backend, {"endpoint": "clear", "component": "backend"}, backend]
@@ -468,9 +468,9 @@ def test_where_nobody_counts_workers_there_is_no_count() -> None:
 
 def test_not_ready_in_time(lab: Lab) -> None:
     """When the budget is over the job ends and says what was missing."""
-    probe = Probe(step="frontend_0", type="http", node=0, port=18001, stage="health", path="/v1/models")
-    gate = Health(url=word("http://x"), prefill=1, decode=1, interval_s=1, timeout_s=3)
-    code, job = lab.run(plan(nats(), frontend(), benchmark(run("b", "true")), probes=(probe,), health=gate))
+    probe = Probe(step="frontend_0", type="http", node=0, port=18001, gate="health", path="/v1/models")
+    gate = gates(health=3)
+    code, job = lab.run(plan(nats(), frontend(), benchmark(run("b", "true")), probes=(probe,), gates=gate))
     assert code == 76
     assert job.status["cause"] == "not ready after 3 s: frontend_0 (no answer)"
 

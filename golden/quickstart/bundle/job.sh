@@ -11,7 +11,7 @@
 #SBATCH --no-requeue
 #SBATCH --signal=B:USR1@60
 #
-# quickstart: Qwen/Qwen3-0.6B with mocker behind dynamo, 1 nodes, 6 steps.
+# Serves Qwen/Qwen3-0.6B with engine mocker and frontend dynamo.
 # Compiled by srtplan from examples/quickstart.yaml; change the recipe, not this file.
 # shellcheck source-path=SCRIPTDIR
 set -uo pipefail
@@ -39,9 +39,17 @@ readonly STEPS=(
   'benchmark   benchmark  0     TERM     terminal  0'
 )
 
-# What must answer before the job goes on.
+# How often the probes of a gate are asked, and for how long. While the job serves, those of health are asked.
+readonly GATES=(
+  # name    interval_s  timeout_s
+  'infra    1           120'
+  'health   2           120'
+  'serving  30          180'
+)
+
+# What must answer at each gate.
 readonly PROBES=(
-  # stage  step        type           node  port  prefill,decode  path
+  # gate   step        type           node  port  prefill,decode  path
   'infra   nats        nats           0     4222  0,0             /'
   'infra   etcd        etcd           0     2379  0,0             /'
   'health  frontend_0  dynamo_health  0     8000  0,2             /health'
@@ -63,10 +71,10 @@ main() {
   URL="http://${IP[0]}:8000"
 
   steps::start infra
-  probes::await infra 120 1
+  probes::await infra
   steps::start worker
   steps::start frontend
-  probes::await health 120 2
+  probes::await health
   steps::start benchmark
   job::await_terminal benchmark
 }

@@ -11,7 +11,7 @@
 #SBATCH --no-requeue
 #SBATCH --signal=B:USR1@60
 #
-# sglang-router-1p1d: Qwen/Qwen3-32B with sglang behind sglang, 2 nodes, 4 steps.
+# Serves Qwen/Qwen3-32B with engine sglang and frontend sglang.
 # Compiled by srtplan from examples/sglang-router-1p1d.yaml; change the recipe, not this file.
 # shellcheck source-path=SCRIPTDIR
 set -uo pipefail
@@ -37,9 +37,16 @@ readonly STEPS=(
   'benchmark  benchmark  0     TERM     terminal  0'
 )
 
-# What must answer before the job goes on.
+# How often the probes of a gate are asked, and for how long. While the job serves, those of health are asked.
+readonly GATES=(
+  # name    interval_s  timeout_s
+  'health   10          1800'
+  'serving  30          180'
+)
+
+# What must answer at each gate.
 readonly PROBES=(
-  # stage  step      type            node  port  prefill,decode  path
+  # gate   step      type            node  port  prefill,decode  path
   'health  router_0  sglang_workers  0     8000  1,1             /workers'
 )
 
@@ -60,7 +67,7 @@ main() {
 
   steps::start worker
   steps::start frontend
-  probes::await health 1800 10
+  probes::await health
   steps::start benchmark
   job::await_terminal benchmark
 }

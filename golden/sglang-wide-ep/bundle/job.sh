@@ -11,7 +11,7 @@
 #SBATCH --no-requeue
 #SBATCH --signal=B:USR1@60
 #
-# deepseek-r1-2p1d-dep16: deepseek-ai/DeepSeek-R1 with sglang behind dynamo, 7 nodes, 14 steps.
+# Serves deepseek-ai/DeepSeek-R1 with engine sglang and frontend dynamo.
 # Compiled by srtplan from examples/sglang-wide-ep.yaml; change the recipe, not this file.
 # shellcheck source-path=SCRIPTDIR
 set -uo pipefail
@@ -47,9 +47,17 @@ readonly STEPS=(
   'benchmark    benchmark  0     TERM     terminal  1'
 )
 
-# What must answer before the job goes on.
+# How often the probes of a gate are asked, and for how long. While the job serves, those of health are asked.
+readonly GATES=(
+  # name    interval_s  timeout_s
+  'infra    1           120'
+  'health   10          3600'
+  'serving  30          180'
+)
+
+# What must answer at each gate.
 readonly PROBES=(
-  # stage  step        type           node  port  prefill,decode  path
+  # gate   step        type           node  port  prefill,decode  path
   'infra   nats        nats           0     4222  0,0             /'
   'infra   etcd        etcd           0     2379  0,0             /'
   'health  frontend_0  dynamo_health  2     8080  2,1             /health'
@@ -75,10 +83,10 @@ main() {
   URL="http://${IP[1]}:8000"
 
   steps::start infra
-  probes::await infra 120 1
+  probes::await infra
   steps::start worker
   steps::start frontend
-  probes::await health 3600 10
+  probes::await health
   steps::start benchmark
   job::await_terminal benchmark
 }

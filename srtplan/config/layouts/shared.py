@@ -21,7 +21,6 @@ from srtplan.diagnostics import Finding, Path
 from srtplan.ir import recipe as ir
 from srtplan.ir.data import EMPTY
 
-DOCUMENT_KEYS: dict[ir.Mode, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
 NO_EFFECT = ("enable_config_dump", "output", "lock")
 NO_EFFECT_PROFILING = ("isl", "osl", "concurrency")
 
@@ -131,7 +130,7 @@ def frontend(section: doc.FrontendCommon, own: object, **differing: Any) -> ir.F
 
 
 def _profiling(section: doc.ProfilingSection) -> ir.Profiling:
-    windows = [(mode, getattr(section, key)) for mode, key in DOCUMENT_KEYS.items()]
+    windows = [(mode, getattr(section, key)) for mode, key in ir.MODE_KEYS.items()]
     return ir.Profiling(
         type=section.type,
         windows=tuple(

@@ -15,7 +15,6 @@ import attrs
 from srtplan.config.layouts import resources, shared
 from srtplan.config.layouts import v1_sections as doc
 from srtplan.config.layouts.draft import Context, Counts, Draft
-from srtplan.config.layouts.shared import DOCUMENT_KEYS
 from srtplan.config.typed import plugins
 from srtplan.config.typed.structure import structure
 from srtplan.config.yaml.tree import Mapping, is_null
@@ -104,7 +103,7 @@ def _backend(section: Mapping | None, draft: Draft) -> Roles | None:
 
 
 def _role(common: doc.BackendSection, args: doc.EngineArgs, config: str, mode: ir.Mode) -> dict[str, Any]:
-    key = DOCUMENT_KEYS[mode]
+    key = ir.MODE_KEYS[mode]
     return {
         "args": getattr(args, key) or EMPTY,
         "args_at": ("backend", config, key),
@@ -124,7 +123,7 @@ def _kv_events(
 ) -> Map | None:
     """True alone means prefill and decode."""
     if isinstance(config, doc.KvEvents):
-        value = getattr(config, DOCUMENT_KEYS[mode])
+        value = getattr(config, ir.MODE_KEYS[mode])
         return value if isinstance(value, Map) else EMPTY if value else None
     return EMPTY if config and mode != "agg" else None
 

@@ -8,6 +8,7 @@ from typing import cast
 
 import attrs
 
+from srtplan import plugin
 from srtplan.config.layouts.draft import Context, Draft
 from srtplan.config.rules.names import CONTROL
 from srtplan.config.typed.structure import did_you_mean
@@ -97,7 +98,7 @@ def _image(value: str, path: Path, context: Context) -> Iterator[Finding]:
     if found := CONTROL.search(value):
         yield Finding(rule="SP214", path=path, message=f"{shown} cannot contain {found.group()!r}")
         return
-    if value.startswith("/") or context.runtime == "none" or _VARIABLE.match(value):
+    if value.startswith("/") or not plugin.runtime(context.runtime).maps_paths or _VARIABLE.match(value):
         return
     relative = value.startswith(".") or value.endswith((".sqsh", ".sif"))
     if found := _UNFIT_IMAGE.search(value):

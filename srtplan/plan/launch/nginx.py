@@ -10,6 +10,7 @@ from srtplan.ir.plan import PlanFile
 from srtplan.ir.shell import JOB_ID, LOG_DIR, Word, ip, word, words
 from srtplan.plugin import Command, JobContext
 
+STEP = "nginx"
 LIMIT = 1048576
 SCRATCH = word("/tmp/srtplan-", JOB_ID, "-nginx")  # noqa: S108 -- node-local, named after the job, made fresh
 

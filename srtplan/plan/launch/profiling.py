@@ -23,7 +23,6 @@ from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
 from srtplan.plugin import Command, JobContext, Profile, ProfileRequest, WorkerContext
 
 START, STOP = 0, 50
-SECTION_KEYS: dict[Mode, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
 
 
 def is_on(recipe: Recipe) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from srtplan.flags import seconds
 from srtplan.ir.recipe import WARNING_S, Recipe
 from srtplan.ir.topology import Nodes
 from srtplan.plugin import Engine
@@ -42,10 +43,25 @@ def directives(recipe: Recipe, engine: Engine[object], nodes: Nodes) -> tuple[st
 
 def exported(directives: Iterable[str]) -> tuple[str, ...]:
     """Which of the submitter's variables the job gets: ``ALL``, ``NONE``, names; not the values that stand there."""
-    value = next((d.partition("=")[2] for d in directives if d.startswith("--export=")), "")
+    value = _value(directives, "--export")
     names = tuple(w.partition("=")[0].strip() for w in value.split(","))
     known = tuple(n.upper() if n.upper() in KEYWORDS else n for n in names if VARIABLE.fullmatch(n))
     return known or ("ALL",)
+
+
+def time_limit_s(directives: Iterable[str]) -> int:
+    """Seconds of ``--time``; 0 if there is none."""
+    return seconds(_value(directives, "--time"))
+
+
+def warning_s(directives: Iterable[str]) -> int:
+    """Seconds before the time limit at which Slurm sends USR1 to the script; 0 if it sends none."""
+    match = re.fullmatch(r"B:USR1@(\d+)", _value(directives, "--signal"))
+    return int(match[1]) if match else 0
+
+
+def _value(directives: Iterable[str], option: str) -> str:
+    return next((v for o, _, v in (d.partition("=") for d in directives) if o == option), "")
 
 
 def _written(items: dict[str, str | None]) -> tuple[str, ...]:

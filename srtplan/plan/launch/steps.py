@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
 from attrs import evolve, frozen
 
 from srtplan import plugin
-from srtplan.ir.plan import TIER, Container, EnvVar, Mount, PlanFile, SrunOption, Step
+from srtplan.ir.plan import Container, EnvVar, Mount, PlanFile, SrunOption, Stage, Step
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, Lit, Word, Words, ip, word, words
 from srtplan.plan.launch import (
@@ -23,6 +22,7 @@ from srtplan.plan.launch import (
     nginx,
     observability,
     profiling,
+    srun,
     staging,
     status_report,
 )
@@ -40,13 +40,15 @@ from srtplan.plugin import (
     WorkerContext,
 )
 
+BENCHMARK_TIER, NGINX_TIER, FRONTEND_TIER, WORKER_TIER, INFRA_TIER = range(5)
+"""The order of stopping: clients first, and what everything else depends on last."""
 Listening = tuple[int, int, str]
 """(node, port, step) of a port that a step opens."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Launches:
-    """All steps of a job, the files they read, and the ports they open."""
+    """All steps of a job, the files that they read, and the ports that they open."""
 
     steps: tuple[Step, ...]
     files: tuple[PlanFile, ...]
@@ -55,17 +57,9 @@ class Launches:
 
 
 def launches(job: JobContext, layout: FrontendLayout) -> Launches:
-    """Everything that is launched, in order.
-
-    Services, then what prepares the nodes, then the workers wave by wave; frontends wait for the services, the benchmark
-    for the frontends.
-    """
-    services = list(_services(job))
-    prepared = list(_prepare(job, after=_names(services)))
-    workers = _workers(job, after=(*_names(services), *_names(prepared)))
-    frontends = list(_frontends(job, layout, after=_names(services)))
-    bench, benchmark = _benchmark(job, after=_names(frontends))
-    made = [*services, *prepared, *workers, *frontends, *bench]
+    """Everything that is launched, in start order: services, what prepares the nodes, workers, frontends, benchmark."""
+    bench, benchmark = _benchmark(job)
+    made = [*_services(job), *_prepare(job), *_workers(job), *_frontends(job, layout), *bench]
     own = (*benchmark_table.files(job, benchmark), *status_report.files(job.recipe))
     files = {f.path: f for f in (*(f for _, c in made for f in c.files), *own)}
     if job.recipe.site.bash_preamble:
@@ -81,48 +75,36 @@ def launches(job: JobContext, layout: FrontendLayout) -> Launches:
 Made = tuple[Step, Command]
 
 
-def _names(made: Iterable[Made]) -> tuple[str, ...]:
-    return tuple(step.name for step, _ in made)
-
-
 def _services(job: JobContext) -> Iterable[Made]:
     recipe, at = job.recipe, job.topology.nodes.infra
     for name in services(recipe):
         service = plugin.service(name)
         command = evolve(service.command(ServiceContext(job=job, node=at)), listens=service.ports(recipe))
         step = _step(
-            job, command, name=service_step(name), kind="infra", stage="infra", nodes=(at,),
+            job, command, name=service_step(name), stage="infra", tier=INFRA_TIER, nodes=(at,),
             first=_configs_on_path(recipe), image=command.image,
         )  # fmt: skip
         yield step, command
 
 
-def _prepare(job: JobContext, *, after: tuple[str, ...]) -> Iterable[Made]:
-    """What brings the model to the nodes, if anything does; a download that fails is tried again by the workers."""
+def _prepare(job: JobContext) -> Iterable[Made]:
+    """What brings the model to the nodes; workers repeat a download that fails."""
     if (wanted := staging.command(job)) is None:
         return
     name, command, nodes = wanted
     downloads = name == "fetch_model"
-    step = _step(
-        job, command, name=name, kind="prepare", stage="prepare", nodes=nodes, ntasks=len(nodes), after=after,
-        critical=not downloads, env_from=job.recipe.env_from if downloads else (),
-    )  # fmt: skip
-    yield step, command
+    step = _step(job, command, name=name, stage="prepare", tier=WORKER_TIER, nodes=nodes, ntasks=len(nodes))
+    secrets = job.recipe.env_from if downloads else ()
+    yield evolve(step, critical=not downloads, env_from=secrets), command
 
 
-def _workers(job: JobContext, *, after: tuple[str, ...]) -> list[Made]:
-    """In start order: wave by wave, each after the one before."""
-    numbers = waves.waves(job)
+def _workers(job: JobContext) -> Iterable[Made]:
+    """In start order: wave by wave."""
+    wave_of = waves.waves(job)
     by_wave: dict[int, list[WorkerContext]] = defaultdict(list)
     for ctx in _contexts(job):
-        by_wave[numbers[ctx.endpoint.name]].append(ctx)
-    made: list[Made] = []
-    before: tuple[str, ...] = ()
-    for wave in sorted(by_wave):
-        launched = [_worker(ctx, wave, after=(*after, *before)) for ctx in by_wave[wave]]
-        made += launched
-        before = _names(launched)
-    return made
+        by_wave[wave_of[ctx.endpoint.name]].append(ctx)
+    return (_worker(ctx) for wave in sorted(by_wave) for ctx in by_wave[wave])
 
 
 def _contexts(job: JobContext) -> Iterable[WorkerContext]:
@@ -136,7 +118,7 @@ def _contexts(job: JobContext) -> Iterable[WorkerContext]:
             yield WorkerContext(job=job, role=role, endpoint=endpoint, process=process, peers=peers)
 
 
-def _worker(ctx: WorkerContext, wave: int, *, after: tuple[str, ...]) -> Made:
+def _worker(ctx: WorkerContext) -> Made:
     job, role, endpoint, process, peers = ctx.job, ctx.role, ctx.endpoint, ctx.process, ctx.peers
     recipe = job.recipe
     engine = plugin.engine(recipe.engine.type)
@@ -146,34 +128,35 @@ def _worker(ctx: WorkerContext, wave: int, *, after: tuple[str, ...]) -> Made:
         job,
         command,
         name=worker_step(engine, process, len(peers)),
-        kind="worker",
         stage="worker",
+        tier=WORKER_TIER,
         nodes=endpoint.nodes if whole else (process.node,),
         ntasks=len(endpoint.nodes) * len(endpoint.gpus) if whole else 1,
         env=environment.worker(ctx, engine, command),
-        srun=(*recipe.srun_options, *role.srun_options),
+        srun_options=srun.from_recipe((*recipe.srun_options, *role.srun_options)),
         first=_preamble(job),
         image=role.container,
-        after=after,
+    )
+    worker = evolve(
+        step,
         env_from=recipe.env_from,
         mode=endpoint.mode,
         endpoint=endpoint.index,
         rank=process.rank,
         critical=role.critical,
         restart=role.restart,
-        wave=wave,
     )
-    return step, command
+    return worker, command
 
 
-def _frontends(job: JobContext, layout: FrontendLayout, *, after: tuple[str, ...]) -> Iterable[Made]:
+def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Made]:
     recipe = job.recipe
     frontend = plugin.frontend(recipe.frontend.type)
     if layout.nginx is not None:
         command = nginx.command(job)
         step = _step(
-            job, command, name="nginx", kind="nginx", stage="frontend", nodes=(layout.nginx,),
-            image=recipe.frontend.nginx_container, remap_root=True, after=after,
+            job, command, name="nginx", stage="frontend", tier=NGINX_TIER, nodes=(layout.nginx,),
+            image=recipe.frontend.nginx_container, remap_root=True,
         )  # fmt: skip
         yield step, command
     for index, (node, port) in enumerate(layout.frontends):
@@ -182,13 +165,13 @@ def _frontends(job: JobContext, layout: FrontendLayout, *, after: tuple[str, ...
         asked = environment.from_recipe(own, at=node, nodes=job.topology.nodes)
         env = (observability.frontend(job), command.env, asked)
         step = _step(
-            job, command, name=f"{frontend.step_name}_{index}", kind="frontend", stage="frontend",
-            nodes=(node,), env=env, env_from=recipe.env_from, first=_preamble(job), after=after,
+            job, command, name=f"{frontend.step_name}_{index}", stage="frontend", tier=FRONTEND_TIER,
+            nodes=(node,), env=env, first=_preamble(job),
         )  # fmt: skip
-        yield step, command
+        yield evolve(step, env_from=recipe.env_from), command
 
 
-def _benchmark(job: JobContext, *, after: tuple[str, ...]) -> tuple[list[Made], BenchmarkCommand]:
+def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
     recipe, nodes = job.recipe, job.topology.nodes
     url = public_url(job)
     ctx = BenchmarkContext(
@@ -211,11 +194,11 @@ def _benchmark(job: JobContext, *, after: tuple[str, ...]) -> tuple[list[Made], 
     scratch = words("setup::tmpdir", word("/tmp/srtplan-", JOB_ID, "-benchmark"))  # noqa: S108 -- made fresh, per job
     command = evolve(answer.command, runs=runs)
     step = _step(
-        job, command, name="benchmark", kind="benchmark", stage="benchmark", nodes=(nodes.bench,), env=env,
-        env_from=recipe.env_from, srun=recipe.srun_options, first=(scratch,), image=answer.image, after=after,
-        extra_mounts=input_mounts(recipe, answer.inputs), terminal=True, critical=False,
+        job, command, name="benchmark", stage="benchmark", tier=BENCHMARK_TIER, nodes=(nodes.bench,), env=env,
+        srun_options=srun.from_recipe(recipe.srun_options), first=(scratch,), image=answer.image,
+        extra_mounts=input_mounts(recipe, answer.inputs),
     )  # fmt: skip
-    return [(step, command)], answer
+    return [(evolve(step, env_from=recipe.env_from, terminal=True, critical=False), command)], answer
 
 
 def public_url(job: JobContext) -> Word:
@@ -223,49 +206,43 @@ def public_url(job: JobContext) -> Word:
     return word("http://", ip(job.public_node), ":", job.public_port)
 
 
-def _step(
+def _step(  # noqa: PLR0913 -- what tells one step from another
     job: JobContext,
     command: Command,
     *,
     name: str,
-    kind: str,
+    stage: Stage,
+    tier: int,
     nodes: tuple[int, ...],
     ntasks: int = 1,
     env: environment.Layers | None = None,
-    srun: Iterable[tuple[str, str]] = (),
+    srun_options: tuple[SrunOption, ...] = (),
     image: str | None = None,
     remap_root: bool = False,
     extra_mounts: tuple[Mount, ...] = (),
     first: tuple[Words, ...] = (),
-    **more: Any,  # noqa: ANN401 -- fields of a step that are as they are given
 ) -> Step:
-    """A step; ``first`` are calls that stand before the command's own preamble."""
+    """A critical step; ``first`` are calls before the command's own preamble."""
     recipe = job.recipe
     container, mounts, entry = _entered(
         job, image or recipe.model.container, remap_root=remap_root, extra_mounts=extra_mounts
     )
-    base = (
-        (environment.REMAP_ROOT,)
-        if kind in ("worker", "frontend") and installs_dynamo(recipe) and mounts
-        else ()
-    )
-    options = (*_component(job, nodes), *command.srun, *_options(srun), *entry)
+    runs_dynamo = stage in ("worker", "frontend") and tier != NGINX_TIER and installs_dynamo(recipe)
+    remapped = (environment.REMAP_ROOT,) if runs_dynamo and mounts else ()
+    component = srun.component(job.topology.nodes, nodes)
     return Step(
         name=name,
-        kind=kind,
+        stage=stage,
         nodes=nodes,
-        ntasks=ntasks,
         argv=command.argv,
         runs=command.runs,
-        srun=options,
+        srun=srun.options(name, nodes, ntasks, component, command.srun, srun_options, entry),
         container=container,
         mounts=mounts,
-        env=environment.layered(*(env or (command.env,)), base),
+        env=environment.layered(*(env or (command.env,)), remapped),
         preamble=(*_site_preamble(recipe), *first, *command.preamble),
-        log=f"{name}.out",
-        tier=TIER[kind],
+        tier=tier,
         note=command.note,
-        **more,
     )
 
 
@@ -279,17 +256,6 @@ def _entered(
     container = Container(image=image, runtime=recipe.site.runtime, remap_root=remap_root)
     own = (*job_mounts(recipe, job.topology.nodes.head), *extra_mounts) if runtime.maps_paths else ()
     return container, own, runtime.srun(container, own)
-
-
-def _component(job: JobContext, nodes: tuple[int, ...]) -> tuple[SrunOption, ...]:
-    """In a heterogeneous job srun must be told the component of its nodes."""
-    roles = job.topology.nodes
-    return (SrunOption(name="het-group", value=word(roles.component(nodes[0]))),) if roles.components else ()
-
-
-def _options(pairs: Iterable[tuple[str, str]]) -> tuple[SrunOption, ...]:
-    merged = {k.lstrip("-"): v for k, v in pairs}
-    return tuple(SrunOption(name=k, value=Lit(v) if v else None) for k, v in merged.items())
 
 
 def _site_preamble(recipe: Recipe) -> tuple[Words, ...]:

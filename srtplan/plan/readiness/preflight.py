@@ -30,7 +30,7 @@ def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
     ]
     out += _setup_script(recipe, every)
     out += _inputs(job, made)
-    if recipe.site.runtime != "none":
+    if plugin.runtime(recipe.site.runtime).maps_paths:
         out += _images(job, made)
         out += [
             PreflightCheck(kind="path", subject=source.text, nodes=every, why=m.origin)

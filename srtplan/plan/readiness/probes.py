@@ -1,94 +1,92 @@
-"""Readiness: what is asked of which port, how often, and for how long.
+"""Readiness: what is asked of which port at which gate.
 
-Services: their first port, before workers start. Health gate: every frontend separately must count every instance, then the
-public port must answer, within ``health_check.max_attempts * interval_seconds`` for all together.
+Gate ``infra``: every service at its first port, before anything else starts. Gates ``wave_0`` and up: every worker of
+a wave that another wave waits for. Gate ``health``: every frontend separately must count every instance, then the
+public port must answer, within ``health_check.max_attempts * interval_seconds``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from srtplan import plugin
-from srtplan.ir.plan import Health, Probe
-from srtplan.ir.shell import ip, word
+from srtplan.ir.plan import Probe
+from srtplan.ir.topology import Process
 from srtplan.plan.launch.names import service_step, services, worker_step
-from srtplan.plan.readiness import waves
+from srtplan.plan.readiness.gates import HEALTH, INFRA, wave_gate
 from srtplan.plan.topology.frontends import FrontendLayout
+from srtplan.plan.topology.waves import waves
 from srtplan.plugin import JobContext
-
-INFRA_TIMEOUT_S = 120
 
 
 def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
     """All probes, in the order in which they are awaited."""
-    recipe = job.recipe
-    frontend = plugin.frontend(recipe.frontend.type)
-    infra = job.topology.nodes.infra
-    out = [
-        Probe(
-            step=service_step(name),
-            type=plugin.service(name).probe,
-            node=infra,
-            port=port,
-            stage="infra",
-            timeout_s=INFRA_TIMEOUT_S,
-        )
-        for name in services(recipe)
-        for port in plugin.service(name).ports(recipe)[:1]
-    ]
-    check = recipe.health_check
-    budget = check.max_attempts * check.interval_seconds
-    out += waves.probes(job, budget)
-    for n, (node, port) in enumerate(layout.frontends):
-        out.append(
-            Probe(
-                step=f"{frontend.step_name}_{n}",
-                type=frontend.probe,
-                node=node,
+    frontend = plugin.frontend(job.recipe.frontend.type)
+    asks_workers = frontend.probes_workers or not layout.frontends
+    return (
+        *_services(job),
+        *_waves(job),
+        *_frontends(job, layout),
+        *(_workers(job) if asks_workers else ()),
+        *_public(layout),
+    )
+
+
+def _services(job: JobContext) -> Iterable[Probe]:
+    for name in services(job.recipe):
+        service = plugin.service(name)
+        for port in service.ports(job.recipe)[:1]:
+            yield Probe(
+                step=service_step(name),
+                type=service.probe,
+                node=job.topology.nodes.infra,
                 port=port,
-                stage="health",
-                path=frontend.health_path,
-                expect=tuple(expected(job).items()),
-                interval_s=check.interval_seconds,
-                timeout_s=budget,
+                gate=INFRA,
             )
-        )
-    out += _workers(job, budget) if frontend.probes_workers or not layout.frontends else []
-    if layout.nginx is not None:
-        out.append(
-            Probe(
-                step="nginx",
-                type="http",
-                node=layout.public_node,
-                port=layout.public_port,
-                stage="health",
-                path="/v1/models",
-                interval_s=check.interval_seconds,
-                timeout_s=budget,
-            )
-        )
-    return tuple(out)
 
 
-def _workers(job: JobContext, budget: int) -> list[Probe]:
+def _waves(job: JobContext) -> Iterable[Probe]:
+    wave_of = waves(job)
+    last = max(wave_of.values(), default=0)
+    for endpoint in job.topology.endpoints:
+        if wave_of[endpoint.name] < last:
+            yield _worker(job, job.topology.of(endpoint)[0], gate=wave_gate(wave_of[endpoint.name]))
+
+
+def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Probe]:
+    frontend = plugin.frontend(job.recipe.frontend.type)
+    wanted = tuple(expected(job).items())
+    for n, (node, port) in enumerate(layout.frontends):
+        yield Probe(
+            step=f"{frontend.step_name}_{n}", type=frontend.probe, node=node, port=port, gate=HEALTH,
+            path=frontend.health_path, expect=wanted,
+        )  # fmt: skip
+
+
+def _workers(job: JobContext) -> Iterable[Probe]:
     """Every worker at its own port, where the frontend does not count them."""
-    every = job.recipe.health_check.interval_seconds
+    for leader in (p for p in job.topology.processes if p.leader):
+        yield _worker(job, leader, gate=HEALTH)
+
+
+def _worker(job: JobContext, leader: Process, *, gate: str) -> Probe:
     engine = plugin.engine(job.recipe.engine.type)
     peers = Counter((p.mode, p.endpoint) for p in job.topology.processes)
-    return [
-        Probe(
-            step=worker_step(engine, p, peers[p.mode, p.endpoint]),
+    step, port = worker_step(engine, leader, peers[leader.mode, leader.endpoint]), job.answers_at(leader)
+    return Probe(step=step, type="http", node=leader.node, port=port, gate=gate, path=engine.health_path)
+
+
+def _public(layout: FrontendLayout) -> Iterable[Probe]:
+    if layout.nginx is not None:
+        yield Probe(
+            step="nginx",
             type="http",
-            node=p.node,
-            port=job.answers_at(p),
-            stage="health",
-            path=engine.health_path,
-            interval_s=every,
-            timeout_s=budget,
+            node=layout.public_node,
+            port=layout.public_port,
+            gate=HEALTH,
+            path="/v1/models",
         )
-        for p in job.topology.processes
-        if p.leader
-    ]
 
 
 def expected(job: JobContext) -> dict[str, int]:
@@ -99,17 +97,3 @@ def expected(job: JobContext) -> dict[str, int]:
     for role in recipe.resources.roles:
         counts["prefill" if role.mode == "prefill" else "decode"] += engine.instances(recipe, role)
     return counts
-
-
-def health(job: JobContext) -> Health:
-    """The gate as a whole."""
-    check, counts = job.recipe.health_check, expected(job)
-    frontend = plugin.frontend(job.recipe.frontend.type)
-    path = frontend.health_path if job.frontends else plugin.engine(job.recipe.engine.type).health_path
-    return Health(
-        url=word("http://", ip(job.public_node), ":", job.public_port, path),
-        prefill=counts["prefill"],
-        decode=counts["decode"],
-        interval_s=check.interval_seconds,
-        timeout_s=check.max_attempts * check.interval_seconds,
-    )

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from srtplan import plugin
 from srtplan.diagnostics import Finding
-from srtplan.ir.recipe import Profiling, Recipe
-from srtplan.plan.launch.profiling import SECTION_KEYS, first_step, is_on, last_step
+from srtplan.ir.recipe import MODE_KEYS, Profiling, Recipe
+from srtplan.plan.launch.profiling import first_step, is_on, last_step
 
 
 def check(recipe: Recipe) -> Iterable[Finding]:
@@ -25,10 +25,10 @@ def check(recipe: Recipe) -> Iterable[Finding]:
             p,
             "SP711",
             f"there are {mode} workers, but no window for them",
-            f"add profiling.{SECTION_KEYS[mode]}",
+            f"add profiling.{MODE_KEYS[mode]}",
         )
     for mode, window in p.windows:
-        at = (*p.at, SECTION_KEYS[mode])
+        at = (*p.at, MODE_KEYS[mode])
         if mode not in have:
             yield Finding(
                 rule="SP711", path=at, on_key=True, message=f"there are no {mode} workers to record"

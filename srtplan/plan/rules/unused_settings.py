@@ -149,6 +149,5 @@ def _profiling(recipe: Recipe) -> Iterable[Finding]:
     for name in unread:
         if _is_set(p, ir.Profiling, name):
             yield no_effect((*p.at, name), f"profiling.type is {p.type}")
-    keys: dict[str, str] = {"prefill": "prefill", "decode": "decode", "agg": "aggregated"}
     for mode, _ in p.windows if p.type in ("none", "nsys-time") else ():
-        yield no_effect((*p.at, keys[mode]), f"profiling.type is {p.type}")
+        yield no_effect((*p.at, ir.MODE_KEYS[mode]), f"profiling.type is {p.type}")

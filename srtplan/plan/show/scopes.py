@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from srtplan.ir.plan import Plan, Step
 from srtplan.ir.shell import notation
+from srtplan.plan.launch.nginx import STEP as NGINX
 from srtplan.plan.show.text import table
 
 KEPT = "PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR SLURM* SRT*"
@@ -54,7 +55,7 @@ def _scope(step: Step) -> str:
     """The steps that are alike: workers of a mode, frontends; anything else by its own name."""
     if step.mode is not None:
         return f"{step.mode} workers"
-    return "frontends" if step.kind == "frontend" else step.name
+    return "frontends" if step.stage == "frontend" and step.name != NGINX else step.name
 
 
 def _rows(scope: str, steps: Sequence[Step], source: str) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""The stable form of a Plan, ``plan.json`` (format ``srtplan.plan/1``): deterministic, keys in documented order.
+"""The stable form of a Plan, ``plan.json`` (format ``srtplan.plan/2``): deterministic, keys in documented order.
 
 In: a Plan. Out: JSON text, where a value that is known only at run time stands in the Plan's notation::
 
@@ -15,13 +15,12 @@ from json.encoder import encode_basestring
 
 from attrs import asdict
 
-from srtplan.ir.data import thaw
-from srtplan.ir.plan import Container, Mount, Plan, PlanFile, PreflightCheck, Probe, Run, Step
+from srtplan.ir.plan import Action, Container, Mount, Plan, PlanFile, PreflightCheck, Probe, Run, Step
 from srtplan.ir.recipe import Restart
 from srtplan.ir.shell import notation
 from srtplan.ir.topology import Endpoint, Process
 
-FORMAT = "srtplan.plan/1"
+FORMAT = "srtplan.plan/2"
 
 
 def to_json(plan: Plan) -> str:
@@ -70,14 +69,9 @@ def to_data(plan: Plan) -> dict[str, object]:
         "endpoints": [_endpoint(e) for e in plan.endpoints],
         "processes": [_process(p) for p in plan.processes],
         "steps": [_step(s) for s in plan.steps],
+        "sequence": [_action(a) for a in plan.sequence],
+        "gates": [asdict(g) for g in plan.gates],
         "probes": [_probe(p) for p in plan.probes],
-        "health": {
-            "url": notation(plan.health.url),
-            "prefill": plan.health.prefill,
-            "decode": plan.health.decode,
-            "interval_s": plan.health.interval_s,
-            "timeout_s": plan.health.timeout_s,
-        },
         "files": [_file(f) for f in plan.files],
         "benchmark": _benchmark(plan),
         "preflight": [_check(c) for c in plan.preflight],
@@ -86,8 +80,9 @@ def to_data(plan: Plan) -> dict[str, object]:
         "secrets_file": plan.secrets_file,
         "network_interface": plan.network_interface,
         "reports": list(plan.reports),
+        "time_limit_s": plan.time_limit_s,
+        "warning_s": plan.warning_s,
         "stop_timeout_s": plan.stop_timeout_s,
-        "extra": thaw(plan.extra),
     }
 
 
@@ -111,12 +106,9 @@ def _step(s: Step) -> dict[str, object]:
     return {
         "name": s.name,
         "stage": s.stage,
-        "kind": s.kind,
-        "role": s.kind,
         "mode": s.mode,
         "endpoint": s.endpoint,
         "rank": s.rank,
-        **({"wave": s.wave} if s.wave else {}),
         "nodes": list(s.nodes),
         "ntasks": s.ntasks,
         "srun": {o.name: True if o.value is None else notation(o.value) for o in s.srun},
@@ -128,8 +120,6 @@ def _step(s: Step) -> dict[str, object]:
         "preamble": [[notation(w) for w in call] for call in s.preamble],
         "argv": [notation(w) for w in s.argv],
         "runs": [_run(r) for r in s.runs],
-        "log": s.log or f"{s.name}.out",
-        "after": list(s.after),
         "critical": s.critical,
         "terminal": s.terminal,
         "restart": _restart(s.restart),
@@ -158,6 +148,11 @@ def _run(r: Run) -> dict[str, object]:
     return {"name": r.name, "argv": argv, "result": result, "client": r.client, "facts": dict(r.facts)}
 
 
+def _action(a: Action) -> dict[str, object]:
+    subject = {"subject": a.subject} if a.subject else {}
+    return {"verb": a.verb, **subject, **({"steps": list(a.steps)} if a.steps else {})}
+
+
 def _probe(p: Probe) -> dict[str, object]:
     return {
         "step": p.step,
@@ -166,9 +161,7 @@ def _probe(p: Probe) -> dict[str, object]:
         "port": p.port,
         "path": p.path,
         "expect": dict(p.expect),
-        "stage": p.stage,
-        "interval_s": p.interval_s,
-        "timeout_s": p.timeout_s,
+        "gate": p.gate,
     }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from srtplan.ir.plan import Plan, Probe, Step
+from srtplan.ir.plan import Action, Gate, Plan, Probe, Step
 from srtplan.ir.shell import notation
 from srtplan.ir.topology import Endpoint
+
+_GAP = 2
+_STOP = 8
 
 
 def render(plan: Plan) -> str:
@@ -16,9 +19,10 @@ def render(plan: Plan) -> str:
         table("NODES", ("node", "gpus", "runs"), _nodes(plan)),
         table("ENDPOINTS", ("endpoint", "nodes", "gpus", "ports of rank 0"), _endpoints(plan)),
         table("STEPS, in start order", ("step", "stage", "node", "tasks", "stops", "command"), _steps(plan)),
-        table("PROBES", ("step", "asks", "expects", "every", "budget"), [_probe(p) for p in plan.probes]),
+        table("ORDER", ("action", "steps or budget"), _order(plan)),
+        table("PROBES", ("gate", "step", "asks", "expects"), [_probe(p) for p in plan.probes]),
         table("MOUNTS", ("source", "target", "from"), _mounts(plan)),
-        table("BEFORE ANYTHING STARTS", ("check", "on nodes", "for"), _preflight(plan)),
+        table("BEFORE ANYTHING STARTS", ("for", "on nodes", "check"), _preflight(plan)),
         table("SBATCH", ("directive",), [(d,) for d in plan.sbatch]),
     ]
     return "\n\n".join("\n".join(s) for s in sections if s) + "\n"
@@ -50,13 +54,23 @@ def _header(plan: Plan) -> list[str]:
             f"{n.total}: workers {spans(n.workers)}, infra {n.infra}, head {n.head}, client {n.bench}"
             + _parts(plan),
         ),
-        (
-            "ready",
-            f"{plan.health.prefill} prefill, {plan.health.decode} decode instances within {plan.health.timeout_s} s",
-        ),
+        ("ready", _ready(plan)),
         ("benchmark", _benchmark(plan)),
     ]
     return [f"{k:10} {v}" for k, v in rows]
+
+
+def _ready(plan: Plan) -> str:
+    """What the health gate waits for: counts of instances where a probe counts them, else the probed workers."""
+    gate = next((g for g in plan.gates if g.name == "health"), None)
+    asked = [p for p in plan.probes if gate and p.gate == gate.name]
+    expected = next((dict(p.expect) for p in asked if p.expect), None)
+    wanted = (
+        f"{expected['prefill']} prefill, {expected['decode']} decode instances"
+        if expected
+        else ", ".join(p.step for p in asked)
+    )
+    return f"{wanted} within {gate.timeout_s} s" if gate else "-"
 
 
 def _parts(plan: Plan) -> str:
@@ -113,16 +127,27 @@ def _command(step: Step) -> str:
     return " ".join(notation(w) for w in step.argv[:3])
 
 
+def _order(plan: Plan) -> list[tuple[str, ...]]:
+    gates = {g.name: g for g in plan.gates}
+    rows: list[tuple[str, ...]] = [
+        (f"{a.verb} {a.subject}".rstrip(), _detail(a, gates)) for a in plan.sequence
+    ]
+    serving = gates.get("serving")
+    if serving:
+        rows.append(("while serving", f"ask every {serving.interval_s} s, fail after {serving.timeout_s} s"))
+    return rows
+
+
+def _detail(action: Action, gates: Mapping[str, Gate]) -> str:
+    if action.verb == "await_ready" and (gate := gates.get(action.subject)):
+        return f"ask every {gate.interval_s} s, fail after {gate.timeout_s} s"
+    return " ".join(action.steps)
+
+
 def _probe(p: Probe) -> tuple[str, ...]:
     by_type = {"tcp": "listens", "nats": "is this job's", "etcd": "is this job's"}
     expects = " ".join(f"{k}={v}" for k, v in p.expect) or by_type.get(p.type, "200")
-    return (
-        p.step,
-        f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(),
-        expects,
-        f"{p.interval_s} s",
-        f"{p.timeout_s} s",
-    )
+    return (p.gate, p.step, f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(), expects)
 
 
 def _mounts(plan: Plan) -> list[tuple[str, ...]]:
@@ -136,16 +161,20 @@ def _preflight(plan: Plan) -> list[tuple[str, ...]]:
     for c in plan.preflight:
         grouped.setdefault((c.kind, c.nodes, c.why), []).append(c.subject)
     return [
-        (f"{kind} {' '.join(subjects)}", spans(nodes), why)
+        (why, spans(nodes), f"{kind} {' '.join(subjects)}")
         for (kind, nodes, why), subjects in grouped.items()
     ]
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """A titled table in columns, a line each; nothing where there are no rows."""
+    """A titled table with a line per row; nothing where there are no rows.
+
+    Columns begin at multiples of 8, so that a cell that grows by a few letters seldom moves the others in a diff.
+    """
     if not rows:
         return []
     widths = [max(len(r[i]) for r in (*rows, tuple(head))) for i in range(len(head))]
+    widths = [(w + _GAP + _STOP - 1) // _STOP * _STOP - _GAP for w in widths]
     lines = [
         "  ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)).rstrip()
         for r in (tuple(head), *rows)

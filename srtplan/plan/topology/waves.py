@@ -1,7 +1,7 @@
 """Waves of workers: how many of each node start together, each wave ready before the next one.
 
-In: a job whose engine limits that (loading several large models on one node at once can exhaust its memory). Out: the wave
-of every worker, counted from 0.
+In: a job whose engine limits that (several large models that load on one node at once can exhaust its memory). Out:
+the wave of every worker, counted from 0.
 """
 
 from __future__ import annotations

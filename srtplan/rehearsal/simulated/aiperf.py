@@ -15,6 +15,7 @@ from srtplan.rehearsal.simulated.flags import Flags
 from srtplan.rehearsal.simulated.load import Load, Result, Run, deviation, drive, mean, percentile
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json
+from srtplan.rehearsal.simulated.writing import is_own
 
 
 async def bench_aiperf(program: Program, flags: Flags) -> int:
@@ -139,6 +140,8 @@ def _statistics(unit: str, values: list[float]) -> Json:
 
 
 def _write_csv(program: Program, path: Path, metrics: dict[str, Json]) -> None:
+    if not is_own(path, program.state, program.environment):
+        return
     target = program.naming.path(str(path))
     with target.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)

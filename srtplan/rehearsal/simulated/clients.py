@@ -14,6 +14,7 @@ from srtplan.rehearsal.simulated.flags import Flags
 from srtplan.rehearsal.simulated.load import Load, Run, deviation, drive, mean, percentile
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json
+from srtplan.rehearsal.simulated.writing import is_own
 
 PATHS = {
     "sglang": "/generate",
@@ -39,7 +40,10 @@ async def start(program: Program) -> None:
 
 
 def write(program: Program, path: str, text: str, *, is_appended: bool = False) -> None:
-    """Write or append to a file that the command line names."""
+    """Write or append to a file that the command line names, if it is the rehearsal's own."""
+    if not is_own(path, program.state, program.environment):
+        program.say(f"{path} is not written, as it is outside of the run directory")
+        return
     target = program.naming.path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("a" if is_appended else "w", encoding="utf-8") as file:
@@ -179,7 +183,10 @@ def _save_vllm(program: Program, flags: Flags, run: Run, record: dict[str, Json]
 
 
 async def run_eval(program: Program, flags: Flags) -> int:
-    """Be ``python3 -m sglang.test.run_eval``: a few chat requests and a score file in /tmp."""
+    """Be ``python3 -m sglang.test.run_eval``: a few chat requests and a score file, which ``bench::evaluate`` looks for.
+
+    The real one writes into /tmp, which is not the rehearsal's: the file goes below ``run/tmp`` of the run directory.
+    """
     await start(program)
     base = _base(flags, 30000)
     model = flags.text("model") or await webclient.first_model(program.naming, base)
@@ -192,6 +199,8 @@ async def run_eval(program: Program, flags: Flags) -> int:
         rate = sum(r.output_tokens for r in run.good) / run.seconds
         report = {"score:std": 0.0, "score": 1.0, "latency": run.seconds, "output_throughput": rate}
         score = json.dumps({k: v for k, v in report.items() if v or k != "output_throughput"})
-        write(program, f"/tmp/{name}_{model.replace('/', '_')}.json", score)  # noqa: S108 (where the real one writes)
+        run_dir = program.environment.get("SRT_RUN_DIR", "")
+        folder = f"{run_dir}/run/tmp" if run_dir else "/tmp"  # noqa: S108 (where the real one writes)
+        write(program, f"{folder}/{name}_{model.replace('/', '_')}.json", score)
     await asyncio.sleep(0)
     return verdict(program, run)

@@ -1,12 +1,15 @@
 """What would leave this machine: downloads, clones, builds of what was cloned.
 
-In: argv of curl, wget, git, maturin. Out: files in the places where the real ones would have put them.
+In: argv of curl, wget, git, maturin. Out: files in the places where the real ones would have put them, if those places
+are the rehearsal's own.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
+from srtplan.rehearsal.simulated.writing import is_own
 from srtplan.rehearsal.slurm.state import State
 
 TRACE_LINES = 20
@@ -27,7 +30,7 @@ def _option(words: list[str], *names: str) -> str:
     return ""
 
 
-def download(_state: State, words: list[str]) -> int:
+def download(state: State, words: list[str]) -> int:
     """Be curl or wget for a URL outside: write a small file of the right kind."""
     url = next(word for word in words if "://" in word)
     target = _option(words, *OUTPUT)
@@ -35,6 +38,8 @@ def download(_state: State, words: list[str]) -> int:
     if not target or target == "-":
         sys.stdout.write(text)
         return _say(f"would fetch {url}")
+    if not is_own(target, state, os.environ):
+        return _say(f"would fetch {url}; {target} is not written, as it is outside of the run directory")
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     Path(target).write_text(text, encoding="utf-8")
     return _say(f"would fetch {url}; {target} is made up")
@@ -51,7 +56,7 @@ def _content(url: str) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def git(_state: State, words: list[str]) -> int:
+def git(state: State, words: list[str]) -> int:
     """Be git for what needs the network: a clone has the folders that a build of Dynamo looks for."""
     if "clone" in words:
         places = [word for word in words[words.index("clone") + 1 :] if not word.startswith("-")]
@@ -60,15 +65,16 @@ def git(_state: State, words: list[str]) -> int:
         )
         after = places[places.index(url) + 1 :] if url in places else []
         target = Path(after[0] if after else url.rstrip("/").rpartition("/")[2].removesuffix(".git"))
-        (target / "lib" / "bindings" / "python").mkdir(parents=True, exist_ok=True)
-        (target / "lib" / "bindings" / "python" / "Cargo.toml").touch()
+        if is_own(target, state, os.environ):
+            (target / "lib" / "bindings" / "python").mkdir(parents=True, exist_ok=True)
+            (target / "lib" / "bindings" / "python" / "Cargo.toml").touch()
     return _say(f"would run: git {' '.join(words)}")
 
 
-def maturin(_state: State, words: list[str]) -> int:
+def maturin(state: State, words: list[str]) -> int:
     """Be maturin: a build leaves a wheel."""
     out = _option(words, "-o", "--out") or "target/wheels"
-    if words[:1] == ["build"]:
+    if words[:1] == ["build"] and is_own(out, state, os.environ):
         Path(out).mkdir(parents=True, exist_ok=True)
         (Path(out) / "simulated-0-py3-none-any.whl").touch()
     return _say(f"would run: maturin {' '.join(words)}")

@@ -22,7 +22,7 @@ class Naming:
         self.own: Node = next(
             (n for n in self.nodes.values() if n.address == own), next(iter(self.nodes.values()))
         )
-        self.mounts = _mounts(environment.get("SRT_REHEARSAL_MOUNTS", ""))
+        self.mounts = mounts(environment.get("SRT_REHEARSAL_MOUNTS", ""))
 
     def bind(self, host: str) -> str:
         """Return the address to listen on. Raises OSError for an address of another node."""
@@ -56,7 +56,7 @@ class Naming:
         return Path(text)
 
 
-def _mounts(text: str) -> list[tuple[str, str]]:
+def mounts(text: str) -> list[tuple[str, str]]:
     """Return (target, source) of a --container-mounts value, longest target first."""
     pairs = []
     for mount in filter(None, text.split(",")):

@@ -13,6 +13,7 @@ from pathlib import Path
 from srtplan.rehearsal.simulated.flags import Flags
 from srtplan.rehearsal.simulated.program import Program
 from srtplan.rehearsal.simulated.webserver import Json
+from srtplan.rehearsal.simulated.writing import is_own
 
 
 class Profiler:
@@ -62,6 +63,9 @@ class Profiler:
         self._write(f"{self.report}.nsys-rep", b"a simulated report\n")
 
     def _write(self, path: str, data: bytes) -> None:
+        if not is_own(path, self.program.state, self.program.environment):
+            self.program.say(f"trace {path} is not written, as it is outside of the run directory")
+            return
         target: Path = self.program.naming.path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)

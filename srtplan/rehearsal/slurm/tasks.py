@@ -122,6 +122,7 @@ def _step_environment(request: "Request", step: Step) -> dict[str, str]:
     if gpus:  # the gres plugin overwrites what the caller had
         result["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(gpus)))
         result["SLURM_GPUS_ON_NODE"] = str(gpus)
+    result["SRT_REHEARSAL_VIEW"] = request.options.get("container-mounts", "")
     if "container-image" in request.options and not state.has_namespaces:
         result["SRT_REHEARSAL_MOUNTS"] = request.options.get("container-mounts", "")
     else:

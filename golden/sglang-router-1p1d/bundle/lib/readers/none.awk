@@ -1,4 +1,0 @@
-# A run without a report.
-function read_report() {
-  return
-}
