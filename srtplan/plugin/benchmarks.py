@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, final
 
 from attrs import frozen
 
@@ -68,6 +68,7 @@ class Benchmark(Plugin[O_co]):
         del recipe
         return ()
 
+    @final
     def options_of(self, recipe: Recipe) -> O_co:
         """Return the recipe's options of this benchmark."""
         return typed_options(recipe.benchmark, self.options)

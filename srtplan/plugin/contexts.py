@@ -19,11 +19,15 @@ class Command:
     """What one step runs; the plan adds nodes, mounts and the rest."""
 
     argv: Words = ()
+    """The command's words."""
     runs: tuple[Run, ...] = ()
     """Commands that run in turn, instead of ``argv``: a benchmark's."""
     env: tuple[EnvVar, ...] = ()
+    """Its variables; those of the recipe override them."""
     srun: tuple[SrunOption, ...] = ()
+    """Options of srun: ``SrunOption(name="mpi", value=Lit("pmix"))`` is ``--mpi=pmix``."""
     files: tuple[PlanFile, ...] = ()
+    """Files of the bundle that it reads; one with references is written into the log directory once addresses are known."""
     preamble: tuple[Words, ...] = ()
     """Calls of library functions before the command."""
     image: str | None = None
@@ -33,6 +37,7 @@ class Command:
     listens: tuple[int, ...] | None = None
     """Ports that the step opens on its node: the preflight checks that they are free. None: a worker's declared ports."""
     note: str = ""
+    """A few words on the step, for people who read the bundle."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -43,12 +48,17 @@ class JobContext:
     """
 
     recipe: Recipe
+    """What the user asked for."""
     topology: Topology
+    """Nodes, endpoints and processes."""
     served_model_name: str
+    """The model's name for clients."""
     model: str
+    """The model's directory, or its Hugging Face id."""
     staged: str | None
     """The model's copy on each worker node, if the recipe has it staged."""
     logs: Word
+    """The log directory."""
     interface: str
     """How the frontend reaches the workers: ``dynamo``, ``openai``, ..."""
     health_port: str
@@ -56,7 +66,9 @@ class JobContext:
     frontends: tuple[tuple[int, int], ...]
     """(node, port) of every frontend behind the public port."""
     public_node: int
+    """The node that clients reach."""
     public_port: int
+    """The port that clients reach."""
 
     def answers_at(self, process: Process) -> int:
         """The port at which a worker answers health checks, calls of its engine, and requests for metrics."""

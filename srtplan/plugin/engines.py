@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, final
 
 from attrs import frozen
 
@@ -31,8 +31,11 @@ class WorkerContext:
     """One launch of an engine: a process, or a whole worker where the engine asks for that."""
 
     job: JobContext
+    """What every plugin is told."""
     role: Role
+    """The recipe's role of this worker: its mode, ``args``, ``extra_args``, ``env``."""
     endpoint: Endpoint
+    """The worker: its mode, index, nodes and GPUs."""
     process: Process
     """The process of this step; the leader where the step is the whole worker."""
     peers: tuple[Process, ...]
@@ -195,6 +198,7 @@ class Engine(Plugin[O_co]):
         """Whether its workers can register with Dynamo."""
         return "dynamo" in self.interfaces
 
+    @final
     def options_of(self, recipe: Recipe) -> O_co:
         """Return the recipe's options of this engine."""
         return typed_options(recipe.engine, self.options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, final
 
 from attrs import frozen
 
@@ -87,6 +87,7 @@ class Frontend(Plugin[O_co]):
         del job
         return ()
 
+    @final
     def options_of(self, recipe: Recipe) -> O_co:
         """Return the recipe's options of this frontend."""
         return typed_options(recipe.frontend, self.options)

@@ -21,6 +21,7 @@ class Port:
     """One kind of port. Two workers never have the same port on one node, whatever is declared here."""
 
     kind: str
+    """Its name: ``ctx.process.port(kind)``."""
     scope: Literal["process", "worker"] = "process"
     """`process`: each process has one. `worker`: the worker has one, on its first node, which all its processes know."""
     count: Literal["node", "job"] = "node"
