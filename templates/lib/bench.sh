@@ -155,9 +155,8 @@ bench::evaluate() {
   # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
   bench::_newest "${result}" "${prefix}*.json" "$@" || return
   for page in "${prefix}"*.html; do # the questions and answers, for people
-    if [[ -O "${page}" ]] && env test "${page}" -nt "${result}.start"; then
-      bench::_publish "${page}" "${result%.json}.html"
-    fi
+    # shellcheck disable=SC2310 # it answers yes or no
+    ! bench::_is_new "${page}" "${result}.start" || bench::_publish "${page}" "${result%.json}.html"
   done
   [[ -z "${REPLY}" ]] || rm -f -- "${REPLY}" "${REPLY%.json}.html" # they lie in /tmp, which may be the node's
 }
@@ -167,8 +166,7 @@ bench::evaluate() {
 bench::evaluate_copy() {
   local -r address="\"$1\"" questions="$2" result="$3" prefix="$4" module="$8"
   shift 8
-  local -r copy="${TMPDIR:-/tmp}/${module}.py"
-  local program text file
+  local program text file folder copy code=0
   program="$(python3 -c 'import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]).origin)' "${module}")" || return
   text="$(<"${program}")"
   if [[ "${text}" != *"${address}"* ]]; then
@@ -177,8 +175,14 @@ bench::evaluate_copy() {
   fi
   file="${questions//\\/\\\\}"
   file="\"${file//\"/\\\"}\""
+  # Python imports from the folder of its program first: nobody else may write there
+  folder="$(mktemp -d "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID:-0}-evaluate.XXXXXX")" || return
+  copy="${folder}/${module}.py"
   printf '%s\n' "${text%%"${address}"*}${file}${text#*"${address}"}" >"${copy}" || return
-  bench::evaluate "${result}" "${prefix}" -- python3 "${copy}" "$@"
+  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  bench::evaluate "${result}" "${prefix}" -- python3 "${copy}" "$@" || code="$?"
+  rm -rf -- "${folder}"
+  return "${code}"
 }
 
 # Runs lm-eval, which puts its report into a folder named after the model: bench::lm_eval RESULT FOLDER -- COMMAND...
@@ -241,13 +245,20 @@ bench::_newest() {
   local IFS="" # the pattern is one word
   # shellcheck disable=SC2231 # and is to be expanded
   for file in ${pattern}; do
-    if [[ -O "${file}" ]] && env test "${file}" -nt "${mark}" && ! env test "${found}" -nt "${file}"; then
+    # shellcheck disable=SC2310 # it answers yes or no
+    if bench::_is_new "${file}" "${mark}" && ! env test "${found}" -nt "${file}"; then
       found="${file}"
     fi
   done
   rm -f -- "${mark}"
   bench::_publish "${found}" "${result}"
   REPLY="${found}"
+}
+
+# Whether a file is newer than a mark and this user's: another user can plant a report in /tmp, or a link to a file of ours.
+bench::_is_new() {
+  local -r file="$1" mark="$2"
+  [[ -f "${file}" && -O "${file}" && ! -L "${file}" ]] && env test "${file}" -nt "${mark}"
 }
 
 # Copies a report so that it appears complete. The result is checked by bench::run.

@@ -4,7 +4,11 @@
 # Signal handlers only note the signal; what follows from it happens in job::tick, never in the middle of a start.
 # Whoever finds a reason to end calls job::end once; stopping and the report are done by the trap on EXIT.
 
+source "${BUNDLE_DIR}/lib/clock.sh"
+source "${BUNDLE_DIR}/lib/json.sh"
 source "${BUNDLE_DIR}/lib/log.sh"
+source "${BUNDLE_DIR}/lib/event.sh"
+source "${BUNDLE_DIR}/lib/status.sh"
 source "${BUNDLE_DIR}/lib/run.sh"
 source "${BUNDLE_DIR}/lib/environ.sh"
 source "${BUNDLE_DIR}/lib/nodes.sh"
@@ -14,7 +18,7 @@ source "${BUNDLE_DIR}/lib/probes.sh"
 source "${BUNDLE_DIR}/lib/watch.sh"
 source "${BUNDLE_DIR}/lib/results.sh"
 source "${BUNDLE_DIR}/lib/report.sh"
-source "${BUNDLE_DIR}/lib/ending.sh"
+source "${BUNDLE_DIR}/lib/stop.sh"
 
 JOB_ID="${SLURM_JOB_ID:-0}"
 RUN_DIR="" LOG_DIR="" SCRATCH="" # made by run::make_directory; SCRATCH is node-local
@@ -231,4 +235,47 @@ job::serve() {
     job::tick
     watch::look
   done
+}
+
+# The trap on EXIT. Signals that arrive now are only counted; the second one forces.
+job::_exit() {
+  local -r code="$?"
+  trap - EXIT
+  clock::read
+  job::note_ending stop
+  if [[ -z "${CODE}" ]]; then
+    CODE=70 CLASS=internal CAUSE="job.sh ended by itself with ${code}"
+  fi
+  if ((CODE == 0)); then
+    log::info "the job is done; stopping"
+  else
+    log::error "${CLASS}: ${CAUSE}"
+  fi
+  job::stage stop
+  stop::all
+  [[ -z "${RUN_DIR:-}" ]] || results::summarize
+  job::_summary
+  job::stage end
+  event::write end "class=${CLASS}" "code:=${CODE}" "cause=${CAUSE}"
+  report::finish
+  run::remove_scratch
+  log::info "end class=${CLASS} code=${CODE}"
+  exit "${CODE}"
+}
+
+# One line per step.
+job::_summary() {
+  local name line REPLY
+  local -a table=()
+  ((${#STEP_PID[@]} > 0)) || return 0
+  printf -v line '%-24s %-28s %9s %9s %6s' step nodes started ready exit
+  table+=("${line}")
+  for name in "${ORDER[@]}"; do
+    [[ -n "${STEP_PID[${name}]:-}" ]] || continue
+    steps::where "${name}"
+    printf -v line '%-24s %-28s %7d s %9s %6s' "${name}" "${REPLY}" "${STEP_STARTED[${name}]}" \
+      "${STEP_READY[${name}]:+${STEP_READY[${name}]} s}" "${STEP_EXIT[${name}]:-?}"
+    table+=("${line}")
+  done
+  log::text "${table[@]}"
 }

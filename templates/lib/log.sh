@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# What a job tells: log lines for people, events.jsonl and status.json for programs.
-#
-# A full disk or a log directory that is gone must never stop the supervisor: every write here may fail.
+# The log of a job, for people. A full disk or a missing log directory never stops the supervisor: every write may fail.
 
-# Opens the files of this run. Until then lines go to stdout only.
+LOG_FD=""
+CAP_NEXT=60
+
+# Opens the log of this run. Until then lines go to stdout only.
 log::open() {
   local -r run_dir="$1"
   { exec {LOG_FD}>>"${run_dir}/logs/job.log"; } 2>/dev/null || LOG_FD=""
-  { exec {EVENT_FD}>>"${run_dir}/events.jsonl"; } 2>/dev/null || EVENT_FD=""
 }
 
 log::info() {
@@ -48,85 +48,3 @@ log::cap() {
   find "${LOG_DIR}" -maxdepth 1 -type f ! -name '*.old' -size "+${cap}M" \
     -exec sh -c 'for log; do cp -- "${log}" "${log}.old" && : >"${log}"; done' sh {} + </dev/null >/dev/null 2>&1 &
 }
-
-# Sets NOW (whole seconds) and NOW_CS (hundredths) since the start of job.sh, by the kernel's clock that never jumps.
-clock::read() {
-  local up
-  read -r up _ </proc/uptime
-  NOW_CS=$((10#${up/./} - CLOCK_START))
-  NOW=$((NOW_CS / 100))
-}
-
-# Sets REPLY to a text as a JSON string.
-json::string() {
-  local LC_ALL=C
-  local text="$1" code octal hex
-  text="${text//\\/\\\\}"
-  text="${text//\"/\\\"}"
-  if [[ "${text}" == *[$'\001'-$'\037']* ]]; then
-    for code in {1..31}; do
-      printf -v octal '\\%03o' "${code}"
-      printf -v octal '%b' "${octal}"
-      printf -v hex '\\u%04x' "${code}"
-      text="${text//"${octal}"/"${hex}"}"
-    done
-  fi
-  REPLY="\"${text}\""
-}
-
-# Appends a line to events.jsonl: event::write KIND KEY=TEXT KEY:=NUMBER...
-event::write() {
-  local -r kind="$1"
-  shift
-  local field line REPLY
-  clock::read
-  printf -v line '{"t":%d.%02d,"event":"%s"' "${NOW}" "$((NOW_CS % 100))" "${kind}"
-  for field in "$@"; do
-    if [[ "${field%%=*}" == *: ]]; then
-      line+=",\"${field%%:=*}\":${field#*:=}"
-    else
-      json::string "${field#*=}"
-      line+=",\"${field%%=*}\":${REPLY}"
-    fi
-  done
-  [[ -z "${EVENT_FD}" ]] || { printf '%s}\n' "${line}" >&"${EVENT_FD}"; } 2>/dev/null
-  return 0
-}
-
-# Replaces status.json, so that a reader never sees half of it.
-status::write() {
-  [[ -n "${RUN_DIR}" ]] || return 0
-  local -r file="${RUN_DIR}/status.json"
-  local REPLY name cause url line
-  json::string "${JOB_NAME}"
-  name="${REPLY}"
-  json::string "${CAUSE}"
-  cause="${REPLY}"
-  json::string "${URL}"
-  url="${REPLY}"
-  clock::read
-  printf -v line '{"job_id":"%s","name":%s,"stage":"%s","t":%d,"url":%s,"ready":%s,"class":"%s","code":%s,"cause":%s}' \
-    "${JOB_ID}" "${name}" "${STAGE}" "${NOW}" "${url}" "${READY}" "${CLASS}" "${CODE:-null}" "${cause}"
-  {
-    { printf '%s\n' "${line}" >"${file}.new" && mv -f -- "${file}.new" "${file}"; } || status::_overwrite "${file}" "${line}"
-  } 2>/dev/null
-  return 0
-}
-
-# On a full disk the old text makes room for the new one: written over it, with spaces to its end.
-status::_overwrite() {
-  local -r file="$1" line="$2"
-  local LC_ALL=C
-  local old=""
-  rm -f -- "${file}.new"
-  read -r old <"${file}"
-  printf '%-*s\n' "${#old}" "${line}" 1<>"${file}"
-}
-
-LOG_FD=""
-EVENT_FD=""
-CAP_NEXT=60
-CLOCK_START=0
-clock::read
-CLOCK_START="${NOW_CS}"
-NOW=0

@@ -20,6 +20,7 @@ run::make_directory() {
     job::end 72 preflight "cannot write in ${RUN_DIR}"
   ln -s -- "attempt_${attempt}" "${base}/.latest.${attempt}" && mv -fT -- "${base}/.latest.${attempt}" "${base}/latest"
   log::open "${RUN_DIR}"
+  event::open "${RUN_DIR}"
   run::_make_scratch
   run::_warn_if_full
 }

@@ -2,6 +2,9 @@
 # What a step may do before its command: calls in the function "preamble" of a launcher.
 # A function that fails ends the step; a step of several tasks runs it in each of them.
 
+source "${BASH_SOURCE[0]%/*}/../lib/private.sh"
+source "${BASH_SOURCE[0]%/*}/../lib/dynamo.sh"
+
 # Runs the recipe's setup script, which lies in /configs or /configs/patches.
 setup::script() {
   local -r name="$1"
@@ -30,12 +33,13 @@ setup::path_prepend() {
   export PATH="${directory}:${PATH}"
 }
 
-# An empty private directory of this job, gone when the step ends: what a former job left there is never read.
+# Creates an empty private directory, which goes when the step ends. What an earlier attempt left there is never read, and
+# a directory that another user created ends the step.
 setup::scratch() {
   local -r directory="$1"
+  private::require_own "${directory}"
   SCRATCH+=("${directory}") # before it is there: a signal may come at any moment
-  rm -rf -- "${directory}"
-  mkdir -m 700 -- "${directory}" # fails if somebody else has put a directory or a link there
+  private::renew "${directory}"
 }
 
 # The same for the temporary files of programs that do not clear up.
@@ -77,45 +81,30 @@ setup::dynamo_wheel() {
   setup::_fail "no wheel of ai-dynamo-runtime ${version} in /srtctl-wheels, /configs/dynamo-wheels or /configs"
 }
 
-# Builds Dynamo at a revision ("HEAD": the newest) and installs it. Needs git, cargo and maturin in the image. A build
-# of a revision is kept in /configs/dynamo-wheels, if that can be written, for the next job on machines of the same kind.
-# Further arguments are entries of Cargo's section [patch.crates-io]. A rehearsal keeps nothing: its build is simulated.
+# Builds Dynamo at a revision ("HEAD": the newest) and installs it. A build of a commit is kept in /configs/dynamo-wheels, if
+# that is private, for the next job on machines of the same kind; HEAD moves, so its build serves this job on this node only.
+# A rehearsal keeps nothing: its build is simulated. Further arguments replace dependencies: entries "CRATE = SPECIFICATION"
+# for every Cargo.toml.
 setup::dynamo_source() {
-  local -r revision="$1"
+  local -r revision="$1" own="/tmp/srtplan-${SLURM_JOB_ID}-dynamo"
+  local kept="${own}"
   shift
-  local machine kept digest
-  machine="$(uname -m)" # one home may serve x86_64 and aarch64 nodes
-  kept="/configs/dynamo-wheels/${revision}-${machine}"
-  if (($# > 0)); then
-    digest="$(printf '%s\n' "$@" | sha256sum)"
-    kept+="-${digest:0:12}"
+  private::ensure "${own}"
+  dynamo::key "${revision}" "$@"
+  # shellcheck disable=SC2310 # it answers yes or no; nothing in it counts on set -e
+  if [[ "${revision}" != HEAD && -z "${SRT_REHEARSAL:-}" ]] && setup::_can_keep "/configs/dynamo-wheels/${REPLY}"; then
+    kept="/configs/dynamo-wheels/${REPLY}"
   fi
-  if [[ "${revision}" == HEAD || -n "${SRT_REHEARSAL:-}" ]] || ! mkdir -p -- "${kept}" 2>/dev/null || [[ ! -w "${kept}" ]]; then
-    kept="/tmp/srtplan-${SLURM_JOB_ID}-dynamo"
-    mkdir -p -- "${kept}"
-  fi
-  setup::_build_dynamo "${kept}" "${revision}" "$@"
-  setup::pip "${kept}"/*.whl "${kept}/dynamo"
+  dynamo::build "${kept}" "${revision}" "$@"
+  dynamo::install "${kept}" "${own}"
 }
 
-# Builds into a directory under a lock; a complete build is left as it is.
-setup::_build_dynamo() {
-  local -r kept="$1" revision="$2"
-  shift 2
-  local lock
-  exec {lock}>"${kept}/.lock"
-  flock "${lock}"
-  if [[ ! -e "${kept}/.complete" ]]; then
-    rm -rf -- "${kept}/dynamo"
-    step::say git clone https://github.com/ai-dynamo/dynamo.git "${kept}/dynamo"
-    git clone --quiet https://github.com/ai-dynamo/dynamo.git "${kept}/dynamo"
-    git -C "${kept}/dynamo" checkout --quiet "${revision}"
-    (($# == 0)) || printf '\n[patch.crates-io]\n' >>"${kept}/dynamo/lib/bindings/python/Cargo.toml"
-    (($# == 0)) || printf '%s\n' "$@" >>"${kept}/dynamo/lib/bindings/python/Cargo.toml"
-    (cd -- "${kept}/dynamo/lib/bindings/python" && RUSTFLAGS="${RUSTFLAGS:-} -C target-cpu=native" maturin build --out "${kept}")
-    : >"${kept}/.complete"
-  fi
-  exec {lock}>&-
+# Whether builds can be kept in a directory of /configs/dynamo-wheels: another user could plant a wheel in one that is not
+# private.
+setup::_can_keep() {
+  local -r kept="$1"
+  # shellcheck disable=SC2310 # it answers by its code
+  [[ -d "${kept%/*/*}" ]] && private::ensure "${kept%/*}" && private::ensure "${kept}" && [[ -w "${kept}" ]]
 }
 
 # Installs with pip. Tasks that may share a container share its /tmp, whose lock leaves no file; they wait for each other, and

@@ -3,7 +3,12 @@
 #
 # Files whose name and size are already there are left. Each file is copied beside its place and then renamed, so a copy that was
 # interrupted is never taken for a whole one. Ends with 1 if the copy is not the original afterwards.
+#
+# Workers load what is here, and the copy is compared by name and size only, so the target must be this user's own directory.
 set -Eeuo pipefail
+umask 022 # nobody else may write in the copy
+
+source "${BASH_SOURCE[0]%/*}/private.sh"
 
 readonly COPIES=16
 
@@ -16,8 +21,10 @@ main() {
     return 0
   fi
   mkdir -p -- "${target}"
-  exec {lock}>>"${target}.lock" # appending: a file that happens to have this name keeps its content
-  flock "${lock}"               # another job on this node may want the same model
+  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  private::check "${target}" || fail "other users could change the model in ${target}; set model.stage_dir to a directory of your own"
+  exec {lock}>>"${target}/.staging.lock"
+  flock "${lock}" # another job on this node may want the same model
   list "${source}" | LC_ALL=C sort >"${TMP}/wanted"
   list "${target}" | LC_ALL=C sort >"${TMP}/present"
   LC_ALL=C comm -23 "${TMP}/wanted" "${TMP}/present" >"${TMP}/missing"

@@ -58,7 +58,7 @@ frontend:
   dedicated_node: true
 dynamo:
   hash: 0123456789abcdef0123456789abcdef01234567
-  cargo_patches: [one]
+  cargo_patches: ['one = "1"']
   request_plane: nats
   event_plane: zmq
 benchmark:
@@ -123,7 +123,7 @@ frontend:
   placement: {node: dedicated}
 dynamo:
   source: {git: https://github.com/ai-dynamo/dynamo.git, rev: 0123456789abcdef0123456789abcdef01234567}
-  patches: [one]
+  patches: ['one = "1"']
   request_plane: nats
   event_plane: zmq
 benchmark:

@@ -24,7 +24,7 @@ def test_every_section_of_v1_arrives(folder: Folder) -> None:
     assert (recipe.dynamo.request_plane, recipe.dynamo.event_plane, recipe.dynamo.cargo_patches) == (
         "nats",
         "zmq",
-        ("one",),
+        ('one = "1"',),
     )
     assert attrs.astuple(recipe.health_check) == (20, 5)
     assert attrs.astuple(recipe.infra) == (True, 32)

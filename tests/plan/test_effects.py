@@ -51,7 +51,7 @@ VALUES: dict[str, Any] = {
     "dynamo.hash": "0123456789abcdef",
     "dynamo.top_of_tree": True,
     "dynamo.wheel": "1.0.0",
-    "dynamo.cargo_patches": ["x"],
+    "dynamo.cargo_patches": ['x = "1"'],
     "dynamo.request_plane": "nats",
     "dynamo.event_plane": "zmq",
     "benchmark.client_placement": "last_decode",

@@ -44,7 +44,7 @@ def documents() -> Iterator[Recipe]:
                  "decode_environment": {"A": "b"}, "decode_extra_args": ["--x"]},
         frontend={"nginx_container": "/n.sqsh", "nginx_keepalive_timeout": "6s", "args": {"a": "b"}, "env": {"A": "b"},
                   "nginx_session_affinity": True, "nginx_session_affinity_header": "X-A"},
-        dynamo={"hash": "0123456789", "cargo_patches": ["x"]},
+        dynamo={"hash": "0123456789", "cargo_patches": ['x = "1"']},
         environment={"B": "{node}"}, env_from=["C"], container_mounts={"/a": "/b"}, extra_mount=["/c:/d:ro"],
         srun_options={"mem": "0"}, sbatch_directives={"mem": "0"}, setup_script="x.sh",
         observability={"enable_otel": True, "otel_endpoint": "http://x:1"},

@@ -98,24 +98,27 @@ def copied(
     package.mkdir()
     (package / "__init__.py").write_text("def score(path):\n    return open(path).read()\n")
     (package / "run.py").write_text(EVALUATOR)
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "tiny_eval.py").write_text("raise SystemExit('planted')\n")
     file, prefix = gate.result("concurrency_2"), tmp_path / "report"
     command = f"bench::evaluate_copy {address} \"${{QUESTIONS}}\" '{file}' '{prefix}' -- python3 -m tiny_eval.run '{prefix}'"
     return gate.bash(
         f"bench::run concurrency_2 '{file}' sglang-eval {command}\n",
         PYTHONPATH=str(tmp_path),
-        TMPDIR=str(tmp_path),
+        TMPDIR=str(tmp_path / "tmp"),
         QUESTIONS=str(questions),
     )
 
 
 def test_a_file_takes_the_place_of_an_address(gate: Gate, tmp_path: Path) -> None:
-    """A copy of the evaluator reads it, whatever its name; the evaluator itself stays as it is."""
+    """A copy of the evaluator reads it, whatever its name; the evaluator stays as it is, nothing in TMPDIR is imported or left."""
     questions = tmp_path / 'our "own" \\n & more.csv'
     questions.write_text("0.25")
     done = copied(gate, tmp_path, questions)
     assert done.returncode == 0, done.stderr
     assert gate.summary()["runs"][0]["score"] == 0.25
     assert (tmp_path / "tiny_eval" / "run.py").read_text() == EVALUATOR
+    assert [p.name for p in (tmp_path / "tmp").iterdir()] == ["tiny_eval.py"]
 
 
 def test_an_evaluator_without_that_address_is_refused(gate: Gate, tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ def test_a_signal_in_the_preflight_leaves_nothing(lab: Lab) -> None:
     """The fan-out step that checks the nodes is ended, too."""
     bundle = lab.compile(serving())
     (bundle / "lib/preflight.sh").write_text("sleep 100\n")
-    with (bundle / "lib/ending.sh").open("a") as file:
+    with (bundle / "lib/stop.sh").open("a") as file:
         file.write(
             "run::remove_scratch() { squeue --noheader --steps --jobs=$JOB_ID --format=%i >$RUN_DIR/left; }\n"
         )

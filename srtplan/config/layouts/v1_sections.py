@@ -157,7 +157,10 @@ class DynamoSection:
     hash: str | None = may(None, "build from this git commit")
     top_of_tree: bool = may(default=False, doc="build from the default branch, as it is when the job runs")
     wheel: str | None = may(None, "version of a prefetched wheel")
-    cargo_patches: tuple[str, ...] = may((), "patches of a source build; needs `hash`")
+    cargo_patches: tuple[str, ...] = may(
+        (),
+        "lines `CRATE = SPECIFICATION`, each replaces a dependency in every Cargo.toml of a source build; needs `hash`",
+    )
     request_plane: Literal["nats", "tcp", "http"] = may("tcp", "how requests reach the workers")
     event_plane: Literal["nats", "zmq"] | None = may(None, "how KV events travel; Dynamo's default if unset")
 

@@ -11,6 +11,7 @@ from srtplan.ir.recipe import Dynamo
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
+_PATCH = re.compile(r"[A-Za-z0-9_-]+[ \t]*=[ \t]*[^ \t].*")
 _TIMEOUT = re.compile(r"[0-9]+(ms|s|m|h|d)?( [0-9]+(ms|s|m|h|d)?)?")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
@@ -64,6 +65,11 @@ def dynamo(draft: Draft) -> Iterator[Finding]:
     if d.cargo_patches and not d.hash:
         message = "cargo_patches need a source build of a commit"
         yield Finding(rule="SP231", path=("dynamo", "cargo_patches"), message=message, help="set dynamo.hash")
+    for index, patch in enumerate(d.cargo_patches if d.hash else ()):
+        if not _PATCH.fullmatch(patch):
+            message = f"'{patch}' does not replace a dependency"
+            hint = 'write a line of a Cargo.toml: \'CRATE = { git = "URL", branch = "NAME" }\''
+            yield Finding(rule="SP231", path=("dynamo", "cargo_patches", index), message=message, help=hint)
 
 
 def _dynamo_words(d: Dynamo) -> Iterator[Finding]:

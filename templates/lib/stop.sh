@@ -1,31 +1,5 @@
 # shellcheck shell=bash
-# The end of a job: stop the steps tier by tier, see that nothing is left, say what happened.
-
-# The trap on EXIT. Signals that arrive now are only counted; the second one forces.
-job::_exit() {
-  local -r code="$?"
-  trap - EXIT
-  clock::read
-  job::note_ending stop
-  if [[ -z "${CODE}" ]]; then
-    CODE=70 CLASS=internal CAUSE="job.sh ended by itself with ${code}"
-  fi
-  if ((CODE == 0)); then
-    log::info "the job is done; stopping"
-  else
-    log::error "${CLASS}: ${CAUSE}"
-  fi
-  job::stage stop
-  stop::all
-  [[ -z "${RUN_DIR:-}" ]] || results::summarize
-  job::_summary
-  job::stage end
-  event::write end "class=${CLASS}" "code:=${CODE}" "cause=${CAUSE}"
-  report::finish
-  run::remove_scratch
-  log::info "end class=${CLASS} code=${CODE}"
-  exit "${CODE}"
-}
+# Stops the steps tier by tier, and verifies that none is left.
 
 # Stops whatever runs within STOP_TIMEOUT_S: TERM from tier 0 up, then KILL.
 stop::all() {
@@ -165,24 +139,7 @@ stop::_clear_nodes() {
   elif [[ " ${STEP_EXIT[*]} " != *" 137 "* ]] && ! grep -qs setup::dynamo_source -- "${BUNDLE_DIR}"/steps/*.sh; then
     return 0
   fi
-  # what job.sh itself has there is still in use
+  # what job.sh itself has there is still in use, and another user's directory of that name is not ours to remove
   nodes::each 5 "${SCRATCH}/clear" --job-name=clear \
     find /tmp -maxdepth 1 -user "${EUID}" -name "srtplan-${JOB_ID}-*" ! -name "srtplan-${JOB_ID}-job.*" -exec rm -rf -- {} +
-}
-
-# One line per step.
-job::_summary() {
-  local name line REPLY
-  local -a table=()
-  ((${#STEP_PID[@]} > 0)) || return 0
-  printf -v line '%-24s %-28s %9s %9s %6s' step nodes started ready exit
-  table+=("${line}")
-  for name in "${ORDER[@]}"; do
-    [[ -n "${STEP_PID[${name}]:-}" ]] || continue
-    steps::where "${name}"
-    printf -v line '%-24s %-28s %7d s %9s %6s' "${name}" "${REPLY}" "${STEP_STARTED[${name}]}" \
-      "${STEP_READY[${name}]:+${STEP_READY[${name}]} s}" "${STEP_EXIT[${name}]:-?}"
-    table+=("${line}")
-  done
-  log::text "${table[@]}"
 }
