@@ -29,11 +29,16 @@ fmt:
     .venv/bin/ruff format .
     .venv/bin/shfmt -i 2 -ci -w templates/lib/*.sh tests/run tests/rig/install .ci/run
 
-# Rewrite golden files (all, or of one case) and docs/recipe.md, and show what changed.
+# Start a new engine: srtplan/engines/NAME.py, examples/NAME.yaml, its golden files and its place in docs/recipe.md.
+new-engine name:
+    .venv/bin/python tools/new_engine.py {{name}}
+    just golden {{name}}
+
+# Rewrite golden files (all, or of one case), docs/recipe.md and docs/plugins.md, and show what changed.
 golden case="":
     SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/golden -k "{{case}}"
-    SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/config/test_reference.py
-    git diff --stat -- golden docs/recipe.md
+    SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/config/test_reference.py tests/test_plugins_page.py
+    git diff --stat -- golden docs/recipe.md docs/plugins.md
 
 # Break everything, and write what came of it to docs/failures.md.
 failures *args:

@@ -18,6 +18,7 @@ from srtplan.bundle.write import write
 from srtplan.ir.plan import Run, Step
 from srtplan.ir.shell import Words, ip, word, words
 from srtplan.plan.show.serialise import to_json
+from srtplan.plugin.readers import CLIENTS
 
 
 class Task:
@@ -235,7 +236,7 @@ def test_a_ladder_runs_in_order_and_stops_at_the_first_failure(task: Task) -> No
     assert b"three" not in done.stdout
 
 
-@pytest.mark.parametrize("client", ["sglang", "vllm", "trtllm", "aiperf", "sglang-eval", "lm-eval", ""])
+@pytest.mark.parametrize("client", sorted(CLIENTS))
 def test_a_result_is_checked_by_its_client(task: Task, client: str) -> None:
     """A report that says that nothing came out is refused, one that says more is accepted."""
     ladder = {"total_output_tokens": 8, "completed": 1, "duration": 0.5, "mean_ttft_ms": 20.0}

@@ -23,7 +23,6 @@ from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
 from srtplan.plugin import Command, JobContext, Profile, ProfileRequest, WorkerContext
 
 START, STOP = 0, 50
-WITHOUT_TRAFFIC = "manual"
 
 
 def is_on(recipe: Recipe) -> bool:
@@ -162,12 +161,6 @@ def _called(job: JobContext, workers: Iterable[WorkerContext]) -> list[Called]:
     for ctx in workers:
         body = profile_of(ctx).start
         if body is not None:
-            port = job.public_port if not job.frontends else ctx.process.port(_port(job))
-            found.setdefault((ctx.role.mode, body), []).append(
-                word("http://", ip(ctx.process.node), ":", port)
-            )
+            url = word("http://", ip(ctx.process.node), ":", job.answers_at(ctx.process))
+            found.setdefault((ctx.role.mode, body), []).append(url)
     return [Called(mode, body, tuple(urls)) for (mode, body), urls in found.items()]
-
-
-def _port(job: JobContext) -> str:
-    return "system" if job.interface == "dynamo" else "http"

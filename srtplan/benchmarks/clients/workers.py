@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import MODES, Mode
-from srtplan.ir.shell import Word, ip, word
-from srtplan.ir.topology import Process
-from srtplan.plugin import BenchmarkContext
+from srtplan.plugin import MODES, BenchmarkContext, EnvVar, Mode, Process, Word, ip, word
 
 
 def workers_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
@@ -43,9 +39,7 @@ def metrics_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
 
 
 def _at(ctx: BenchmarkContext, process: Process) -> Word:
-    direct = not ctx.job.frontends
-    kind = "system" if ctx.job.interface == "dynamo" else "http"
-    return word(ip(process.node), ":", ctx.job.public_port if direct else process.port(kind))
+    return word(ip(process.node), ":", ctx.job.answers_at(process))
 
 
 def _joined(items: Iterable[Word]) -> Word:

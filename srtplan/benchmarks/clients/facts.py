@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from srtplan.ir.data import Map, thaw
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import RUN_DIR, Word, word
+from srtplan.plugin import RUN_DIR, Map, Recipe, Word, thaw, word
 
 
 def texts(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

@@ -14,11 +14,8 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
-from srtplan.diagnostics import Finding
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import Words, words
-from srtplan.plugin import Input
+from srtplan.benchmarks.clients import checks
+from srtplan.plugin import Finding, Input, Recipe, Words, words
 
 COMMIT = re.compile(r"git\+.*@([0-9a-f]{7,40}|v?[0-9][^/@]*)(#.*)?$")
 VERSION = re.compile(r"===?[^*]+$")
@@ -57,9 +54,9 @@ class Package:
         if not given:
             return
         if not used:
-            yield _checks.unused(recipe, self.field, f"nothing of this benchmark runs {self.program}")
+            yield checks.unused(recipe, self.field, f"nothing of this benchmark runs {self.program}")
         elif place(given).endswith(".whl") and not (place(given).startswith("/") or "://" in given):
-            yield _checks.bad(recipe, self.field, "must be an absolute path, or an address")
+            yield checks.bad(recipe, self.field, "must be an absolute path, or an address")
         elif not pinned(given):
             yield Finding(
                 rule="SP706",

@@ -9,15 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import yaml
-from attrs import field, frozen
+from attrs import frozen
 
 from srtplan import flags
-from srtplan.diagnostics import Finding
-from srtplan.ir.data import EMPTY, Map, thaw
-from srtplan.ir.plan import EnvVar, PlanFile, ProbeType, SrunOption, StandIn
-from srtplan.ir.recipe import Mode, Recipe
-from srtplan.ir.shell import Lit, Word, ip, word, words
-from srtplan.plugin import Command, FrontendContext, Interface, JobContext
+from srtplan.plugin import (
+    EMPTY,
+    Command,
+    Finding,
+    Frontend,
+    FrontendContext,
+    JobContext,
+    Lit,
+    Map,
+    Mode,
+    PlanFile,
+    Recipe,
+    SrunOption,
+    StandIn,
+    Word,
+    ip,
+    override,
+    thaw,
+    word,
+    words,
+)
 
 
 @frozen(kw_only=True)
@@ -29,29 +44,21 @@ class Options:
     server_config_extra: Map = EMPTY
 
 
-@frozen(eq=False, repr=False)
-class TrtllmServe:
+class TrtllmServe(
+    Frontend[Options],
+    name="trtllm_serve",
+    interfaces=("trtllm_http",),
+    step_name="orchestrator",
+    probes_workers=True,
+):
     """The frontend plugin."""
 
-    name: str = "trtllm_serve"
-    options: type[object] = Options
-    interface: Interface = "trtllm_http"
-    probe: ProbeType = "http"
-    health_path: str = "/health"
-    step_name: str = "orchestrator"
-    installs_dynamo: bool = False
-    reads: frozenset[str] = field(default=frozenset())
-    probes_workers: bool = True
-
+    @override
     def processes(self, recipe: Recipe) -> bool:
         """An orchestrator only where prefill and decode are apart."""
         return recipe.resources.disaggregated
 
-    def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """None: the orchestrator is told its workers."""
-        del recipe
-        return ()
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """One orchestrator; one worker where there is none."""
         if recipe.frontend.multiple and recipe.resources.disaggregated:
@@ -70,11 +77,7 @@ class TrtllmServe:
                 help="use one worker, or the dynamo frontend",
             )
 
-    def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:
-        """Nothing: workers do not look for the orchestrator."""
-        del job
-        return ()
-
+    @override
     def command(self, ctx: FrontendContext) -> Command:
         """``trtllm-serve disaggregated --config /logs/ser.yaml`` and the recipe's args."""
         args = flags.render(ctx.job.recipe.frontend.args, name=str, ordered=False)
@@ -82,16 +85,18 @@ class TrtllmServe:
         return Command(
             argv=(*words("trtllm-serve", "disaggregated", "--config", config), *args),
             srun=(SrunOption(name="mpi", value=Lit("pmix")),),
-            files=(PlanFile(path="ser.yaml", content=_config(ctx), run_time=True),),
+            files=(
+                PlanFile(
+                    path="ser.yaml", content=_config(ctx, self.options_of(ctx.job.recipe)), run_time=True
+                ),
+            ),
             listens=(ctx.port,),
             note="TensorRT-LLM orchestrator",
             stand_in=StandIn(behavior="disaggregated"),
         )
 
 
-def _config(ctx: FrontendContext) -> Word:
-    options = ctx.job.recipe.frontend.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
+def _config(ctx: FrontendContext, options: Options) -> Word:
     fixed = {"hostname": "0.0.0.0", "port": ctx.port}  # noqa: S104 -- clients are on other nodes
     extra = {k: thaw(v) for k, v in options.server_config_extra.pairs}
     return word(

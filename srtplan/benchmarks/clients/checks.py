@@ -14,9 +14,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from srtplan.diagnostics import Finding
-from srtplan.ir.recipe import Benchmark, Recipe
-from srtplan.plugin import Input, engine
+from srtplan.plugin import BenchmarkSection, Finding, Input, Recipe, engine
 
 Ladder = tuple[int | str, ...] | str | None
 MAX_RUNS = 1000
@@ -142,7 +140,7 @@ def unused(recipe: Recipe, name: str, why: str) -> Finding:
 
 def unbounded(recipe: Recipe) -> Iterable[Finding]:
     """``max_failed_share``, where no report counts failed requests."""
-    if recipe.benchmark.max_failed_share != attrs.fields(Benchmark).max_failed_share.default:
+    if recipe.benchmark.max_failed_share != attrs.fields(BenchmarkSection).max_failed_share.default:
         yield unused(recipe, "max_failed_share", "no report of its client counts failed requests")
 
 

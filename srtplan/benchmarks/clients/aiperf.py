@@ -1,4 +1,4 @@
-"""aiperf: the runs of benchmarks that are its own (traces, prefixes), beside the ladders of ``_clients.py``.
+"""aiperf: the runs of benchmarks that are its own (traces, prefixes), beside the ladders of ``serving.py``.
 
 Out: ``bench::aiperf RESULT ARTIFACTS -- aiperf profile --model ... --url http://... --streaming ...``; the library puts
 aiperf's report where the result is expected. Source: ``aiperf profile --help`` (0.13.0).
@@ -11,15 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol, cast
 
 from srtplan import flags
-from srtplan.benchmarks._facts import results
-from srtplan.benchmarks._packages import AIPERF
-from srtplan.benchmarks._workers import metrics_urls
-from srtplan.diagnostics import Finding
-from srtplan.ir.data import Map
-from srtplan.ir.plan import Run, StandIn
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import Word, Words, words
-from srtplan.plugin import BenchmarkContext
+from srtplan.benchmarks.clients.facts import results
+from srtplan.benchmarks.clients.packages import AIPERF
+from srtplan.benchmarks.clients.workers import metrics_urls
+from srtplan.plugin import BenchmarkContext, Finding, Map, Recipe, Run, StandIn, Word, Words, words
 
 SEED = 42
 STAND_IN = StandIn(behavior="aiperf")
@@ -66,10 +61,10 @@ def check_aiperf(recipe: Recipe, fields: Mapping[str, tuple[str, ...]]) -> Itera
     o = cast("_Options", recipe.benchmark.options)
     at = recipe.benchmark.at
     yield from AIPERF.check(recipe)
-    yield from flags.twice(o.aiperf_args, (*at, "aiperf_args"), *SAME)
+    yield from flags.check_duplicates(o.aiperf_args, (*at, "aiperf_args"), *SAME)
     known = DECIDED | {flag: f"set benchmark.{field}" for field, own in fields.items() for flag in own}
     names = {n: known[FIRST.get(n, n)] for n in (*known, *FIRST) if FIRST.get(n, n) in known}
-    yield from flags.decided(o.aiperf_args, (*at, "aiperf_args"), names)
+    yield from flags.check_planned(o.aiperf_args, (*at, "aiperf_args"), names)
 
 
 def trace_name(path: str) -> str:

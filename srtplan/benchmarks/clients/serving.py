@@ -19,8 +19,7 @@ from math import floor
 
 from attrs import frozen
 
-from srtplan.ir.plan import StandIn
-from srtplan.ir.shell import Word, Words, word, words
+from srtplan.plugin import StandIn, Word, Words, word, words
 
 TINY = 1e-9
 """What binary fractions may lack."""

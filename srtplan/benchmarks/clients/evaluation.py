@@ -15,10 +15,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from srtplan.benchmarks._facts import results
-from srtplan.ir.plan import Run, StandIn
-from srtplan.ir.shell import Words, word, words
-from srtplan.plugin import BenchmarkContext
+from srtplan.benchmarks.clients.facts import results
+from srtplan.plugin import BenchmarkContext, Run, StandIn, Words, word, words
 
 SGLANG, LM_EVAL = "sglang-eval", "lm-eval"
 

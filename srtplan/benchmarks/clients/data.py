@@ -12,12 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from srtplan.benchmarks import _checks
-from srtplan.diagnostics import Finding
-from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import Lit
-from srtplan.plugin import Input
+from srtplan.benchmarks.clients import checks
+from srtplan.plugin import EnvVar, Finding, Input, Lit, Recipe
 
 FIELD = "hf_home"
 
@@ -25,9 +21,9 @@ FIELD = "hf_home"
 def check(recipe: Recipe, what: str, *copies: str) -> Iterable[Finding]:
     """``what`` is fetched unless one of the fields ``copies``, or the cache, is given."""
     names = [n for n in (*copies, FIELD) if hasattr(recipe.benchmark.options, n)]
-    yield from _checks.absolute(recipe, *names)
+    yield from checks.absolute(recipe, *names)
     if not any(getattr(recipe.benchmark.options, n) for n in names):
-        yield _checks.fetched(recipe, what, *names)
+        yield checks.fetched(recipe, what, *names)
 
 
 def env(recipe: Recipe) -> tuple[EnvVar, ...]:
@@ -41,7 +37,7 @@ def inputs(recipe: Recipe, *copies: str) -> tuple[Input, ...]:
     """The files, and the cache."""
     home = _home(recipe)
     cache = (Input(path=home, why=f"benchmark.{FIELD}", writable=True),) if home else ()
-    return (*_checks.inputs(recipe, *copies), *cache)
+    return (*checks.inputs(recipe, *copies), *cache)
 
 
 def _home(recipe: Recipe) -> str:
