@@ -14,10 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from attrs import fields_dict
 from corpus import unavailable
-
-from srtplan.plugin import Command
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "examples" / "plugin"
@@ -98,14 +95,11 @@ def test_compiles_behind_the_sglang_router(installed: Path, tmp_path: Path) -> N
     assert "--set frontend.type=sglang: error[SP604]: the router cannot divide" in done.stderr
 
 
-@pytest.mark.skipif(
-    "stand_in" not in fields_dict(Command), reason="plugins cannot say yet what a rehearsal runs for them"
-)
 def test_is_rehearsed_to_success(installed: Path, tmp_path: Path) -> None:
     """Server and client are simulated as the plugin declares; the figures of the report are in the summary."""
     bundle, runs = tmp_path / "bundle", tmp_path / "runs"
     assert srtplan(installed, "compile", RECIPE, "-o", bundle).returncode == 0
-    done = srtplan(installed, "rehearse", bundle, "--work", runs)
+    done = srtplan(installed, "rehearse", bundle, "-o", runs)
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = runs.glob("*/attempt_0/results/summary.json")
     made = json.loads(path.read_text())["runs"]

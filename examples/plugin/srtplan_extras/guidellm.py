@@ -4,6 +4,7 @@ Its report is one JSON file per run; the pointers are those of ``GenerativeBench
 0.3).
 """
 
+import json
 from collections.abc import Iterable
 
 from attrs import frozen
@@ -18,6 +19,7 @@ from srtplan.plugin import (
     Recipe,
     ReportReader,
     Run,
+    StandIn,
     override,
     word,
     words,
@@ -88,7 +90,28 @@ def _run(ctx: BenchmarkContext, options: Options, concurrency: int) -> Run:
         *("--max-requests", options.requests, "--output-path", result),
     )
     facts = (("concurrency", str(concurrency)), ("requests", str(options.requests)))
-    return Run(name=f"concurrency_{concurrency}", argv=argv, result=result, client=REPORT.name, facts=facts)
+    return Run(
+        name=f"concurrency_{concurrency}",
+        argv=argv,
+        result=result,
+        client=REPORT.name,
+        facts=facts,
+        stand_in=StandIn(behavior="client", report=_sample(options)),
+    )
+
+
+def _sample(options: Options) -> str:
+    """The report that a rehearsal writes: every request succeeded."""
+    n = options.requests
+    totals = {
+        "prompt_token_count": {"successful": {"total_sum": n * options.isl}},
+        "output_token_count": {"successful": {"total_sum": n * options.osl}},
+        "request_latency": {"successful": {"mean": 0.5}},
+    }
+    times = {"mean": 10.0, "median": 10.0, "percentiles": {"p99": 20.0}}
+    metrics = totals | {theirs: {"successful": times} for theirs in TIMES.values()}
+    requests = {"successful": n, "errored": 0}
+    return json.dumps({"benchmarks": [{"request_totals": requests, "duration": 5.0, "metrics": metrics}]})
 
 
 PLUGIN = GuideLLM()
