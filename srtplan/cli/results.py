@@ -9,10 +9,10 @@ from pathlib import Path
 
 from srtplan.cli.output import say
 from srtplan.results import export, table
-from srtplan.results.compare import plan_differences, summaries
+from srtplan.results.compare import comparison, plan_differences
 from srtplan.results.draw import pictures
 from srtplan.results.read import load
-from srtplan.results.read.load import Found
+from srtplan.results.read.load import FoundRuns
 from srtplan.results.read.model import Summary
 
 WRONG_USAGE = 2
@@ -22,7 +22,7 @@ def show(
     runs: Sequence[Path], *, form: str, html: Path | None, folder: Path | None, kinds: Sequence[str]
 ) -> int:
     """Print the results of runs; write the page and the pictures that were asked for. 1 if a job could not be shown."""
-    if folder is not None and not pictures.available():
+    if folder is not None and not pictures.has_matplotlib():
         say("srtplan: pictures need matplotlib: pip install 'srtplan[results]'")
         return WRONG_USAGE
     found = _survey(runs)
@@ -37,8 +37,8 @@ def show(
     except OSError as e:
         say(f"srtplan: {e.filename}: cannot be written: {e.strerror}")
         return 1
-    told = len(pictures.told_of(summaries))
-    if told < len(summaries) and (folder is not None or (html is not None and pictures.available())):
+    told = len(pictures.select_for_timelines(summaries))
+    if told < len(summaries) and (folder is not None or (html is not None and pictures.has_matplotlib())):
         say(
             f"srtplan: timelines of {told} of {len(summaries)} jobs, those that ended badly first; name a job to see its own"
         )
@@ -53,7 +53,7 @@ def _tables(summaries: Sequence[Summary]) -> str:
     return table.render(summaries, width)
 
 
-def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None) -> int:
+def compare(runs: Sequence[Path], *, threshold: float, fail_above: float | None) -> int:
     """Print two runs beside each other; 1 if a figure is worse by more than ``fail_above`` percent, or is missing."""
     found = _survey(runs)
     if found.broken:
@@ -62,17 +62,17 @@ def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None
         say(f"srtplan: --compare takes two different runs, these are {len(found.summaries)}")
         return WRONG_USAGE
     a, b = found.summaries
-    plan = plan_differences.of_runs(a.run_dir, b.run_dir)
-    sys.stdout.write(summaries.render(a, b, plan, threshold=threshold))
+    plan = plan_differences.diff_runs(a.run_dir, b.run_dir)
+    sys.stdout.write(comparison.render(a, b, plan, threshold=threshold))
     if fail_above is None:
         return 0
-    failures = summaries.failures(a, b, fail_above)
+    failures = comparison.failures(a, b, fail_above)
     for line in failures:
         say(f"srtplan: {line}")
     return int(bool(failures))
 
 
-def _survey(runs: Sequence[Path]) -> Found:
+def _survey(runs: Sequence[Path]) -> FoundRuns:
     """What there is; what is missing is said."""
     found = load.survey(runs)
     for line in (*found.broken, *found.notes):
@@ -83,7 +83,7 @@ def _survey(runs: Sequence[Path]) -> Found:
 def _page(summaries: Sequence[Summary], file: Path) -> None:
     from srtplan.results.draw import page  # noqa: PLC0415 -- Jinja takes its time
 
-    drawn = list(pictures.draw(summaries, "svg")) if pictures.available() else None
+    drawn = list(pictures.draw_pictures(summaries, "svg")) if pictures.has_matplotlib() else None
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page.render(summaries, drawn), encoding="utf-8")
     say(f"wrote {file}")
@@ -92,7 +92,7 @@ def _page(summaries: Sequence[Summary], file: Path) -> None:
 def _pictures(summaries: Sequence[Summary], folder: Path, kinds: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for kind in kinds:
-        for picture in pictures.draw(summaries, kind):
+        for picture in pictures.draw_pictures(summaries, kind):
             file = folder / f"{picture.name}.{kind}"
             file.write_bytes(picture.content)
             say(f"wrote {file}")

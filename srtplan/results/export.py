@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 
-from srtplan.results.compare.front import fronts
+from srtplan.results.compare.pareto import pareto_fronts
 from srtplan.results.read.model import FORMAT, Record, Summary, as_text
 from srtplan.results.read.workload import Workload
 
@@ -32,7 +32,7 @@ ROLES = ("total", "prefill", "decode", "agg")
 
 def to_csv(summaries: Sequence[Summary]) -> str:
     """A head and a row per run; what is not known is empty."""
-    best = {id(r.values) for _, found in fronts(summaries) for _, r in found}
+    best = {id(r.values) for _, found in pareto_fronts(summaries) for _, r in found}
     records = [(s, r) for s in summaries for r in s.records]
     keys = dict.fromkeys(k for _, r in records for k in r.values if k not in ("name", "scores"))
     scores = dict.fromkeys(k for _, r in records for k in r.scores)
@@ -67,7 +67,7 @@ def to_json(summaries: Sequence[Summary]) -> str:
     data = {
         "format": FORMAT,
         "summaries": [{"run_dir": str(s.run_dir), **s.values} for s in summaries],
-        "pareto_front": [_point(load, s, r) for load, found in fronts(summaries) for s, r in found],
+        "pareto_front": [_point(load, s, r) for load, found in pareto_fronts(summaries) for s, r in found],
     }
     return json.dumps(data, indent=1) + "\n"
 

@@ -14,19 +14,19 @@ from collections.abc import Callable, Iterable, Sequence
 from unicodedata import combining, east_asian_width
 
 from srtplan.results.read.model import Record, Summary, as_text, items
-from srtplan.results.read.timeline import started_again
+from srtplan.results.read.timeline import restarted_steps
 
-MANY_AGAIN = 8
+MAX_RESTARTED_STEPS = 8
 INDENT, GAP = "  ", "  "
 Column = tuple[str, Callable[[Record], str]]
 
 
 def render(summaries: Iterable[Summary], width: int = 0) -> str:
     """All tables, an empty line between; one that is wider than a terminal of so many columns in parts below each other."""
-    return "\n\n".join(_one(s, width) for s in summaries) + "\n"
+    return "\n\n".join(_render_summary(s, width) for s in summaries) + "\n"
 
 
-def figure(value: float | None) -> str:
+def format_figure(value: float | None) -> str:
     """Three significant digits, whole from 100 up; ``-`` for what is not known."""
     if value is None:
         return "-"
@@ -56,18 +56,18 @@ def scores(summary: Summary) -> list[list[str]]:
     """A row per score that an evaluation measured, a column per run; nothing where there are none."""
     of = {r.name: r.scores for r in summary.records if r.scores}
     names = dict.fromkeys(k for found in of.values() for k in found)
-    body = [[name, *(score(found.get(name)) for found in of.values())] for name in names]
+    body = [[name, *(format_score(found.get(name)) for found in of.values())] for name in names]
     return [["", *of], *body] if body else []
 
 
-def score(value: float | None) -> str:
+def format_score(value: float | None) -> str:
     """Four digits, as leaderboards have them; ``-`` for what is not known."""
     if value is None:
         return "-"
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.6g}"  # noqa: PLR2004 -- no share of one: a perplexity
 
 
-def head(summary: Summary) -> list[str]:
+def heading(summary: Summary) -> list[str]:
     """Two lines about a run of a job."""
     gpus = " ".join(f"{k} {v}" for k, v in summary.gpus.items() if k != "total" and v)
     shape = " ".join(f"{k} {v}" for k in ("isl", "osl") if (v := summary.parameter(k)))
@@ -82,16 +82,18 @@ def head(summary: Summary) -> list[str]:
     ]
 
 
-def _one(summary: Summary, width: int) -> str:
+def _render_summary(summary: Summary, width: int) -> str:
     heads, cells = rows(summary)
     tables = [
-        part for table in ([heads, *cells], scores(summary)) for part in _parts(table, width - len(INDENT))
+        part
+        for table in ([heads, *cells], scores(summary))
+        for part in _split_to_width(table, width - len(INDENT))
     ]
     below = [*(line for table in tables for line in align(table)), *notes(summary)]
-    return "\n".join([*head(summary), *(f"{INDENT}{line}" for line in below)])
+    return "\n".join([*heading(summary), *(f"{INDENT}{line}" for line in below)])
 
 
-def _parts(table: list[list[str]], width: int) -> Iterable[list[list[str]]]:
+def _split_to_width(table: list[list[str]], width: int) -> Iterable[list[list[str]]]:
     """A table as tables that fit, each with the first column; one that fits, or where nothing else is known, as it is."""
     if width <= 0 or not table:
         return [table]
@@ -108,17 +110,19 @@ def _parts(table: list[list[str]], width: int) -> Iterable[list[list[str]]]:
 def notes(summary: Summary) -> list[str]:
     """Further lines about a run of a job: steps that were started again, and traces."""
     found = []
-    again = [_again(step, codes) for step, codes in started_again(summary.run_dir).items()]
+    again = [_describe_restarts(step, codes) for step, codes in restarted_steps(summary.run_dir).items()]
     if again:
-        more = f", and {len(again) - MANY_AGAIN} more steps" if len(again) > MANY_AGAIN else ""
-        found.append(f"started again: {', '.join(again[:MANY_AGAIN])}{more}")
+        more = (
+            f", and {len(again) - MAX_RESTARTED_STEPS} more steps" if len(again) > MAX_RESTARTED_STEPS else ""
+        )
+        found.append(f"started again: {', '.join(again[:MAX_RESTARTED_STEPS])}{more}")
     profiles = [as_text(p) for p in items(summary.values.get("profiles"))]
     if profiles:
         found.append(f"{len(profiles)} traces: {profiles[0]}{', ...' if profiles[1:] else ''}")
     return found
 
 
-def _again(step: str, codes: Sequence[int | None]) -> str:
+def _describe_restarts(step: str, codes: Sequence[int | None]) -> str:
     """``decode_0 2 times (exit 1, 137)``."""
     times = "once" if len(codes) == 1 else f"{len(codes)} times"
     return f"{step} {times} (exit {', '.join(str(c) for c in dict.fromkeys(codes) if c is not None) or 'unknown'})"
@@ -153,22 +157,22 @@ def _columns(summary: Summary) -> list[Column]:
     if all(
         r.number("concurrency") is not None and r.name.startswith("concurrency_") for r in summary.records
     ):
-        first = ("conc", lambda r: figure(r.number("concurrency")))
+        first = ("conc", lambda r: format_figure(r.number("concurrency")))
     return [
         first,
-        ("requests", lambda r: figure(r.number("completed"))),
-        ("failed", lambda r: figure(r.number("failed") or None)),
-        ("req/s", lambda r: figure(r.number("requests_per_s"))),
-        ("good req/s", lambda r: figure(r.number("good_requests_per_s"))),
-        ("out tok/s", lambda r: figure(r.number("output_tokens_per_s"))),
-        ("tok/s/GPU", lambda r: figure(r.number("output_tokens_per_s_per_gpu"))),
-        ("tok/s/user", lambda r: figure(r.number("tokens_per_s_per_user"))),
-        ("TTFT p50 ms", lambda r: figure(r.number("ttft_ms_p50"))),
-        ("TTFT p99 ms", lambda r: figure(r.number("ttft_ms_p99"))),
-        ("TPOT p50 ms", lambda r: figure(r.number("tpot_ms_p50"))),
-        ("TPOT p99 ms", lambda r: figure(r.number("tpot_ms_p99"))),
-        ("E2E p99 ms", lambda r: figure(r.number("e2e_ms_p99"))),
-        ("score", lambda r: score(r.number("score"))),
+        ("requests", lambda r: format_figure(r.number("completed"))),
+        ("failed", lambda r: format_figure(r.number("failed") or None)),
+        ("req/s", lambda r: format_figure(r.number("requests_per_s"))),
+        ("good req/s", lambda r: format_figure(r.number("good_requests_per_s"))),
+        ("out tok/s", lambda r: format_figure(r.number("output_tokens_per_s"))),
+        ("tok/s/GPU", lambda r: format_figure(r.number("output_tokens_per_s_per_gpu"))),
+        ("tok/s/user", lambda r: format_figure(r.number("tokens_per_s_per_user"))),
+        ("TTFT p50 ms", lambda r: format_figure(r.number("ttft_ms_p50"))),
+        ("TTFT p99 ms", lambda r: format_figure(r.number("ttft_ms_p99"))),
+        ("TPOT p50 ms", lambda r: format_figure(r.number("tpot_ms_p50"))),
+        ("TPOT p99 ms", lambda r: format_figure(r.number("tpot_ms_p99"))),
+        ("E2E p99 ms", lambda r: format_figure(r.number("e2e_ms_p99"))),
+        ("score", lambda r: format_score(r.number("score"))),
         ("", _remark),
     ]
 

@@ -15,10 +15,10 @@ import attrs
 from attrs import frozen
 
 from srtplan import __version__
-from srtplan.facts import facts
 from srtplan.ir.data import Map, thaw
 from srtplan.ir.plan import Plan
 from srtplan.ir.recipe import Recipe
+from srtplan.job_facts import describe_job
 from srtplan.submit.masking import mask, mask_text, values
 from srtplan.submit.slurm import JobId
 
@@ -62,7 +62,7 @@ def document(order: Order, job: JobId, folder: Path, at: datetime) -> dict[str, 
         "output_dir": str(folder),
         "engine": plan.engine,
         "frontend": plan.frontend,
-        **facts(recipe),
+        **describe_job(recipe),
         "served_model_name": plan.served_model_name,
         "nodes": plan.nodes.total,
         "sbatch": list(plan.sbatch),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from jobs import job, lost, record
 
-from srtplan.results.compare import plan_differences, summaries
+from srtplan.results.compare import comparison, plan_differences
 from srtplan.results.read import load
 
 Command = Callable[..., int]
@@ -115,14 +115,14 @@ def test_lesser_figures_are_shown_where_they_say_more(tmp_path: Path) -> None:
     )
     shown = [
         line.split()[1]
-        for line in summaries.render(a, b, [], threshold=5).splitlines()
+        for line in comparison.render(a, b, [], threshold=5).splitlines()
         if "concurrency" in line
     ]
     assert shown == [
         *("output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "requests_per_s"),
         *("ttft_ms_p50", "ttft_ms_p99", "tpot_ms_p50", "tpot_ms_p99", "itl_ms_p95", "e2e_ms_p99"),
     ]
-    (line,) = summaries.failures(a, b, 50)
+    (line,) = comparison.failures(a, b, 50)
     names = ", ".join(f"ttft_ms_{q}" for q in ("mean", "p50", "p90", "p95", "p99"))
     assert re.sub(r" [^ ]+ -> [^ ]+ \([^)]+\)", "", line).endswith(f": {names}, itl_ms_p95")
 
@@ -197,14 +197,14 @@ def test_an_evaluator_may_say_of_which_less_is_better(tmp_path: Path) -> None:
         data = json.loads(path.read_text())
         data["runs"][0]["lower_is_better"] = ["task/odd,none"]
         path.write_text(json.dumps(data))
-    assert [round(c.worse) for c in summaries.changes(*load.load(jobs))] == [50]
+    assert [round(c.worse) for c in comparison.changes(*load.load(jobs))] == [50]
 
 
 def test_every_score_is_compared_and_none_twice(tmp_path: Path, command: Command) -> None:
     """Not the first by name only; ``score`` is one of them, and is compared under its name."""
     a = evaluated(tmp_path, 1, {"a/acc,none": 0.9, "z/acc,none": 0.8})
     b = evaluated(tmp_path, 2, {"a/acc,none": 0.9, "z/acc,none": 0.2})
-    found = summaries.changes(*load.load([a, b]))
+    found = comparison.changes(*load.load([a, b]))
     assert [(c.figure, round(c.worse)) for c in found] == [
         ("scores.a/acc,none", 0),
         ("scores.z/acc,none", 75),
@@ -215,10 +215,10 @@ def test_every_score_is_compared_and_none_twice(tmp_path: Path, command: Command
 def test_a_score_without_a_name_is_compared_as_such(tmp_path: Path) -> None:
     """SGLang's evaluator says one score, and other numbers beside it; one that is lost is said to be."""
     a, b = (evaluated(tmp_path, n, {"score:std": 0.1}, score) for n, score in ((1, 0.8), (2, 0.6)))
-    found = summaries.changes(*load.load([a, b]))
+    found = comparison.changes(*load.load([a, b]))
     assert [(c.figure, round(c.worse)) for c in found] == [("score", 25), ("scores.score:std", 0)]
     one, other = load.load([a, evaluated(tmp_path, 3, {"x": 1.0}, 0.6)])
-    assert summaries.lost(one, other) == ["lm-eval: no scores.score:std in dsr1 3"]
+    assert comparison.missing_results(one, other) == ["lm-eval: no scores.score:std in dsr1 3"]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_long_conditions_that_look_alike_are_named(tmp_path: Path) -> None:
     """Two commands that differ in the middle."""
     asked = [{"command": "x" * 40 + c + "x" * 40} for c in "ab"]
     a, b = (job(tmp_path, n, record(2), parameters=p) for n, p in enumerate(asked))
-    assert summaries.unlike(*load.load([a, b])) == ["command"]
+    assert comparison.differing_conditions(*load.load([a, b])) == ["command"]
 
 
 @pytest.mark.parametrize(
@@ -294,12 +294,12 @@ def test_a_comparison_takes_two(tmp_path: Path, command: Command) -> None:
 def test_equal_plans_differ_in_nothing(tmp_path: Path) -> None:
     """And a run without its plan says that there is nothing to compare, unless it lies beside the job's runs."""
     a, b = job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2))
-    assert plan_differences.of_runs(a, b) == []
+    assert plan_differences.diff_runs(a, b) == []
     (b.parent / "bundle").mkdir()
     (b / "bundle" / "plan.json").rename(b.parent / "bundle" / "plan.json")
-    assert plan_differences.of_runs(a, b) == []
+    assert plan_differences.diff_runs(a, b) == []
     (b.parent / "bundle" / "plan.json").write_text("[1]")
-    assert plan_differences.of_runs(a, b) == [
+    assert plan_differences.diff_runs(a, b) == [
         f"(cannot be compared: no bundle/plan.json that can be read in {b})"
     ]
-    assert "no difference" in summaries.render(*load.load([a, b]), [], threshold=5)
+    assert "no difference" in comparison.render(*load.load([a, b]), [], threshold=5)

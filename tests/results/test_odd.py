@@ -137,7 +137,7 @@ def test_any_name_of_a_job_can_be_drawn(tmp_path: Path, name: str, command: Comm
     drawn = list((tmp_path / "p").iterdir())
     assert len(drawn) == 3
     assert all(ET.parse(p).getroot().tag.endswith("svg") for p in drawn)  # noqa: S314 -- our own
-    figure = charts.throughput(list(enumerate(load.load([tmp_path]))), "x")
+    figure = charts.throughput_chart(list(enumerate(load.load([tmp_path]))), "x")
     assert figure
     (text,) = (t.get_text() for t in figure.legends[0].get_texts())
     assert text.isprintable()

@@ -16,7 +16,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from srtplan.results.draw import charts, drawing, page, pictures
+from srtplan.results.draw import charts, page, pictures, style
 from srtplan.results.read import load, workload
 from srtplan.results.read.model import Summary
 
@@ -31,7 +31,7 @@ def summaries(tmp_path: Path) -> tuple[Summary, ...]:
 
 def test_every_picture_is_drawn(summaries: tuple[Summary, ...]) -> None:
     """Throughput, latency, and a timeline per job, under names that are file names."""
-    drawn = list(pictures.draw(summaries, "png"))
+    drawn = list(pictures.draw_pictures(summaries, "png"))
     assert [p.name for p in drawn] == ["throughput", "latency", "timeline_dsr1_1", "timeline_b_it_s_co_b_x_2"]
     assert all(p.content.startswith(b"\x89PNG") and len(p.content) > 20_000 for p in drawn)
 
@@ -39,12 +39,12 @@ def test_every_picture_is_drawn(summaries: tuple[Summary, ...]) -> None:
 def test_pictures_are_the_same_for_the_same_data(summaries: tuple[Summary, ...]) -> None:
     """No date, no random names: a picture can be kept and compared."""
     for kind in ("png", "svg"):
-        assert list(pictures.draw(summaries, kind)) == list(pictures.draw(summaries, kind))
+        assert list(pictures.draw_pictures(summaries, kind)) == list(pictures.draw_pictures(summaries, kind))
 
 
 def test_the_throughput_picture_shows_every_point_and_the_front(summaries: tuple[Summary, ...]) -> None:
     """One line per job with as many points as it has results, and a band of what nothing beats."""
-    figure = charts.throughput(list(enumerate(summaries)), "sa-bench isl 1024")
+    figure = charts.throughput_chart(list(enumerate(summaries)), "sa-bench isl 1024")
     assert figure
     (axes,) = figure.axes
     lines = {str(line.get_label()): line.get_xdata() for line in axes.get_lines()}
@@ -64,7 +64,7 @@ def test_the_throughput_picture_shows_every_point_and_the_front(summaries: tuple
 
 def test_the_latency_picture_has_two_quantiles_of_four_latencies(summaries: tuple[Summary, ...]) -> None:
     """In milliseconds over concurrency, full lines for medians; a job stands once in the legend."""
-    figure = charts.latency(list(enumerate(summaries)), "sa-bench isl 1024")
+    figure = charts.latency_chart(list(enumerate(summaries)), "sa-bench isl 1024")
     assert figure
     assert [len(axes.get_lines()) for axes in figure.axes] == [4, 4, 4, 4]
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
@@ -90,7 +90,7 @@ def test_a_slow_job_does_not_press_the_others_to_the_floor(
 ) -> None:
     """Where latencies are far apart the axis is logarithmic, else it begins at 0."""
     job(tmp_path, 1, record(2, ttft=100), record(4, ttft=slowest))
-    figure = charts.latency(list(enumerate(load.load([tmp_path]))), "x")
+    figure = charts.latency_chart(list(enumerate(load.load([tmp_path]))), "x")
     assert figure
     axes = figure.axes[0]
     assert (axes.get_yscale(), axes.get_ylim()[0] == 0) == (scale, scale == "linear")
@@ -99,7 +99,7 @@ def test_a_slow_job_does_not_press_the_others_to_the_floor(
 def test_a_latency_that_no_client_measured_is_said_so(tmp_path: Path) -> None:
     """An empty pair of axes would look like a fault."""
     job(tmp_path, 1, {k: v for k, v in record(2).items() if not k.startswith("itl")})
-    figure = charts.latency(list(enumerate(load.load([tmp_path]))), "x")
+    figure = charts.latency_chart(list(enumerate(load.load([tmp_path]))), "x")
     assert figure
     assert [[t.get_text() for t in axes.texts] for axes in figure.axes] == [[], [], ["not measured"], []]
 
@@ -120,13 +120,13 @@ def many(folder: Path, jobs: int) -> list[tuple[int, Summary]]:
 
 
 @pytest.mark.parametrize("jobs", [1, 6, 30])
-@pytest.mark.parametrize("make", [charts.throughput, charts.latency])
+@pytest.mark.parametrize("make", [charts.throughput_chart, charts.latency_chart])
 def test_a_legend_covers_nothing(tmp_path: Path, jobs: int, make: Callable[..., Figure | None]) -> None:
     """The picture grows with its legend: axes keep their size, and legend, axes and all their words lie apart and inside."""
     figure = make(many(tmp_path, jobs), "sa-bench isl 8192 osl 1024, deepseek-ai/DeepSeek-R1, gb200, fp4")
     assert figure
     canvas = FigureCanvasAgg(figure)
-    with rc_context(drawing.STYLE):
+    with rc_context(style.STYLE):
         canvas.draw()
     renderer = canvas.get_renderer()
     legend = figure.legends[0].get_window_extent(renderer)
@@ -139,14 +139,14 @@ def test_a_legend_covers_nothing(tmp_path: Path, jobs: int, make: Callable[..., 
         assert box
         assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 - 1 <= box.y0 <= box.y1 <= figure.bbox.y1 + 1
-    assert len(figure.legends[0].get_texts()) == jobs + (2 if make is charts.latency else 1)
+    assert len(figure.legends[0].get_texts()) == jobs + (2 if make is charts.latency_chart else 1)
     height = figure.axes[0].get_position().height * figure.get_size_inches()[1]
-    assert height > (4 if make is charts.throughput else 1.9)
+    assert height > (4 if make is charts.throughput_chart else 1.9)
 
 
 def test_of_many_jobs_the_points_of_the_front_have_the_jobs_number(tmp_path: Path) -> None:
     """The numbers stand in the legend, too."""
-    figure = charts.throughput(many(tmp_path, 7), "x")
+    figure = charts.throughput_chart(many(tmp_path, 7), "x")
     assert figure
     assert [t.get_text() for t in figure.legends[0].get_texts()][1].startswith("#1 deepseek-r1-")
     on_front = next(line for line in figure.axes[0].get_lines() if line.get_label() == "Pareto front")
@@ -162,9 +162,9 @@ def test_a_job_has_its_colour_in_every_picture_and_no_other_has_it(tmp_path: Pat
     for n in range(16):
         own = record(2) if n else {k: v for k, v in record(2).items() if k != "tokens_per_s_per_user"}
         job(tmp_path, n, own, model=f"org/{n % 2}")
-    for jobs in workload.groups(load.load([tmp_path])).values():
+    for jobs in workload.group_by_workload(load.load([tmp_path])).values():
         seen: dict[str, set[object]] = {}
-        for make in (charts.throughput, charts.latency):
+        for make in (charts.throughput_chart, charts.latency_chart):
             figure = make(jobs, "x")
             assert figure
             for line in figure.axes[0].get_lines():
@@ -183,7 +183,7 @@ def rows_of_points(folder: Path) -> tuple[Figure, int]:
             n,
             *(record(c, user=(135 + 3 * n) / (1 + c / (40 + 9 * n)), gpu=c / (1 + c / 900)) for c in rungs),
         )
-    figure = charts.throughput(list(enumerate(load.load([folder]))), "x")
+    figure = charts.throughput_chart(list(enumerate(load.load([folder]))), "x")
     assert figure
     return figure, 72
 
@@ -192,7 +192,7 @@ def test_no_label_lies_on_another_or_on_a_point(tmp_path: Path) -> None:
     """Those that have no room are left out, of the front the last."""
     figure, points = rows_of_points(tmp_path)
     canvas = FigureCanvasAgg(figure)
-    with rc_context(drawing.STYLE):
+    with rc_context(style.STYLE):
         canvas.draw()
     (axes,) = figure.axes
     boxes = [t.get_window_extent(canvas.get_renderer()) for t in axes.texts]
@@ -211,7 +211,7 @@ def test_the_points_of_the_router_have_their_ratio(tmp_path: Path) -> None:
     ratios = (0.1, 0.5, 0.9)
     job(tmp_path, 1, *(record(20, user=50 + 100 * r, gpu=40 + 90 * r) | {"prefix_ratio": r} for r in ratios))
     jobs = list(enumerate(load.load([tmp_path])))
-    points, latencies = charts.throughput(jobs, "x"), charts.latency(jobs, "x")
+    points, latencies = charts.throughput_chart(jobs, "x"), charts.latency_chart(jobs, "x")
     assert points
     assert latencies
     assert sorted(t.get_text() for t in points.axes[0].texts) == ["0.1", "0.5", "0.9"]
@@ -223,10 +223,10 @@ def test_the_points_of_the_router_have_their_ratio(tmp_path: Path) -> None:
 def test_the_rungs_on_an_axis_keep_apart(tmp_path: Path) -> None:
     """Of a dense ladder some are named, the first and the last among them; large numbers have no exponent."""
     job(tmp_path, 1, *(record(c, ttft=1e6 * c) for c in range(4, 132, 4)))
-    figure = charts.latency(list(enumerate(load.load([tmp_path]))), "x")
+    figure = charts.latency_chart(list(enumerate(load.load([tmp_path]))), "x")
     assert figure
     canvas = FigureCanvasAgg(figure)
-    with rc_context(drawing.STYLE):
+    with rc_context(style.STYLE):
         canvas.draw()
     axes = figure.axes[2]
     labels = [t for t in axes.get_xticklabels() if t.get_text()]
@@ -243,7 +243,7 @@ def test_of_very_many_jobs_those_of_the_front_have_a_colour(tmp_path: Path) -> N
         user, gpu = {20: (200, 500), 50: (300, 100)}.get(n, (100, 1))
         job(tmp_path, n, *(record(c, user=user - c, gpu=gpu + c) for c in (1, 4, 16)))
     jobs = list(enumerate(load.load([tmp_path])))
-    for make, more in ((charts.throughput, 1), (charts.latency, 2)):
+    for make, more in ((charts.throughput_chart, 1), (charts.latency_chart, 2)):
         figure = make(jobs, "x")
         assert figure
         texts = [t.get_text() for t in figure.legends[0].get_texts()]
@@ -273,7 +273,7 @@ def test_every_workload_has_its_own_pictures(tmp_path: Path) -> None:
     """No front over jobs that did something else; the workload stands in title and name, and colours begin anew."""
     for n, model in enumerate(("org/a", "org/b", "org/a")):
         job(tmp_path, n, record(2, user=10 + n), record(4, gpu=60 + n), model=model)
-    drawn = list(pictures.draw(load.load([tmp_path]), "svg"))
+    drawn = list(pictures.draw_pictures(load.load([tmp_path]), "svg"))
     assert [p.name for p in drawn] == [
         f"{kind}_sa-bench_isl_1024_osl_128_org_{m}_h100_fp8"
         for kind in ("throughput", "latency")
@@ -282,21 +282,21 @@ def test_every_workload_has_its_own_pictures(tmp_path: Path) -> None:
     assert [p.title for p in drawn][:2] == [
         f"Throughput and interactivity: sa-bench isl 1024 osl 128, org/{m}, h100, fp8" for m in "ab"
     ]
-    jobs = workload.groups(load.load([tmp_path]))
+    jobs = workload.group_by_workload(load.load([tmp_path]))
     colours = []
     for group in jobs.values():
-        figure = charts.throughput(group, "x")
+        figure = charts.throughput_chart(group, "x")
         assert figure
         lines = [line for line in figure.axes[0].get_lines() if line.get_label() != "Pareto front"]
         colours.append([line.get_color() for line in lines])
-    assert colours == [[drawing.COLOURS[0], drawing.COLOURS[1]], [drawing.COLOURS[0]]]
+    assert colours == [[style.COLOURS[0], style.COLOURS[1]], [style.COLOURS[0]]]
 
 
 def test_workloads_that_read_the_same_are_told_apart(tmp_path: Path) -> None:
     """By what they differ in, in title and file name."""
     for n, own in enumerate(({}, {"request_rate": "10"}, {"dataset_path": "/a", "request_rate": "10"})):
         job(tmp_path, n, record(2), parameters={"isl": "1024", "osl": "128"} | own)
-    drawn = list(pictures.draw(load.load([tmp_path]), "svg"))[:3]
+    drawn = list(pictures.draw_pictures(load.load([tmp_path]), "svg"))[:3]
     assert [p.title.partition(": ")[2] for p in drawn] == [
         "sa-bench isl 1024 osl 128, org/m, h100, fp8, request_rate -",
         "sa-bench isl 1024 osl 128, org/m, h100, fp8, request_rate 10",
@@ -309,7 +309,7 @@ def test_two_jobs_of_one_name_have_two_files(tmp_path: Path) -> None:
     """A job id is given again in another cluster: no picture takes another's place."""
     for cluster in "ab":
         job(tmp_path / cluster, 1, record(2), events=EVENTS)
-    names = [p.name for p in pictures.draw(load.load([tmp_path / "a", tmp_path / "b"]), "svg")]
+    names = [p.name for p in pictures.draw_pictures(load.load([tmp_path / "a", tmp_path / "b"]), "svg")]
     assert names[-2:] == ["timeline_dsr1_1", "timeline_dsr1_1_2"]
 
 
@@ -317,7 +317,7 @@ def test_a_job_of_evaluations_has_no_throughput(tmp_path: Path) -> None:
     """Nothing is drawn of what was not measured."""
     job(tmp_path, 1, {"name": "gsm8k", "status": "ok", "score": 0.9})
     summaries = load.load([tmp_path])
-    assert list(pictures.draw(summaries, "svg")) == []
+    assert list(pictures.draw_pictures(summaries, "svg")) == []
     assert "No pictures" not in rendered(summaries), "nothing lacks"
 
 
@@ -340,7 +340,7 @@ class _Links(HTMLParser):
 
 def rendered(summaries: tuple[Summary, ...]) -> str:
     """The page with its pictures."""
-    return page.render(summaries, list(pictures.draw(summaries, "svg")))
+    return page.render(summaries, list(pictures.draw_pictures(summaries, "svg")))
 
 
 def test_the_page_loads_nothing(summaries: tuple[Summary, ...]) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from jobs import EVENTS, job, lines, lost, record, step
 
 from srtplan.results import export, table
-from srtplan.results.compare import front
+from srtplan.results.compare import pareto
 from srtplan.results.draw import charts
 from srtplan.results.read import load
 from srtplan.results.read.model import Record
@@ -278,7 +278,7 @@ def test_a_run_with_a_longer_common_prefix_beats_no_other(tmp_path: Path) -> Non
     assert [(p["job_id"], p["workload"]["prefix_ratio"]) for p in points] == [
         ("2", "0.1"), ("1", "0.5"), ("1", "0.9"),
     ]  # fmt: skip
-    figure = charts.throughput(list(enumerate(summaries)), "x")
+    figure = charts.throughput_chart(list(enumerate(summaries)), "x")
     assert figure
     assert [line.get_label() for line in figure.axes[0].get_lines()] == ["dsr1 1", "dsr1 2"], "no band"
 
@@ -287,7 +287,7 @@ def test_a_run_with_a_longer_common_prefix_beats_no_other(tmp_path: Path) -> Non
 def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
     """No point of the front is beaten in both; every other point is beaten or equalled by one of the front."""
     records = [Record({"tokens_per_s_per_user": x, "output_tokens_per_s_per_gpu": y}) for x, y in points]
-    best = [front.point(r) for r in front.front(records)]
+    best = [pareto.operating_point(r) for r in pareto.pareto_front(records)]
     assert len(set(best)) == len(best)
     for x, y in best:  # type: ignore[misc]
         assert not any(a >= x and b >= y and (a, b) != (x, y) for a, b in points)

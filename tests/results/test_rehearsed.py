@@ -59,7 +59,7 @@ def test_the_plans_of_two_jobs_that_ran_are_compared(
 
 def test_workers_behind_frontends_have_ready_times(disaggregated: Path) -> None:
     """By the counts in the job's events: prefill is complete first, and the slow decode worker makes its mode wait."""
-    told = timeline.read(disaggregated)
+    told = timeline.read_timeline(disaggregated)
     assert told
     ready = {s.name: s.ready or 0 for s in told.steps}
     assert [(c.mode, c.wanted, c.points[-1][1]) for c in told.counts] == [("prefill", 2, 2), ("decode", 2, 2)]
@@ -96,7 +96,7 @@ def test_what_was_started_again_is_told(
     recipe.write_text(AGAIN.replace("REPORT", str(Path(__file__).parent / "samples" / "vllm-0.33.0.json")))
     run_dir = run(recipe, tmp_path, faults=("decode_0:crash@5s",))
     (summary,) = load.load([run_dir])
-    told = timeline.of(summary)
+    told = timeline.timeline_of(summary)
     assert told
     (decode,) = (s for s in told.steps if s.before)
     assert (decode.name, decode.exit_code, [s.exit_code for s in decode.before]) == ("decode_0", 1, [1])

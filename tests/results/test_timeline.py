@@ -13,14 +13,14 @@ from matplotlib.colors import to_hex
 
 from srtplan.results.draw import gantt
 from srtplan.results.read import load, timeline
-from srtplan.results.read.timeline import Count, Life, Span, Timeline
+from srtplan.results.read.timeline import Count, Span, StepLife, Timeline
 
 Bar = tuple[float, float, float, str, str]
 
 
 def of(text: str, plan: dict[str, Any] = PLAN) -> Timeline:
     """The timeline of events as they stand in a file."""
-    told = timeline.of_events([json.loads(line) for line in text.splitlines()], plan)
+    told = timeline.build_timeline([json.loads(line) for line in text.splitlines()], plan)
     assert told
     return told
 
@@ -28,7 +28,7 @@ def of(text: str, plan: dict[str, Any] = PLAN) -> Timeline:
 def bars(told: Timeline) -> dict[int, list[Bar]]:
     """By row: begin, end, opacity, colour, hatch of what is drawn."""
     found: dict[int, list[Bar]] = {}
-    for patch in gantt.timeline("x", told).axes[0].patches:
+    for patch in gantt.timeline_chart("x", told).axes[0].patches:
         x, width, row = patch.get_x(), patch.get_width(), round(patch.get_y() + patch.get_height() / 2)  # type: ignore[attr-defined]
         look = (patch.get_alpha() or 1.0, to_hex(patch.get_facecolor()), patch.get_hatch() or "")
         found.setdefault(row, []).append((x, x + width, *look))
@@ -37,10 +37,10 @@ def bars(told: Timeline) -> dict[int, list[Bar]]:
 
 def legend(told: Timeline) -> list[str]:
     """What the legend names."""
-    return [t.get_text() for t in gantt.timeline("x", told).legends[0].get_texts()]
+    return [t.get_text() for t in gantt.timeline_chart("x", told).legends[0].get_texts()]
 
 
-def lives(*steps: Life, counts: tuple[Count, ...] = ()) -> Timeline:
+def lives(*steps: StepLife, counts: tuple[Count, ...] = ()) -> Timeline:
     """A timeline of a hundred seconds."""
     return Timeline((Span("benchmark", 0, 100),), steps, 100, counts)
 
@@ -48,7 +48,7 @@ def lives(*steps: Life, counts: tuple[Count, ...] = ()) -> Timeline:
 def test_a_timeline_has_stages_and_the_lives_of_steps(tmp_path: Path) -> None:
     """Stages end where the next begins; a step has its start, ready time, end and exit code; broken lines are left out."""
     run_dir = job(tmp_path, 9, record(2), events=EVENTS + '{"t": 206, "event": "st')
-    told = timeline.read(run_dir)
+    told = timeline.read_timeline(run_dir)
     assert told
     assert [(s.name, s.begin, s.end) for s in told.stages][:2] == [("preflight", 0.1, 2), ("worker", 2, 3)]
     assert [s.name for s in told.steps] == ["prefill_0", "decode_0", "router_0", "benchmark"]
@@ -56,12 +56,12 @@ def test_a_timeline_has_stages_and_the_lives_of_steps(tmp_path: Path) -> None:
     assert (decode.started, decode.ended, decode.exit_code) == (2, 200, 9)
     assert (router.started, router.ready, router.ended, router.exit_code) == (3, 90, None, None)
     assert (bench.ready, bench.ended, told.end) == (None, 203, 205)
-    assert timeline.read(tmp_path) is None
+    assert timeline.read_timeline(tmp_path) is None
 
 
 def test_a_worker_is_ready_when_all_of_its_mode_are(tmp_path: Path) -> None:
     """Frontends count workers by mode: that is the only thing known of one behind Dynamo or a router."""
-    told = timeline.read(job(tmp_path, 1, record(2), events=EVENTS))
+    told = timeline.read_timeline(job(tmp_path, 1, record(2), events=EVENTS))
     assert told
     assert {s.name: (s.ready, s.awaited) for s in told.steps} == {
         "prefill_0": (60, True), "decode_0": (90, True), "router_0": (90, True), "benchmark": (None, False),
@@ -76,8 +76,14 @@ def test_a_worker_of_a_mode_that_is_not_complete_is_not_ready() -> None:
     start = lines(stage(0, "worker"), *(step(1, n, "started") for n in ("prefill_0", "decode_0")))
     none = of(start + lines(counted(5, 0, 0, (1, 2)), counted(9, 1, 0, (1, 2))))
     some = of(start + lines(counted(5, 0, 1, (1, 2))))
-    assert [(s.ready, s.awaited, s.among) for s in none.steps] == [(9, True, False), (None, True, False)]
-    assert [(s.ready, s.awaited, s.among) for s in some.steps] == [(None, True, False), (None, True, True)]
+    assert [(s.ready, s.awaited, s.partly_ready) for s in none.steps] == [
+        (9, True, False),
+        (None, True, False),
+    ]
+    assert [(s.ready, s.awaited, s.partly_ready) for s in some.steps] == [
+        (None, True, False),
+        (None, True, True),
+    ]
 
 
 def test_a_worker_that_ended_before_was_not_counted() -> None:
@@ -127,11 +133,11 @@ def test_once_it_was_ready_nobody_asks_a_worker_that_was_started_again() -> None
 def test_restarts_are_marked() -> None:
     """A row has all lives: bars, a cross at each end, a triangle at each new beginning, exit codes where there is room."""
     ends = (
-        Life("a", 0, ready=10, ended=20, exit_code=1, awaited=True),
-        Life("a", 21, ended=50, exit_code=137),
+        StepLife("a", 0, ready=10, ended=20, exit_code=1, awaited=True),
+        StepLife("a", 21, ended=50, exit_code=137),
     )
-    told = lives(Life("a", 75, ended=90, exit_code=2, before=ends))
-    axes = gantt.timeline("x", told).axes[0]
+    told = lives(StepLife("a", 75, ended=90, exit_code=2, before=ends))
+    axes = gantt.timeline_chart("x", told).axes[0]
     assert [bar[:2] for bar in bars(told)[1]] == [(0, 10), (10, 20), (21, 50), (75, 90)]
     marks = {line.get_marker(): list(line.get_xdata()) for line in axes.get_lines()}  # type: ignore[arg-type]
     assert marks[9] == [21, 75]
@@ -145,14 +151,14 @@ def test_restarts_are_marked() -> None:
         "exit 2, started again 2x",
     ]
     assert "started again" in legend(told)
-    assert "started again" not in legend(lives(Life("a", 0)))
+    assert "started again" not in legend(lives(StepLife("a", 0)))
 
 
 def test_a_restarted_step_is_among_those_that_matter() -> None:
     """Of many, before what is never ready."""
-    never = [Life(f"never_{n}", 0, awaited=True) for n in range(40)]
-    again = Life("again", 9, before=(Life("again", 0, ended=5),))
-    assert gantt.shortened([*never, again]) == [*never[:39], again]
+    never = [StepLife(f"never_{n}", 0, awaited=True) for n in range(40)]
+    again = StepLife("again", 9, before=(StepLife("again", 0, ended=5),))
+    assert gantt.select_steps([*never, again]) == [*never[:39], again]
 
 
 def test_runs_with_several_tries_are_framed(tmp_path: Path) -> None:
@@ -164,17 +170,17 @@ def test_runs_with_several_tries_are_framed(tmp_path: Path) -> None:
     ]
     end = datetime.fromtimestamp(zero + 205, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S%z")
     (summary,) = load.load([job(tmp_path, 1, *tried, events=EVENTS, written_at=end)])
-    told = timeline.of(summary)
+    told = timeline.timeline_of(summary)
     assert told
     assert [(r.begin, r.end, r.tries) for r in told.retried] == [(100, 160, 3), (180, 203, 2)]
-    axes = gantt.timeline("x", told).axes[0]
+    axes = gantt.timeline_chart("x", told).axes[0]
     row = [t.get_text() for t in axes.get_yticklabels()].index("benchmark")
     assert [bar[:2] for bar in bars(told)[row]] == [(91, 203), (100, 160), (180, 203)]
     assert [t.get_text() for t in axes.texts if "tries" in t.get_text()] == ["3 tries", "2 tries"]
     assert "run with several tries" in legend(told)
     for more in ({"written_at": "x"}, {"class": "running", "written_at": end}):
         (summary,) = load.load([job(tmp_path / str(len(more)), 1, *tried, events=EVENTS, **more)])
-        other = timeline.of(summary)
+        other = timeline.timeline_of(summary)
         assert other
         assert other.retried == (), "when they were is not known"
 
@@ -189,8 +195,8 @@ def test_aggregated_workers_are_counted_under_their_name() -> None:
 def test_what_is_never_ready_does_not_look_ready() -> None:
     """Light, then full; hatched to the end; dotted; grey for what has no probe. Each kind is named in the legend."""
     told = lives(
-        Life("ready", 10, ready=40, ended=90, awaited=True), Life("never", 10, awaited=True),
-        Life("some", 10, awaited=True, among=True), Life("benchmark", 50, ended=80),
+        StepLife("ready", 10, ready=40, ended=90, awaited=True), StepLife("never", 10, awaited=True),
+        StepLife("some", 10, awaited=True, partly_ready=True), StepLife("benchmark", 50, ended=80),
     )  # fmt: skip
     rows = bars(told)
     blue, white, grey = "#0072b2", "#ffffff", "#999999"
@@ -212,16 +218,16 @@ def test_what_is_never_ready_does_not_look_ready() -> None:
 def test_the_legend_names_only_what_is_there() -> None:
     """And stages that are too short for their name."""
     told = Timeline(
-        (Span("infra", 0, 0.2), Span("benchmark", 0.2, 100)), (Life("a", 0, ready=9, awaited=True),), 100
+        (Span("infra", 0, 0.2), Span("benchmark", 0.2, 100)), (StepLife("a", 0, ready=9, awaited=True),), 100
     )
     assert legend(told) == ["starting", "ready", "stage infra"]
 
 
 def test_a_failed_step_has_a_cross(tmp_path: Path) -> None:
     """The timeline shows which step ended with an error, and its code; beside it how long the others took to be ready."""
-    told = timeline.read(job(tmp_path, 1, record(2), events=EVENTS))
+    told = timeline.read_timeline(job(tmp_path, 1, record(2), events=EVENTS))
     assert told
-    axes = gantt.timeline("x", told).axes[0]
+    axes = gantt.timeline_chart("x", told).axes[0]
     assert {"58 s", "88 s", "87 s", "exit 9", "health", "benchmark"} <= {t.get_text() for t in axes.texts}
     (cross,) = [line for line in axes.get_lines() if line.get_marker() == "x"]
     assert (list(cross.get_xdata()), list(cross.get_ydata())) == ([200], [4])  # type: ignore[arg-type]
@@ -230,9 +236,9 @@ def test_a_failed_step_has_a_cross(tmp_path: Path) -> None:
 
 def test_the_axes_of_a_timeline_say_what_they_show(tmp_path: Path) -> None:
     """Rows from top to bottom, seconds from left to right, the job in the title."""
-    told = timeline.read(job(tmp_path, 1, record(2), events=EVENTS))
+    told = timeline.read_timeline(job(tmp_path, 1, record(2), events=EVENTS))
     assert told
-    axes = gantt.timeline("dsr1 1", told).axes[0]
+    axes = gantt.timeline_chart("dsr1 1", told).axes[0]
     assert [t.get_text() for t in axes.get_yticklabels()] == [
         "stage", "prefill ready", "decode ready", "prefill_0", "decode_0", "router_0", "benchmark",
     ]  # fmt: skip
@@ -244,8 +250,8 @@ def test_the_axes_of_a_timeline_say_what_they_show(tmp_path: Path) -> None:
 
 def test_counts_rise_in_a_row_of_their_own() -> None:
     """Up to its full height when all are ready, and the last number is always written."""
-    told = lives(Life("a", 0), counts=(Count("decode", 4, ((10, 0), (30, 1), (31, 2), (60, 4))),))
-    axes = gantt.timeline("x", told).axes[0]
+    told = lives(StepLife("a", 0), counts=(Count("decode", 4, ((10, 0), (30, 1), (31, 2), (60, 4))),))
+    axes = gantt.timeline_chart("x", told).axes[0]
     (line,) = axes.get_lines()
     assert list(line.get_xdata()) == [10, 30, 31, 60, 100]  # type: ignore[arg-type]
     assert list(line.get_ydata()) == pytest.approx([1.3, 1.15, 1.0, 0.7, 0.7])
@@ -255,15 +261,15 @@ def test_counts_rise_in_a_row_of_their_own() -> None:
 
 def test_of_many_steps_those_that_matter_are_shown() -> None:
     """The failed, then the never ready, then the slowest, in their own order; the picture says that it is not all."""
-    fast = [Life(f"fast_{n}", 0, ready=1 + n / 100, ended=90, awaited=True) for n in range(40)]
-    plain = [Life(f"plain_{n}", 0, ended=90) for n in range(40)]
-    slow = [Life(f"slow_{n}", 0, ready=80, awaited=True) for n in range(10)]
-    never = [Life(f"never_{n}", 0, awaited=True) for n in range(20)]
-    failed = [Life(f"failed_{n}", 0, ready=1, ended=50, exit_code=1, awaited=True) for n in range(8)]
+    fast = [StepLife(f"fast_{n}", 0, ready=1 + n / 100, ended=90, awaited=True) for n in range(40)]
+    plain = [StepLife(f"plain_{n}", 0, ended=90) for n in range(40)]
+    slow = [StepLife(f"slow_{n}", 0, ready=80, awaited=True) for n in range(10)]
+    never = [StepLife(f"never_{n}", 0, awaited=True) for n in range(20)]
+    failed = [StepLife(f"failed_{n}", 0, ready=1, ended=50, exit_code=1, awaited=True) for n in range(8)]
     told = lives(*fast, *never, *plain, *slow, *failed)
-    axes = gantt.timeline("job", told).axes[0]
+    axes = gantt.timeline_chart("job", told).axes[0]
     shown = [t.get_text() for t in axes.get_yticklabels()][1:]
     assert shown == ["fast_38", "fast_39", *(s.name for s in (*never, *slow, *failed))]
     assert axes.get_title(loc="left") == "job (40 of 118 steps)"
-    some = [Life(f"some_{n}", 0, awaited=True, among=True) for n in range(60)]
-    assert gantt.shortened([*some, *never, *failed]) == [*some[:12], *never, *failed]
+    some = [StepLife(f"some_{n}", 0, awaited=True, partly_ready=True) for n in range(60)]
+    assert gantt.select_steps([*some, *never, *failed]) == [*some[:12], *never, *failed]

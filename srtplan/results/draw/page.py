@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from srtplan.results.draw.pictures import Picture
 from srtplan.results.read.model import Summary
-from srtplan.results.table import head, notes, rows, scores
+from srtplan.results.table import heading, notes, rows, scores
 
 
 @frozen
@@ -48,7 +48,7 @@ def _picture(picture: Picture) -> tuple[str, str, Markup]:
 
 
 def _job(summary: Summary) -> Job:
-    served, line = head(summary)
+    served, line = heading(summary)
     heads, cells = rows(summary)
     bad = [not r.is_ok for r in summary.records]
     return Job(

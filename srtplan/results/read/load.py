@@ -12,8 +12,8 @@ from pathlib import Path
 
 from attrs import Factory, define
 
-from srtplan.results.read import unmeasured
-from srtplan.results.read.model import FORMAT, Summary, wrong_shape
+from srtplan.results.read import fallback_summary
+from srtplan.results.read.model import FORMAT, Summary, shape_error
 
 FILE = Path("results") / "summary.json"
 TRACES = (FILE, Path("status.json"), Path("events.jsonl"))
@@ -25,7 +25,7 @@ class ResultsError(Exception):
 
 
 @define
-class Found:
+class FoundRuns:
     """What there is: summaries by place, sentences about broken jobs, and about jobs that left less than they should."""
 
     by_place: dict[Path, Summary] = Factory(dict)
@@ -46,15 +46,15 @@ def load(paths: Iterable[Path]) -> tuple[Summary, ...]:
     return found.summaries
 
 
-def survey(paths: Iterable[Path]) -> Found:
+def survey(paths: Iterable[Path]) -> FoundRuns:
     """All that can be shown of all paths; what is broken does not hide the rest."""
-    found = Found()
+    found = FoundRuns()
     for path in paths:
-        _tried(_take_named, found, path)
+        _try(_take_named, found, path)
     return found
 
 
-def _tried(take: Callable[[Found, Path], bool], found: Found, path: Path) -> bool:
+def _try(take: Callable[[FoundRuns, Path], bool], found: FoundRuns, path: Path) -> bool:
     """Take what is there; True if something is, and be it something that may not be read: mostly it is somebody else's."""
     try:
         return take(found, path)
@@ -63,7 +63,7 @@ def _tried(take: Callable[[Found, Path], bool], found: Found, path: Path) -> boo
         return True
 
 
-def _take_named(found: Found, path: Path) -> bool:
+def _take_named(found: FoundRuns, path: Path) -> bool:
     if path.is_file():
         _take(found, path)
     elif not path.is_dir():
@@ -88,15 +88,15 @@ def _attempts(job: Path) -> list[Path]:
     return [job / "latest", *sorted(numbered, key=lambda p: -int(p.name[8:]))]
 
 
-def _take_jobs(found: Found, folder: Path) -> None:
+def _take_jobs(found: FoundRuns, folder: Path) -> None:
     """Every job below a folder; what looks like one and left nothing is named."""
     children = sorted(folder.iterdir(), key=lambda p: _natural(p.name))
-    there = [_tried(_take_job, found, path) for path in children]
+    there = [_try(_take_job, found, path) for path in children]
     if not any(there):
         found.broken.append(f"{folder}: no {FILE} in it; is it a run, a job, or a directory of jobs?")
 
 
-def _take_job(found: Found, path: Path) -> bool:
+def _take_job(found: FoundRuns, path: Path) -> bool:
     if not path.is_dir():
         return False
     if run_dir := _run_of(path):
@@ -111,19 +111,19 @@ def _natural(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (-1, name)
 
 
-def _take(found: Found, place: Path) -> None:
+def _take(found: FoundRuns, place: Path) -> None:
     """A run directory, or a file named by itself."""
     file = place if place.is_file() else place / FILE
     key = file.resolve()
     if key in found.by_place:
         return
     try:
-        summary = _read(file) if file.is_file() else unmeasured.summary(place.resolve())
+        summary = _read(file) if file.is_file() else fallback_summary.build_summary(place.resolve())
     except ResultsError as e:
         found.broken.append(str(e))
         return
     found.by_place[key] = summary
-    if not file.is_file() and not unmeasured.is_expected(summary):
+    if not file.is_file() and not fallback_summary.measures_nothing(summary):
         found.notes.append(f"{place}: no {FILE}: there are no results, only how the job went")
 
 
@@ -134,6 +134,6 @@ def _read(file: Path) -> Summary:
         raise ResultsError(f"{file}: cannot be read: {e}") from e
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ResultsError(f"{file}: is no summary of the format {FORMAT}")
-    if what := wrong_shape(data):
+    if what := shape_error(data):
         raise ResultsError(f"{file}: is no summary of ours: {what}")
     return Summary(file.absolute().parents[1], data)

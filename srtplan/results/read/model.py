@@ -119,7 +119,7 @@ class Summary:
         return f"{self.text('name')} {self.text('job_id')}{again}"
 
 
-def wrong_shape(values: Values) -> str:
+def shape_error(values: Values) -> str:
     """What a summary has that none of ours has, as a sentence; empty if it is as it must be."""
     runs = values.get("runs")
     if not isinstance(runs, list):
@@ -130,11 +130,11 @@ def wrong_shape(values: Values) -> str:
     for role, count in members(values.get("gpus")).items():
         if not isinstance(count, int) or isinstance(count, bool):
             return f"gpus.{role} is no whole number"
-    wrong = ((n, _wrong_run(run)) for n, run in enumerate(runs))
+    wrong = ((n, _run_shape_error(run)) for n, run in enumerate(runs))
     return next((f"runs[{n}]{what}" for n, what in wrong if what), "")
 
 
-def _wrong_run(run: object) -> str:
+def _run_shape_error(run: object) -> str:
     if not isinstance(run, Mapping):
         return " is no object"
     if not isinstance(run.get("name"), str):

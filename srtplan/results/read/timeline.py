@@ -18,7 +18,7 @@ from pathlib import Path
 from attrs import define, evolve, frozen
 
 from srtplan.results.read.model import Summary, Values, as_number, as_text, items, members
-from srtplan.results.read.unmeasured import plan_of
+from srtplan.results.read.run_files import read_plan
 
 BENCHMARK = "benchmark"
 COUNTED = ("prefill", "decode")
@@ -35,7 +35,7 @@ class Span:
 
 
 @define
-class Life:
+class StepLife:
     """A step: when it started, was ready, ended; its exit code.
 
     ``awaited``: the job waited for it to be ready. ``among``: some of its mode were ready, and nobody knows whether it was.
@@ -48,12 +48,12 @@ class Life:
     ended: float | None = None
     exit_code: int | None = None
     awaited: bool = False
-    among: bool = False
-    before: tuple[Life, ...] = ()
+    partly_ready: bool = False
+    before: tuple[StepLife, ...] = ()
 
 
 @frozen
-class Retried:
+class RetriedRun:
     """A run of the benchmark that took several tries, from the beginning of the first to the end of the last."""
 
     name: str
@@ -81,19 +81,19 @@ class Timeline:
     """All of a job; ``end`` is its last event."""
 
     stages: tuple[Span, ...]
-    steps: tuple[Life, ...]
+    steps: tuple[StepLife, ...]
     end: float
     counts: tuple[Count, ...] = ()
-    retried: tuple[Retried, ...] = ()
+    retried: tuple[RetriedRun, ...] = ()
 
 
-def of(summary: Summary) -> Timeline | None:
+def timeline_of(summary: Summary) -> Timeline | None:
     """The timeline of a run with what its summary adds: runs of the benchmark that were tried again."""
-    told = read(summary.run_dir)
-    return None if told is None else evolve(told, retried=tuple(_retried(summary, told)))
+    told = read_timeline(summary.run_dir)
+    return None if told is None else evolve(told, retried=tuple(_retried_runs(summary, told)))
 
 
-def _retried(summary: Summary, told: Timeline) -> Iterable[Retried]:
+def _retried_runs(summary: Summary, told: Timeline) -> Iterable[RetriedRun]:
     """Records have Unix times. The summary of a job that has ended was written at its very end, which is the last event."""
     bench = next((s for s in told.steps if s.name == BENCHMARK), None)
     try:
@@ -107,10 +107,10 @@ def _retried(summary: Summary, told: Timeline) -> Iterable[Retried]:
         tries, at, long = (record.number(k) for k in ("tries", "began_at", "wall_s"))
         if tries is not None and tries > 1 and at is not None and long is not None:
             begin = min(max(at - zero, first), last)  # both clocks are rounded
-            yield Retried(record.name, begin, min(begin + max(long, 0), last), int(tries))
+            yield RetriedRun(record.name, begin, min(begin + max(long, 0), last), int(tries))
 
 
-def started_again(run_dir: Path) -> dict[str, list[int | None]]:
+def restarted_steps(run_dir: Path) -> dict[str, list[int | None]]:
     """The steps that were started again, each with the exit codes of its lives but the last."""
     ended: dict[str, list[int | None]] = {}
     again: dict[str, list[int | None]] = {}
@@ -123,9 +123,9 @@ def started_again(run_dir: Path) -> dict[str, list[int | None]]:
     return again
 
 
-def read(run_dir: Path) -> Timeline | None:
+def read_timeline(run_dir: Path) -> Timeline | None:
     """The timeline of a run; None without events."""
-    return of_events(_events(run_dir), plan_of(run_dir))
+    return build_timeline(_events(run_dir), read_plan(run_dir))
 
 
 def _events(run_dir: Path, word: str = "") -> Iterable[Values]:
@@ -145,10 +145,10 @@ def _events(run_dir: Path, word: str = "") -> Iterable[Values]:
             yield event
 
 
-def of_events(events: Iterable[Values], plan: Values) -> Timeline | None:
+def build_timeline(events: Iterable[Values], plan: Values) -> Timeline | None:
     """The timeline of events in order; without a Plan nothing is known of workers that have no ready event."""
     marks: list[tuple[str, float]] = []
-    steps: dict[str, Life] = {}
+    steps: dict[str, StepLife] = {}
     tallies: dict[str, _Tally] = {}
     last = 0.0
     for event in events:
@@ -158,9 +158,9 @@ def of_events(events: Iterable[Values], plan: Values) -> Timeline | None:
         if kind == "stage" and (not marks or marks[-1][0] != event.get("stage")):
             marks.append((as_text(event.get("stage")), at))
         elif kind == "step":
-            _note(steps, event, at)
+            _record_step_event(steps, event, at)
         elif kind == "probes":
-            _tally(tallies, members(event.get("workers")), at)
+            _record_count(tallies, members(event.get("workers")), at)
     if not marks:
         return None
     ends = [at for _, at in marks[1:]] + [last]
@@ -170,7 +170,8 @@ def of_events(events: Iterable[Values], plan: Values) -> Timeline | None:
     counts = {mode: Count(names.get(mode, mode), t.wanted, tuple(t.points)) for mode, t in tallies.items()}
     probed = {as_text(members(p).get("step")) for p in items(plan.get("probes"))}
     lives = (
-        _judged(life, counts.get(_counted_as(modes.get(life.name, ""))), probed) for life in steps.values()
+        _with_readiness(life, counts.get(_counted_as(modes.get(life.name, ""))), probed)
+        for life in steps.values()
     )
     return Timeline(spans, tuple(lives), last, tuple(counts.values()))
 
@@ -181,7 +182,7 @@ class _Tally:
     points: list[tuple[float, int]]
 
 
-def _tally(found: dict[str, _Tally], told: Values, at: float) -> None:
+def _record_count(found: dict[str, _Tally], told: Values, at: float) -> None:
     for mode in COUNTED:
         number, wanted = as_number(told.get(mode)), as_number(told.get(f"{mode}_wanted"))
         if number is not None and wanted:
@@ -201,18 +202,18 @@ def _counted_as(mode: str) -> str:
     return "decode" if mode == "agg" else mode
 
 
-def _judged(life: Life, count: Count | None, probed: set[str]) -> Life:
+def _with_readiness(life: StepLife, count: Count | None, probed: set[str]) -> StepLife:
     """A step with what its probe, or the count of its mode, says of each of its lives."""
     asked = True
     lives = []
     for one in (*life.before, evolve(life, before=())):
-        judged = _judged_one(one, count, probed) if asked else one
+        judged = _life_with_readiness(one, count, probed) if asked else one
         asked = asked and judged.ready is None
         lives.append(judged)
     return evolve(lives[-1], before=tuple(lives[:-1]))
 
 
-def _judged_one(life: Life, count: Count | None, probed: set[str]) -> Life:
+def _life_with_readiness(life: StepLife, count: Count | None, probed: set[str]) -> StepLife:
     if life.ready is not None or life.name in probed:
         return evolve(life, awaited=True)
     if count is None:
@@ -220,15 +221,15 @@ def _judged_one(life: Life, count: Count | None, probed: set[str]) -> Life:
     full = count.full
     in_time = full is not None and full >= life.started and (life.ended is None or full <= life.ended)
     among = full is None and any(number for _, number in count.points)
-    return evolve(life, awaited=True, ready=full if in_time else None, among=among)
+    return evolve(life, awaited=True, ready=full if in_time else None, partly_ready=among)
 
 
-def _note(steps: dict[str, Life], event: Values, at: float) -> None:
+def _record_step_event(steps: dict[str, StepLife], event: Values, at: float) -> None:
     name = as_text(event.get("step"))
-    life = steps.setdefault(name, Life(name, at))
+    life = steps.setdefault(name, StepLife(name, at))
     state = event.get("state")
     if state == "started" and life.ended is not None:
-        steps[name] = Life(name, at, before=(*life.before, evolve(life, before=())))
+        steps[name] = StepLife(name, at, before=(*life.before, evolve(life, before=())))
     elif state == "ready":
         life.ready = at
     elif state == "ended":

@@ -11,7 +11,7 @@ from __future__ import annotations
 from srtplan.ir.recipe import MODES, Recipe
 
 
-def facts(recipe: Recipe) -> dict[str, object]:
+def describe_job(recipe: Recipe) -> dict[str, object]:
     """The values; counts of roles that the recipe lacks are 0, lengths that the benchmark lacks are None."""
     model, resources, options = recipe.model, recipe.resources, recipe.benchmark.options
     roles = {m: resources.role(m) for m in MODES}

@@ -14,31 +14,31 @@ from attrs import frozen
 
 from srtplan.results.read import workload
 from srtplan.results.read.model import Record, Summary
-from srtplan.results.table import align, figure, one_line
+from srtplan.results.table import align, format_figure, one_line
 
-LONGEST = 60
+MAX_CONDITION_LENGTH = 60
 """Characters of a condition: a command or a list of options may have many."""
 
-BETTER_HIGH = (
+HIGHER_IS_BETTER = (
     *("output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "requests_per_s", "good_requests_per_s"),
     *("input_tokens_per_s", "output_tokens_per_s", "total_tokens_per_s", "total_tokens_per_s_per_gpu"),
     *("output_tokens_per_s_per_decode_gpu", "accept_length"),
 )
-FAILED = "failed_share"
+FAILED_SHARE = "failed_share"
 """Failed requests as a share of all; its change is in points of percent, for mostly there was none before."""
-BETTER_LOW = (
-    FAILED,
+LOWER_IS_BETTER = (
+    FAILED_SHARE,
     *(f"{t}_ms_{q}" for t in ("ttft", "tpot", "itl", "e2e") for q in ("mean", "p50", "p90", "p95", "p99")),
 )
-ALWAYS = re.compile(
+ALWAYS_SHOWN = re.compile(
     r"output_tokens_per_s_per_gpu|tokens_per_s_per_user|(good_)?requests_per_s|(ttft|tpot)_ms_p(50|99)|e2e_ms_p99|scores?\b.*"
 )
 """Figures that are shown whatever they are, the others where they changed and these do not say so already."""
-LOW_SCORES = re.compile(
+LOWER_IS_BETTER_SCORES = re.compile(
     r"perplexity|ppl|bits_per_byte|loss|nll|mse|rmse|mae|brier_score|ece|error|err|wer|cer|ter|edit_distance|invalid"
 )
 """Metrics of which less is better, as lm-eval, SGLang and the literature call them, with or without a word before."""
-NO_SCORES = re.compile(r".*(:std|_stderr|_std)|chars|latency|num_.*|samples|sample_len")
+NOT_SCORES = re.compile(r".*(:std|_stderr|_std)|chars|latency|num_.*|samples|sample_len")
 """What evaluators write among their scores and is none: more of it is neither better nor worse."""
 
 
@@ -56,15 +56,15 @@ class Change:
 
 def changes(a: Summary, b: Summary) -> list[Change]:
     """Every figure that both have of a run of the same name."""
-    return [c for before, after in _pairs(a, b) for c in _of(before, after)]
+    return [c for before, after in _matching_runs(a, b) for c in _changes_of_run(before, after)]
 
 
-def _pairs(a: Summary, b: Summary) -> Iterator[tuple[Record, Record]]:
+def _matching_runs(a: Summary, b: Summary) -> Iterator[tuple[Record, Record]]:
     later = {r.name: r for r in b.good}
     return ((r, later[r.name]) for r in a.good if r.name in later)
 
 
-def _both(a: Record, b: Record) -> tuple[dict[str, float], dict[str, float]]:
+def _comparable_figures(a: Record, b: Record) -> tuple[dict[str, float], dict[str, float]]:
     """All figures of two records. A ``score`` that stands among the scores of both is compared under its name there."""
     named = all(r.number("score") in r.scores.values() for r in (a, b))
     one, other = (_figures(r, () if named else ("score",)) for r in (a, b))
@@ -72,25 +72,29 @@ def _both(a: Record, b: Record) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def _figures(record: Record, more: Sequence[str]) -> dict[str, float]:
-    known = {name: record.number(name) for name in (*BETTER_HIGH, *more, *BETTER_LOW)} | {
-        FAILED: _failed(record)
+    known = {name: record.number(name) for name in (*HIGHER_IS_BETTER, *more, *LOWER_IS_BETTER)} | {
+        FAILED_SHARE: _failed_share(record)
     }
     return {k: v for k, v in known.items() if v is not None} | {
         f"scores.{k}": v for k, v in record.scores.items()
     }
 
 
-def _failed(record: Record) -> float | None:
+def _failed_share(record: Record) -> float | None:
     done, failed = record.number("completed"), record.number("failed")
     return failed / (done + failed) if done is not None and failed is not None and done + failed > 0 else None
 
 
-def _of(a: Record, b: Record) -> Iterable[Change]:
-    before, after = _both(a, b)
+def _changes_of_run(a: Record, b: Record) -> Iterable[Change]:
+    before, after = _comparable_figures(a, b)
     for name, old in before.items():
         if name in after:
-            percent = (after[name] - old) * 100 if name == FAILED else _percent(old, after[name])
-            way = 1 if name.removeprefix("scores.") in a.lower_is_better | b.lower_is_better else sign(name)
+            percent = (after[name] - old) * 100 if name == FAILED_SHARE else _percent(old, after[name])
+            way = (
+                1
+                if name.removeprefix("scores.") in a.lower_is_better | b.lower_is_better
+                else worse_direction(name)
+            )
             yield Change(a.name, name, old, after[name], percent, percent * way if way else 0.0)
 
 
@@ -102,48 +106,48 @@ def _percent(before: float, after: float) -> float:
     return (after - before) / abs(before) * 100
 
 
-def sign(name: str) -> int:
+def worse_direction(name: str) -> int:
     """1 where more is worse, -1 where more is better, 0 where it is neither."""
     if not name.startswith("scores."):
-        return 1 if name in BETTER_LOW else -1
+        return 1 if name in LOWER_IS_BETTER else -1
     metric = name.removeprefix("scores.").rpartition("/")[2].partition(",")[0].lower()
-    if NO_SCORES.fullmatch(metric):
+    if NOT_SCORES.fullmatch(metric):
         return 0
-    return 1 if re.fullmatch(rf"(.*_)?({LOW_SCORES.pattern})", metric) else -1
+    return 1 if re.fullmatch(rf"(.*_)?({LOWER_IS_BETTER_SCORES.pattern})", metric) else -1
 
 
-def lost(a: Summary, b: Summary) -> list[str]:
+def missing_results(a: Summary, b: Summary) -> list[str]:
     """Sentences about runs and figures that A has and B has not."""
     gone = {r.name for r in a.good} - {r.name for r in b.good}
     found = [f"{r.name}: no result in {b.label}" for r in a.good if r.name in gone]
-    for before, after in _pairs(a, b):
-        ours, theirs = _both(before, after)
+    for before, after in _matching_runs(a, b):
+        ours, theirs = _comparable_figures(before, after)
         if names := [name for name in ours if name not in theirs]:
             found.append(f"{before.name}: no {', '.join(names)} in {b.label}")
     return found
 
 
-def gained(a: Summary, b: Summary) -> list[str]:
+def added_results(a: Summary, b: Summary) -> list[str]:
     """Sentences about runs that only B has a result of."""
     new = {r.name for r in b.good} - {r.name for r in a.good}
     return [f"{r.name}: no result in {a.label}" for r in b.good if r.name in new]
 
 
-def unlike(a: Summary, b: Summary) -> list[str]:
+def differing_conditions(a: Summary, b: Summary) -> list[str]:
     """What makes the figures of two jobs no measure of each other: ``isl: 1024 and 8192``."""
     ours, theirs = _conditions(a), _conditions(b)
     names = [k for k in dict.fromkeys((*ours, *theirs)) if ours.get(k) != theirs.get(k)]
-    return [_differ(k, ours.get(k, "-"), theirs.get(k, "-")) for k in names]
+    return [_describe_difference(k, ours.get(k, "-"), theirs.get(k, "-")) for k in names]
 
 
 def _conditions(s: Summary) -> dict[str, str]:
     gpus = {f"{role} GPUs" if role != "total" else "GPUs": str(n) for role, n in s.gpus.items()}
-    return workload.of(s).data | gpus
+    return workload.workload_of(s).data | gpus
 
 
-def _differ(name: str, *values: str) -> str:
+def _describe_difference(name: str, *values: str) -> str:
     """Of two long texts that look the same when they are shortened, the name alone."""
-    shown = dict.fromkeys(one_line(v, LONGEST) for v in values)
+    shown = dict.fromkeys(one_line(v, MAX_CONDITION_LENGTH) for v in values)
     return f"{name}: {' and '.join(shown)}" if len(shown) > 1 else name
 
 
@@ -155,12 +159,16 @@ def failures(a: Summary, b: Summary, limit: float) -> list[str]:
         if c.worse > limit:
             crossed.setdefault(c.run, []).append(c)
     nothing = [] if found else [f"no run has figures in both {a.label} and {b.label}"]
-    return [*nothing, *lost(a, b), *(_sentence(run, b, limit, cs) for run, cs in crossed.items())]
+    return [
+        *nothing,
+        *missing_results(a, b),
+        *(_describe_failure(run, b, limit, cs) for run, cs in crossed.items()),
+    ]
 
 
-def _sentence(run: str, b: Summary, limit: float, crossed: Iterable[Change]) -> str:
+def _describe_failure(run: str, b: Summary, limit: float, crossed: Iterable[Change]) -> str:
     figures = ", ".join(
-        f"{c.figure} {figure(c.before)} -> {figure(c.after)} ({c.worse:.1f} %)" for c in crossed
+        f"{c.figure} {format_figure(c.before)} -> {format_figure(c.after)} ({c.worse:.1f} %)" for c in crossed
     )
     return f"{run}: worse by more than {limit:g} % in {b.label}: {figures}"
 
@@ -170,41 +178,49 @@ def render(a: Summary, b: Summary, plan: Sequence[str], *, threshold: float) -> 
     found = changes(a, b)
     table = [
         ["run", "figure", "A", "B", "change", ""],
-        *(_row(c, threshold) for c in _shown(found, threshold)),
+        *(_row(c, threshold) for c in _rows_to_show(found, threshold)),
     ]
     lines = [f"A  {a.label}  {a.run_dir}", f"B  {b.label}  {b.run_dir}", ""]
-    if other := unlike(a, b):
+    if other := differing_conditions(a, b):
         lines += [f"  warning: they differ in {'; '.join(other)}", ""]
     lines += [f"  {line}" for line in align(table)] if found else ["  no run has figures in both"]
-    lines += [f"  {line}" for line in (*lost(a, b), *gained(a, b))]
+    lines += [f"  {line}" for line in (*missing_results(a, b), *added_results(a, b))]
     lines += ["", "Plans: " + ("no difference" if not plan else "")]
     return "\n".join(line.rstrip() for line in [*lines, *(f"  {line}" for line in plan)]) + "\n"
 
 
-def _shown(found: Sequence[Change], threshold: float) -> list[Change]:
+def _rows_to_show(found: Sequence[Change], threshold: float) -> list[Change]:
     """Of a run's lesser figures those that changed as none of its kind does that is shown anyway."""
-    always = [bool(ALWAYS.fullmatch(c.figure)) for c in found]
+    always = [bool(ALWAYS_SHOWN.fullmatch(c.figure)) for c in found]
     told = {
-        (c.run, _kind(c), _mark(c, threshold))
+        (c.run, _figure_family(c), _verdict(c, threshold))
         for c, is_always in zip(found, always, strict=True)
         if is_always
     }
     return [
         c
         for c, is_always in zip(found, always, strict=True)
-        if is_always or (_mark(c, threshold) and (c.run, _kind(c), _mark(c, threshold)) not in told)
+        if is_always
+        or (_verdict(c, threshold) and (c.run, _figure_family(c), _verdict(c, threshold)) not in told)
     ]
 
 
-def _kind(c: Change) -> str:
+def _figure_family(c: Change) -> str:
     """``ttft`` of ``ttft_ms_p90``; gaps between tokens are of the kind of times per token, and all throughputs are one."""
     kind, _, quantile = c.figure.partition("_ms_")
     return kind.replace("itl", "tpot") if quantile else re.sub(r".*_per_s(_per_.*)?", "per_s", kind)
 
 
-def _mark(c: Change, threshold: float) -> str:
+def _verdict(c: Change, threshold: float) -> str:
     return "worse" if c.worse > threshold else "better" if -c.worse > threshold else ""
 
 
 def _row(c: Change, threshold: float) -> list[str]:
-    return [c.run, c.figure, figure(c.before), figure(c.after), f"{c.percent:+.1f} %", _mark(c, threshold)]
+    return [
+        c.run,
+        c.figure,
+        format_figure(c.before),
+        format_figure(c.after),
+        f"{c.percent:+.1f} %",
+        _verdict(c, threshold),
+    ]

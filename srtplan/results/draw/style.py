@@ -40,22 +40,22 @@ LEGEND_FONT = 9
 LINE_INCHES = 0.205
 CHARACTER_INCHES = 0.085
 HANDLE_INCHES = 0.75
-LONGEST = 96
+MAX_LABEL_LENGTH = 96
 """Characters of a legend's line: more are not read, and do not fit."""
 
 
-def style(number: int) -> tuple[str, str]:
+def job_style(number: int) -> tuple[str, str]:
     """Colour and marker of the n-th job."""
     return COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
 
 
-def plain(text: str, longest: int = LONGEST) -> str:
+def drawable_text(text: str, longest: int = MAX_LABEL_LENGTH) -> str:
     """A name as it can be drawn: one line, nothing that has no shape, and shortened in the middle."""
     shown = one_line(text, longest)
     return f" {shown}" if shown.startswith("_") else shown  # matplotlib leaves such names out of a legend
 
 
-def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+def add_legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend below everything, for which the figure grows: the axes keep their size, however many lines there are."""
     width, height = figure.get_size_inches()
     longest = max(map(len, labels), default=1)
@@ -66,17 +66,17 @@ def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> 
 
 
 @contextlib.contextmanager
-def boxes_for_glyphs() -> Iterator[None]:
+def ignore_missing_glyphs() -> Iterator[None]:
     """Where the font has no glyph a box stands for it, without a warning: that is good enough."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
         yield
 
 
-def rendered(figure: Figure, kind: str) -> bytes:
+def image_bytes(figure: Figure, kind: str) -> bytes:
     """The picture as ``png`` or ``svg``."""
     out = io.BytesIO()
-    with rc_context(STYLE), boxes_for_glyphs():
+    with rc_context(STYLE), ignore_missing_glyphs():
         FigureCanvasAgg(figure)
         metadata = {"Date": None} if kind == "svg" else {"Software": "srtplan"}
         figure.savefig(out, format=kind, dpi=130, metadata=metadata)

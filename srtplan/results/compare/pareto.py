@@ -12,18 +12,18 @@ from srtplan.results.read import workload
 from srtplan.results.read.model import Record, Summary
 from srtplan.results.read.workload import Workload
 
-X, Y = "tokens_per_s_per_user", "output_tokens_per_s_per_gpu"
+INTERACTIVITY, THROUGHPUT = "tokens_per_s_per_user", "output_tokens_per_s_per_gpu"
 
 
-def point(record: Record) -> tuple[float, float] | None:
+def operating_point(record: Record) -> tuple[float, float] | None:
     """(interactivity, throughput) of a run that has both."""
-    x, y = record.number(X), record.number(Y)
+    x, y = record.number(INTERACTIVITY), record.number(THROUGHPUT)
     return None if x is None or y is None else (x, y)
 
 
-def front(records: Iterable[Record]) -> list[Record]:
+def pareto_front(records: Iterable[Record]) -> list[Record]:
     """The best, from the most interactive to the one with the highest throughput."""
-    known = [(p, r) for r in records if (p := point(r)) is not None]
+    known = [(p, r) for r in records if (p := operating_point(r)) is not None]
     best: list[Record] = []
     highest = float("-inf")
     for (_, y), record in sorted(known, key=lambda pr: (-pr[0][0], -pr[0][1])):
@@ -33,11 +33,14 @@ def front(records: Iterable[Record]) -> list[Record]:
     return best
 
 
-def fronts(summaries: Sequence[Summary]) -> list[tuple[Workload, list[tuple[Summary, Record]]]]:
+def pareto_fronts(summaries: Sequence[Summary]) -> list[tuple[Workload, list[tuple[Summary, Record]]]]:
     """The front of every workload, with the jobs that its runs are of."""
     runs: dict[Workload, dict[int, tuple[Summary, Record]]] = {}
     for summary in summaries:
-        load = workload.of(summary)
+        load = workload.workload_of(summary)
         for record in summary.good:
-            runs.setdefault(load.of_run(record), {})[id(record.values)] = (summary, record)
-    return [(load, [of[id(r.values)] for r in front(r for _, r in of.values())]) for load, of in runs.items()]
+            runs.setdefault(load.for_run(record), {})[id(record.values)] = (summary, record)
+    return [
+        (load, [of[id(r.values)] for r in pareto_front(r for _, r in of.values())])
+        for load, of in runs.items()
+    ]
