@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from busy import patient
+
 from srtplan.rehearsal import StandInCluster
 
 ROOT = Path(__file__).parents[2]
@@ -111,7 +113,7 @@ class Site:
     @staticmethod
     def eventually(condition: Any, timeout: float = 20) -> None:
         """Wait until something is so."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         while not condition():
             assert time.monotonic() < end, "not in time"
             time.sleep(0.05)
