@@ -1,4 +1,4 @@
-"""results: what runs have left, as a table, as CSV or JSON, as pictures and a page; two runs compared."""
+"""The ``results`` command: print tables, CSV or JSON, write pictures and an HTML page, compare two runs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ WRONG_USAGE = 2
 def show(
     runs: Sequence[Path], *, form: str, html: Path | None, folder: Path | None, kinds: Sequence[str]
 ) -> int:
-    """Print the results of runs; write the page and the pictures that were asked for. 1 if a job could not be shown."""
+    """Print the results of runs and write the requested page and pictures. Returns 1 if a run cannot be shown."""
     if folder is not None and not pictures.has_matplotlib():
-        say("srtplan: pictures need matplotlib: pip install 'srtplan[results]'")
+        say("srtplan: --pictures requires matplotlib: pip install 'srtplan[results]'")
         return WRONG_USAGE
     found = _survey(runs)
     summaries = found.summaries
@@ -31,16 +31,17 @@ def show(
         return 1
     try:
         if html is not None:
-            _page(summaries, html)
+            _write_page(summaries, html)
         if folder is not None:
-            _pictures(summaries, folder, kinds)
+            _write_pictures(summaries, folder, kinds)
     except OSError as e:
-        say(f"srtplan: {e.filename}: cannot be written: {e.strerror}")
+        say(f"srtplan: cannot write {e.filename}: {e.strerror}")
         return 1
-    told = len(pictures.select_for_timelines(summaries))
-    if told < len(summaries) and (folder is not None or (html is not None and pictures.has_matplotlib())):
+    drawn = len(pictures.select_for_timelines(summaries))
+    if drawn < len(summaries) and (folder is not None or (html is not None and pictures.has_matplotlib())):
         say(
-            f"srtplan: timelines of {told} of {len(summaries)} jobs, those that ended badly first; name a job to see its own"
+            f"srtplan: drew timelines for {drawn} of {len(summaries)} jobs, failed jobs first; "
+            "pass a single job to draw its timeline"
         )
     write = {"csv": export.to_csv, "json": export.to_json}.get(form, _tables)
     sys.stdout.write(write(summaries))
@@ -48,18 +49,19 @@ def show(
 
 
 def _tables(summaries: Sequence[Summary]) -> str:
-    """The tables, no wider than the terminal; whole into a file or a pipe."""
+    """The tables as text, no wider than the terminal; of any width if stdout is a file or a pipe."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     return table.render(summaries, width)
 
 
 def compare(runs: Sequence[Path], *, threshold: float, fail_above: float | None) -> int:
-    """Print two runs beside each other; 1 if a figure is worse by more than ``fail_above`` percent, or is missing."""
+    """Print two runs side by side. Returns 1 if a figure is missing, or worse by more than ``fail_above`` percent."""
     found = _survey(runs)
     if found.broken:
         return 1
     if len(found.summaries) != 2:  # noqa: PLR2004 -- a comparison is of two
-        say(f"srtplan: --compare takes two different runs, these are {len(found.summaries)}")
+        count = len(found.summaries)
+        say(f"srtplan: --compare requires 2 different runs, found {count}")
         return WRONG_USAGE
     a, b = found.summaries
     plan = plan_differences.diff_runs(a.run_dir, b.run_dir)
@@ -73,15 +75,15 @@ def compare(runs: Sequence[Path], *, threshold: float, fail_above: float | None)
 
 
 def _survey(runs: Sequence[Path]) -> FoundRuns:
-    """What there is; what is missing is said."""
+    """Read the runs, and report on stderr what cannot be read or has no results."""
     found = load.survey(runs)
     for line in (*found.broken, *found.notes):
         say(f"srtplan: {line}")
     return found
 
 
-def _page(summaries: Sequence[Summary], file: Path) -> None:
-    from srtplan.results.draw import page  # noqa: PLC0415 -- Jinja takes its time
+def _write_page(summaries: Sequence[Summary], file: Path) -> None:
+    from srtplan.results.draw import page  # noqa: PLC0415 -- Jinja is slow to import
 
     drawn = list(pictures.draw_pictures(summaries, "svg")) if pictures.has_matplotlib() else None
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +91,7 @@ def _page(summaries: Sequence[Summary], file: Path) -> None:
     say(f"wrote {file}")
 
 
-def _pictures(summaries: Sequence[Summary], folder: Path, kinds: Sequence[str]) -> None:
+def _write_pictures(summaries: Sequence[Summary], folder: Path, kinds: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for kind in kinds:
         for picture in pictures.draw_pictures(summaries, kind):

@@ -1,7 +1,6 @@
-"""Results for programs: CSV with a row per measured run, JSON with everything.
+"""Machine-readable results: CSV with one row per measured run, JSON with all summaries.
 
-Columns of the CSV: the job's own first, then those of a record as they are named in ``summary.json``, then a column
-``scores.NAME`` per score.
+The CSV has the columns of the job, then those of a record as named in ``summary.json``, then ``scores.NAME`` for each score.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ ROLES = ("total", "prefill", "decode", "agg")
 
 
 def to_csv(summaries: Sequence[Summary]) -> str:
-    """A head and a row per run; what is not known is empty."""
+    """A header and one row per measured run; unknown values are empty."""
     best = {id(r.values) for _, found in pareto_fronts(summaries) for _, r in found}
     records = [(s, r) for s in summaries for r in s.records]
     keys = dict.fromkeys(k for _, r in records for k in r.values if k not in ("name", "scores"))
@@ -56,7 +55,7 @@ def to_csv(summaries: Sequence[Summary]) -> str:
 
 
 def _cell(value: object) -> str:
-    """A value as text: a list's items with ``;`` between, for names of scores have commas; others as JSON."""
+    """A value as text. List items are joined by ``;``, because names of scores contain commas; mappings become JSON."""
     if isinstance(value, list):
         return ";".join(map(as_text, value))
     return json.dumps(value) if isinstance(value, bool | Mapping) else as_text(value)

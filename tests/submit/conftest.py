@@ -1,4 +1,4 @@
-"""Fixtures for tests of the submission."""
+"""Fixtures of the submission tests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "submit"), str(TESTS / "shell")]
 
-from site_of_stand_ins import Site  # noqa: E402 (found by the line above)
+from site_of_stand_ins import Site  # noqa: E402 -- sys.path is set above
 
 from srtplan.rehearsal import StandInCluster  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def stand_ins() -> Iterator[StandInCluster]:
-    """Two stand-in nodes for all tests."""
+    """A stand-in cluster of two nodes, shared by all tests."""
     folder = Path(tempfile.mkdtemp(prefix="srtplan-submit-"))
     with StandInCluster(folder / "cluster", 2, settings={"kill_wait": "5"}) as cluster:
         yield cluster
@@ -29,7 +29,7 @@ def stand_ins() -> Iterator[StandInCluster]:
 
 @pytest.fixture
 def site(stand_ins: StandInCluster, tmp_path: Path) -> Iterator[Site]:
-    """A place to submit from; what a test leaves in the queue is cancelled."""
-    made = Site(stand_ins, tmp_path)
-    yield made
-    made.close()
+    """A site to submit from; jobs that a test leaves in the queue are cancelled."""
+    site = Site(stand_ins, tmp_path)
+    yield site
+    site.close()

@@ -1,6 +1,6 @@
-"""Two runs beside each other: figures with their change in percent, and how the plans differ.
+"""Compare two runs of jobs: figures with their change in percent, and differences between the plans.
 
-In: two summaries. Out: rows per measured run and figure; a change for the worse is positive in ``worse``::
+In: two summaries. Out: one row per measured run and figure; ``worse`` is positive if B is worse than A::
 
     Change("concurrency_4", "ttft_ms_p99", 20.5, 24.6, percent=20.0, worse=20.0)
 """
@@ -17,7 +17,7 @@ from srtplan.results.read.model import Record, Summary
 from srtplan.results.table import align, format_figure, one_line
 
 MAX_CONDITION_LENGTH = 60
-"""Characters of a condition: a command or a list of options may have many."""
+"""Maximum number of characters shown of a condition such as a command."""
 
 HIGHER_IS_BETTER = (
     *("output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "requests_per_s", "good_requests_per_s"),
@@ -25,7 +25,7 @@ HIGHER_IS_BETTER = (
     *("output_tokens_per_s_per_decode_gpu", "accept_length"),
 )
 FAILED_SHARE = "failed_share"
-"""Failed requests as a share of all; its change is in points of percent, for mostly there was none before."""
+"""Failed requests as a share of all requests. Its change is in percentage points, because A often has no failures."""
 LOWER_IS_BETTER = (
     FAILED_SHARE,
     *(f"{t}_ms_{q}" for t in ("ttft", "tpot", "itl", "e2e") for q in ("mean", "p50", "p90", "p95", "p99")),
@@ -33,18 +33,18 @@ LOWER_IS_BETTER = (
 ALWAYS_SHOWN = re.compile(
     r"output_tokens_per_s_per_gpu|tokens_per_s_per_user|(good_)?requests_per_s|(ttft|tpot)_ms_p(50|99)|e2e_ms_p99|scores?\b.*"
 )
-"""Figures that are shown whatever they are, the others where they changed and these do not say so already."""
+"""Figures that are always shown. Other figures are shown only if they changed and no figure here shows the same change."""
 LOWER_IS_BETTER_SCORES = re.compile(
     r"perplexity|ppl|bits_per_byte|loss|nll|mse|rmse|mae|brier_score|ece|error|err|wer|cer|ter|edit_distance|invalid"
 )
-"""Metrics of which less is better, as lm-eval, SGLang and the literature call them, with or without a word before."""
+"""Metrics of which less is better, as named by lm-eval, SGLang and the literature, with or without a prefix."""
 NOT_SCORES = re.compile(r".*(:std|_stderr|_std)|chars|latency|num_.*|samples|sample_len")
-"""What evaluators write among their scores and is none: more of it is neither better nor worse."""
+"""Values that evaluators write among the scores although they are not scores: neither direction is better."""
 
 
 @frozen
 class Change:
-    """One figure of one run, before and after; ``worse`` in percent, negative for the better, 0 for neither."""
+    """One figure of one run, before and after. ``worse`` is in percent: negative if better, 0 if neither."""
 
     run: str
     figure: str
@@ -55,7 +55,7 @@ class Change:
 
 
 def changes(a: Summary, b: Summary) -> list[Change]:
-    """Every figure that both have of a run of the same name."""
+    """The changes of all figures that both summaries have, for runs with the same name."""
     return [c for before, after in _matching_runs(a, b) for c in _changes_of_run(before, after)]
 
 
@@ -65,7 +65,7 @@ def _matching_runs(a: Summary, b: Summary) -> Iterator[tuple[Record, Record]]:
 
 
 def _comparable_figures(a: Record, b: Record) -> tuple[dict[str, float], dict[str, float]]:
-    """All figures of two records. A ``score`` that stands among the scores of both is compared under its name there."""
+    """All figures of two records, without ``score`` if both records also have it by name in ``scores``."""
     named = all(r.number("score") in r.scores.values() for r in (a, b))
     one, other = (_figures(r, () if named else ("score",)) for r in (a, b))
     return one, other
@@ -107,7 +107,7 @@ def _percent(before: float, after: float) -> float:
 
 
 def worse_direction(name: str) -> int:
-    """1 where more is worse, -1 where more is better, 0 where it is neither."""
+    """1 if higher is worse, -1 if higher is better, 0 if neither."""
     if not name.startswith("scores."):
         return 1 if name in LOWER_IS_BETTER else -1
     metric = name.removeprefix("scores.").rpartition("/")[2].partition(",")[0].lower()
@@ -117,7 +117,7 @@ def worse_direction(name: str) -> int:
 
 
 def missing_results(a: Summary, b: Summary) -> list[str]:
-    """Sentences about runs and figures that A has and B has not."""
+    """Sentences about runs and figures that A has and B lacks."""
     gone = {r.name for r in a.good} - {r.name for r in b.good}
     found = [f"{r.name}: no result in {b.label}" for r in a.good if r.name in gone]
     for before, after in _matching_runs(a, b):
@@ -128,13 +128,13 @@ def missing_results(a: Summary, b: Summary) -> list[str]:
 
 
 def added_results(a: Summary, b: Summary) -> list[str]:
-    """Sentences about runs that only B has a result of."""
+    """Sentences about runs that have a result only in B."""
     new = {r.name for r in b.good} - {r.name for r in a.good}
     return [f"{r.name}: no result in {a.label}" for r in b.good if r.name in new]
 
 
 def differing_conditions(a: Summary, b: Summary) -> list[str]:
-    """What makes the figures of two jobs no measure of each other: ``isl: 1024 and 8192``."""
+    """Conditions in which two jobs differ, so that their figures are not comparable: ``isl: 1024 and 8192``."""
     ours, theirs = _conditions(a), _conditions(b)
     names = [k for k in dict.fromkeys((*ours, *theirs)) if ours.get(k) != theirs.get(k)]
     return [_describe_difference(k, ours.get(k, "-"), theirs.get(k, "-")) for k in names]
@@ -146,19 +146,19 @@ def _conditions(s: Summary) -> dict[str, str]:
 
 
 def _describe_difference(name: str, *values: str) -> str:
-    """Of two long texts that look the same when they are shortened, the name alone."""
+    """The name and both values; only the name if the shortened values look the same."""
     shown = dict.fromkeys(one_line(v, MAX_CONDITION_LENGTH) for v in values)
     return f"{name}: {' and '.join(shown)}" if len(shown) > 1 else name
 
 
 def failures(a: Summary, b: Summary, limit: float) -> list[str]:
-    """Why B is no good beside A: what is lost, and per run every figure that is worse by more than ``limit`` percent."""
+    """Reasons to reject B: missing results, and for each run all figures that are worse by more than ``limit`` percent."""
     found = changes(a, b)
     crossed: dict[str, list[Change]] = {}
     for c in found:
         if c.worse > limit:
             crossed.setdefault(c.run, []).append(c)
-    nothing = [] if found else [f"no run has figures in both {a.label} and {b.label}"]
+    nothing = [] if found else [f"{a.label} and {b.label} have no run in common with figures"]
     return [
         *nothing,
         *missing_results(a, b),
@@ -174,7 +174,7 @@ def _describe_failure(run: str, b: Summary, limit: float, crossed: Iterable[Chan
 
 
 def render(a: Summary, b: Summary, plan: Sequence[str], *, threshold: float) -> str:
-    """The page of text; changes above the threshold are marked."""
+    """The comparison as text; changes above ``threshold`` percent are marked as worse or better."""
     found = changes(a, b)
     table = [
         ["run", "figure", "A", "B", "change", ""],
@@ -182,17 +182,17 @@ def render(a: Summary, b: Summary, plan: Sequence[str], *, threshold: float) -> 
     ]
     lines = [f"A  {a.label}  {a.run_dir}", f"B  {b.label}  {b.run_dir}", ""]
     if other := differing_conditions(a, b):
-        lines += [f"  warning: they differ in {'; '.join(other)}", ""]
-    lines += [f"  {line}" for line in align(table)] if found else ["  no run has figures in both"]
+        lines += [f"  warning: not the same workload or hardware: {'; '.join(other)}", ""]
+    lines += [f"  {line}" for line in align(table)] if found else ["  no run in common has figures"]
     lines += [f"  {line}" for line in (*missing_results(a, b), *added_results(a, b))]
     lines += ["", "Plans: " + ("no difference" if not plan else "")]
     return "\n".join(line.rstrip() for line in [*lines, *(f"  {line}" for line in plan)]) + "\n"
 
 
 def _rows_to_show(found: Sequence[Change], threshold: float) -> list[Change]:
-    """Of a run's lesser figures those that changed as none of its kind does that is shown anyway."""
+    """The rows to print: all of ``ALWAYS_SHOWN``, and marked changes that no such figure of the same family shows."""
     always = [bool(ALWAYS_SHOWN.fullmatch(c.figure)) for c in found]
-    told = {
+    covered = {
         (c.run, _figure_family(c), _verdict(c, threshold))
         for c, is_always in zip(found, always, strict=True)
         if is_always
@@ -201,12 +201,12 @@ def _rows_to_show(found: Sequence[Change], threshold: float) -> list[Change]:
         c
         for c, is_always in zip(found, always, strict=True)
         if is_always
-        or (_verdict(c, threshold) and (c.run, _figure_family(c), _verdict(c, threshold)) not in told)
+        or (_verdict(c, threshold) and (c.run, _figure_family(c), _verdict(c, threshold)) not in covered)
     ]
 
 
 def _figure_family(c: Change) -> str:
-    """``ttft`` of ``ttft_ms_p90``; gaps between tokens are of the kind of times per token, and all throughputs are one."""
+    """``ttft`` for ``ttft_ms_p90``. ITL counts as TPOT; all throughputs belong to one family."""
     kind, _, quantile = c.figure.partition("_ms_")
     return kind.replace("itl", "tpot") if quantile else re.sub(r".*_per_s(_per_.*)?", "per_s", kind)
 

@@ -1,7 +1,7 @@
-"""The Pareto front: runs that no other run beats in interactivity and throughput at once.
+"""The Pareto front: the runs that no other run beats in both interactivity and throughput.
 
-Interactivity is tokens per second that one user sees, throughput is output tokens per second and GPU. A front is one of
-runs with the same workload: a short prompt beats a long one always, and so does a prefix that is cached already.
+Interactivity is output tokens per second per user; throughput is output tokens per second per GPU. A front contains only
+runs with the same workload: a short prompt or a cached prefix always beats a long, uncached prompt.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ INTERACTIVITY, THROUGHPUT = "tokens_per_s_per_user", "output_tokens_per_s_per_gp
 
 
 def operating_point(record: Record) -> tuple[float, float] | None:
-    """(interactivity, throughput) of a run that has both."""
+    """(interactivity, throughput) of a run; None if one of them is missing."""
     x, y = record.number(INTERACTIVITY), record.number(THROUGHPUT)
     return None if x is None or y is None else (x, y)
 
 
 def pareto_front(records: Iterable[Record]) -> list[Record]:
-    """The best, from the most interactive to the one with the highest throughput."""
+    """The runs on the front, from the highest interactivity to the highest throughput."""
     known = [(p, r) for r in records if (p := operating_point(r)) is not None]
     best: list[Record] = []
     highest = float("-inf")
@@ -34,7 +34,7 @@ def pareto_front(records: Iterable[Record]) -> list[Record]:
 
 
 def pareto_fronts(summaries: Sequence[Summary]) -> list[tuple[Workload, list[tuple[Summary, Record]]]]:
-    """The front of every workload, with the jobs that its runs are of."""
+    """The front of every workload; each run comes with the summary of its job."""
     runs: dict[Workload, dict[int, tuple[Summary, Record]]] = {}
     for summary in summaries:
         load = workload.workload_of(summary)

@@ -1,4 +1,4 @@
-"""How two plans differ, in few lines: what is the same change in many steps stands once.
+"""Differences between two plans. A change that many steps have in common is one line.
 
 In: two ``plan.json`` as data. Out: lines::
 
@@ -18,21 +18,19 @@ from srtplan.results.read.model import members
 from srtplan.results.read.run_files import read_plan
 
 IGNORED_PATHS = re.compile(r"recipe\.sha256|format|benchmark\.runs\..*")
-"""Not told: what follows from the rest, and what stands among the steps once more."""
+"""Paths that are not reported: they follow from other values, or repeat values of the steps."""
 
 
 def diff_runs(a: Path, b: Path) -> list[str]:
-    """The difference of the plans of two run directories; a sentence where one has none."""
+    """Differences between the plans of two run directories; a sentence instead if a plan is missing or invalid."""
     plans = [read_plan(run) for run in (a, b)]
     if lacks := [run for run, plan in zip((a, b), plans, strict=True) if not plan]:
-        return [
-            f"(cannot be compared: no bundle/plan.json that can be read in {' and '.join(map(str, lacks))})"
-        ]
+        return [f"(not compared: bundle/plan.json is missing or invalid in {' and '.join(map(str, lacks))})"]
     return diff_plans(*plans)
 
 
 def diff_plans(a: Mapping[str, object], b: Mapping[str, object]) -> list[str]:
-    """The lines."""
+    """Differences between two plans, one line for each change and group of similar steps."""
     before, after = dict(_flatten(a, "")), dict(_flatten(b, ""))
     groups: dict[tuple[str, str], list[str]] = {}
     for path in sorted({*before, *after}):
@@ -48,7 +46,7 @@ def _display_path(family: str, paths: list[str]) -> str:
 
 
 def _without_step_number(path: str) -> str:
-    """The path without the number of a step: ``steps.decode_3.argv`` is ``steps.decode_*.argv``."""
+    """The path with ``*`` for the number of a step: ``steps.decode_*.argv`` for ``steps.decode_3.argv``."""
     return re.sub(r"_\d+(_r\d+)?\.", "_*.", path, count=1)
 
 
@@ -58,7 +56,7 @@ def _describe_change(a: str | tuple[str, ...] | None, b: str | tuple[str, ...] |
         yield from (f"-: {item}" for item in old if item not in new)
         yield from (f"+: {item}" for item in new if item not in old)
         if sorted(old) == sorted(new):
-            yield "~: the order"
+            yield "~: order changed"
     elif a is None:
         yield f"+: {b}"
     elif b is None:
@@ -68,7 +66,7 @@ def _describe_change(a: str | tuple[str, ...] | None, b: str | tuple[str, ...] |
 
 
 def _flatten(value: object, path: str) -> Iterator[tuple[str, str | tuple[str, ...]]]:
-    """Paths and values; things with a name or a path are found by it, commands are flags with their values."""
+    """Paths and their values. Objects in a list are identified by ``name`` or ``path``; a flag keeps its value."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flatten(inner, f"{path}.{key}" if path else str(key))
@@ -82,13 +80,13 @@ def _flatten(value: object, path: str) -> Iterator[tuple[str, str | tuple[str, .
 
 
 def _identifying_key(values: list[object]) -> str:
-    """What tells a list's members apart; empty where nothing does."""
+    """The key that identifies the objects of a list, ``name`` or ``path``; empty if neither is in all of them."""
     alike = values and all(isinstance(v, Mapping) for v in values)
     return next((k for k in ("name", "path") if alike and all(k in members(v) for v in values)), "")
 
 
 def _list_items(values: list[object]) -> tuple[str, ...]:
-    """List items as text; a flag and what follows it are one."""
+    """List items as text; a flag and its value form one item."""
     out: list[str] = []
     for value in values:
         text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)

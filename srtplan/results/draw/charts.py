@@ -1,7 +1,7 @@
-"""Pictures of measured runs: throughput against interactivity, and latencies, of jobs with one workload.
+"""Charts of measured runs of jobs with one workload: throughput against interactivity, and latencies.
 
-In: jobs with their numbers in their group, by which they have the same colour and marker in both pictures. Out: figures, or
-None where nothing of the kind was measured.
+In: jobs with their numbers in the group; the number selects the colour and marker in both charts. Out: figures; None if no
+job has the required values.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ from srtplan.results.draw.label_placement import Label, place_labels
 from srtplan.results.draw.style import GREY, STYLE, add_legend, drawable_text, job_style
 from srtplan.results.read.model import Record, Summary
 from srtplan.results.read.workload import Numbered
+from srtplan.results.table import count
 
 MANY_JOBS = 6
-"""With more jobs only the points of the front are named, with the number of the job: else nobody can read any."""
+"""With more jobs, only points of the front are labelled, with the number of the job; other labels would overlap."""
 PREFIX_RATIO = "prefix_ratio"
 MAX_NAMED_JOBS = 40
-"""Of more jobs than these only those with a run on the front have a colour and a line in the legend."""
+"""With more jobs, only jobs with a run on the front have a colour and an entry in the legend."""
 MAX_TITLE_LENGTH = 92
-"""Characters that a title has room for."""
+"""Characters that fit into a title."""
 MAX_TICKS = 12
 LOG_SCALE_RATIO = 30
-"""From such a ratio of the largest latency to the smallest the axis is logarithmic."""
+"""If the largest latency exceeds the smallest by this factor, the axis is logarithmic."""
 
 
 def _legend_name(number: int, summary: Summary, *, numbered: bool) -> str:
-    """A job in the legend."""
+    """The name of a job in the legend."""
     partial = "" if summary.text("state") == "complete" else f" ({summary.text('state')})"
     return drawable_text(f"{f'#{number + 1} ' if numbered else ''}{summary.label}{partial}")
 
 
 def throughput_chart(jobs: Sequence[Numbered], title: str) -> Figure | None:
-    """Output tokens per second and GPU over tokens per second and user, with the Pareto front over these jobs."""
+    """Output tokens/s per GPU over tokens/s per user, with the Pareto front of these jobs."""
     drawn = [(n, s) for n, s in jobs if any(operating_point(r) for r in s.good)]
     if not drawn:
         return None
@@ -54,7 +55,7 @@ def throughput_chart(jobs: Sequence[Numbered], title: str) -> Figure | None:
         handles: list[Artist] = []
         for found in best:
             handles += _draw_front(axes, found)
-        del handles[1:]  # bands look alike, one stands for all
+        del handles[1:]  # bands look alike: one entry in the legend is enough
         named, others = _split_named(drawn)
         handles += [_draw_job(axes, n, summary, numbered=numbered) for n, summary in named]
         handles += _draw_other_jobs(axes, [[p for p, _ in _sweep_points(s)] for _, s in others])
@@ -72,13 +73,13 @@ def throughput_chart(jobs: Sequence[Numbered], title: str) -> Figure | None:
 
 
 def sweep_value(record: Record) -> float | None:
-    """What the runs of a job differ in: the ratio of common prefixes where there is one, else the concurrency."""
+    """The value that varies between the runs of a job: the prefix ratio if there is one, else the concurrency."""
     ratio = record.number(PREFIX_RATIO)
     return record.number("concurrency") if ratio is None else ratio
 
 
 def _split_named(jobs: Sequence[Numbered]) -> tuple[list[Numbered], list[Numbered]]:
-    """Of very many jobs those with a run on the front, as far as a legend goes; and the others."""
+    """Jobs with an entry in the legend, and the others; of very many jobs, only those on the front are named."""
     if len(jobs) <= MAX_NAMED_JOBS:
         return list(jobs), []
     best = {id(s) for _, found in pareto_fronts([s for _, s in jobs]) for s, _ in found}
@@ -88,17 +89,17 @@ def _split_named(jobs: Sequence[Numbered]) -> tuple[list[Numbered], list[Numbere
 
 
 def _draw_other_jobs(axes: Axes, jobs: Sequence[Sequence[tuple[float, float]]]) -> list[Line2D]:
-    """All in one thin grey line with gaps."""
+    """Draw the jobs without a name as one thin grey line with gaps."""
     if not jobs:
         return []
     xs, ys = zip(*(p for ladder in jobs for p in (*ladder, (math.nan, math.nan))), strict=True)
     look = {"linewidth": 0.5, "alpha": 0.35, "zorder": 0.9}
-    return axes.plot(xs, ys, color=GREY, label=f"{len(jobs)} other jobs", **look)  # type: ignore[arg-type]
+    return axes.plot(xs, ys, color=GREY, label=count(len(jobs), "other job"), **look)  # type: ignore[arg-type]
 
 
 def _draw_front(axes: Axes, best: Sequence[Record]) -> list[Line2D]:
     points = [p for r in best if (p := operating_point(r))]
-    if len(points) < 2:  # noqa: PLR2004 -- one point is no line
+    if len(points) < 2:  # noqa: PLR2004 -- one point is not a line
         return []
     xs, ys = zip(*points, strict=True)
     wide = {"color": GREY, "linewidth": 7, "alpha": 0.22, "solid_capstyle": "round"}
@@ -120,7 +121,7 @@ def _draw_job(axes: Axes, number: int, summary: Summary, *, numbered: bool) -> L
 
 
 def _point_labels(jobs: Sequence[Numbered], best: set[int], *, numbered: bool) -> list[Label]:
-    """Rungs beside the points, of the front first, then the ends of every job; of many jobs the front alone."""
+    """Labels of points by priority: points of the front, the ends of each job, other points; of many jobs only the front."""
     found: list[tuple[int, Label]] = []
     for n, summary in jobs:
         known = _sweep_points(summary)
@@ -138,8 +139,8 @@ def _point_labels(jobs: Sequence[Numbered], best: set[int], *, numbered: bool) -
 LATENCIES = (
     ("ttft", "Time to first token"),
     ("tpot", "Time per output token"),
-    ("itl", "Gap between tokens"),
-    ("e2e", "Whole request"),
+    ("itl", "Inter-token latency"),
+    ("e2e", "End-to-end latency"),
 )
 Dash = Literal["-", "--"]
 QUANTILES: tuple[tuple[str, Dash], ...] = (("p50", "-"), ("p99", "--"))
@@ -147,7 +148,7 @@ WORDS = {"p50": "median", "p99": "99th percentile"}
 
 
 def latency_chart(jobs: Sequence[Numbered], title: str) -> Figure | None:
-    """Median and 99th percentile of the four latencies over concurrency."""
+    """Median and 99th percentile of the four latencies over concurrency or prefix ratio."""
     drawn = [(n, s) for n, s in jobs if any(_latency_series(s, f"{name}_ms_p50") for name, _ in LATENCIES)]
     if not drawn:
         return None
@@ -165,7 +166,7 @@ def latency_chart(jobs: Sequence[Numbered], title: str) -> Figure | None:
             axes.set_ylabel("ms")
         by_ratio = any(r.number(PREFIX_RATIO) is not None for _, s in drawn for r in s.good)
         for axes in grid[1]:
-            axes.set_xlabel("share of the prompt in common" if by_ratio else "concurrency")
+            axes.set_xlabel("prefix ratio" if by_ratio else "concurrency")
             _scale_x_axis(axes, [s for _, s in drawn], scale="linear" if by_ratio else "log")
         figure.suptitle(f"Latency\n{drawable_text(title, MAX_TITLE_LENGTH)}", x=0.01, ha="left", fontsize=11)
         kinds = [Line2D([], [], color=GREY, linestyle=line, label=WORDS[q]) for q, line in QUANTILES]
@@ -185,7 +186,7 @@ def _latency_series(summary: Summary, figure: str) -> list[tuple[float, float]]:
 
 
 def _draw_latency(axes: Axes, summary: Summary, name: str, number: int, *, many: bool) -> list[float]:
-    """Draw a job's two lines, of many jobs finer ones; the values in them."""
+    """Draw the two lines of a job, thinner if there are many jobs. Returns the values drawn."""
     colour, marker = job_style(number)
     values: list[float] = []
     for quantile, line in QUANTILES:
@@ -202,7 +203,7 @@ def _draw_latency(axes: Axes, summary: Summary, name: str, number: int, *, many:
 
 
 def _scale_y_axis(axes: Axes, known: Sequence[float]) -> None:
-    """From 0 up, or logarithmic where one job's latencies would press all others to the floor."""
+    """Start the axis at 0, or make it logarithmic if small latencies could not be told apart otherwise."""
     if not known:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
         axes.set_yticks([])
@@ -216,7 +217,7 @@ def _scale_y_axis(axes: Axes, known: Sequence[float]) -> None:
 
 
 def _scale_x_axis(axes: Axes, summaries: Sequence[Summary], scale: Literal["log", "linear"]) -> None:
-    """An axis with the rungs' own numbers, thinned out where they are close together."""
+    """Put ticks at the measured values, fewer where they are close together."""
     ticks = sorted(
         {c for s in summaries for name, _ in LATENCIES for c, _ in _latency_series(s, f"{name}_ms_p50")}
     )
@@ -229,7 +230,7 @@ def _scale_x_axis(axes: Axes, summaries: Sequence[Summary], scale: Literal["log"
 
 
 def _thin_out(ticks: Sequence[float], where: Callable[[float], float]) -> list[float]:
-    """The last, and of the others from there down those that have room."""
+    """The last tick, and of the others, from the last down, those with enough distance to the next."""
     room = (where(ticks[-1]) - where(ticks[0])) / MAX_TICKS
     kept = [ticks[-1]]
     for tick in reversed(ticks[:-1]):

@@ -1,8 +1,8 @@
-"""The picture of a job's timeline: its stages as a band, how many workers were ready, and the life of every step.
+"""Draw a job's timeline: a band of stages, the number of ready workers, and a bar for each step.
 
-In: a ``Timeline``. Out: a figure. A step is light while it starts, full once it is ready, hatched to its end if it never
-was, dotted if only some of its mode were, grey if nothing says whether it is ready; a cross is an exit code other than 0,
-a triangle where it was started again. A run of the benchmark that was tried again has a frame with the number of tries.
+In: a ``Timeline``. Out: a figure. A bar is light while the step starts, solid once it is ready, hatched if it never became
+ready, dotted if only some workers of its mode did, and grey if it has no readiness check. A cross marks an exit code other
+than 0, a triangle a restart. A run of the benchmark with several tries has a frame with their number.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ STAGES = {
     "serving": "#009E73",
     "stop": "#999999",
 }
-RESTARTED, RETRIED = "started again", "run with several tries"
+RESTARTED, RETRIED = "restart", "run with several tries"
 DARK = "#000000"
 RETRY_FRAME = {"facecolor": "none", "edgecolor": DARK, "linewidth": 1.2}
 BLUE, RED, GREEN = COLOURS[0], COLOURS[1], COLOURS[2]
-PARTLY_READY = "only some of its mode ready"
+PARTLY_READY = "some workers of the mode ready"
 KINDS = {
     "starting": {"facecolor": BLUE, "alpha": 0.3},
     "ready": {"facecolor": BLUE, "alpha": 0.75},
@@ -49,11 +49,11 @@ KINDS = {
     },
     "no readiness check": {"facecolor": "#999999", "alpha": 0.75},
 }
-"""How a bar looks, by its name in the legend."""
+"""Appearance of a bar by its name in the legend."""
 
 
 def timeline_chart(title: str, timeline: Timeline) -> Figure:
-    """One row for the stages, one per mode of counted workers, one per step, of many the ones that matter."""
+    """Draw one row for the stages, one for each mode of counted workers, one for each step; at most ``MANY_STEPS``."""
     steps = timeline.steps if len(timeline.steps) <= MANY_STEPS else select_steps(timeline.steps)
     names = [
         "stage",
@@ -87,9 +87,9 @@ def timeline_chart(title: str, timeline: Timeline) -> Figure:
 
 
 def select_steps(steps: Sequence[StepLife]) -> Sequence[StepLife]:
-    """As many as fit, in their own order: the failed, those started again, those never ready, the slowest to be ready.
+    """The ``MANY_STEPS`` most interesting steps, in order: failed, restarted, never ready, then the slowest to become ready.
 
-    Those of a mode that was not complete come after what is known to have been never ready.
+    Steps of a partly ready mode rank below steps that certainly never became ready.
     """
 
     def interest(step: StepLife) -> tuple[bool, bool, bool, bool, float]:
@@ -102,7 +102,7 @@ def select_steps(steps: Sequence[StepLife]) -> Sequence[StepLife]:
 
 
 def _draw_stage(axes: Axes, span: Span, whole: float) -> bool:
-    """Draw a stage; True if it is too short for its name, which belongs into the legend then."""
+    """Draw a stage. Returns True if it is too short for its name, which then goes into the legend."""
     long = span.end - span.begin
     if long <= 0:
         return False
@@ -114,7 +114,7 @@ def _draw_stage(axes: Axes, span: Span, whole: float) -> bool:
 
 
 def _draw_count(axes: Axes, row: int, count: Count, whole: float) -> None:
-    """Steps that rise with the count; the numbers stand where there is room for them."""
+    """Draw the count as a staircase, with numbers where they fit."""
     times = [at for at, _ in count.points] + [whole]
     shares = [min(n / count.wanted, 1) for _, n in count.points]
     tops = [row + 0.3 - 0.6 * share for share in (*shares, shares[-1])]
@@ -124,7 +124,7 @@ def _draw_count(axes: Axes, row: int, count: Count, whole: float) -> None:
     for at, number in reversed(count.points):
         if shown - at > 0.05 * max(whole, 1):
             text = f"{number}/{count.wanted}"
-            low = 2 * number >= count.wanted  # not where the line runs
+            low = 2 * number >= count.wanted  # keep clear of the line
             edge = row + (0.3 if low else -0.3)
             up = "bottom" if low else "top"
             axes.annotate(text, (at, edge), xytext=(2, -1), textcoords="offset points", fontsize=7, va=up)
@@ -132,7 +132,7 @@ def _draw_count(axes: Axes, row: int, count: Count, whole: float) -> None:
 
 
 def _draw_restarts(axes: Axes, row: int, life: StepLife) -> set[str]:
-    """Mark where a step was started again."""
+    """Mark the restarts of a step."""
     if not life.before:
         return set()
     starts = [one.started for one in (*life.before[1:], life)]
@@ -142,7 +142,7 @@ def _draw_restarts(axes: Axes, row: int, life: StepLife) -> set[str]:
 
 
 def _draw_retries(axes: Axes, row: int, timeline: Timeline) -> set[str]:
-    """Frame the runs of the benchmark that took several tries; their number stands where there is room for it."""
+    """Frame the runs of the benchmark with several tries, with the number of tries where it fits."""
     for run in timeline.retried:
         axes.barh(row, run.end - run.begin, left=run.begin, height=0.55, **RETRY_FRAME)  # type: ignore[arg-type]
         text = f"{run.tries} tries"
@@ -156,13 +156,13 @@ def _fits(text: str, long: float, whole: float) -> bool:
 
 
 def _lives_with_next_start(life: StepLife) -> list[tuple[StepLife, float | None]]:
-    """Each life of a step with the beginning of the next."""
+    """Each life of a step with the start of the next; None for the last."""
     lives = [*life.before, life]
     return list(zip(lives, (*(one.started for one in lives[1:]), None), strict=True))
 
 
 def _draw_life(axes: Axes, row: int, life: StepLife, whole: float, then: float | None) -> set[str]:
-    """Draw a life of a step; what kinds of bars it took. Its exit code stands where there is room before the next."""
+    """Draw one life of a step, with its exit code if it fits before the next life. Returns the kinds of bars used."""
     end = whole if life.ended is None else life.ended
     bars = _bars(life, end)
     for kind, begin, until in bars:
@@ -174,8 +174,8 @@ def _draw_life(axes: Axes, row: int, life: StepLife, whole: float, then: float |
         )
     if life.exit_code:
         axes.plot([end], [row], marker="x", color=RED, markersize=7, markeredgewidth=2, clip_on=False)
-        times = len(life.before)
-        code = f"exit {life.exit_code}" + (f", started again {times}x" if times else "")
+        restarts = len(life.before)
+        code = f"exit {life.exit_code}" + (f", restarts: {restarts}" if restarts else "")
         if then is not None and not _fits(f"  {code}", then - end, whole):
             code = ""
         axes.annotate(code, (end, row), xytext=(7, 0), textcoords="offset points", fontsize=7, va="center")
@@ -183,7 +183,7 @@ def _draw_life(axes: Axes, row: int, life: StepLife, whole: float, then: float |
 
 
 def _bars(life: StepLife, end: float) -> list[tuple[str, float, float]]:
-    """Kind, begin and end of what is drawn of a step."""
+    """The kind, begin and end of each bar of a life."""
     if life.ready is not None:
         return [("starting", life.started, life.ready), ("ready", life.ready, end)]
     kind = PARTLY_READY if life.partly_ready else "never ready" if life.awaited else "no readiness check"
@@ -191,11 +191,11 @@ def _bars(life: StepLife, end: float) -> list[tuple[str, float, float]]:
 
 
 def _add_legend(figure: Figure, kinds: set[str], stages: Sequence[str]) -> None:
-    """What is in the picture and not explained by it."""
+    """Explain the bars and marks used, and the stages too short for their name."""
     handles: list[Artist] = [Patch(**look, label=kind) for kind, look in KINDS.items() if kind in kinds]  # type: ignore[arg-type]
     if "failed" in kinds:
         cross = {"linestyle": "none", "marker": "x", "markeredgewidth": 2}
-        handles.append(Line2D([], [], color=RED, label="ended with an error", **cross))  # type: ignore[arg-type]
+        handles.append(Line2D([], [], color=RED, label="nonzero exit code", **cross))  # type: ignore[arg-type]
     if RESTARTED in kinds:
         handles.append(Line2D([], [], color=DARK, label=RESTARTED, linestyle="none", marker=9, markersize=7))
     if RETRIED in kinds:

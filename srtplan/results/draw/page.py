@@ -1,6 +1,6 @@
-"""One HTML page with everything: tables, pictures inside, no other file and no network.
+"""A self-contained HTML page with tables and embedded pictures.
 
-In: summaries. Out: the text of the page. Without matplotlib it has the tables and says how to get the pictures.
+In: summaries. Out: the text of the page. Without matplotlib, the page has tables and a hint how to install it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from srtplan.results.table import heading, notes, rows, scores
 
 @frozen
 class Job:
-    """One job as the page shows it."""
+    """The texts of one job on the page."""
 
     title: str
     served: str
@@ -33,7 +33,7 @@ class Job:
 
 
 def render(summaries: Sequence[Summary], pictures: Sequence[Picture] | None) -> str:
-    """The page; pictures are SVG, None where there is nothing to draw them with."""
+    """The page as HTML. ``pictures`` are SVG; None if matplotlib is missing."""
     environment = Environment(
         loader=PackageLoader("srtplan.results.draw", ""), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -66,5 +66,5 @@ def _job(summary: Summary) -> Job:
 
 
 def _inline(svg: str) -> str:
-    """The element alone, without the declaration that a file of its own needs."""
+    """The ``<svg>`` element without the XML declaration of a file."""
     return svg[svg.index("<svg") :]

@@ -1,7 +1,7 @@
-"""Which pictures there are of some jobs, with their names and a line of explanation.
+"""Draw all pictures of a set of jobs, each with a file name, a title and an explanation.
 
-In: summaries. Out: pictures as bytes; for files ``throughput.png``, ``latency.png``, ``timeline_<job>.png``. Jobs
-with several workloads have a picture of each: ``throughput_<workload>.png``.
+In: summaries. Out: pictures as bytes, for files ``throughput.png``, ``latency.png`` and ``timeline_<job>.png``. Jobs with
+several workloads have one picture for each: ``throughput_<workload>.png``.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from srtplan.results.read import timeline, workload
 from srtplan.results.read.model import Summary
 
 THROUGHPUT = (
-    "A point is a run, its number the concurrency, or the share of the prompt in common; where there is no room it has "
-    "none. The grey band is what no other run beats in both."
+    "Each point is a run, labelled with its concurrency or prefix ratio where space allows. "
+    "The grey band is the Pareto front: no other run is better in both."
 )
-MANY_JOBS_NOTE = " Of many jobs only the band's points are named: number of the job, concurrency."
-LATENCY = "Full lines are medians, dashed lines 99th percentiles."
+MANY_JOBS_NOTE = " With this many jobs, only points on the front are labelled: job number, then concurrency."
+LATENCY = "Solid lines are medians, dashed lines 99th percentiles."
 TIMELINE = (
-    "Light: starting; full: ready, after so many seconds; hatched: never ready; dotted: some of its mode were; grey: "
-    "nothing says whether it is ready; a cross: ended with an error; a triangle: started again. Frontends count workers, "
-    "unnamed: one is taken as ready when all of its mode are. A frame around a run of the benchmark: it took several tries."
+    "Each bar is a step. The number in a bar is the time until it was ready. "
+    "If the frontend only counts workers, a worker counts as ready when all workers of its mode are ready."
 )
 MAX_NAME_LENGTH = 120
 MAX_TIMELINES = 50
@@ -41,28 +40,28 @@ class Picture:
 
 
 def has_matplotlib() -> bool:
-    """Matplotlib is here."""
+    """Whether matplotlib is installed."""
     return importlib.util.find_spec("matplotlib") is not None
 
 
 def draw_pictures(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
-    """All pictures as ``png`` or ``svg``, no two with the same name."""
-    taken: dict[str, int] = {}
-    for made in (*_draw_charts(summaries, kind), *_draw_timelines(summaries, kind)):
-        picture = evolve(made, name=_file_name(made.name))
-        times = taken[picture.name] = taken.get(picture.name, 0) + 1
-        yield picture if times == 1 else evolve(picture, name=f"{picture.name}_{times}")
+    """Draw all pictures as ``png`` or ``svg``, each with a unique name."""
+    uses: dict[str, int] = {}
+    for picture in (*_draw_charts(summaries, kind), *_draw_timelines(summaries, kind)):
+        name = _file_name(picture.name)
+        number = uses[name] = uses.get(name, 0) + 1
+        yield evolve(picture, name=name if number == 1 else f"{name}_{number}")
 
 
 def _file_name(text: str) -> str:
-    """No spaces or signs, and short enough for every file system: the end of it has the job's number."""
+    """A portable file name, shortened in the middle: its end holds the job id."""
     name = re.sub(r"[^A-Za-z0-9.-]+", "_", text)
     half = MAX_NAME_LENGTH // 2
     return name if len(name) <= MAX_NAME_LENGTH else f"{name[:half]}_{name[-half:]}"
 
 
 def _draw_charts(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
-    from srtplan.results.draw import charts, style  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
+    from srtplan.results.draw import charts, style  # noqa: PLC0415 -- slow to import, and optional
 
     groups = workload.group_by_workload(summaries)
     titles = workload.distinct_titles(groups)
@@ -83,7 +82,7 @@ def _draw_charts(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
 
 
 def select_for_timelines(summaries: Sequence[Summary]) -> Sequence[Summary]:
-    """Those whose timeline is drawn: of very many jobs the first of those that ended badly, then of the others."""
+    """The jobs whose timelines are drawn: at most ``MAX_TIMELINES``, failed jobs first."""
     if len(summaries) <= MAX_TIMELINES:
         return summaries
     chosen = sorted(range(len(summaries)), key=lambda n: summaries[n].text("class") == "success")
@@ -91,12 +90,12 @@ def select_for_timelines(summaries: Sequence[Summary]) -> Sequence[Summary]:
 
 
 def _draw_timelines(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
-    from srtplan.results.draw import gantt, style  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
+    from srtplan.results.draw import gantt, style  # noqa: PLC0415 -- slow to import, and optional
 
     for summary in select_for_timelines(summaries):
-        told = timeline.timeline_of(summary)
-        if told is not None:
-            figure = gantt.timeline_chart(summary.label, told)
+        events = timeline.timeline_of(summary)
+        if events is not None:
+            figure = gantt.timeline_chart(summary.label, events)
             yield Picture(
                 f"timeline_{summary.label}",
                 f"Timeline of {summary.label}",
