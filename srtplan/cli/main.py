@@ -282,6 +282,6 @@ def results(
 
     _fit(ctx)
     if compare:
-        return command.compared(runs, threshold=threshold, fail_above=fail_above)
+        return command.compare(runs, threshold=threshold, fail_above=fail_above)
     form = "csv" if as_csv else "json" if as_json else "table"
     return command.show(runs, form=form, html=html, folder=pictures, kinds=kinds)

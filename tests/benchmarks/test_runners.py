@@ -102,7 +102,7 @@ def test_a_benchmark_runs_from_recipe_to_summary(lab: Lab, case: str) -> None:
                 > 0
             )
     (found,) = load.load([ended.run_dir.parent])
-    told = timeline.read(found.run_dir)
+    told = timeline.read_timeline(found.run_dir)
     assert told is not None
     assert {"benchmark", "stop"} <= {s.name for s in told.stages}
 

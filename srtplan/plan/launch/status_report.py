@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 
-from srtplan.facts import facts
 from srtplan.ir.plan import PlanFile
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Lit
+from srtplan.job_facts import describe_job
 
 FILE = "report.json"
 
@@ -19,5 +19,5 @@ def files(recipe: Recipe) -> tuple[PlanFile, ...]:
     """The file, for a recipe that reports to somebody."""
     if not recipe.reporting.endpoints:
         return ()
-    text = json.dumps(facts(recipe), separators=(",", ":"))
+    text = json.dumps(describe_job(recipe), separators=(",", ":"))
     return (PlanFile(path=FILE, content=Lit(text + "\n")),)

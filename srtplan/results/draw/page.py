@@ -1,6 +1,6 @@
-"""One HTML page with everything: tables, pictures inside, no other file and no network.
+"""A self-contained HTML page with tables and embedded pictures.
 
-In: summaries. Out: the text of the page. Without matplotlib it has the tables and says how to get the pictures.
+In: summaries. Out: the text of the page. Without matplotlib, the page has tables and a hint how to install it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from markupsafe import Markup
 
 from srtplan.results.draw.pictures import Picture
 from srtplan.results.read.model import Summary
-from srtplan.results.table import head, notes, rows, scores
+from srtplan.results.table import heading, notes, rows, scores
 
 
 @frozen
 class Job:
-    """One job as the page shows it."""
+    """The texts of one job on the page."""
 
     title: str
     served: str
@@ -33,7 +33,7 @@ class Job:
 
 
 def render(summaries: Sequence[Summary], pictures: Sequence[Picture] | None) -> str:
-    """The page; pictures are SVG, None where there is nothing to draw them with."""
+    """The page as HTML. ``pictures`` are SVG; None if matplotlib is missing."""
     environment = Environment(
         loader=PackageLoader("srtplan.results.draw", ""), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -48,7 +48,7 @@ def _picture(picture: Picture) -> tuple[str, str, Markup]:
 
 
 def _job(summary: Summary) -> Job:
-    served, line = head(summary)
+    served, line = heading(summary)
     heads, cells = rows(summary)
     bad = [not r.is_ok for r in summary.records]
     return Job(
@@ -66,5 +66,5 @@ def _job(summary: Summary) -> Job:
 
 
 def _inline(svg: str) -> str:
-    """The element alone, without the declaration that a file of its own needs."""
+    """The ``<svg>`` element without the XML declaration of a file."""
     return svg[svg.index("<svg") :]
