@@ -1,4 +1,4 @@
-"""results: what runs have left, as a table, as CSV or JSON, as pictures and a page; two runs compared."""
+"""The ``results`` command: results of runs as tables, CSV, JSON, charts or HTML, and a comparison of two runs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ WRONG_USAGE = 2
 def show(
     runs: Sequence[Path], *, form: str, html: Path | None, folder: Path | None, kinds: Sequence[str]
 ) -> int:
-    """Print the results of runs; write the page and the pictures that were asked for. 1 if a job could not be shown."""
+    """Print the results of runs, and write the requested page and charts. Returns 1 if a job cannot be shown."""
     if folder is not None and not pictures.available():
-        say("srtplan: pictures need matplotlib: pip install 'srtplan[results]'")
+        say("srtplan: --pictures requires matplotlib; install it with: pip install 'srtplan[results]'")
         return WRONG_USAGE
     found = _survey(runs)
     summaries = found.summaries
@@ -35,12 +35,13 @@ def show(
         if folder is not None:
             _pictures(summaries, folder, kinds)
     except OSError as e:
-        say(f"srtplan: {e.filename}: cannot be written: {e.strerror}")
+        say(f"srtplan: cannot write {e.filename}: {e.strerror}")
         return 1
-    told = len(pictures.told_of(summaries))
-    if told < len(summaries) and (folder is not None or (html is not None and pictures.available())):
+    drawn = len(pictures.told_of(summaries))
+    if drawn < len(summaries) and (folder is not None or (html is not None and pictures.available())):
         say(
-            f"srtplan: timelines of {told} of {len(summaries)} jobs, those that ended badly first; name a job to see its own"
+            f"srtplan: showing timelines of {drawn} of {len(summaries)} jobs, failed jobs first; "
+            "name a job to see its timeline"
         )
     write = {"csv": export.to_csv, "json": export.to_json}.get(form, _tables)
     sys.stdout.write(write(summaries))
@@ -48,18 +49,18 @@ def show(
 
 
 def _tables(summaries: Sequence[Summary]) -> str:
-    """The tables, no wider than the terminal; whole into a file or a pipe."""
+    """Return the tables, cut to the width of the terminal; in full for a file or a pipe."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     return table.render(summaries, width)
 
 
 def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None) -> int:
-    """Print two runs beside each other; 1 if a figure is worse by more than ``fail_above`` percent, or is missing."""
+    """Print a comparison of two runs. Returns 1 if a value is missing or worse by more than ``fail_above`` percent."""
     found = _survey(runs)
     if found.broken:
         return 1
     if len(found.summaries) != 2:  # noqa: PLR2004 -- a comparison is of two
-        say(f"srtplan: --compare takes two different runs, these are {len(found.summaries)}")
+        say(f"srtplan: --compare requires exactly two different runs, but {len(found.summaries)} found")
         return WRONG_USAGE
     a, b = found.summaries
     plan = plan_differences.of_runs(a.run_dir, b.run_dir)
@@ -73,7 +74,7 @@ def compared(runs: Sequence[Path], *, threshold: float, fail_above: float | None
 
 
 def _survey(runs: Sequence[Path]) -> Found:
-    """What there is; what is missing is said."""
+    """Return the readable runs; print what is missing or unreadable."""
     found = load.survey(runs)
     for line in (*found.broken, *found.notes):
         say(f"srtplan: {line}")

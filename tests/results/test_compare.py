@@ -133,7 +133,7 @@ def test_a_run_is_not_compared_with_itself(
     """By whatever two names."""
     run_dir = job(tmp_path, 1, record(2))
     assert command("--compare", run_dir, run_dir.parent) == 2
-    assert "takes two different runs, these are 1" in capsys.readouterr().err
+    assert "requires exactly two different runs, but 1 found" in capsys.readouterr().err
 
 
 def test_runs_with_nothing_in_common_fail_a_script(
@@ -258,11 +258,11 @@ def test_long_conditions_that_look_alike_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("--fail-above 5", "--fail-above needs --compare"),
-        ("--threshold 5", "--threshold needs --compare"),
-        ("--format svg", "--format needs --pictures"),
-        ("--csv --json", "--csv and --json do not go together"),
-        *((f"--compare {o}", f"--compare and {o.split()[0]} do not go together") for o in (
+        ("--fail-above 5", "--fail-above requires --compare"),
+        ("--threshold 5", "--threshold requires --compare"),
+        ("--format svg", "--format requires --pictures"),
+        ("--csv --json", "--csv and --json cannot be used together"),
+        *((f"--compare {o}", f"--compare and {o.split()[0]} cannot be used together") for o in (
             "--csv", "--json", "--html p.html", "--pictures p")),
         ("--compare --fail-above nan", "0 or more"),
         ("--compare --fail-above -1", "0 or more"),

@@ -124,7 +124,7 @@ def test_the_page_goes_where_it_is_wanted(
     (tmp_path / "file").touch()
     capsys.readouterr()
     assert command(run_dir, "--html", tmp_path / "file" / "x.html") == 1
-    assert "cannot be written" in capsys.readouterr().err
+    assert "cannot write" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["$x_$", r"\frac", "_hidden", "a\nb\x01c", "x" * 300, "--><script>", "模型"])

@@ -263,7 +263,7 @@ def test_of_very_many_jobs_the_failed_have_a_timeline(
     assert command(tmp_path / "jobs", "--pictures", tmp_path / "p") == 0
     drawn = sorted(p.name for p in (tmp_path / "p").iterdir() if p.name.startswith("timeline"))
     assert drawn == [f"timeline_dsr1_{n}.png" for n in (0, 4, 5)]
-    said = "srtplan: timelines of 3 of 6 jobs, those that ended badly first; name a job to see its own"
+    said = "srtplan: showing timelines of 3 of 6 jobs, failed jobs first; name a job to see its timeline"
     assert said in capsys.readouterr().err.splitlines()
     assert command(tmp_path / "jobs") == 0
     assert capsys.readouterr().err == ""
