@@ -20,14 +20,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("bundle", "cluster"))]
 
-from attrs import evolve  # noqa: E402 (found by the lines above)
-from plans import nats, plan, words, worker  # noqa: E402
+from plans import nats, plan, words, worker  # noqa: E402 (found by the lines above)
 from slurm_cluster.client import Cluster, Job, eventually  # noqa: E402
 
 from srtplan.bundle.render import render  # noqa: E402
 from srtplan.bundle.write import write  # noqa: E402
-from srtplan.ir.plan import Health, Plan, Probe  # noqa: E402
-from srtplan.ir.shell import word  # noqa: E402
+from srtplan.ir.plan import Gate, Plan, Probe  # noqa: E402
 from srtplan.ir.topology import Nodes  # noqa: E402
 from srtplan.plan.show.serialise import to_json  # noqa: E402
 
@@ -39,16 +37,20 @@ def job(nodes: int, steps: int, drain: float = 0) -> Plan:
     slow = words("bash", "-c", f"trap 'sleep {drain}; exit' TERM; sleep 900 & wait")
     argv = slow if drain else words("sleep", "900")
     workers = [worker(f"w_{n}", n % nodes, argv) for n in range(steps - 1)]
-    probe = Probe(
-        step="nats_0", type="http", node=0, port=9, stage="health", path="/", interval_s=10, timeout_s=900
-    )
-    return evolve(
-        plan(nats(), *workers, probes=(probe,)),
+    return plan(
+        nats(),
+        *workers,
+        probes=(Probe(step="nats_0", type="http", node=0, port=9, gate="health", path="/"),),
+        gates=(
+            Gate(name="infra", interval_s=1, timeout_s=60),
+            Gate(name="health", interval_s=10, timeout_s=900),
+            Gate(name="serving", interval_s=30, timeout_s=180),
+        ),
         nodes=Nodes(total=nodes, infra=0, head=0, bench=0, workers=tuple(range(nodes))),
-        health=Health(url=word("http://x"), prefill=1, decode=1, interval_s=10, timeout_s=900),
         sbatch=("--job-name=scale", f"--nodes={nodes}", "--time=00:20:00", "--exclusive"),
-        preflight=(), stop_timeout_s=25,
-    )  # fmt: skip
+        preflight=(),
+        stop_timeout_s=25,
+    )
 
 
 def supervisor(cluster: Cluster, run: Job) -> tuple[float, float]:
