@@ -12,17 +12,33 @@ check *args:
 test *args:
     .venv/bin/pytest {{args}}
 
+# Fast tests only, in less than a minute: no jobs, no ShellCheck, fewer generated examples.
+unit *args:
+    SRTPLAN_EFFORT=quick .venv/bin/pytest -q -n 2 -m "not slow" {{args}}
+
+# The linters alone.
+lint:
+    .venv/bin/ruff check .
+    .venv/bin/ruff format --check .
+    .venv/bin/mypy
+    .venv/bin/lint-imports --no-cache
+
 # Layout and lint fixes.
 fmt:
     .venv/bin/ruff check --fix .
     .venv/bin/ruff format .
     .venv/bin/shfmt -i 2 -ci -w templates/lib/*.sh tests/run tests/rig/install .ci/run
 
-# Rewrite golden files (all, or of one case) and docs/reference/recipe.md, and show what changed.
+# Start a new engine: srtplan/engines/NAME.py, examples/NAME.yaml, its golden files and its place in docs/reference/recipe.md.
+new-engine name:
+    .venv/bin/python tools/new_engine.py {{name}}
+    just golden {{name}}
+
+# Rewrite golden files (all, or of one case), docs/reference/recipe.md and docs/plugins.md, and show what changed.
 golden case="":
     SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/golden -k "{{case}}"
-    SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/config/test_reference.py
-    git diff --stat -- golden docs/reference/recipe.md
+    SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/config/test_reference.py tests/test_plugins_page.py
+    git diff --stat -- golden docs/reference/recipe.md docs/plugins.md
 
 # Break everything, and write what came of it to docs/reference/failures.md.
 failures *args:

@@ -20,7 +20,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("bundle", "cluster"))]
 
-from plans import nats, plan, words, worker  # noqa: E402 (found by the lines above)
+from attrs import evolve  # noqa: E402 (found by the lines above)
+from plans import nats, plan, words, worker  # noqa: E402
 from slurm_cluster.client import Cluster, Job, eventually  # noqa: E402
 
 from srtplan.bundle.render import render  # noqa: E402
@@ -37,20 +38,14 @@ def job(nodes: int, steps: int, drain: float = 0) -> Plan:
     slow = words("bash", "-c", f"trap 'sleep {drain}; exit' TERM; sleep 900 & wait")
     argv = slow if drain else words("sleep", "900")
     workers = [worker(f"w_{n}", n % nodes, argv) for n in range(steps - 1)]
-    return plan(
-        nats(),
-        *workers,
-        probes=(Probe(step="nats_0", type="http", node=0, port=9, gate="health", path="/"),),
-        gates=(
-            Gate(name="infra", interval_s=1, timeout_s=60),
-            Gate(name="health", interval_s=10, timeout_s=900),
-            Gate(name="serving", interval_s=30, timeout_s=180),
-        ),
+    probe = Probe(step="nats_0", type="http", node=0, port=9, gate="health", path="/")
+    return evolve(
+        plan(nats(), *workers, probes=(probe,)),
         nodes=Nodes(total=nodes, infra=0, head=0, bench=0, workers=tuple(range(nodes))),
+        gates=tuple(Gate(name=name, interval_s=10, timeout_s=900) for name in ("infra", "health", "serving")),
         sbatch=("--job-name=scale", f"--nodes={nodes}", "--time=00:20:00", "--exclusive"),
-        preflight=(),
-        stop_timeout_s=25,
-    )
+        preflight=(), stop_timeout_s=25,
+    )  # fmt: skip
 
 
 def supervisor(cluster: Cluster, run: Job) -> tuple[float, float]:

@@ -10,22 +10,13 @@ from pathlib import Path
 
 PLUGIN = """
 from attrs import frozen
-from srtplan.ir.plan import Run
-from srtplan.ir.shell import ip, words
-from srtplan.plugin import BenchmarkCommand, Command
+from srtplan.plugin import Benchmark, BenchmarkCommand, Command, Run, ip, words
 
 @frozen(kw_only=True)
 class Options:
     how: str = "not at all"
 
-@frozen
-class Faulty:
-    name: str = "faulty"
-    options: type = Options
-
-    def check(self, recipe):
-        return ()
-
+class Faulty(Benchmark[Options], name="faulty"):
     def command(self, ctx):
         how = ctx.job.recipe.benchmark.options.how
         if how == "raises":

@@ -26,7 +26,7 @@ def folder() -> Path:
 def library() -> Mapping[str, bytes]:
     """Files that every bundle holds unchanged, by their path in the bundle."""
     root = folder()
-    files = [root / "stop", *(root / "lib").iterdir()]
+    files = [root / "stop", *(root / "lib").rglob("*")]
     return {str(f.relative_to(root)): f.read_bytes() for f in sorted(files) if f.is_file()}
 
 

@@ -104,6 +104,8 @@ def _misfit(recipe: Recipe, e: AllocationError) -> Finding:
 def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan:
     engine, frontend = plugin.engine(recipe.engine.type), plugin.frontend(recipe.frontend.type)
     inside = plugin.runtime(recipe.site.runtime).maps_paths
+    reached = plugin.interface(recipe)
+    assert reached is not None  # noqa: S101 -- SP401 has ended the others
     job = JobContext(
         recipe=recipe,
         topology=topology,
@@ -111,7 +113,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         model=staging.inside(recipe),
         staged=staging.staged(recipe),
         logs=_logs(inside=inside),
-        interface=frontend.interface,
+        interface=reached,
+        health_port=engine.health_port(reached),
         frontends=where.frontends,
         public_node=where.public_node,
         public_port=where.public_port,

@@ -10,17 +10,17 @@ from srtplan import plugin
 from srtplan.ir.data import Map
 from srtplan.ir.plan import STAGES, Plan, Step
 from srtplan.ir.shell import Lit, Word, parts
+from srtplan.plugin.readers import CLIENTS
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 STEP_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-SHARED = ("bootstrap", "dist_init", "dp_rpc")
-"""Ports of a worker as a whole: every process knows them, the first one listens."""
 
 
 def verify(plan: Plan) -> tuple[str, ...]:
     """What is wrong with the Plan, in words; empty if it is sound."""
     return (
         *_steps(plan),
+        *_clients(plan),
         *_ports(plan),
         *_gpus(plan),
         *_words(plan),
@@ -50,6 +50,14 @@ def _steps(plan: Plan) -> Iterable[str]:
             yield f"step {s.name} has {s.ntasks} tasks on {len(s.nodes)} nodes"
 
 
+def _clients(plan: Plan) -> Iterable[str]:
+    """Every report has a reader: of the library, or a file that the plugin brings."""
+    brought = {file.path for file in plan.files}
+    for run in (run for step in plan.steps for run in step.runs):
+        if run.client not in CLIENTS and f"readers/{run.client}.awk" not in brought:
+            yield f"run {run.name} has reports of {run.client!r}, which nothing reads"
+
+
 def _ports(plan: Plan) -> Iterable[str]:
     owner: dict[tuple[int, str], str] = {}
     for p in plan.processes:
@@ -57,7 +65,7 @@ def _ports(plan: Plan) -> Iterable[str]:
         for kind, port in p.ports:
             if not 0 < port < 65536:  # noqa: PLR2004 -- the range of TCP ports
                 yield f"{name}has {kind} port {port}"
-            if kind in SHARED and not p.leader:
+            if kind in p.shared and not p.leader:
                 continue
             other = owner.setdefault((p.node, str(port)), name + kind)
             if other != name + kind:

@@ -25,7 +25,7 @@ results::has_run() {
 results::record() {
   local -r name="$1" result="$2" client="$3" code="$4" tries="$6" began="$7"
   local -r folder="${RUN_DIR}/results/.runs"
-  local total="" decode="" facts="" out report
+  local total="" decode="" facts="" out report reader
   local -a row
   RECORD_REASON="$5"
   while IFS=$'\t' read -r -a row; do
@@ -36,7 +36,9 @@ results::record() {
     esac
   done <"${BUNDLE_DIR}/files/benchmark.tsv"
   mkdir -p -- "${folder}"
-  results::_reduce "${result}" "${client}"
+  results::_reader "${client}"
+  reader="${REPLY}"
+  results::_reduce "${result}" "${reader}"
   report="${REPLY}"
   out="$(
     export RECORD_NAME="${name}" RECORD_CLIENT="${client}" RECORD_RESULT="${result#"${RUN_DIR}/"}" RECORD_REASON
@@ -45,7 +47,7 @@ results::record() {
     export RECORD_BEGAN="$((RECORD_BEGAN - SECONDS + began))"
     export RECORD_GPUS="${total}" RECORD_DECODE_GPUS="${decode}"
     export RECORD_MAX_FAILED_SHARE="${SRT_BENCH_MAX_FAILED_SHARE:-}" LC_ALL=C
-    awk -f "${BUNDLE_DIR}/lib/json.awk" -f "${BUNDLE_DIR}/lib/record.awk" "${report}"
+    awk -f "${BUNDLE_DIR}/lib/json.awk" -f "${BUNDLE_DIR}/lib/record.awk" -f "${reader}" "${report}"
   )" || return
   [[ "${report}" == "${result}" || "${report}" == /dev/null ]] || rm -f -- "${report}"
   printf '%s\n' "${out#*$'\n'}" >"${folder}/.${name}.new"
@@ -56,16 +58,29 @@ results::record() {
   [[ "${out}" != bad* ]] || RECORD_REASON="${REPLY}"
 }
 
+# Sets REPLY to the awk file that reads a client's report: one that a plugin brings, or the library's. The engines' own load
+# generators have one in common.
+results::_reader() {
+  local name="${1:-none}"
+  REPLY="${BUNDLE_DIR}/files/readers/${name}.awk"
+  [[ ! -f "${REPLY}" ]] || return 0
+  case "${name}" in
+    sglang | vllm | trtllm) name=serving ;;
+    *) ;;
+  esac
+  REPLY="${BUNDLE_DIR}/lib/readers/${name}.awk"
+}
+
 # Sets REPLY to the report; where a load generator kept the time of every token, and it is large, to a file of its
 # figures alone.
 results::_reduce() {
-  local -r file="$1" client="$2"
+  local -r file="$1" reader="$2"
   local size
   REPLY=/dev/null
   [[ -f "${file}" ]] || return 0
   REPLY="${file}"
   size="$(wc -c <"${file}")"
-  if [[ "${client}" == aiperf || "${client}" == *-eval ]] || ((size < 8000000)); then
+  if [[ "${reader}" != */lib/readers/serving.awk ]] || ((size < 8000000)); then
     return 0
   fi
   REPLY="$(mktemp "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID:-0}-result.XXXXXX")"

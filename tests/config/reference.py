@@ -159,7 +159,7 @@ def _plugins(kind: plugin.Kind, title: str) -> Iterator[str]:
     yield f"## {title}\n"
     yield "What each type reads beyond the common fields.\n"
     for name in plugin.names(kind):
-        options = plugin.get(kind, name).options  # type: ignore[attr-defined]
+        options = plugin.get(kind, name).options
         yield f"### {name}\n"
         yield from _class(options)
 

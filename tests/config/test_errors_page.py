@@ -13,9 +13,11 @@ SECTIONS = {
 }
 WITHOUT_CASE = {
     "SP101": "files that cannot be read: test_parse",
+    "SP116": "plugins of other distributions: tests/test_external_plugin",
     "SP120": "--set: test_settings",
     "SP301": "a named profile that is missing: test_profile",
     "SP306": "a profile of another user: test_trust",
+    "SP604": "plugins of other distributions: tests/test_external_plugin",
     "SP419": "--port-offset: tests/failures/test_options",
 }
 

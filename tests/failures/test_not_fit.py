@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from breakable import STOP_S, Bundle
+from stand_in_slurm.cluster import StandInCluster
 from trials import Trial
 from verdict import DECIDE_S, Case, judge
-
-from srtplan.rehearsal import StandInCluster
 
 squatters: list[socket.socket] = []
 

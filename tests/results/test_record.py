@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from records import (
@@ -14,18 +16,24 @@ from records import (
     AWKS,
     EVERY,
     LADDER,
+    LIB,
     QUANTILES,
     SAMPLES,
     Figures,
     counts,
     figures,
     finite,
+    reader,
     run,
     text,
 )
 
+from srtplan.benchmarks import custom
+from srtplan.ir.shell import notation
+from srtplan.plugin import ReportReader
+from srtplan.plugin.readers import CLIENTS, FIGURES
+from srtplan.rehearsal.simulated._load import Result, Run
 from srtplan.rehearsal.simulated.aiperf import report as simulated_report
-from srtplan.rehearsal.simulated.load import Result, Run
 
 awks = pytest.mark.parametrize("awk", AWKS)
 NUMBER = (
@@ -80,7 +88,7 @@ def agree(record: dict[str, Any], expected: Figures) -> None:
 
 
 @awks
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     report=LADDERS,
     client=st.sampled_from(["sglang", "vllm", "trtllm"]),
@@ -106,7 +114,7 @@ def test_any_load_report_is_read_as_python_reads_it(
 
 
 @awks
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     whole=st.booleans(),
     report=AIPERFS,
@@ -127,7 +135,7 @@ def test_any_report_of_aiperf_is_read_as_python_reads_it(
 
 
 @awks
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     scores=st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8),
@@ -400,3 +408,53 @@ def test_numbers_stay_as_the_client_wrote_them() -> None:
     """Nothing is rounded on the way."""
     report = {"completed": 1, "total_output_tokens": 3, "median_ttft_ms": 0.1 + 0.2}
     assert finite(run(text(report), "vllm")[1]["ttft_ms_p50"]) == 0.1 + 0.2
+
+
+@awks
+def test_a_plugin_says_where_the_figures_of_its_report_are(awk: str, tmp_path: Path) -> None:
+    """Pointers become figures, in the units of the summary; keys with quotes and slashes are found."""
+    places: dict[str, str | tuple[str, float]] = {
+        "completed": '/ok "requests"', "duration_s": ("/took~1ms", 0.001), "output_tokens": "/tokens/0", "ttft_ms_p50": "/first",
+    }  # fmt: skip
+    made = ReportReader("mine", places).file
+    (tmp_path / "files" / "readers").mkdir(parents=True)
+    (tmp_path / "files" / made.path).write_text(notation(made.text))
+    report = {'ok "requests"': 4, "took/ms": 2500, "tokens": [80], "first": 12.5}
+    verdict, record = run(text(report), "mine", awk=awk, bundle=tmp_path)
+    assert verdict.startswith("ok 80 output tokens, 32 tokens/s, TTFT 12 ms")
+    assert record["completed"] == 4
+    assert record["duration_s"] == 2.5
+    assert record["output_tokens_per_s"] == 32
+    assert run(text(report | {"tokens": []}), "mine", awk=awk, bundle=tmp_path)[0] == "bad no output tokens"
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "says"),
+    [
+        ("mine", {"complete": "/ok"}, "'complete' is not a figure of a report"),
+        ("mine", {"completed": "ok"}, "'ok' is not a JSON pointer"),
+        ("a/b", {}, "not a name for a reader"),
+        ("vllm", {}, "not a name for a reader"),
+    ],
+)
+def test_a_reader_with_a_slip_is_refused(name: str, figures: dict[str, str], says: str) -> None:
+    """Names of figures and pointers are checked when the plugin is loaded."""
+    with pytest.raises(ValueError, match=says):
+        ReportReader(name, figures)
+
+
+def test_figures_of_readers_are_those_of_the_record() -> None:
+    """Every figure that a plugin may give stands in the record, and the other way around, but for those computed from them."""
+    record = run(b"", "")[1]
+    known = [
+        k for k, v in record.items() if v is None and k != "reason" and not k.endswith(("_gpu", "_user"))
+    ]
+    assert known == list(FIGURES)
+
+
+def test_the_library_reads_what_srtplan_says_it_reads() -> None:
+    """Each client has its file, and each file a client; ``custom`` takes the reports of all of them."""
+    files = {Path(reader(client)).name for client in CLIENTS}
+    assert files == {p.name for p in (LIB / "readers").iterdir()}
+    formats, _ = get_args(get_type_hints(custom.Options)["result_format"])
+    assert set(get_args(formats)) == CLIENTS - {""}

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from srtplan.rehearsal import StandInCluster
+from busy import patient
+from stand_in_slurm.cluster import StandInCluster
 
 ROOT = Path(__file__).parents[2]
 CLI = [sys.executable, "-c", "from srtplan.cli.main import main; main()"]
@@ -111,7 +112,7 @@ class Site:
     @staticmethod
     def eventually(condition: Any, timeout: float = 20) -> None:
         """Wait until something is so."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         while not condition():
             assert time.monotonic() < end, "not in time"
             time.sleep(0.05)

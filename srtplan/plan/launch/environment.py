@@ -1,7 +1,7 @@
 """Environment of a step, later layers over earlier ones.
 
-Workers: what finds the infrastructure, the system port, traces, the engine's own, the role's, the recipe's
-``environment``, the GPUs.
+Workers: what the engine and the frontend declare, traces, the command's own, the role's, the recipe's ``environment``,
+the GPUs.
 ``{node}`` and ``{node_id}`` in a value of the recipe become the step's host name and the index of its node among the
 worker nodes; any other brace stays as it is.
 """
@@ -10,18 +10,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from srtplan import plugin
 from srtplan.ir.plan import EnvVar
 from srtplan.ir.recipe import Pairs
-from srtplan.ir.shell import Lit, Word, ip, node, word
+from srtplan.ir.shell import Lit, Word, node, word
 from srtplan.ir.topology import Nodes
 from srtplan.plan.launch import observability
-from srtplan.plugin import Command, JobContext, WorkerContext
+from srtplan.plugin import Command, Engine, JobContext, WorkerContext
 
-QUIET_LOG = "info,dynamo_runtime::pipeline::network::ingress::push_handler=warn"
-LOGS = (
-    EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1")),
-    EnvVar(name="DYN_LOG", value=Lit(QUIET_LOG)),
-)
 REMAP_ROOT = EnvVar(name="ENROOT_REMAP_ROOT", value=Lit("yes"), launch=True)
 
 
@@ -62,19 +58,15 @@ def substitute(text: str, *, at: int, nodes: Nodes) -> Word:
     return word(*out)
 
 
-def worker(ctx: WorkerContext, discovery: tuple[EnvVar, ...], command: Command) -> Layers:
+def worker(ctx: WorkerContext, engine: Engine[object], command: Command) -> Layers:
     """Everything that one worker step gets."""
     job, process = ctx.job, ctx.process
     recipe, nodes = job.recipe, job.topology.nodes
-    base = (
-        EnvVar(name="HEAD_NODE_IP", value=ip(nodes.head)),
-        EnvVar(name="DYN_SYSTEM_PORT", value=word(process.port("system"))),
-        *LOGS,
-    )
+    traces = observability.worker(recipe.observability, ctx.role.mode) if engine.speaks_dynamo else ()
     return (
-        base,
-        discovery,
-        observability.worker(recipe.observability, ctx.role.mode),
+        engine.environment(ctx),
+        plugin.frontend(recipe.frontend.type).worker_env(job),
+        traces,
         command.env,
         from_recipe(ctx.role.env, at=process.node, nodes=nodes),
         from_recipe(recipe.environment, at=process.node, nodes=nodes),

@@ -6,7 +6,7 @@ The configuration is a file of the bundle with the frontends' addresses as refer
 
 from __future__ import annotations
 
-from srtplan.ir.plan import PlanFile
+from srtplan.ir.plan import PlanFile, StandIn
 from srtplan.ir.shell import JOB_ID, LOG_DIR, Word, ip, word, words
 from srtplan.plugin import Command, JobContext
 
@@ -25,6 +25,7 @@ def command(job: JobContext) -> Command:
         argv=words("nginx", "-e", "stderr", "-c", word(LOG_DIR, "/nginx.conf")),
         files=(PlanFile(path="nginx.conf", content=_config(job), run_time=True),),
         preamble=tuple(preamble),
+        stand_in=StandIn(behavior="nginx"),
         listens=(job.public_port,),
         note=f"nginx before {len(job.frontends)} frontends",
     )

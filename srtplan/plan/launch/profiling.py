@@ -17,13 +17,12 @@ from collections.abc import Iterable
 from attrs import evolve, frozen
 
 from srtplan import plugin
-from srtplan.ir.plan import EnvVar, Run
+from srtplan.ir.plan import EnvVar, Run, StandIn
 from srtplan.ir.recipe import Mode, Recipe, Window
 from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
 from srtplan.plugin import Command, JobContext, Profile, ProfileRequest, WorkerContext
 
 START, STOP = 0, 50
-WITHOUT_TRAFFIC = "manual"
 
 
 def is_on(recipe: Recipe) -> bool:
@@ -65,10 +64,20 @@ def worker(ctx: WorkerContext, command: Command) -> Command:
     nsys = _nsys(ctx) if ctx.job.recipe.profiling.type.startswith("nsys") else ()
     return evolve(
         command,
+        stand_in=_behind_nsys(command) if nsys else command.stand_in,
         argv=(*nsys, *command.argv, *profile.args),
         env=(*command.env, *_env(ctx), *profile.env),
         preamble=(*command.preamble, words("profile::directory", _folder(ctx))),
     )
+
+
+def _behind_nsys(command: Command) -> StandIn:
+    """The program is named: nsys has options of its own, so it is not the first word after them."""
+    stand_in = command.stand_in
+    first, *rest = (w.text if isinstance(w, Lit) else "" for w in command.argv)
+    module = rest[1] if first.startswith("python") and rest[:1] == ["-m"] else first
+    program = stand_in.program or ("" if stand_in.wrappers else module)
+    return evolve(stand_in, program=program, wrappers=("nsys", *stand_in.wrappers))
 
 
 def _env(ctx: WorkerContext) -> tuple[EnvVar, ...]:
@@ -152,12 +161,6 @@ def _called(job: JobContext, workers: Iterable[WorkerContext]) -> list[Called]:
     for ctx in workers:
         body = profile_of(ctx).start
         if body is not None:
-            port = job.public_port if not job.frontends else ctx.process.port(_port(job))
-            found.setdefault((ctx.role.mode, body), []).append(
-                word("http://", ip(ctx.process.node), ":", port)
-            )
+            url = word("http://", ip(ctx.process.node), ":", job.answers_at(ctx.process))
+            found.setdefault((ctx.role.mode, body), []).append(url)
     return [Called(mode, body, tuple(urls)) for (mode, body), urls in found.items()]
-
-
-def _port(job: JobContext) -> str:
-    return "system" if job.interface == "dynamo" else "http"

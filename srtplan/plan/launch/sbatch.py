@@ -31,7 +31,7 @@ SCRIPT = frozenset((
 """Options of the batch script or of the job as a whole."""
 
 
-def directives(recipe: Recipe, engine: Engine, nodes: Nodes) -> tuple[str, ...]:
+def directives(recipe: Recipe, engine: Engine[object], nodes: Nodes) -> tuple[str, ...]:
     """``--name=value`` or ``--name``, in order; ``hetjob`` between two components."""
     first, *others = nodes.components or (nodes.total,)
     out: list[tuple[str, ...]] = [_written(_component(recipe, engine, first))]
@@ -68,7 +68,7 @@ def _written(items: dict[str, str | None]) -> tuple[str, ...]:
     return tuple(f"--{k}" if v is None else f"--{k}={v}" for k, v in items.items())
 
 
-def _component(recipe: Recipe, engine: Engine, size: int) -> dict[str, str | None]:
+def _component(recipe: Recipe, engine: Engine[object], size: int) -> dict[str, str | None]:
     site, gpn = recipe.site, recipe.resources.gpus_per_node
     per_node = gpn if engine.launch == "endpoint" else 1
     items: dict[str, str | None] = {

@@ -10,12 +10,14 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from srtplan import plugin
-from srtplan.ir.plan import EnvVar, Mount, SrunOption
+from srtplan.ir.plan import EnvVar, Mount, SrunOption, StandIn
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import BUNDLE_DIR, Lit, word, words
 from srtplan.plugin import Command, JobContext
 
 FETCH_S = 3600
+REAL = StandIn(behavior="real")
+"""The library's own scripts take care of a rehearsal themselves."""
 FETCH_ENV = ("HF_", "HUGGING_FACE_")
 
 
@@ -51,13 +53,17 @@ def command(job: JobContext) -> tuple[str, Command, tuple[int, ...]] | None:
         told = (SrunOption(name="kill-on-bad-exit", value=Lit("0")),)  # every node says what is wrong with it
         return (
             "stage_model",
-            Command(argv=argv, srun=told, note="copy of the model on every worker node"),
+            Command(argv=argv, srun=told, note="copy of the model on every worker node", stand_in=REAL),
             nodes,
         )
     if recipe.model.hub_id is not None and (variables := hub_variables(recipe)):
         argv = words("timeout", FETCH_S, "bash", word(BUNDLE_DIR, "/lib/fetch_model.sh"), recipe.model.hub_id)
         env = tuple(EnvVar(name=k, value=Lit(v)) for k, v in variables.items())
-        return "fetch_model", Command(argv=argv, env=env, note="the model into the shared cache"), nodes[:1]
+        return (
+            "fetch_model",
+            Command(argv=argv, env=env, note="the model into the shared cache", stand_in=REAL),
+            nodes[:1],
+        )
     return None
 
 

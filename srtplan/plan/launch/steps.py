@@ -18,6 +18,7 @@ from srtplan.ir.shell import BUNDLE_DIR, JOB_ID, Lit, Word, Words, ip, word, wor
 from srtplan.plan.launch import (
     benchmark_table,
     environment,
+    listening,
     nginx,
     observability,
     profiling,
@@ -66,7 +67,7 @@ def launches(job: JobContext, layout: FrontendLayout) -> Launches:
     return Launches(
         steps=tuple(s for s, _ in made),
         files=tuple(files[p] for p in sorted(files)),
-        listening=tuple((s.nodes[0], port, s.name) for s, c in made for port in c.listens),
+        listening=tuple((s.nodes[0], port, s.name) for s, c in made for port in c.listens or ()),
         benchmark=benchmark,
     )
 
@@ -121,8 +122,7 @@ def _worker(ctx: WorkerContext) -> Made:
     job, role, endpoint, process, peers = ctx.job, ctx.role, ctx.endpoint, ctx.process, ctx.peers
     recipe = job.recipe
     engine = plugin.engine(recipe.engine.type)
-    command = profiling.worker(ctx, engine.command(ctx))
-    discovery = plugin.frontend(recipe.frontend.type).worker_env(job)
+    command = listening.with_ports(ctx, engine, profiling.worker(ctx, engine.command(ctx)))
     whole = engine.launch == "endpoint"
     step = _step(
         job,
@@ -132,7 +132,7 @@ def _worker(ctx: WorkerContext) -> Made:
         tier=WORKER_TIER,
         nodes=endpoint.nodes if whole else (process.node,),
         ntasks=len(endpoint.nodes) * len(endpoint.gpus) if whole else 1,
-        env=environment.worker(ctx, discovery, command),
+        env=environment.worker(ctx, engine, command),
         srun_options=srun.from_recipe((*recipe.srun_options, *role.srun_options)),
         first=_preamble(job),
         image=role.container,
@@ -243,6 +243,7 @@ def _step(  # noqa: PLR0913 -- what tells one step from another
         preamble=(*_site_preamble(recipe), *first, *command.preamble),
         tier=tier,
         note=command.note,
+        stand_in=command.stand_in,
     )
 
 
