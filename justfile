@@ -20,6 +20,7 @@ unit *args:
 lint:
     .venv/bin/ruff check .
     .venv/bin/ruff format --check .
+    .venv/bin/codespell
     .venv/bin/mypy
     .venv/bin/lint-imports --no-cache
 
