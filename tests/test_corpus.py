@@ -28,7 +28,7 @@ REFUSED = {
     "gb200-fp8/8k1k/low-latency.yaml@base",
     "qwen3.5/fp8/disagg/mooncake/stp_prefix_off/1p1d-dep4tp4-staging-gsm8k-bench.yaml@None",
 }
-"""Each has a row and a reason in docs/differences.md."""
+"""Each has a row and a reason in docs/explanation/differences.md."""
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,14 @@ def jobs() -> Mapping[str, pipeline.Planned | str]:
 
 
 def test_all_compile_but_those_with_a_fault(jobs: Mapping[str, pipeline.Planned | str]) -> None:
-    """Exactly the recipes that docs/differences.md lists are refused."""
+    """Exactly the recipes that docs/explanation/differences.md lists are refused."""
     assert {name: text for name, text in jobs.items() if isinstance(text, str) and name not in REFUSED} == {}
     assert {name for name, plan in jobs.items() if isinstance(plan, str)} == REFUSED
     assert len(jobs) > 350
 
 
 def test_they_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str], tmp_path: Path) -> None:
-    """The comparer finds no difference but those of docs/differences.json, and each of its rules allows something."""
+    """The comparer finds no difference but those of docs/explanation/differences.json, and each of its rules allows something."""
     compare = oracle().parent / "tools" / "compare_facts.py"
     for name, job in jobs.items():
         if not isinstance(job, str):
@@ -55,7 +55,7 @@ def test_they_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str], t
                 if file.path == "plan.json" or file.path.startswith("files/"):
                     (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
                     (folder / file.path).write_bytes(file.content)
-    rules = ROOT / "docs" / "differences.json"
+    rules = ROOT / "docs" / "explanation" / "differences.json"
     argv = [sys.executable, compare, "--oracle", oracle(), "--allow", rules, tmp_path]
     done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
@@ -63,9 +63,9 @@ def test_they_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str], t
 
 
 def test_every_difference_is_explained() -> None:
-    """Each rule for the comparer names a row of docs/differences.md."""
-    page = (ROOT / "docs" / "differences.md").read_text()
-    for rule in json.loads((ROOT / "docs" / "differences.json").read_text()):
+    """Each rule for the comparer names a row of docs/explanation/differences.md."""
+    page = (ROOT / "docs" / "explanation" / "differences.md").read_text()
+    for rule in json.loads((ROOT / "docs" / "explanation" / "differences.json").read_text()):
         assert f"| {rule['why'].partition(':')[0]} |" in page, rule
 
 

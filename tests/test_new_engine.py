@@ -72,7 +72,7 @@ def test_passes_mypy_and_ruff(copy: Path, tmp_path: Path) -> None:
 
 
 def test_gets_its_golden_files(copy: Path) -> None:
-    """The commands of `just golden NAME` write the plan of the example, and the engine's place in docs/recipe.md."""
+    """The commands of `just golden NAME` write the plan of the example, and the engine's place in docs/reference/recipe.md."""
     recipes = re.findall(
         r"^    SRTPLAN_GOLDEN=rewrite \.venv/bin/(pytest .*)$", (ROOT / "justfile").read_text(), re.MULTILINE
     )
@@ -87,7 +87,7 @@ def test_gets_its_golden_files(copy: Path) -> None:
     assert (
         f"serves     Qwen3-8B with {NAME}, none frontend" in (copy / "golden" / NAME / "plan.txt").read_text()
     )
-    assert f"### {NAME}\n" in (copy / "docs" / "recipe.md").read_text()
+    assert f"### {NAME}\n" in (copy / "docs" / "reference" / "recipe.md").read_text()
 
 
 def test_is_rehearsed_to_success(copy: Path, tmp_path: Path) -> None:

@@ -257,7 +257,7 @@ class MountRequest:
 
 @frozen(kw_only=True)
 class Ports:
-    """First port of every kind (see ``docs/recipe.md``); strides are between two workers of a node."""
+    """First port of every kind (see ``docs/reference/recipe.md``); strides are between two workers of a node."""
 
     http: int = 30000
     http_stride: int = 1

@@ -37,9 +37,9 @@ class Command:
     listens: tuple[int, ...] | None = None
     """Ports that the step opens on its node: the preflight checks that they are free. None: a worker's declared ports."""
     note: str = ""
+    """A few words on the step, for people who read the bundle."""
     stand_in: StandIn = StandIn()  # noqa: RUF009 -- immutable
     """What a rehearsal runs in place of the program."""
-    """A few words on the step, for people who read the bundle."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)

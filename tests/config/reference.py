@@ -1,6 +1,6 @@
 """The reference of recipes and profiles as Markdown, generated from the classes that they are structured into.
 
-    PYTHONPATH=. python tests/config/reference.py > docs/recipe.md
+    PYTHONPATH=. python tests/config/reference.py > docs/reference/recipe.md
 
 A field of a plugin is described by ``metadata={"doc": ...}`` where it has one, else by the docstring of its class.
 """

@@ -216,7 +216,7 @@ def test_sigkill_of_the_supervisor(slurm: Cluster) -> None:
     took = time.monotonic() - since
     left = leftovers()
     assert mine(left, job) == []
-    assert left, "the directory that docs/failures.md speaks of"
+    assert left, "the directory that docs/reference/failures.md speaks of"
     assert job.job.exit_code == 137
     assert took < 15 + noise_s(took)
     table.compare(table.Row("serving", "SIGKILL of job.sh", "Slurm", "137", "-", "-", f"{took:.1f}"))
