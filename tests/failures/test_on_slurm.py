@@ -193,7 +193,7 @@ def test_a_deaf_worker_is_killed_at_the_deadline(slurm: Cluster) -> None:
     stop(slurm, job)
     job.job.wait(timeout=40)
     slurm.run(["rm", "-rf", "/tmp/srtplan-deaf"], node="node1")  # noqa: S108 -- not named after the job
-    assert "killed, for it still ran: deaf_0\n" in log(job)
+    assert "killing steps that did not stop in time: deaf_0\n" in log(job)
     case = Case("stopping", "a worker ignores TERM", 79, "cancelled", "received USR1", seconds=STOP_S + 6)
     judge(job, case, since, leftovers)
 

@@ -290,34 +290,34 @@ LM_EVAL = {"results": {"a": {"acc,none": 0.5}}}
 @pytest.mark.parametrize(
     ("client", "report", "says"),
     [
-        ("sglang", b"", "no JSON"),
-        ("sglang", b'{"completed": 3', "no JSON"),
+        ("sglang", b"", "not valid JSON"),
+        ("sglang", b'{"completed": 3', "not valid JSON"),
         ("vllm", text({"completed": 10, "total_output_tokens": 0}), "no output tokens"),
-        ("vllm", text({"completed": 0, "total_output_tokens": 5}), "no request was completed"),
+        ("vllm", text({"completed": 0, "total_output_tokens": 5}), "no request completed"),
         ("vllm", text({"completed": 90, "failed": 10, "total_output_tokens": 5}), "10 of 100 requests failed"),
         ("trtllm", text({"completed": 90, "num_prompts": 100, "total_output_tokens": 5}), "10 of 100 requests failed"),
-        ("vllm", text({"total_output_tokens": 9}), "how many requests were completed"),
+        ("vllm", text({"total_output_tokens": 9}), "no number of completed requests"),
         ("vllm", text({k: v for k, v in WHOLE.items() if k != "duration"}), "no duration"),
         ("sglang", text(WHOLE | {"duration": 0.0}), "no duration"),
         ("trtllm", text({k: v for k, v in WHOLE.items() if k != "mean_ttft_ms"}), "no time to the first token"),
-        ("vllm", text(WHOLE | {"failed": -3}), "less than no failed"),
+        ("vllm", text(WHOLE | {"failed": -3}), "negative number of failed"),
         ("vllm", text({"completed": 3e9, "failed": 5e9, "total_output_tokens": 5}), "5000000000 of 8000000000 requests"),
         ("vllm", text(WHOLE).replace(b"2.5", b"1e999"), "no duration"),
-        ("sglang", text(WHOLE | {"total_output_tokens_retokenized": 0}), "no text came back"),
-        ("sglang", text(WHOLE | {"mean_ttft_ms": 0.0, "median_ttft_ms": 0.0}), "no first token came"),
-        ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"avg": 0}}), "no first token came"),
+        ("sglang", text(WHOLE | {"total_output_tokens_retokenized": 0}), "no text received"),
+        ("sglang", text(WHOLE | {"mean_ttft_ms": 0.0, "median_ttft_ms": 0.0}), "time to the first token is 0"),
+        ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"avg": 0}}), "time to the first token is 0"),
         ("aiperf", text({"total_osl": {"avg": 9}, "was_cancelled": True}), "cancelled"),
-        ("aiperf", text({"total_osl": {"avg": 9}, "is_complete": False}), "not complete"),
-        ("aiperf", text({"total_osl": {"avg": 9}}), "how many requests were completed"),
+        ("aiperf", text({"total_osl": {"avg": 9}, "is_complete": False}), "incomplete"),
+        ("aiperf", text({"total_osl": {"avg": 9}}), "no number of completed requests"),
         ("aiperf", text(AIPERF_WHOLE | {"benchmark_duration": {}}), "no duration"),
         ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"p99": 3}}), "no time to the first token"),
         ("aiperf", text({"total_osl": {"avg": 9}, "request_count": {"avg": 4},
                          "error_summary": [{"count": 2}, {"count": 1}]}), "3 of 7 requests failed"),
         ("sglang-eval", text({"latency": 3}), "no score"),
-        ("sglang-eval", text({"score": 0.25, "chars": 0.0}), "answered nothing"),
-        ("sglang-eval", text({"score": 0, "output_throughput": 0, "latency": 3}), "no answer had tokens"),
+        ("sglang-eval", text({"score": 0.25, "chars": 0.0}), "returned no text"),
+        ("sglang-eval", text({"score": 0, "output_throughput": 0, "latency": 3}), "the model returned no tokens"),
         ("lm-eval", text({"results": {}}), "no score"),
-        ("lm-eval", text(LM_EVAL), "counts no samples"),
+        ("lm-eval", text(LM_EVAL), "no sample counts"),
         ("lm-eval", text(LM_EVAL | {"n-samples": {"a": {"original": 9, "effective": 0}}}), "no sample of a was evaluated"),
         ("lm-eval", text(LM_EVAL | {"n-samples": {"b": {"effective": 3}, "a/x": {"effective": 0}}}), "no sample of a/x"),
         ("lm-eval", text({"results": {"a": {"acc,none": 0.5, "sample_len": 0}}}), "no sample of a was evaluated"),
@@ -354,7 +354,7 @@ def test_only_sent_requests_can_fail(
 def test_an_evaluation_without_successful_requests_is_not_a_result() -> None:
     """Dynamo rejects the requests of SGLang 0.5.23's evaluator, which then scores 0 and exits with 0."""
     verdict, _ = run(sample("sglang-eval-0.5.23-no-tokens.json"), "sglang-eval")
-    assert verdict == "bad no answer had tokens"
+    assert verdict == "bad the model returned no tokens"
 
 
 @awks
@@ -386,7 +386,7 @@ def test_completed_requests_of_aiperf_exclude_failures() -> None:
     report = {k: v for k, v in AIPERF_WHOLE.items() if k != "request_count"}
     report["completed_request_count"] = {"avg": 9.0}
     verdict, record = run(text(report), "aiperf")
-    assert (record["completed"], "how many requests were completed" in verdict) == (None, True)
+    assert (record["completed"], "no number of completed requests" in verdict) == (None, True)
 
 
 def test_the_reason_from_the_shell_takes_precedence() -> None:

@@ -154,7 +154,7 @@ def test_a_trace_shows_no_secret(lab: Lab, trace: str, origin: str) -> None:
         ),
         (
             "NONE",
-            "HF_TOKEN is not set, for --export keeps the submitter's variables out: "
+            "HF_TOKEN is not set, and --export does not pass it to the job: "
             "write the line HF_TOKEN=<value> into {} and chmod 600 it",
         ),
     ],
