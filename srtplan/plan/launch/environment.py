@@ -1,7 +1,8 @@
 """The environment of a step, in layers; later layers override earlier ones.
 
-Layers of a worker: what engine and frontend declare, traces, the command, the role, the recipe's ``environment``, GPUs. In values of the recipe ``{node}`` becomes the host name of the step's node, and ``{node_id}`` its index among the
-worker nodes; other braces are literal.
+Layers of a worker: what engine and frontend declare, traces, the command, the role, the recipe's ``environment``,
+GPUs. In values of the recipe ``{node}`` becomes the host name of the step's node, and ``{node_id}`` its index among
+the worker nodes; other braces are literal.
 """
 
 from __future__ import annotations
