@@ -12,6 +12,17 @@ check *args:
 test *args:
     .venv/bin/pytest {{args}}
 
+# Fast tests only, in less than a minute: no jobs, no ShellCheck, fewer generated examples.
+unit *args:
+    SRTPLAN_EFFORT=quick .venv/bin/pytest -q -n 2 -m "not slow" {{args}}
+
+# The linters alone.
+lint:
+    .venv/bin/ruff check .
+    .venv/bin/ruff format --check .
+    .venv/bin/mypy
+    .venv/bin/lint-imports --no-cache
+
 # Layout and lint fixes.
 fmt:
     .venv/bin/ruff check --fix .

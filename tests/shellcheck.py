@@ -1,10 +1,20 @@
-"""ShellCheck and ``bash -n`` over the files of a bundle."""
+"""ShellCheck and ``bash -n`` over the files of a bundle.
+
+ShellCheck needs seconds for a file with the library that it sources. So files with the same shape, which differ only in numbers
+and quoted text, are checked with the library once in a run of the tests; each file is checked alone in any case.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
+
+import effort
 
 ROOT = Path(__file__).parents[1]
 OPTIONAL = (
@@ -13,6 +23,10 @@ OPTIONAL = (
 )
 ALONE = ("--exclude=SC1091,SC2034",)
 """A launcher looked at without the library: its arrays are used there, and the library is not followed."""
+DATA = re.compile(
+    r"\$?'(?:[^'\\\n]|\\.)*'|\"[^\"$`\\\n]*\"|(?<==)[\w./:-]+|(?<=\()[\w./ -]*(?=\)$)|\d+", re.MULTILINE
+)
+"""Numbers, text without expansions, and plain words that are values."""
 
 
 def syntax(files: Iterable[Path]) -> str:
@@ -29,8 +43,32 @@ def alone(files: Sequence[Path]) -> str:
 
 
 def with_library(folder: Path, files: Sequence[str]) -> str:
-    """What ShellCheck says of files of a bundle together with the library that they source."""
-    return _shellcheck(f"--rcfile={ROOT / '.shellcheckrc'}", "--external-sources", *files, cwd=folder)
+    """What ShellCheck says of files of a bundle, alone and together with the library that they source."""
+    said = alone([folder / name for name in files])
+    library = "".join(p.read_text() for p in sorted((folder / "lib").iterdir()))
+    for name in files:
+        known = _clean_shapes() / hashlib.sha256((shape(folder / name) + library).encode()).hexdigest()
+        if known.exists():
+            continue
+        found = _shellcheck(f"--rcfile={ROOT / '.shellcheckrc'}", "--external-sources", name, cwd=folder)
+        said += found
+        if not found:
+            known.touch()
+    return said
+
+
+def shape(path: Path) -> str:
+    """A script without its data and its comments; equal lines that follow each other are one."""
+    lines = DATA.sub("_", path.read_text()).splitlines()
+    code = (line for line in lines if not line.lstrip().startswith("#") or "shellcheck" in line)
+    return "\n".join(line for line, _ in groupby(code))
+
+
+def _clean_shapes() -> Path:
+    """The folder where this run of the tests, with all its workers, keeps what was clean."""
+    folder = Path(os.environ[effort.SHARED]) / "shellcheck"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _shellcheck(*words: str | Path, cwd: Path | None = None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import faulty
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 CLI = [sys.executable, "-c", "from srtplan.cli.main import main; main()"]
 Done = subprocess.CompletedProcess[str]

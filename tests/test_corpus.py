@@ -6,19 +6,17 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import shellcheck
-from corpus import ENVIRON, PROFILE, corpus, oracle
+from corpus import oracle, planned
 
 from srtplan import pipeline
-from srtplan.config.load import load
-from srtplan.diagnostics import InputError
 from srtplan.plan.topology.allocate import AllocationError, Group, allocate
 
-pytestmark = pytest.mark.corpus
+pytestmark = [pytest.mark.corpus, pytest.mark.xdist_group("corpus")]  # compiled once
 ROOT = Path(__file__).parents[1]
 REFUSED = {
     "examples/example-override.yaml@tp64",
@@ -33,54 +31,20 @@ REFUSED = {
 """Each has a row and a reason in docs/differences.md."""
 
 
-def planned(folder: Path) -> Iterator[tuple[str, pipeline.Planned | str]]:
-    """Every job of the corpus: ``path@variant`` with its plan, or the problems that refuse it."""
-    for path in sorted(folder.rglob("*.yaml")):
-        if path.name == PROFILE:
-            continue
-        name = path.relative_to(folder).as_posix()
-        arguments = [f"recipes/{name}"]
-        if path.read_text().startswith("base:") or "\nbase:" in path.read_text():
-            arguments.append(f"recipes/{name}:base")
-        for argument in arguments:
-            yield from _of(name, argument)
-
-
-def _of(name: str, argument: str) -> Iterator[tuple[str, pipeline.Planned | str]]:
-    try:
-        jobs = load(argument, cluster=Path("recipes") / PROFILE).jobs
-    except InputError as e:
-        yield f"{name}@{'base' if argument.endswith(':base') else None}", str(e)
-        return
-    for job in jobs:
-        label = f"{name}@{job.recipe.source.variant}"
-        try:
-            (plan,) = pipeline.plan([job])
-        except InputError as e:
-            yield label, str(e)
-        else:
-            yield label, plan
-
-
 @pytest.fixture(scope="module")
-def jobs() -> dict[str, pipeline.Planned | str]:
+def jobs() -> Mapping[str, pipeline.Planned | str]:
     """All jobs of the corpus."""
-    folder = corpus()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder.parent)
-        for key, value in ENVIRON.items():
-            patch.setenv(key, value)
-        return dict(planned(folder))
+    return planned()
 
 
-def test_all_compile_but_those_with_a_fault(jobs: dict[str, pipeline.Planned | str]) -> None:
+def test_all_compile_but_those_with_a_fault(jobs: Mapping[str, pipeline.Planned | str]) -> None:
     """Exactly the recipes that docs/differences.md lists are refused."""
     assert {name: text for name, text in jobs.items() if isinstance(text, str) and name not in REFUSED} == {}
     assert {name for name, plan in jobs.items() if isinstance(plan, str)} == REFUSED
     assert len(jobs) > 350
 
 
-def test_they_run_what_srtctl_runs(jobs: dict[str, pipeline.Planned | str], tmp_path: Path) -> None:
+def test_they_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str], tmp_path: Path) -> None:
     """The comparer finds no difference but those of docs/differences.json, and each of its rules allows something."""
     compare = oracle().parent / "tools" / "compare_facts.py"
     for name, job in jobs.items():
@@ -125,7 +89,7 @@ def test_allocation_agrees_with_the_recorded_grid() -> None:
     assert min(seen.values()) > 0, seen
 
 
-def test_every_bundle_is_clean_shell(jobs: dict[str, pipeline.Planned | str], tmp_path: Path) -> None:
+def test_every_bundle_is_clean_shell(jobs: Mapping[str, pipeline.Planned | str], tmp_path: Path) -> None:
     """Every job.sh and launcher of the corpus passes bash -n and ShellCheck with the optional checks.
 
     Launchers that differ only in numbers are looked at once: what ShellCheck sees is the same.

@@ -16,6 +16,7 @@ from srtplan import pipeline
 from srtplan.ir.plan import Plan
 from srtplan.rehearsal.run import rehearse
 
+pytestmark = pytest.mark.slow
 Recipe = dict[str, Any]
 APART = {"prefill_nodes": 1, "prefill_workers": 1, "decode_nodes": 1, "decode_workers": 1}
 TOGETHER = {"agg_nodes": 1, "agg_workers": 1}

@@ -5,20 +5,23 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
-from corpus import ENVIRON, PROFILE, corpus
+from corpus import ENVIRON, PROFILE, corpus, planned
 from recording import Recording, check_launch, check_task
 from sample import cover, traits
-from test_corpus import planned
 
 from srtplan import pipeline
 from srtplan.config.load import load
 from srtplan.ir.plan import Plan
 from srtplan.rehearsal.run import rehearse
 
-pytestmark = pytest.mark.corpus
+pytestmark = [pytest.mark.corpus, pytest.mark.xdist_group("corpus")]
+AT_ONCE = 3
+"""Rehearsals at the same time: they wait most of the time."""
 BARE = ("dynamo.install=false", "setup_script=null", "health_check.interval_seconds=1")
 """Nothing is installed, no setup script of the site runs, and readiness is asked for every second."""
 
@@ -29,15 +32,14 @@ HERE = {"custom": ("benchmark.command='exit 0'",)}
 @pytest.fixture(scope="module")
 def plans() -> Iterator[dict[str, Plan]]:
     """Plans of the sample, by name."""
-    folder = corpus()
+    whole = {name: p.plan for name, p in planned().items() if not isinstance(p, str)}
+    chosen = cover(whole)
+    assert set().union(*(traits(whole[n]) for n in chosen)) == set().union(*map(traits, whole.values()))
+    assert len(chosen) < 25
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder.parent)
+        patch.chdir(corpus().parent)
         for key, value in ENVIRON.items():
             patch.setenv(key, value)
-        whole = {name: p.plan for name, p in planned(folder) if not isinstance(p, str)}
-        chosen = cover(whole)
-        assert set().union(*(traits(whole[n]) for n in chosen)) == set().union(*map(traits, whole.values()))
-        assert len(chosen) < 25
         yield {name: _bare(name, whole[name].benchmark.type) for name in chosen}
 
 
@@ -66,14 +68,19 @@ def test_launchers_run_what_the_plan_says(plans: dict[str, Plan], tmp_path: Path
 
 def test_the_sample_is_rehearsed_to_success(plans: dict[str, Plan], tmp_path: Path) -> None:
     """Every job of the sample that ends by itself ends with 0, its steps started in the order of the plan."""
-    for number, (name, plan) in enumerate(plans.items()):
-        if plan.benchmark.type == "manual":
-            continue
-        folder = tmp_path / str(number)
-        pipeline.write(pipeline.bundle(plan), folder / "b")
-        out = io.StringIO()
-        assert rehearse(folder / "b", work=folder / "out", stdout=out) == 0, (name, out.getvalue()[-3000:])
-        (events,) = (folder / "out").glob("*/attempt_0/events.jsonl")
-        rows = [json.loads(line) for line in events.read_text().splitlines()]
-        started = [r["step"] for r in rows if r.get("state") == "started"]
+    ending = {name: plan for name, plan in plans.items() if plan.benchmark.type != "manual"}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = list(pool.map(lambda plan: starts(plan, Path(mkdtemp(dir=tmp_path))), ending.values()))
+    assert len(found) > 5
+    for (name, plan), started in zip(ending.items(), found, strict=True):
         assert started == [s.name for s in plan.steps], name
+
+
+def starts(plan: Plan, folder: Path) -> list[str]:
+    """Rehearse a job to its success and return its steps in the order of their starts."""
+    pipeline.write(pipeline.bundle(plan), folder / "b")
+    out = io.StringIO()
+    assert rehearse(folder / "b", work=folder / "out", stdout=out) == 0, (plan.name, out.getvalue()[-3000:])
+    (events,) = (folder / "out").glob("*/attempt_0/events.jsonl")
+    rows = [json.loads(line) for line in events.read_text().splitlines()]
+    return [r["step"] for r in rows if r.get("state") == "started"]

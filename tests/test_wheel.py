@@ -49,6 +49,7 @@ def can_install(folder: Path) -> None:
         unavailable(f"pip cannot install anything here: {done.stderr.strip()[-300:]}")
 
 
+@pytest.mark.slow
 def test_the_first_command_of_the_readme(copy: Path) -> None:
     """A virtual environment, the installation, an example compiled and rehearsed to its end; templates and docs/errors.md are in the wheel."""
     can_install(copy)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from attrs import fields
 from bench_lab import LADDER, Lab, argv, bench, env, value
+from effort import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -111,7 +112,7 @@ def test_lengths_are_the_same_for_clients_that_draw_around_a_mean(lab: Lab, clie
     assert value(words, "--random-output-len") == "450"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(isl=st.integers(2, 10**6), ratio=st.floats(1e-9, 1))
 @example(isl=1024, ratio=0.8)
 @example(isl=128, ratio=0.00001)

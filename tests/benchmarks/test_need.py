@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 LIB = Path(__file__).resolve().parents[2] / "templates" / "lib"
 SCRIPT = """
 set -Eeuo pipefail

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import frozen
 from bench_lab import LADDER, Lab
+from slurm_cluster.client import eventually
 
 from srtplan import pipeline
-from srtplan.rehearsal import rehearse
+from srtplan.rehearsal import processes, rehearse
 from srtplan.results.read import load, timeline
+
+pytestmark = pytest.mark.slow
 
 
 @frozen
@@ -36,12 +41,12 @@ class Ended:
         return (self.run_dir / "logs" / "benchmark.out").read_text()
 
 
-def run(lab: Lab, benchmark: str, *, faults: tuple[str, ...] = (), **kwargs: object) -> Ended:
+def run(lab: Lab, benchmark: str, **kwargs: object) -> Ended:
     """Rehearse a recipe with this benchmark."""
     kwargs = {"split": False} | kwargs
     pipeline.write(pipeline.bundle(lab.plan(benchmark, **kwargs)), lab.folder / "bundle")
     out = io.StringIO()
-    code = rehearse(lab.folder / "bundle", faults=faults, work=lab.folder / "out", stdout=out, timeout=100)
+    code = rehearse(lab.folder / "bundle", work=lab.folder / "out", stdout=out, timeout=600)
     return Ended(code, next((lab.folder / "out").glob("*/attempt_0")), out.getvalue())
 
 
@@ -131,10 +136,14 @@ def test_a_data_set_with_fewer_rows_than_prompts_has_no_failures(lab: Lab) -> No
     assert (ended.code, record["requests"], record["completed"], record["failed"]) == (0, 20, 3, 0)
 
 
+QUIET = "\nenvironment: {SRT_PROFILE_QUIET_S: '1'}"
+"""Traces are complete when they have not grown for a second, instead of ten."""
+
+
 def test_torch_profiles_lie_in_the_run(lab: Lab) -> None:
     """Both modes are recorded, the traces are complete before the job ends, and the summary lists them."""
     more = "profiling: {type: torch, prefill: {start_step: 1, stop_step: 5}, decode: {start_step: 1, stop_step: 5}}"
-    ended = run(lab, LADDER + ", num_warmup_mult: 0", split=True, more=more)
+    ended = run(lab, LADDER + ", num_warmup_mult: 0", split=True, more=more + QUIET)
     assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
     folders = {Path(p).parent.as_posix() for p in ended.summary["profiles"]}
     assert folders == {"logs/profiles/prefill", "logs/profiles/decode"}
@@ -144,7 +153,7 @@ def test_torch_profiles_lie_in_the_run(lab: Lab) -> None:
 def test_nsys_reports_lie_in_the_run(lab: Lab) -> None:
     """Behind SGLang's router the workers are called at their own HTTP ports."""
     more = "profiling: {type: nsys, aggregated: {start_step: 1, stop_step: 5}}"
-    ended = run(lab, LADDER + ", num_warmup_mult: 0", frontend="sglang", more=more)
+    ended = run(lab, LADDER + ", num_warmup_mult: 0", frontend="sglang", more=more + QUIET)
     assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
     assert [p.rpartition(".")[2] for p in ended.summary["profiles"]] == ["nsys-rep", "nsys-rep"]
 
@@ -168,8 +177,20 @@ def test_a_result_that_is_missing_fails_the_job(lab: Lab) -> None:
 
 def test_a_worker_that_dies_is_the_cause(lab: Lab) -> None:
     """Not the client that it takes down: the run that was interrupted has no result, what it wrote is kept."""
-    slow = "type: custom, result: r.txt, command: 'echo 1 >$SRT_RESULTS_DIR/r.txt; sleep 60'"
-    ended = run(lab, slow, faults=("agg_1:crash@12s",))
+    slow = "type: custom, result: r.txt, command: 'echo 1 >$SRT_RESULTS_DIR/r.txt; sleep 600'"
+    with ThreadPoolExecutor() as pool:
+        job = pool.submit(run, lab, slow)
+        eventually(lambda: job.done() or bool(list(lab.folder.glob("out/*/attempt_0/results/r.txt"))), 60)
+        assert not job.done(), job.result()
+        kill(next(lab.folder.glob("out/*/attempt_0")), "agg_1")
+        ended = job.result()
     assert ended.code == 74, ended.said[-2000:]
     assert (ended.summary["class"], ended.summary["state"]) == ("worker", "none")
     assert (ended.run_dir / "results" / "r.txt").read_text() == "1\n"
+
+
+def kill(run_dir: Path, step: str) -> None:
+    """SIGKILL to all processes of a step."""
+    found = processes.with_marker(f"SRT_RUN_DIR={run_dir}") & processes.with_marker(f"SRT_STEP={step}")
+    assert found
+    processes.send(found, signal.SIGKILL)

@@ -60,6 +60,7 @@ def test_bash_accepts_every_script(bundle: Path) -> None:
         assert lint(["bash", "-n", str(path)], bundle) == ""
 
 
+@pytest.mark.slow
 def test_shellcheck_has_nothing_to_say(bundle: Path) -> None:
     """All scripts and the library that they source are clean, the optional checks included."""
     assert lint(["shellcheck", "-x", "-a", "-o", ",".join(OPTIONAL), *scripts(bundle)], bundle) == ""

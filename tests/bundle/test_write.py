@@ -189,6 +189,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0.001, 0.004, 0.009, 0.016, 0.023, 0.031])
 def test_killed_at_any_moment(tmp_path: Path, after: float) -> None:
     """Whenever the writer is killed, the directory is one complete bundle or the other."""

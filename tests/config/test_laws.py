@@ -6,13 +6,16 @@ import random
 
 import yaml
 from documents import RICH, RICH2, SMALL, Folder
+from effort import examples
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from srtplan.diagnostics import InputError, Problem
 
 FREE = ("args", "prefill", "decode", "aggregated", "nested")
-QUIET = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 ODD = st.sampled_from(
     [
         None,
@@ -51,7 +54,9 @@ def shuffled(value: object, chance: random.Random, *, free: bool = False) -> obj
     return value
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.sampled_from([SMALL, RICH, RICH2]), st.randoms(use_true_random=False))
 def test_the_order_of_keys_does_not_matter(folder: Folder, text: str, chance: random.Random) -> None:
     """A document with its keys in any order is the same recipe, but for the file's checksum."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,9 @@ from srtplan.config.yaml.source import read
 from srtplan.config.yaml.tree import Mapping, Node, Origin, Sequence, at, data, spot
 from srtplan.diagnostics import InputError
 from srtplan.ir.data import freeze
+
+SOON_S = 20.0
+"""Processor seconds that only work which grows with a power of the input takes; less than two are usual."""
 
 
 def tree(text: str) -> Node:
@@ -142,10 +146,10 @@ CHAIN = "a0: &a0 " + "[" * 50 + "]" * 50 + "\n" + "a1: &a1 " + "[" * 50 + "*a0" 
          "tabs", "repeated"],
 )  # fmt: skip
 def test_hostile_texts_are_refused_quickly(text: str, rule: str) -> None:
-    """No text below the size limit takes two seconds, and none ends in anything but a problem."""
+    """No text below the size limit takes long, and none ends in anything but a problem."""
     start = time.process_time()
     assert fault(text).startswith(rule)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < SOON_S
 
 
 @pytest.mark.parametrize(
@@ -165,12 +169,12 @@ def test_hostile_texts_are_refused_quickly(text: str, rule: str) -> None:
     ],
 )
 def test_files_that_are_no_recipes(raw: bytes, rule: str, line: int, column: int, tmp_path: Path) -> None:
-    """Binary, other encodings, 10 MB, empty: one problem with its place, in less than two seconds."""
+    """Binary, other encodings, 10 MB, empty: one problem with its place, soon."""
     (tmp_path / "f.yaml").write_bytes(raw)
     start = time.process_time()
     with pytest.raises(InputError) as caught:
         load("f.yaml", cwd=tmp_path, environ={})
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < SOON_S
     (problem,) = caught.value.report
     assert (problem.rule, problem.line, problem.column) == (rule, line, column)
     assert problem.render().isprintable() or "\n" in problem.render()
@@ -212,7 +216,7 @@ def test_line_ends_do_not_matter(newline: str) -> None:
     assert (problem.line, problem.column, problem.source) == (5, 5, "    x: 2")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(alphabet=" \n-:[]{},#&*!|>'\"%@`?ab1\t~<", max_size=60))
 def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
     """Parsing ends in a tree, in nothing, or in problems whose places exist."""
@@ -224,7 +228,7 @@ def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
             assert 0 <= problem.line <= text.count("\n") + 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(alphabet=" \n-:[]{},#'\"ab1~", max_size=40))
 def test_pure_python_and_libyaml_agree(text: str) -> None:
     """The fallback reads the same tree, and refuses what libyaml refuses."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from documents import SMALL, Folder
+from effort import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -96,7 +97,9 @@ def test_a_setting_reaches_every_variant(folder: Folder) -> None:
     assert [getattr(j.recipe.engine.options, "speedup_ratio") for j in jobs] == [7.0, 7.0]  # noqa: B009 -- untyped
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(workers=st.integers(1, 8), name=st.sampled_from(["a", "b-c", "yes"]), attempts=st.integers(1, 99))
 def test_setting_equals_editing(folder: Folder, workers: int, name: str, attempts: int) -> None:
     """The same values, set or written into the file, give the same recipe but for the file's checksum."""

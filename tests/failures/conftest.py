@@ -14,7 +14,7 @@ TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS / "failures"), str(TESTS / "bundle"), str(TESTS / "cluster"), str(TESTS / "rig")]
 
 import table  # noqa: E402 (found by the line above)
-from breakable import RECIPE, SMALL, Bundle, impatient  # noqa: E402
+from breakable import RECIPE, SMALL, Bundle, quick  # noqa: E402
 from slurm_cluster import commands  # noqa: E402
 from slurm_cluster.client import Cluster  # noqa: E402
 
@@ -63,12 +63,14 @@ def raise_cluster(can_cluster: None) -> Iterator[Callable[..., Cluster]]:  # noq
 def bundle(tmp_path: Path) -> Bundle:
     """Compile the 1P+1D example with NATS, etcd, nginx and two nodes, with changes by --set."""
 
-    def make(*sets: str, name: str = "bundle", profile: str = "", port_offset: int = 0) -> Path:
+    def make(
+        *sets: str, name: str = "bundle", profile: str = "", port_offset: int = 0, **budgets: int
+    ) -> Path:
         site = tmp_path / "site.yaml"
         site.write_text(profile or "output_dir: null\n")
         options = pipeline.Options(port_offset=port_offset)
         (made,) = pipeline.compile_recipe(RECIPE, cluster=site, sets=(*SMALL, *sets), options=options)
-        pipeline.write(pipeline.bundle(impatient(made.plan)), tmp_path / name)
+        pipeline.write(pipeline.bundle(quick(made.plan, **budgets)), tmp_path / name)
         return tmp_path / name
 
     return make

@@ -9,10 +9,12 @@ from typing import Any
 
 import table
 from bundles import Run, submit
+from busy import noise_s
 from plans import plan, step
 from slurm_cluster.client import Cluster, eventually
+from slurm_cluster.leftovers import Leftovers
 from trials import readable
-from verdict import Case, noise_s
+from verdict import Case
 
 from srtplan.bundle.render import render
 from srtplan.bundle.write import write
@@ -70,9 +72,10 @@ def read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def judge(run: Run, case: Case, since: float, left: list[str]) -> None:
+def judge(run: Run, case: Case, since: float, left: list[str] | Leftovers) -> None:
     """Code, class, cause, time, leftovers; then the row of the page. ``case.seconds`` is the bound."""
     took = time.monotonic() - since
+    left = left() if isinstance(left, Leftovers) else left
     assert run.status["code"] == case.code, log(run)
     assert run.status["class"] == case.group, log(run)
     cause = run.status["cause"]

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 import table
+from busy import noise_s
 from slurm_cluster.client import Cluster
 from slurm_cluster.leftovers import Leftovers
 from slurmjob import ALL, judge, serving, start, step_id, until, until_up
-from verdict import Case, noise_s
+from verdict import Case
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("failures")]
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import table
+from busy import noise_s
 from plain import FIRST, KILL_WAIT_S, STOP_S, PlainTrial
 from trials import Trial
-from verdict import Case, judge, noise_s
+from verdict import Case, judge
 
 BY_STAGE = {
     "infra start": 73,

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import table
 from breakable import HEALTH_S, INFRA_S, STOP_S, Bundle
+from busy import noise_s
 from trials import KILL_WAIT_S, Trial
-from verdict import DECIDE_S, Case, judge, noise_s
+from verdict import DECIDE_S, Case, judge
 
 MANUAL = "benchmark.type=manual"
 HOLD = "benchmark:hang"
@@ -79,7 +80,8 @@ WAITS = (
 @pytest.mark.parametrize("case", WAITS, ids=lambda case: case.id)
 def test_a_wait_has_an_end_and_says_what_is_missing(case: Case, bundle: Bundle, tmp_path: Path) -> None:
     """What hangs ends the job when its budget is over; what is slow and in time does not."""
-    with Trial(bundle(), tmp_path / "trial", faults=case.faults) as trial:
+    budgets = {"infra": {"infra_s": INFRA_S}, "unhealthy": {"health_s": HEALTH_S}}.get(case.group, {})
+    with Trial(bundle(**budgets), tmp_path / "trial", faults=case.faults) as trial:
         outcome = trial.wait()
     judge(outcome, case, INFRA_S + case.seconds + STOP_S + 4)
 

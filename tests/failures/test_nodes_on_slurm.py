@@ -13,7 +13,7 @@ from slurm_cluster.leftovers import Leftovers
 from slurmjob import ALL, judge, log, serving, start, until, until_up
 from verdict import Case
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("failures")]
 
 LOST = r"Slurm lost a node: .*"
 
@@ -55,7 +55,7 @@ def test_a_lost_node_is_told_from_a_dead_worker(raise_cluster: Callable[..., Clu
     HOWS[case.fault.split(": ")[1].partition(",")[0]](cluster)
     until(job, "end class=", timeout=60)
     took = time.monotonic()
-    left = [line for line in leftovers(grace=15) if not line.startswith("node1: ")]
+    left = leftovers(grace=15, of=lambda line: not line.startswith("node1: "))
     judge(job, case, since + (time.monotonic() - took), left)
     if "link cut" in case.fault:
         cluster.link_up("node1")

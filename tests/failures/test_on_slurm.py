@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import table
 from bundles import Run
+from busy import noise_s
 from plans import benchmark, plan, run, step, tcp
 from slurm_cluster.client import Cluster
 from slurm_cluster.leftovers import Leftovers
@@ -17,7 +18,7 @@ from verdict import Case
 from srtplan.ir.plan import Plan, PreflightCheck, Probe
 from srtplan.ir.shell import words
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("failures")]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,7 @@ def test_the_time_limit(slurm: Cluster) -> None:
     since = time.monotonic()
     run.job.wait(timeout=30)
     case = Case("serving", "time limit", 78, "time_limit", r"the time limit is near \(USR1\)", seconds=8)
-    judge(run, case, since, leftovers())
+    judge(run, case, since, leftovers)
 
 
 ENDS = tuple(
@@ -152,7 +153,7 @@ def test_a_step_that_ends_in_each_stage(slurm: Cluster, case: Case) -> None:
     since = time.monotonic()
     run.job.wait(timeout=30)
     assert "no such device\n" in log(run)
-    judge(run, case, since, leftovers())
+    judge(run, case, since, leftovers)
 
 
 FAILED = '{"completed": 0, "total_output_tokens": 0, "errors": ["refused", "refused"]}'
@@ -175,7 +176,7 @@ def test_a_benchmark_that_is_none(slurm: Cluster, case: Case, script: str) -> No
     until(job, "benchmark runs")
     since = time.monotonic()
     job.job.wait(timeout=40)
-    judge(job, case, since, leftovers())
+    judge(job, case, since, leftovers)
 
 
 @pytest.mark.row("stopping", "a worker ignores TERM")
@@ -194,7 +195,7 @@ def test_a_deaf_worker_is_killed_at_the_deadline(slurm: Cluster) -> None:
     slurm.run(["rm", "-rf", "/tmp/srtplan-deaf"], node="node1")  # noqa: S108 -- not named after the job
     assert "killed, for it still ran: deaf_0\n" in log(job)
     case = Case("stopping", "a worker ignores TERM", 79, "cancelled", "received USR1", seconds=STOP_S + 6)
-    judge(job, case, since, leftovers())
+    judge(job, case, since, leftovers)
 
 
 def mine(left: list[str], job: Run) -> list[str]:
@@ -217,13 +218,13 @@ def test_sigkill_of_the_supervisor(slurm: Cluster) -> None:
     assert mine(left, job) == []
     assert left, "the directory that docs/failures.md speaks of"
     assert job.job.exit_code == 137
-    assert took < 15
+    assert took < 15 + noise_s(took)
     table.compare(table.Row("serving", "SIGKILL of job.sh", "Slurm", "137", "-", "-", f"{took:.1f}"))
 
 
 LISTENS = (
     "import socket, time, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    "s = socket.create_server(('', 4222)); print('up', flush=True); time.sleep(60)"
+    "s = socket.create_server(('', 4222)); print('up', flush=True); time.sleep(600)"
 )
 
 
@@ -240,7 +241,7 @@ def test_the_next_job_finds_nothing_of_a_killed_one(slurm: Cluster) -> None:
     job = start(slurm, after, f"--nodelist={first.job.record['NodeList']}")
     until(job, "serving")
     assert first.job.state == "FAILED"
-    assert "step" not in " ".join(line for line in leftovers() if f" {first.job.id}." in line)
+    assert leftovers(of=lambda line: "step" in line and f" {first.job.id}." in line) == []
     stop(slurm, job)
     job.job.wait(timeout=30)
     assert job.status["class"] == "cancelled"
@@ -266,7 +267,7 @@ def test_what_is_missing_on_one_node(slurm: Cluster, case: Case) -> None:
     job.job.wait(timeout=30)
     slurm.run(["rm", "-r", path], node="node0")
     assert not any(e["event"] == "step" for e in job.events)
-    judge(job, case, since, leftovers())
+    judge(job, case, since, leftovers)
 
 
 @pytest.mark.row("preflight", "a stale NATS listens on 4222")
@@ -283,7 +284,7 @@ def test_a_port_that_another_process_holds(slurm: Cluster) -> None:
         job.job.wait(timeout=30)
     finally:
         slurm.run(["pkill", "-KILL", "-f", "create_server"], node="node0", check=False)
-        stale.communicate(timeout=10)
+        stale.communicate(timeout=60)
     cause = r"node0: port 4222 \(nats_0\) is in use by python3\S* \(pid \d+\)"
     case = Case("preflight", "a stale NATS listens on 4222", 72, "preflight", cause, seconds=8)
-    judge(job, case, since, leftovers())
+    judge(job, case, since, leftovers)

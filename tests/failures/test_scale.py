@@ -23,7 +23,7 @@ from srtplan.plan.show.serialise import to_json
 
 
 @pytest.mark.cluster
-@pytest.mark.xdist_group("cluster")
+@pytest.mark.xdist_group("failures")
 def test_a_rack_of_steps_starts_and_ends_together(raise_cluster: Callable[..., Cluster]) -> None:
     """128 steps on 18 nodes: one that dies ends all of them, in seconds, and nothing is left."""
     cluster = raise_cluster("--conf=KillWait=30", nodes=18)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from attrs import frozen
-from breakable import RECIPE, SMALL, impatient
+from breakable import RECIPE, SMALL, quick
 from trials import Trial
 
 from srtplan import pipeline
@@ -65,7 +65,7 @@ def test_a_planted_secret_is_found_in_no_artefact(origin: str, trace: bool, tmp_
     (made,) = pipeline.compile_recipe(RECIPE, cluster=site, sets=sets)
     assert {step.name for step in made.plan.steps if step.env_from == ("HF_TOKEN",)} == WITH
     assert {step.name for step in made.plan.steps if step.env_from == ()} == WITHOUT
-    pipeline.write(pipeline.bundle(impatient(made.plan)), tmp_path / "bundle")
+    pipeline.write(pipeline.bundle(quick(made.plan)), tmp_path / "bundle")
     env = {} if origin == "file" else {"HF_TOKEN": SECRET}
     with Trial(
         tmp_path / "bundle", tmp_path / "trial", env=env | ({"SHELLOPTS": "xtrace"} if trace else {})
@@ -102,7 +102,7 @@ def test_a_whole_run_in_the_safe_mode_leaves_no_secret(tmp_path: Path) -> None:
         f"env_from: [HF_TOKEN]\nsecrets_file: {file}\ndefault_sbatch_directives: {{export: NONE}}\n"
     )
     (made,) = pipeline.compile_recipe(RECIPE, cluster=site, sets=SMALL)
-    pipeline.write(pipeline.bundle(impatient(made.plan)), tmp_path / "bundle")
+    pipeline.write(pipeline.bundle(quick(made.plan)), tmp_path / "bundle")
     with Trial(
         tmp_path / "bundle", tmp_path / "trial", env={"SHELLOPTS": "xtrace", "UNDECLARED": "leak"}
     ) as trial:

@@ -20,7 +20,7 @@ from srtplan import pipeline
 from srtplan.ir.plan import Plan
 from srtplan.ir.shell import words
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("failures")]
 
 ALONE = (
     "--nodes=2",

@@ -27,7 +27,8 @@ CASES = (
 def test_what_is_not_ready_any_more_ends_the_job(case: Case, bundle: Bundle, tmp_path: Path) -> None:
     """A worker that withdraws, a frontend that is silent: after SRTPLAN_UNHEALTHY_AFTER_S the job says what is missing."""
     env = {"SRTPLAN_UNHEALTHY_AFTER_S": str(PATIENCE_S)}
-    with Trial(bundle(*case.sets), tmp_path / "trial", faults=case.faults, env=env) as trial:
+    budgets = {"health_s": HEALTH_S} if case.stage == "health" else {}
+    with Trial(bundle(*case.sets, **budgets), tmp_path / "trial", faults=case.faults, env=env) as trial:
         if case.stage != "health":
             trial.reach(case.stage)
             trial.until(lambda: "not ready any more:" in trial.log, "it is noticed")

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from attrs import frozen
+from busy import patient
 from stand_in_slurm.cluster import StandInCluster
 
 from srtplan.rehearsal import absent, network, processes
@@ -122,7 +123,7 @@ class Trial:
 
     def until(self, is_so: Callable[[], bool], what: str, timeout: float = 40) -> None:
         """Wait for something."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         while not is_so():
             assert time.monotonic() < end, f"not within {timeout} s: {what}\n{self.log}"
             assert not self.job.is_over, f"the job ended before: {what}\n{self.log}"
@@ -208,8 +209,8 @@ class Trial:
     # -------------------------------------------------------------- the end
 
     def wait(self, timeout: float = 60, *, grace: float = 3.0) -> Outcome:
-        """Wait for the end of the job and look what it left; ``grace`` is how long it may take to be gone."""
-        end = time.monotonic() + timeout
+        """Wait for the end of the job and look what it left; ``grace`` is how long nothing of it may change."""
+        end = time.monotonic() + patient(timeout)
         while not self.job.is_over:
             assert time.monotonic() < end, f"{self.job.state} after {timeout} s:\n{self.log}"
             time.sleep(POLL_S)
@@ -238,9 +239,13 @@ class Trial:
 
     def _left(self, grace: float) -> list[str]:
         """Processes, ports, steps and temporary files of this job."""
-        end = time.monotonic() + grace
-        while (found := self._look()) and time.monotonic() < end:
+        end, quiet = time.monotonic() + patient(grace), time.monotonic() + grace
+        found = self._look()
+        while found and time.monotonic() < min(end, quiet):
             time.sleep(POLL_S)
+            before, found = found, self._look()
+            if found != before:
+                quiet = time.monotonic() + grace
         return found
 
     def _abandoned(self) -> list[str]:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import table
 from attrs import frozen
+from busy import noise_s
 from trials import Outcome, readable
 
 DECIDE_S = 2.0
 """From the end of a critical step to the decision, on an idle machine."""
-IDLE_LOAD = 1.5
-"""Runnable processes per processor; with more of them there are no bounds of two seconds."""
-
-
-def noise_s() -> float:
-    """What the machine, as busy as it is now, adds to the bounds."""
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return 0.0 if load < IDLE_LOAD else min(2.0 * load / IDLE_LOAD, 8.0)
 
 
 @frozen
@@ -45,7 +37,7 @@ def judge(outcome: Outcome, case: Case, within: float, *, left: tuple[str, ...] 
     assert (outcome.code, outcome.group) == (case.code, case.group), outcome.log
     assert re.fullmatch(case.cause, outcome.cause), f"{outcome.cause!r}\n{outcome.log}"
     assert (outcome.left if left is None else left) == (), outcome.log
-    assert outcome.ended_s < within + 2.0 + noise_s(), f"{outcome.ended_s} s\n{outcome.log}"
+    assert outcome.ended_s < within + 2.0 + noise_s(outcome.ended_s), f"{outcome.ended_s} s\n{outcome.log}"
     if case.group not in {"success", ""}:
         first = re.search(r"^\S+ ERROR (.*)$", outcome.log, re.MULTILINE)
         assert first is not None

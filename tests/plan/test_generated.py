@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from effort import examples
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from recipes import PAIRS, Recipe, recipes
@@ -45,7 +46,7 @@ def compiled(recipe: Recipe, name: str = "r.yaml") -> Plan | None:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.data())
 def test_compiles_or_is_refused_with_a_place(pair: tuple[str, str], data: st.DataObject) -> None:
     """Every generated recipe gives a verified plan (no host:port twice, no GPU twice, ...) or problems with positions."""
@@ -97,7 +98,7 @@ def prefill(made: Plan, moved: dict[int, int]) -> dict[str, str]:
     return {path: re.sub(r"(IP|NODE)\[(\d+)\]", place, text) for path, text in found.items()}
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(recipes())
 def test_the_order_of_keys_does_not_show(recipe: Recipe) -> None:
     """The same recipe with its keys shuffled gives the same bundle, but for the checksum of the recipe itself."""

@@ -7,6 +7,8 @@ import time
 import uuid
 from pathlib import Path
 
+from busy import patient
+
 from srtplan.rehearsal import processes
 
 MARK = "SRTPLAN_TEST_MARK"
@@ -27,7 +29,7 @@ class Nothing:
 
     def is_left(self, timeout: float = 15.0) -> bool:
         """Tell whether nothing of it is left, after a moment in which it may end."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         while self.added():
             if time.monotonic() > end:
                 return False

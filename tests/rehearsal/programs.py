@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from busy import patient
+
 from srtplan.rehearsal import network, rundir
 
 QUICK = "0.05"
@@ -71,7 +73,7 @@ class Running:
 
     def says(self, text: str, timeout: float = 10.0) -> None:
         """Wait until it has printed something."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         while text not in self.log:
             assert time.monotonic() < end, f"never said {text!r}:\n{self.log}"
             time.sleep(0.02)
@@ -154,7 +156,7 @@ class Programs:
         self, path: str, port: int, *, node: int = 0, status: int = 200, timeout: float = 10.0
     ) -> Any:
         """Ask until the status is the wanted one and return the answer."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         while True:
             found, value = self.get(path, port, node=node)
             if found == status:

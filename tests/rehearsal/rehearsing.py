@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from busy import patient
 from handmade import Step, write_bundle
 
 from srtplan.rehearsal import rehearse
@@ -39,7 +40,7 @@ class Started:
         with self.path.open("wb") as out:
             argv = [sys.executable, "-c", PROGRAM, str(bundle), str(work)]
             self.process = subprocess.Popen(argv, cwd=ROOT, stdout=out, stderr=out)
-        end = time.monotonic() + 60
+        end = time.monotonic() + patient(60)
         while "\nready\n" not in self.text:
             assert time.monotonic() < end, f"the job never got ready:\n{self.text}"
             assert self.process.poll() is None, self.text
@@ -54,7 +55,7 @@ class Started:
         """Send signals and return the exit code."""
         for number in numbers:
             self.process.send_signal(number)
-        return self.process.wait(40)
+        return self.process.wait(patient(40))
 
 
 def logs(work: Path, step: str) -> str:

@@ -63,10 +63,10 @@ def test_exit_codes_of_faults_reach_srun(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "code"), [("crash", 1), ("exit0", 0), ("oom", 137)])
 def test_a_step_without_simulated_programs_can_fail_too(kind: str, code: int, tmp_path: Path) -> None:
     """A benchmark that is a shell script is ended by its supervisor, with the fault's code."""
-    bundle = write_bundle(tmp_path / "bundle", [Step("benchmark", "benchmark", (0,), "sleep 60")], nodes=1)
+    bundle = write_bundle(tmp_path / "bundle", [Step("benchmark", "benchmark", (0,), "sleep 600")], nodes=1)
     begin = time.monotonic()
     assert run(bundle, tmp_path / "work", faults=[f"benchmark:{kind}@1s"])[0] == code
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 300
 
 
 def test_an_unhealthy_worker_leaves_the_health_of_the_frontend(tmp_path: Path) -> None:

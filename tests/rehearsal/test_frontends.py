@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from busy import patient
 from programs import Programs, Running
 
 SERVER = (
@@ -65,7 +66,7 @@ def generating(programs: Programs, node: int = 2) -> dict[str, int]:
 
 def until(programs: Programs, wanted: dict[str, int], timeout: float = 10.0) -> None:
     """Wait until the frontend counts the wanted instances."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + patient(timeout)
     while generating(programs) != wanted:
         assert time.monotonic() < end, f"{generating(programs)}\n{programs.logs()}"
         time.sleep(0.05)
@@ -228,7 +229,7 @@ def test_grpc_workers_are_only_reached_by_grpc_urls(programs: Programs) -> None:
 
 def wait_for_workers(programs: Programs, stats: dict[str, int]) -> Any:
     """Wait until the router on node 2 has these counts and return its answer."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + patient(10)
     while True:
         found = programs.eventually("/workers", 8000, node=2)
         if found["stats"] == stats:

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from srtplan.pipeline import compile_recipe
+from srtplan.plan.show.serialise import to_json
+
 Data = dict[str, Any]
 TIMES = {"mean": 1.1, "p50": 1.0, "p90": 1.3, "p95": 1.5, "p99": 2.0, "std": 0.2}
 
@@ -108,8 +111,8 @@ def lines(*events: Data) -> str:
     return "".join(json.dumps(e) + "\n" for e in events)
 
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden"
-PLAN: Data = json.loads((GOLDEN / "sglang-router-1p1d" / "bundle" / "plan.json").read_text())
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "sglang-router-1p1d.yaml"
+PLAN: Data = json.loads(to_json(compile_recipe(str(EXAMPLE))[0].plan))
 """One prefill and one decode worker behind SGLang's router, which counts them; a benchmark."""
 
 EVENTS = lines(

@@ -20,6 +20,8 @@ from srtplan.results.draw import charts, drawing, page, pictures
 from srtplan.results.read import load, workload
 from srtplan.results.read.model import Summary
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def summaries(tmp_path: Path) -> tuple[Summary, ...]:

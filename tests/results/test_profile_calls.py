@@ -13,6 +13,8 @@ import pytest
 from attrs import define, field
 from gate import Gate
 
+pytestmark = pytest.mark.slow
+
 
 @define
 class Worker:
@@ -160,7 +162,7 @@ def test_a_mode_owes_as_many_traces_as_it_has_workers(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "wait", "code"), [("sleep 2", "1", 0), ("true", "30", 0), ("exit 7", "30", 7)]
+    ("command", "wait", "code"), [("sleep 2", "1", 0), ("true", "3", 0), ("exit 7", "3", 7)]
 )
 def test_workers_are_slowed_down_and_let_go(
     gate: Gate, worker: Worker, command: str, wait: str, code: int

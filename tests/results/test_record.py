@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from records import (
@@ -80,7 +81,7 @@ def agree(record: dict[str, Any], expected: Figures) -> None:
 
 
 @awks
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     report=LADDERS,
     client=st.sampled_from(["sglang", "vllm", "trtllm"]),
@@ -106,7 +107,7 @@ def test_any_load_report_is_read_as_python_reads_it(
 
 
 @awks
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     whole=st.booleans(),
     report=AIPERFS,
@@ -127,7 +128,7 @@ def test_any_report_of_aiperf_is_read_as_python_reads_it(
 
 
 @awks
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     scores=st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8),

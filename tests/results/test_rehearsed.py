@@ -14,12 +14,13 @@ from srtplan import pipeline
 from srtplan.rehearsal import rehearse
 from srtplan.results.read import load, timeline
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("health_check.interval_seconds=1",)
 
 
 def run(
-    recipe: str | Path, folder: Path, *sets: str, faults: tuple[str, ...] = (), timeout: float = 100
+    recipe: str | Path, folder: Path, *sets: str, faults: tuple[str, ...] = (), timeout: float = 600
 ) -> Path:
     """Compile an example or a recipe of one's own, rehearse it, and return its run directory."""
     (only,) = pipeline.compile_recipe(str(ROOT / "examples" / recipe), sets=(*QUICK, *sets))

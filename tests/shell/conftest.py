@@ -22,6 +22,19 @@ from stand_in_slurm.cluster import StandInCluster  # noqa: E402
 KILL_WAIT_S = 5
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Under another bash than the machine's, keep the first and the last variant of each test (test_bash_versions.py)."""
+    if "SRTPLAN_TEST_BASH" not in os.environ:
+        return
+    variants: dict[tuple[Path, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("cluster") is None:
+            variants.setdefault((item.path, getattr(item, "originalname", item.name)), []).append(item)
+    kept = {id(item) for of_test in variants.values() for item in (of_test[0], of_test[-1])}
+    config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
+    items[:] = [item for item in items if id(item) in kept]
+
+
 @pytest.fixture(scope="session")
 def stand_ins() -> Iterator[StandIns]:
     """Two stand-in nodes for all tests."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from busy import patient
 from slurm_cluster.client import Cluster
 from slurm_cluster.client import Job as SlurmJob
 from stand_in_slurm.cluster import StandInCluster
@@ -40,7 +41,7 @@ def bash(
         check=False,
         env=dict(os.environ) | (env or {}),
         cwd=cwd,
-        timeout=timeout,
+        timeout=patient(timeout),
         stdin=subprocess.DEVNULL,
     )
 
@@ -74,7 +75,7 @@ class StandIns(Cluster):
         """Run a command as on the login host."""
         assert not node, "the stand-ins have no shell on a node"
         words = [str(word) for word in argv]
-        done = self.inner.run(words, cwd=cwd or self.shared, env=dict(env or {}), timeout=timeout)
+        done = self.inner.run(words, cwd=cwd or self.shared, env=dict(env or {}), timeout=patient(timeout))
         assert not (check and done.returncode), f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
@@ -112,14 +113,14 @@ class Job:
 
     def await_line(self, text: str, timeout: float = 30) -> None:
         """Wait until the log says something."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         while text not in self.log:
             assert time.monotonic() < end, f"no {text!r} in:\n{self.log}"
             time.sleep(0.05)
 
     def await_running(self, steps: int, timeout: float = 30) -> None:
         """Wait until so many steps have told their ids."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         while sum(e.get("state") == "running" for e in self.events) < steps:
             assert time.monotonic() < end, self.log
             time.sleep(0.05)

@@ -13,13 +13,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from effort import VARIABLE
 from shell_lab import TEMPLATES, TESTS, bash
 
 RUN = [
     "test_bash_versions.py::test_this_is_the_bash_that_runs",
     "test_launchers.py", "test_log.py", "test_quoting.py", "test_supervisor.py", "test_lost_node.py", "test_report.py",
+    "test_dynamo_source.py",
 ]  # fmt: skip
 WANTED = "SRTPLAN_TEST_BASH"
+"""With it, a test with more than two variants runs with the first and the last: they differ in data (conftest.py)."""
 VERSIONS = {"bionic": "4.4", "focal": "5.0", "bullseye": "5.1", "forky": "5.3"}
 """What releases have that this machine has not: Debian 12 has 5.2."""
 
@@ -48,11 +51,11 @@ def others() -> dict[str, str]:
     return {line.split()[0]: line.split()[2] for line in done.stdout.splitlines()}
 
 
-@pytest.mark.parametrize(
-    "release", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in VERSIONS]
-)
+@pytest.mark.slow
+@pytest.mark.xdist_group("bashes")  # one after the other: each has workers of its own
+@pytest.mark.parametrize("release", VERSIONS)
 def test_the_library_under_another_bash(release: str, tmp_path: Path) -> None:
-    """All tests of launchers, supervisor, quoting and reports pass where /bin/bash is another version."""
+    """All tests of launchers, supervisor, quoting, reports and source builds pass where /bin/bash is another version."""
     if os.geteuid() != 0:
         pytest.skip("only root can put another bash in the place of /bin/bash")
     if release not in others():
@@ -61,11 +64,13 @@ def test_the_library_under_another_bash(release: str, tmp_path: Path) -> None:
     assert version(other) == VERSIONS[release]
     script = 'mount --bind "$1" "$(realpath /bin/bash)" && shift && exec "$@"'
     tests = [str(TESTS / "shell" / name) for name in RUN]
+    own = ("PYTEST_XDIST", "PYTEST_CURRENT")  # of the worker that runs this test
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(own)}
     done = subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script, "sh", other,
-         sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "-m", "not cluster",
+         sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "3", "-m", "not cluster",
          f"--basetemp={tmp_path / 'base'}", *tests],
-        capture_output=True, text=True, check=False, timeout=1800, env=dict(os.environ) | {WANTED: version(other)},
+        capture_output=True, text=True, check=False, timeout=1800, env=kept | {WANTED: version(other), VARIABLE: "quick"},
         stdin=subprocess.DEVNULL, cwd=TESTS.parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from busy import patient
 from plans import nats, plan, worker
 from shell_lab import TEMPLATES, Job, Lab, bash, in_library
 
@@ -60,7 +61,7 @@ def serving(lab: Lab, **changes: object) -> Plan:
 def names(job: Job, step: str) -> set[str]:
     """Names of the variables that a step has, once it has told them."""
     log = job.run_dir / "logs" / f"{step}.out"
-    end = time.monotonic() + 30
+    end = time.monotonic() + patient(30)
     while not (log.exists() and "\nup\n" in log.read_text()):
         assert time.monotonic() < end, job.log
         time.sleep(0.05)

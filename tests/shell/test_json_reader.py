@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from effort import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +70,7 @@ def flatten(value: object, pointer: str = "") -> Iterator[tuple[str, tuple[str, 
 
 @pytest.mark.parametrize("awk", AWKS)
 @given(document=DOCUMENTS, indent=INDENTS, ascii_only=st.booleans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_reads_what_python_writes(
     awk: str,
     document: object,
@@ -83,7 +84,7 @@ def test_reads_what_python_writes(
 
 
 @given(text=st.text(st.sampled_from('{}[]":,\\/ \n01.eE+-truefalsn\x1f'), max_size=20))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_accepts_what_python_accepts(text: str) -> None:
     """A text that is not JSON is not valid, and one that is, is; also where it is cut short."""
     try:

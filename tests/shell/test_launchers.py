@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from effort import examples
 from plans import benchmark, plan, run, step, worker
 from shell_lab import TEMPLATES, bash
 
@@ -116,8 +117,9 @@ def test_a_preamble_may_make_the_tmpdir(task: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rehearsal", "place"), [("", "/configs/dynamo-wheels/key"), ("1", "/tmp/srtplan-7-dynamo")]
-)  # noqa: S108
+    ("rehearsal", "place"),
+    [("", "/configs/dynamo-wheels/key"), ("1", "/tmp/srtplan-7-dynamo")],  # noqa: S108 -- the job's own
+)
 def test_a_rehearsal_keeps_no_build_of_dynamo(rehearsal: str, place: str) -> None:
     """A simulated wheel in the shared cache would be installed by the next real job."""
     script = """
@@ -149,7 +151,9 @@ def test_a_step_with_scratch_ends_with_the_code_of_its_command(task: Task) -> No
     """However soon the command ends, its code is the step's: a command that is not there is no success."""
     made = with_preamble(words("setup::scratch", str(task.folder / "scratch")), argv=words("no-such-program"))
     task.run(made)
-    loop = 'for n in {1..150}; do bash "$1" task "$2" >/dev/null 2>&1; printf "%s\\n" "$?"; done'
+    loop = (
+        f'for n in {{1..{examples(150)}}}; do bash "$1" task "$2" >/dev/null 2>&1; printf "%s\\n" "$?"; done'
+    )
     assert codes(task, loop) == {b"127"}
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shell_lab import in_library
@@ -15,7 +16,7 @@ TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="
 
 
 @given(texts=st.lists(TEXT, max_size=4), number=st.integers(-5, 10**9))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_an_event_is_a_line_of_json(texts: list[str], number: int) -> None:
     """Any text becomes a JSON string that says the same; numbers stay numbers."""
     fields = [f"k{n}={t}" for n, t in enumerate(texts)]
@@ -28,7 +29,7 @@ def test_an_event_is_a_line_of_json(texts: list[str], number: int) -> None:
 
 
 @given(name=TEXT, cause=TEXT)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_the_status_is_json(name: str, cause: str) -> None:
     """Status is JSON whatever the job is called and whatever it failed of."""
     script = """

@@ -108,7 +108,7 @@ def test_a_directory_of_this_user_that_others_can_write_makes_those_below_unsafe
     shutil.copy(LIBRARY / "private.sh", above)
     give_away(above, above / "ours")
     above.chmod(0o777)
-    words = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", "bash", "-c"]
+    words = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", "/bin/bash", "-c"]
     script = 'source "$0/private.sh"; private::check "$0/ours"'
     said = subprocess.run([*words, script, str(above)], capture_output=True, check=False)
     assert (said.returncode, b"which other users can write" in said.stderr) == (1, True), said

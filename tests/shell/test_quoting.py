@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from effort import examples
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from plans import benchmark, plan, step, worker
@@ -150,7 +151,7 @@ def lab() -> Iterator[Lab]:
 
 
 @given(argv=st.lists(WORDS, max_size=6), env=st.dictionaries(NAMES, WORDS, max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_step_gets_its_argv_and_environment(lab: Lab, argv: list[Word], env: dict[str, Word]) -> None:
     """Whatever a word holds, the command sees exactly that, and so does the environment, whatever its name."""
     event("empty argv" if not argv else "argv")
@@ -181,7 +182,7 @@ def test_no_variable_of_the_library_hides_one_of_the_recipe(lab: Lab, kind: str)
 
 
 @given(values=st.lists(WORDS, max_size=4), launch=WORDS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_srun_gets_its_options(lab: Lab, values: list[Word], launch: Word) -> None:
     """Options of srun arrive as --name=value, variables for srun itself in its environment."""
     options = tuple(SrunOption(name=f"option-{n}", value=v) for n, v in enumerate(values))
@@ -196,7 +197,7 @@ def test_srun_gets_its_options(lab: Lab, values: list[Word], launch: Word) -> No
 
 @example(argv=[Lit("\x01")], name="")
 @given(argv=st.lists(WORDS, min_size=1, max_size=4), name=TEXT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_run_gets_its_argv(lab: Lab, argv: list[Word], name: str) -> None:
     """The commands of a ladder arrive as they are in the plan."""
     made = benchmark(Run(name=name, argv=(Lit("srun"), Lit("-x"), *argv)))
@@ -205,7 +206,7 @@ def test_a_run_gets_its_argv(lab: Lab, argv: list[Word], name: str) -> None:
 
 
 @given(text=WORDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_files_are_filled_in(text: Word) -> None:
     """A file of the bundle in the plan's notation becomes the text with this run's values, whatever else it holds."""
     try:
@@ -229,6 +230,7 @@ def test_files_are_filled_in(text: Word) -> None:
     assert done.stdout.decode() == want, done.stderr
 
 
+@pytest.mark.slow
 def test_shellcheck_has_nothing_to_say_of_odd_words(tmp_path: Path) -> None:
     """Words that look like mistakes are no reason for a warning in the launcher."""
     odd = [

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from attrs import evolve
+from busy import noise_s
 from plans import benchmark, frontend, gates, nats, plan, run, worker
 from shell_lab import Lab, in_library
 from status_service import ADDRESS, StatusService
@@ -120,7 +121,7 @@ def test_a_service_that_is_not_there_costs_nothing(lab: Lab) -> None:
         before = time.monotonic()
         code, job = lab.run(reporting(short(), url))
     assert code == 0
-    assert time.monotonic() - before < 20
+    assert time.monotonic() - before < 20 + noise_s()
     assert job.log.count("takes no reports of this job") == 1
 
 
@@ -132,7 +133,7 @@ def test_a_silent_service_delays_the_end_by_seconds_only(lab: Lab) -> None:
         code, job = lab.run(reporting(short(), f"http://{ADDRESS}:{deaf.getsockname()[1]}"))
     assert code == 0
     times = {e["stage"]: e["t"] for e in job.events if e["event"] == "stage"}
-    assert times["benchmark"] - times["infra"] < 5
+    assert times["benchmark"] - times["infra"] < 5 + noise_s()
     end = next(e for e in job.events if e["event"] == "end")
     assert job.status["t"] - end["t"] <= 0
 

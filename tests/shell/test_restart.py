@@ -25,9 +25,20 @@ def rank(number: int, then: str, restart: Restart = SOON, *, critical: bool = Tr
     return evolve(made, mode="decode", endpoint=0, rank=number, restart=restart, critical=critical)
 
 
-def job(*steps: Step, lasts: int = 60) -> Plan:
-    """These workers, and a benchmark that lasts."""
-    return plan(nats(), *steps, frontend(), benchmark(run("b", "sleep", str(lasts))))
+def job(*steps: Step, until: str = "false") -> Plan:
+    """These workers, and a benchmark that lasts until a command succeeds."""
+    script = f"until {until}; do sleep 0.1; done; sleep 0.5"
+    return plan(nats(), *steps, frontend(), benchmark(run("b", "bash", "-c", script)))
+
+
+def started(times: int, *names: str) -> str:
+    """A command that succeeds once steps have begun so often."""
+    return " && ".join(f'(($(cat "$SRT_RUN_DIR/{name}.starts" | wc -l) >= {times}))' for name in names)
+
+
+def logged(text: str) -> str:
+    """A command that succeeds once the job's log says something."""
+    return f'grep -q {text!r} "$SRT_RUN_DIR/logs/job.log"'
 
 
 def starts(job: Job, name: str) -> int:
@@ -39,7 +50,7 @@ def test_a_worker_is_started_again_as_a_whole(lab: Lab) -> None:
     """When one process of a worker ends, the others get TERM, and all of them start once more; the old logs stay."""
     dies = "((N > 1)) || { sleep 1; exit 3; }; exec sleep 1000"
     listens = "trap 'echo told; exit 0' TERM; while :; do sleep 0.1; done"
-    code, done = lab.run(job(rank(0, dies), rank(1, listens), lasts=8))
+    code, done = lab.run(job(rank(0, dies), rank(1, listens), until=started(2, "decode_0_r0", "decode_0_r1")))
     assert code == 0, done.log
     assert (starts(done, "decode_0_r0"), starts(done, "decode_0_r1")) == (2, 2)
     assert "decode_0_r0 ended with 3; decode_0 is started again in 1 s (1 of 2)" in done.log
@@ -54,7 +65,7 @@ def test_a_process_that_does_not_listen_is_killed_before_the_worker_starts_again
     """Two generations of a worker never run at once."""
     dies = "((N > 1)) || { sleep 1; exit 3; }; exec sleep 1000"
     deaf = "trap '' TERM; while :; do sleep 0.1; done"
-    made = job(rank(0, dies), rank(1, deaf), lasts=12)
+    made = job(rank(0, dies), rank(1, deaf), until=started(2, "decode_0_r0", "decode_0_r1"))
     bundle = lab.compile(made)
     path = bundle / "lib/restart.sh"
     path.write_text(path.read_text().replace("RESTART_GRACE_S=30", "RESTART_GRACE_S=2"))
@@ -71,7 +82,7 @@ def test_after_the_last_restart_the_end_counts(lab: Lab) -> None:
     code, done = lab.run(job(rank(0, dies)))
     assert (code, starts(done, "decode_0_r0")) == (74, 3)
     assert done.status["cause"] == "decode_0_r0 on node0 ended with 3"
-    code, done = lab.run(job(rank(0, dies, critical=False), lasts=12))
+    code, done = lab.run(job(rank(0, dies, critical=False), until=logged("goes on without it")))
     assert (code, starts(done, "decode_0_r0")) == (0, 3)
     assert "decode_0_r0 ended with 3; the job goes on without it" in done.log
 
@@ -81,7 +92,7 @@ def test_the_policy_says_which_ends_count(lab: Lab) -> None:
     ends = "((N > 1)) && exec sleep 1000; sleep 0.5; exit 0"
     code, done = lab.run(job(rank(0, ends)))
     assert (code, starts(done, "decode_0_r0")) == (74, 1)
-    code, done = lab.run(job(rank(0, ends, evolve(SOON, policy="always")), lasts=6))
+    code, done = lab.run(job(rank(0, ends, evolve(SOON, policy="always")), until=started(2, "decode_0_r0")))
     assert (code, starts(done, "decode_0_r0")) == (0, 2)
 
 
@@ -107,7 +118,7 @@ exec srun "$@"
 
 def refusing(lab: Lab, times: int, reason: str) -> tuple[int, Job, int]:
     """A job whose worker Slurm refuses so many times: its code, the job, and how often srun was asked in vain."""
-    bundle = lab.compile(plan(nats(), worker("decode_0"), frontend(), benchmark(run("b", "sleep", "9"))))
+    bundle = lab.compile(job(worker("decode_0"), until='[[ -e "$SRT_RUN_DIR/run/steps/decode_0.id" ]]'))
     (bundle.parent / "asked").write_text("")
     (bundle.parent / "srun.sh").write_text(REFUSE % (times, reason))
     path = bundle / "lib/step.sh"

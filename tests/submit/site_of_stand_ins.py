@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from busy import patient
 from stand_in_slurm.cluster import StandInCluster
 
 ROOT = Path(__file__).parents[2]
@@ -111,7 +112,7 @@ class Site:
     @staticmethod
     def eventually(condition: Any, timeout: float = 20) -> None:
         """Wait until something is so."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patient(timeout)
         while not condition():
             assert time.monotonic() < end, "not in time"
             time.sleep(0.05)

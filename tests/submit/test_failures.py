@@ -173,14 +173,14 @@ def test_a_signal_between_two_jobs(site: Site) -> None:
 def test_a_second_signal_ends_an_sbatch_that_hangs(site: Site) -> None:
     """Who presses Ctrl-C twice does not wait for the controller; where to look for a job is said."""
     mark = site.folder / "mark"
-    site.program("sbatch", f'trap "" TERM INT; touch {mark}; exec sleep 60')
+    site.program("sbatch", f'trap "" TERM INT; touch {mark}; exec sleep 600')
     running = site.start("-f", site.recipe())
     site.eventually(mark.exists)
     running.send_signal(signal.SIGINT)
     time.sleep(0.3)
     assert running.poll() is None
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=10)
+    _, err = running.communicate(timeout=120)
     assert running.returncode == 130
     assert "look for a job on hold" in err
     assert_nothing(site)

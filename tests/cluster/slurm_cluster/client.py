@@ -32,6 +32,8 @@ ENDED = (
     *("BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "PREEMPTED"),
 )
 NOT_IN_TIME = 99
+PATIENCE = 5
+"""Deadlines are for an idle machine; a busy one gets so many times as much. Only a failure waits that long."""
 CHECKOUT = Path(__file__).resolve().parents[3]
 # one process inside the cluster polls, instead of one new process of ours per look
 POLL = rf"""
@@ -105,7 +107,7 @@ class Cluster:
             capture_output=True,
             stdin=subprocess.DEVNULL,
             text=True,
-            timeout=timeout,
+            timeout=PATIENCE * timeout,
             check=False,
         )
         if check and done.returncode:
@@ -244,7 +246,7 @@ class Job:
 
     def wait_for(self, state: str, timeout: float) -> Job:
         """Wait until the job is in a state: "RUNNING", or one of several: "RUNNING|COMPLETED"."""
-        argv = ["bash", "-c", POLL, "poll", str(self.id), state, str(round(timeout))]
+        argv = ["bash", "-c", POLL, "poll", str(self.id), state, str(round(PATIENCE * timeout))]
         if self.cluster.run(argv, timeout=timeout + 30, check=False).returncode:
             record = self.record
             said = (
@@ -276,7 +278,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def eventually(condition: Callable[[], bool], timeout: float, what: str = "the condition") -> None:
     """Wait until something is so. TimeoutError names it."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + PATIENCE * timeout
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {timeout} s: {what}")

@@ -15,11 +15,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from slurm_cluster import commands, namespaces
-from slurm_cluster.client import Cluster
+from slurm_cluster.client import PATIENCE, Cluster
 from slurm_cluster.config import LOGIN
 
 GRACE = 5.0  # seconds: a slurmstepd lingers for a moment after its job has ended
@@ -33,12 +33,23 @@ class Leftovers:
         self.cluster = cluster
         self.before = look(cluster)
 
-    def __call__(self, *, grace: float = GRACE) -> list[str]:
-        """Return what is there now and was not before, sorted; [] as soon as there is nothing."""
-        deadline = time.monotonic() + grace
-        while (new := look(self.cluster) - self.before) and time.monotonic() < deadline:
+    def __call__(self, *, grace: float = GRACE, of: Callable[[str], bool] = bool) -> list[str]:
+        """Return what is there now and was not before, sorted; [] as soon as there is nothing.
+
+        ``grace`` is for how many seconds nothing may change before the rest counts as left over; ``of`` tells which lines count.
+        """
+        end = time.monotonic() + PATIENCE * grace
+        quiet = time.monotonic() + grace
+        new = self._new(of)
+        while new and time.monotonic() < min(end, quiet):
             time.sleep(0.2)
+            before, new = new, self._new(of)
+            if new != before:
+                quiet = time.monotonic() + grace
         return sorted(new)
+
+    def _new(self, of: Callable[[str], bool]) -> set[str]:
+        return set(filter(of, look(self.cluster) - self.before))
 
 
 def look(cluster: Cluster) -> frozenset[str]:
