@@ -1,6 +1,7 @@
-"""Endpoints to processes: one per node of a worker (or per GPU, where the engine asks), each with its own ports.
+"""From endpoints to processes: one per node of a worker (or per GPU, if the engine requires it), with its ports.
 
-Rank 0 is the leader. Ports are counted in the order of the processes, so a worker added at the end changes none before it.
+Rank 0 is the leader. Ports are allocated in the order of the processes, so adding a worker at the end changes no port of
+an earlier one.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from srtplan.plugin import Engine, Shape
 def expand(
     recipe: Recipe, engine: Engine, endpoints: tuple[Endpoint, ...], ports: Allocator
 ) -> tuple[Process, ...]:
-    """All processes of all endpoints, in order."""
+    """Return all processes of all endpoints, in order."""
     out: list[Process] = []
     for endpoint in endpoints:
         role = recipe.resources.role(endpoint.mode)
         assert role is not None  # noqa: S101 -- endpoints are made from the roles
-        out += _of(recipe, engine, role, endpoint, ports)
+        out += _worker_processes(recipe, engine, role, endpoint, ports)
     return tuple(out)
 
 
-def _of(recipe: Recipe, engine: Engine, role: Role, endpoint: Endpoint, ports: Allocator) -> list[Process]:
+def _worker_processes(
+    recipe: Recipe, engine: Engine, role: Role, endpoint: Endpoint, ports: Allocator
+) -> list[Process]:
     shape = engine.shape(recipe, role)
-    shared = _shared(engine, role, endpoint, shape, ports)
+    shared = _shared_ports(engine, role, endpoint, shape, ports)
     places = [(n, endpoint.gpus) for n in endpoint.nodes]
     if shape.per_gpu:
         places = [(n, (g,)) for n in endpoint.nodes for g in endpoint.gpus]
@@ -40,14 +43,16 @@ def _of(recipe: Recipe, engine: Engine, role: Role, endpoint: Endpoint, ports: A
             node=node,
             gpus=gpus,
             leader=index == 0,
-            ports=tuple((_own(recipe, engine, node, alone, ports) | shared).items()),
+            ports=tuple((_own_ports(recipe, engine, node, alone, ports) | shared).items()),
         )
         for index, (node, gpus) in enumerate(places)
     ]
 
 
-def _shared(engine: Engine, role: Role, endpoint: Endpoint, shape: Shape, ports: Allocator) -> dict[str, int]:
-    """Ports of the worker as a whole, on its first node."""
+def _shared_ports(
+    engine: Engine, role: Role, endpoint: Endpoint, shape: Shape, ports: Allocator
+) -> dict[str, int]:
+    """Allocate the ports of the worker as a whole, on its first node."""
     leader = endpoint.nodes[0]
     shared: dict[str, int] = {}
     if endpoint.mode == "prefill":
@@ -61,7 +66,7 @@ def _shared(engine: Engine, role: Role, endpoint: Endpoint, shape: Shape, ports:
     return shared
 
 
-def _own(recipe: Recipe, engine: Engine, node: int, shape: Shape, ports: Allocator) -> dict[str, int]:
+def _own_ports(recipe: Recipe, engine: Engine, node: int, shape: Shape, ports: Allocator) -> dict[str, int]:
     table = recipe.site.ports
     own = {
         "system": ports.take("system", node, job_wide=True),
