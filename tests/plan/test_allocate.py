@@ -59,9 +59,9 @@ def test_decode_moves_to_a_node_of_its_own_when_there_is_one() -> None:
             1,
             "prefill_0 and decode_0 would both use GPU 0 of node 0",
         ),
-        ([Group("prefill", 1, 12)], 2, "not whole nodes"),
+        ([Group("prefill", 1, 12)], 2, "does not fill whole nodes"),
         ([Group("agg", 16, 0)], 1, "has 0 GPUs"),
-        ([Group("decode", 3, 8)], 2, "decode_2 (8 GPUs) finds no place"),
+        ([Group("decode", 3, 8)], 2, "no room for decode_2 (8 GPUs) on 2 worker nodes"),
     ],
 )
 def test_what_does_not_fit_is_said(groups: list[Group], nodes: int, says: str) -> None:
