@@ -256,7 +256,7 @@ class MountRequest:
 
 @frozen(kw_only=True)
 class Ports:
-    """The first port of every kind (see ``docs/reference/recipe.md``); strides are the distance between workers of a node."""
+    """The first port of every kind (see ``docs/reference/recipe.md``); strides are between two workers of a node."""
 
     http: int = 30000
     http_stride: int = 1
