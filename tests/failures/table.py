@@ -19,7 +19,7 @@ from attrs import frozen
 PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
 Key = tuple[int, str, str]
 START, END = "<!-- table: start -->\n", "<!-- table: end -->\n"
-HEAD = "| stage | fault | where | code | class | cause, as the log says it | s |\n|---|---|---|---|---|---|---|\n"
+HEAD = "| stage | fault | where | code | class | cause in the log | s |\n|---|---|---|---|---|---|---|\n"
 STAGES = (
     "preflight", "infra start", "worker start", "ports", "frontend start", "health", "benchmark", "serving", "stopping",
 )  # fmt: skip

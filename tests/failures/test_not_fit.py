@@ -70,14 +70,14 @@ def test_what_is_not_there_is_found_before_anything_starts(
     judge(outcome, case, 5)
 
 
-@pytest.mark.row("preflight", "the output directory cannot be made")
+@pytest.mark.row("preflight", "the output directory cannot be created")
 def test_an_output_directory_that_cannot_be_made(bundle: Bundle, tmp_path: Path) -> None:
     """There is no file to tell it to: the log of the job says it, and the class."""
     with Trial(bundle(), tmp_path / "trial", env={"SRTPLAN_OUTPUT": "/proc/none"}) as trial:
         outcome = trial.wait()
         assert not trial.run_dir.exists()
     cause = rf"cannot create the output directory /proc/none/{trial.job.number}"
-    case = Case("preflight", "the output directory cannot be made", 72, "preflight", cause)
+    case = Case("preflight", "the output directory cannot be created", 72, "preflight", cause)
     judge(outcome, case, 5)
 
 
