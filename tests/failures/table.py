@@ -59,7 +59,7 @@ COMPARED: set[Key] = set()
 
 
 def declared(item: pytest.Item) -> set[Key]:
-    """The rows that a test says it has."""
+    """The rows that a test declares."""
     where = "Slurm" if item.get_closest_marker("cluster") else "rehearsal"
     named = [mark.args for mark in item.iter_markers("row")]
     params = (

@@ -1,4 +1,4 @@
-"""verify: a Plan with a fault of ours is named, each kind of fault in words; sound ones have none."""
+"""verify: each kind of invalid Plan has a message; a valid Plan has none."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ FAULTS: dict[str, Callable[[Plan], Plan]] = {
         p, steps=tuple(evolve(s, terminal=True) for s in p.steps)
     ),
     r"must have either argv or runs": lambda p: first(p, argv=()),
-    r"needs a task on every node: nodes 1, tasks 0": lambda p: first(p, srun=(SrunOption(name="ntasks", value=Lit("0")),)),
+    r"needs a task on every node: nodes 1, tasks 0": lambda p: first(
+        p, srun=(SrunOption(name="ntasks", value=Lit("0")),)
+    ),
     r"has invalid system port 70000": lambda p: evolve(
         p, processes=(evolve(p.processes[0], ports=(("system", 70000),)),)
     ),
@@ -68,7 +70,9 @@ FAULTS: dict[str, Callable[[Plan], Plan]] = {
         p, endpoints=tuple(evolve(e, nodes=(0,)) for e in p.endpoints)
     ),
     r"not for workers": lambda p: evolve(p, nodes=evolve(p.nodes, workers=(0,))),
-    r"components \(1, 2\) do not add up to 2 nodes": lambda p: evolve(p, nodes=evolve(p.nodes, components=(1, 2))),
+    r"components \(1, 2\) do not add up to 2 nodes": lambda p: evolve(
+        p, nodes=evolve(p.nodes, components=(1, 2))
+    ),
     r"spans two components": lambda p: evolve(
         first(p, nodes=(0, 1)), nodes=evolve(p.nodes, components=(1, 1))
     ),
@@ -93,8 +97,8 @@ FAULTS: dict[str, Callable[[Plan], Plan]] = {
 
 
 @pytest.mark.parametrize("says", FAULTS)
-def test_a_fault_is_named(says: str) -> None:
-    """Each invariant, broken in a sound plan, is reported; the plan as it was is not."""
+def test_a_violated_invariant_is_reported(says: str) -> None:
+    """Each violated invariant is reported; a valid plan is not."""
     made = plan(recipe())
     assert verify(made) == ()
     broken = verify(FAULTS[says](made))

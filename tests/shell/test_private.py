@@ -189,9 +189,7 @@ def test_scratch_of_another_user_ends_the_step(tmp_path: Path, job: str, planted
     else:
         place(job, "etcd").symlink_to(tmp_path / "mine")
     give_away(place(job, "etcd"))
-    script = (
-        'set -Eeuo pipefail; SCRATCH=(); source "$1"; trap step::_remove_scratch EXIT; setup::scratch "$2"; echo used'
-    )
+    script = 'set -Eeuo pipefail; SCRATCH=(); source "$1"; trap step::_remove_scratch EXIT; setup::scratch "$2"; echo used'
     done = bash(script, str(LIBRARY / "step.sh"), str(place(job, "etcd")))
     assert (done.returncode, done.stdout) == (1, b"")
     assert f"etcd belongs to user {OTHER}".encode() in done.stderr
