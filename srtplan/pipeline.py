@@ -17,7 +17,7 @@ from srtplan.config.load import Job, load_partially, recipes_below
 from srtplan.diagnostics import InputError, PlanError, Report
 from srtplan.ir.bundle import Bundle
 from srtplan.ir.plan import Plan
-from srtplan.plan.assemble import faults
+from srtplan.plan.assemble import check_recipe
 from srtplan.plan.assemble import plan as assemble
 from srtplan.plan.rules.port_offset import unmoved
 from srtplan.plan.topology.port_offset import shift_ports
@@ -57,7 +57,7 @@ def jobs(
     attempt = load_partially(argument, cluster=cluster, sets=sets, cwd=cwd, environ=environ)
     if not attempt.problems.errors:
         return attempt.jobs
-    more = (job.report(faults(job.recipe, job.invalid)) for job in attempt.jobs)
+    more = (job.report(check_recipe(job.recipe, job.invalid)) for job in attempt.jobs)
     raise InputError(sum(more, attempt.problems))
 
 

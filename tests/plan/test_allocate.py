@@ -64,8 +64,8 @@ def test_decode_moves_to_a_node_of_its_own_when_there_is_one() -> None:
         ([Group("decode", 3, 8)], 2, "no room for decode_2 (8 GPUs) on 2 worker nodes"),
     ],
 )
-def test_what_does_not_fit_is_said(groups: list[Group], nodes: int, says: str) -> None:
-    """Each way of not fitting has an error that names the worker."""
+def test_placement_errors_name_the_worker(groups: list[Group], nodes: int, says: str) -> None:
+    """Each placement error names the worker."""
     with pytest.raises(AllocationError, match=says.replace("(", r"\(").replace(")", r"\)")):
         allocate(groups, gpus_per_node=8, nodes=range(nodes))
 

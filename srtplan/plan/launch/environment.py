@@ -23,7 +23,7 @@ REMAP_ROOT = EnvVar(name="ENROOT_REMAP_ROOT", value=Lit("yes"), launch=True)
 Layers = tuple[tuple[EnvVar, ...], ...]
 
 
-def layered(*layers: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
+def merge_layers(*layers: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
     """Merge layers: the last value of a name wins. Sorted by name, so that the order of YAML keys has no effect."""
     merged = {v.name: v for layer in layers for v in layer}
     return tuple([merged[name] for name in sorted(merged)])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import notation
-from srtplan.plan.launch.mounts import filled
+from srtplan.plan.launch.mounts import fill_placeholders
 
 
 def check(recipe: Recipe) -> Iterable[Finding]:
@@ -15,7 +15,7 @@ def check(recipe: Recipe) -> Iterable[Finding]:
     yield from _collisions(recipe)
     for m in recipe.mounts:
         for side in (m.source, m.target):
-            shown = notation(filled(side, recipe))
+            shown = notation(fill_placeholders(side, recipe))
             if set(shown) & set(",:") or not shown.startswith(("/", "${")):
                 yield Finding(
                     rule="SP210",
