@@ -108,7 +108,7 @@ def check_sizes(args: Map, extra: Iterable[str], at: Path, extra_at: Path, *name
             places.append(((*extra_at, n), word.partition("=")[0], find(Map(), words[n : n + 2], *names)[1]))
     for path, key, value in places:
         if (number(value) or 0) <= 0:
-            message = f"'{key}' must be a positive whole number, not {text(value)}"
+            message = f"'{key}' must be a positive integer, not {text(value)}"
             yield Finding(rule="SP511", path=path, message=message)
 
 
@@ -124,8 +124,8 @@ def check_duplicates(args: Map, at: Path, *same: tuple[str, ...]) -> Iterable[Fi
                 rule="SP501",
                 path=(*at, key),
                 on_key=True,
-                message=f"'{key}' and '{other[0]}' are the same flag with different values",
-                help=f"keep one of them; the engine would take only the last '--{dashed(key)}'",
+                message=f"'{key}' and '{other[0]}' set the same flag to different values",
+                help=f"remove one; the engine uses only the last '--{dashed(key)}'",
             )
 
 
@@ -137,7 +137,7 @@ def check_planned(args: Map, at: Path, flags: dict[str, str]) -> Iterable[Findin
                 rule="SP502",
                 path=(*at, key),
                 on_key=True,
-                message=f"'{key}' is decided by the plan",
+                message=f"'{key}' is set by srtplan",
                 help=f"remove it; {flags[dashed(key)]}",
             )
 
@@ -149,20 +149,20 @@ def check_extra_args(
 
     ``options`` are flags that the plan takes from the options and must not miss.
     """
-    given = {dashed(k): k for k, _ in args.pairs}
+    keys = {dashed(k): k for k, _ in args.pairs}
     for n, text in enumerate(words):
         name = dashed(text.removeprefix("--").partition("=")[0])
-        if not text.startswith("--") or name not in (*given, *decides, *options):
+        if not text.startswith("--") or name not in (*keys, *decides, *options):
             continue
-        own, remedy = "it is decided by the plan", "remove it"
-        if name in given:
-            own, remedy = f"'{given[name]}' stands among the options, too", "keep one of them"
+        problem, remedy = "is set by srtplan", "remove it"
+        if name in keys:
+            problem, remedy = f"repeats '{keys[name]}' of the role's options", "remove one of them"
         elif name in options:
-            own, remedy = "the plan would not know of it", f"write '{name}' among the options of the role"
+            problem, remedy = "is not read by srtplan", f"move it to the role's options: `{name}: VALUE`"
         yield Finding(
-            rule="SP501" if name in given else "SP502",
+            rule="SP501" if name in keys else "SP502",
             path=(*at, n),
-            message=f"'{text}' of the further words: {own}",
+            message=f"'{text}' in {at[-1]} {problem}",
             help=remedy,
         )
 
@@ -173,12 +173,12 @@ def check_port(args: Map, at: Path, name: str, floor: int) -> Iterable[Finding]:
         if dashed(key) != name or value is None:
             continue
         if isinstance(value, int) and floor <= value <= LAST_PORT:
-            message = f"port {value} lies in the ephemeral range, which starts at {floor}"
-            help_ = "choose a lower port, leave it out, or set ports.ephemeral_floor in the profile"
+            message = f"port {value} is in the ephemeral range, which starts at {floor}"
+            help_ = "use a lower port, remove the key, or set `ports.ephemeral_floor` in the cluster profile"
             yield Finding(rule="SP302", path=(*at, key), message=message, help=help_)
         elif not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LAST_PORT:
-            message = f"'{key}: {text(value)}' is no port: a number from 1 to {LAST_PORT}"
-            help_ = "leave it out to have the plan choose one"
+            message = f"'{key}: {text(value)}' is not a port (1 to {LAST_PORT})"
+            help_ = "remove the key to have srtplan allocate a port"
             yield Finding(rule="SP509", path=(*at, key), message=message, help=help_)
 
 
@@ -189,6 +189,6 @@ def check_role(args: Map, at: Path, name: str, allowed: Collection[Data], mode: 
             yield Finding(
                 rule="SP503",
                 path=(*at, key),
-                message=f"'{key}: {text(value)}' contradicts the role: these are {mode} workers",
-                help="remove the flag; the plan sets it",
+                message=f"'{key}: {text(value)}' contradicts the role: it is set on {mode} workers",
+                help="remove the key; srtplan sets the flag from the role",
             )

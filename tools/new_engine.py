@@ -99,10 +99,10 @@ def files(name: str) -> dict[Path, str]:
 def main(argv: list[str]) -> str | None:
     """Write the files. Returns what is wrong with the name, if anything is."""
     if len(argv) != 1 or not NAME.fullmatch(argv[0]):
-        return "usage: new_engine.py NAME, of small letters and digits with - or _ between them"
+        return "usage: new_engine.py NAME (lowercase letters and digits, with single '-' or '_' between them)"
     made = files(argv[0])
     if existing := [str(path) for path in made if (ROOT / path).exists()]:
-        return f"{existing[0]} exists"
+        return f"{existing[0]} already exists"
     for path, text in made.items():
         (ROOT / path).write_text(text)
         print(path)

@@ -54,11 +54,11 @@ class Custom(Benchmark[Options], name="custom"):
         yield from checks.missing(recipe, "command")
         if o.result and not _is_free(o.result):
             says = (
-                "must be a file below the results, such as 'bench.json', and none that the job writes itself"
+                "must be a path inside the results directory, such as 'bench.json', that the job itself does not write"
             )
             yield checks.bad(recipe, "result", says)
         if o.result_format and not o.result:
-            yield checks.bad(recipe, "result_format", "needs 'result', the file it is about")
+            yield checks.bad(recipe, "result_format", "requires 'result', the file to read")
         if not o.result_format or o.result_format.endswith("-eval"):
             yield from checks.unbounded(recipe)
 
@@ -82,7 +82,7 @@ class Custom(Benchmark[Options], name="custom"):
             command=Command(
                 runs=(run,),
                 env=(*own, *workers_env(ctx), *metrics_env(ctx), *given),
-                note="the recipe's own command",
+                note="custom command",
             ),
             parameters=texts(
                 {

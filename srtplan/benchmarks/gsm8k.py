@@ -66,7 +66,7 @@ class GSM8K(Benchmark[Options], name="gsm8k"):
         bounds = {"num_examples": 1, "max_tokens": 1, "num_threads": 1, "num_shots": 0}
         yield from checks.least(recipe, bounds | {"temperature": 0, "top_p": 0, "top_k": -1})
         if o.top_p is not None and o.top_p > 1:
-            yield checks.bad(recipe, "top_p", "must be a share, from 0 to 1")
+            yield checks.bad(recipe, "top_p", "must be between 0 and 1")
         yield from checks.unbounded(recipe)
         native = _client(recipe, o) == "sglang"
         yield from LM_EVAL.check(recipe, used=not native)
@@ -76,10 +76,10 @@ class GSM8K(Benchmark[Options], name="gsm8k"):
             if not o.dataset_path:
                 yield checks.fetched(recipe, QUESTIONS, "dataset_path")
             if o.hf_home:
-                yield checks.unused(recipe, "hf_home", "SGLang's evaluator takes a file, by dataset_path")
+                yield checks.unused(recipe, "hf_home", "SGLang's evaluator reads a file; set `dataset_path` instead")
         elif o.dataset_path:
             yield checks.bad(
-                recipe, "dataset_path", "cannot be read by lm-eval, which takes the data set of its task"
+                recipe, "dataset_path", "is not supported by lm-eval, which loads its own data set"
             )
         else:
             yield from data.check(recipe, "the data set of gsm8k from the Hugging Face hub")

@@ -31,8 +31,8 @@ from srtplan.plugin import (
 
 DECIDED = {
     "model": "it is the served model",
-    "base-url": "it is the job's own frontend",
-    "num-concurrent": "set benchmark.num_concurrent",
+    "base-url": "it is the address of the job's frontend",
+    "num-concurrent": "set `num_concurrent` under `benchmark:`",
 }
 """Arguments of the model that the plan or a field decides."""
 
@@ -71,7 +71,7 @@ class LmEval(Benchmark[Options], name="lm-eval"):
         yield from checks.unbounded(recipe)
         yield from _model_args(recipe, o)
         if not _tasks(o):
-            yield checks.bad(recipe, "tasks", "must name a task")
+            yield checks.bad(recipe, "tasks", "must name at least one task")
         yield from LM_EVAL.check(recipe)
         what = f"the data sets of {', '.join(_tasks(o))} from the Hugging Face hub"
         yield from data.check(recipe, what, "include_path")
@@ -124,7 +124,7 @@ def _model_args(recipe: Recipe, o: Options) -> Iterable[Finding]:
     yield from flags.check_planned(Map(o.model_args), at, DECIDED)
     for key, value in o.model_args:
         if "," in key + value or "=" in key:
-            message = f"'{key}={value}' is not one argument for lm-eval, which divides them at commas"
+            message = f"'{key}={value}' is not a single argument: lm-eval splits its arguments at ',' and '='"
             yield Finding(rule="SP702", path=(*at, key), message=message)
 
 

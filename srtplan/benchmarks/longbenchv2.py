@@ -49,7 +49,7 @@ class LongBenchV2(Benchmark[Options], name="longbenchv2"):
         for n, category in enumerate(self.options_of(recipe).categories or ()):
             if "," in category:
                 at = (*recipe.benchmark.at, "categories", n)
-                yield Finding(rule="SP702", path=at, message="one category per item, without commas")
+                yield Finding(rule="SP702", path=at, message="a category must not contain a comma; write one category per item")
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:

@@ -85,9 +85,9 @@ class MooncakeRouter(Benchmark[Options], name="mooncake-router"):
         if o.trace_sha256 and (
             len(o.trace_sha256) != SHA256_DIGITS or set(o.trace_sha256) - set("0123456789abcdef")
         ):
-            yield checks.bad(recipe, "trace_sha256", "must be 64 hexadecimal digits in small letters")
+            yield checks.bad(recipe, "trace_sha256", "must be 64 lowercase hexadecimal digits")
         if o.trace_file and o.mooncake_workload != attrs.fields(Options).mooncake_workload.default:
-            yield checks.unused(recipe, "mooncake_workload", "trace_file is sent")
+            yield checks.unused(recipe, "mooncake_workload", "trace_file is set")
         if not o.trace_file:
             yield checks.fetched(recipe, f"the {o.mooncake_workload} trace", "trace_file")
         yield from check_aiperf(recipe, DECIDED)

@@ -62,7 +62,7 @@ class Router(Benchmark[Options], name="router"):
         """Ranges."""
         yield from checks.least(recipe, {"isl": 2, "osl": 1, "num_requests": 1, "concurrency": 1})
         if not _ratios(self.options_of(recipe)):
-            yield checks.bad(recipe, "prefix_ratios", "must be numbers from 0 to below 1, each once")
+            yield checks.bad(recipe, "prefix_ratios", "must be distinct numbers, at least 0 and less than 1")
         yield from check_aiperf(recipe, DECIDED)
 
     @override

@@ -80,7 +80,7 @@ class SaBench(Benchmark[Options], name="sa-bench"):
         yield from checks.rated(recipe, o.req_rate)
         yield from checks.absolute(recipe, "dataset_path")
         if not 0 < o.random_range_ratio <= 1:
-            says = "must be above 0 and at most 1: the shortest length as a part of the longest"
+            says = "must be greater than 0 and at most 1"
             yield checks.bad(recipe, "random_range_ratio", says)
         yield from _slow_down(recipe, o)
         yield from _client_has(recipe, o)
@@ -89,8 +89,8 @@ class SaBench(Benchmark[Options], name="sa-bench"):
                 rule="SP703",
                 path=(*recipe.benchmark.at, "custom_tokenizer"),
                 severity="warning",
-                message="a tokenizer class is known only to srtctl's own client; the model's tokenizer is used",
-                help="give a directory or a Hugging Face id, or leave it out",
+                message="a tokenizer class works only with srtctl's own client; the model's tokenizer is used instead",
+                help="write a directory or a Hugging Face id, or remove `custom_tokenizer`",
             )
 
     @override
@@ -127,29 +127,29 @@ def _client_has(recipe: Recipe, o: Options) -> Iterable[Finding]:
         yield from checks.image(recipe, PROGRAMS[client], client, at="client")
     yield from AIPERF.check(recipe, used=client == "aiperf")
     if rows and o.isl is not None:
-        yield checks.unused(recipe, "isl", "the prompts of a data set are as long as they are")
+        yield checks.unused(recipe, "isl", "the data set determines the prompt lengths")
     if rows and o.random_range_ratio != attrs.fields(Options).random_range_ratio.default:
-        yield checks.unused(recipe, "random_range_ratio", "the prompts of a data set are as long as they are")
+        yield checks.unused(recipe, "random_range_ratio", "the data set determines the prompt lengths")
     if not rows and o.dataset_path:
         yield checks.unused(recipe, "dataset_path", "dataset_name is random")
     if rows and o.osl is not None:
         yield from _output_length(recipe, client, o.osl)
     if rows and client == "trtllm" and o.use_chat_template:
         yield checks.unused(
-            recipe, "use_chat_template", "TensorRT-LLM's client sends a data set's rows as they are"
+            recipe, "use_chat_template", "TensorRT-LLM's client sends the rows of a data set unchanged"
         )
     if o.reuse_http_connections and client in ("sglang", "trtllm"):
-        yield checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} opens one per request")
+        yield checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} opens one connection per request")
     if o.reuse_http_connections is False and client == "vllm":
-        yield checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} always keeps them")
+        yield checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} always reuses connections")
 
 
 def _output_length(recipe: Recipe, client: str, osl: int) -> Iterable[Finding]:
     """The length of outputs to the prompts of a data set."""
     if client == "trtllm":
-        yield checks.unused(recipe, "osl", "TensorRT-LLM's client takes the lengths from the data set")
+        yield checks.unused(recipe, "osl", "TensorRT-LLM's client reads the output lengths from the data set")
     if client == "sglang" and osl < LEAST_OUTPUT:
-        says = f"must be at least {LEAST_OUTPUT} with a data set: SGLang's client refuses less"
+        says = f"must be at least {LEAST_OUTPUT} with a data set, the minimum of SGLang's client"
         yield checks.bad(recipe, "osl", says)
 
 
@@ -179,15 +179,16 @@ def _slow_down(recipe: Recipe, o: Options) -> Iterable[Finding]:
     given = [n for n in ("slow_down_sleep_time", "slow_down_wait_time") if getattr(o, n) is not None]
     for name in given:
         if getattr(o, name) <= 0:
-            yield checks.bad(recipe, name, "must be above 0")
+            yield checks.bad(recipe, name, "must be greater than 0")
     if len(given) == 1:
-        yield checks.bad(recipe, given[0], "needs the other of slow_down_sleep_time and slow_down_wait_time")
+        (other,) = {"slow_down_sleep_time", "slow_down_wait_time"} - set(given)
+        yield checks.bad(recipe, given[0], f"requires '{other}'")
     if given and (interface(recipe) != "sglang_http" or not recipe.resources.disaggregated):
         yield Finding(
             rule="SP708",
             path=(*recipe.benchmark.at, given[0]),
-            message="only decode workers of SGLang behind its own router can be slowed down",
-            help="use frontend.type sglang with prefill and decode workers, or leave it out",
+            message="only SGLang decode workers behind the SGLang router can be slowed down",
+            help="set `frontend.type: sglang` with prefill and decode workers, or remove the key",
         )
 
 

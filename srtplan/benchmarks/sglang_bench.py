@@ -49,7 +49,7 @@ class SGLangBench(Benchmark[Options], name="sglang-bench"):
         yield from checks.least(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1})
         yield from checks.rated(recipe, o.req_rate)
         if not 0 < o.random_range_ratio <= 1:
-            yield checks.bad(recipe, "random_range_ratio", "must be above 0 and at most 1")
+            yield checks.bad(recipe, "random_range_ratio", "must be greater than 0 and at most 1")
         yield from checks.image(recipe, "sglang.bench_serving", "sglang")
 
     @override

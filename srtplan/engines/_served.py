@@ -21,15 +21,16 @@ def name(recipe: Recipe) -> str | None:
 
 def check(recipe: Recipe) -> Iterable[Finding]:
     """All workers of a job serve one model under one name: clients ask for one."""
-    first = name(recipe)
-    for role, served in _names(recipe):
-        if served != first:
+    names = _names(recipe)
+    for role, served in names:
+        first, first_name = names[0]
+        if served != first_name:
             key = next(k for k, _ in role.args.pairs if flags.dashed(k) == FLAG)
             yield Finding(
                 rule="SP512",
                 path=(*role.args_at, key),
-                message=f"{role.mode} workers would serve '{served}', but the name of the model is '{first}'",
-                help="give all roles one name",
+                message=f"{role.mode} workers serve the model as '{served}', but {first.mode} workers serve it as '{first_name}'",
+                help="set the same `served-model-name` for every role",
             )
 
 

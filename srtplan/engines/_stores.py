@@ -28,8 +28,8 @@ def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
             rule="SP202",
             path=(*recipe.engine.at, "mooncake_kv_store", "env", name),
             on_key=True,
-            message=f"{name!r} is not a name for an environment variable",
-            help="letters, digits and _, not starting with a digit",
+            message=f"{name!r} is not a valid environment variable name",
+            help="use letters, digits and _; do not start with a digit",
         )
     uses = any("mooncake" in text for r in recipe.resources.roles for text in _texts(r.args))
     path = (*recipe.engine.at, "mooncake_kv_store")
@@ -38,8 +38,8 @@ def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
             rule="SP510",
             path=path,
             on_key=True,
-            message="a Mooncake store would run, but no role's options name mooncake as their backend",
-            help="set the storage or transfer backend of a role to mooncake, or remove mooncake_kv_store",
+            message="no role uses the Mooncake store",
+            help="set the storage or transfer backend of a role to mooncake, or remove `mooncake_kv_store`",
         )
     yield from flags.check_extra_args(store.master_extra_args, Map(), PORTS, (*path, "master_extra_args"))
 

@@ -84,8 +84,8 @@ class Mocker(Engine[Options], name="mocker", interfaces=("dynamo",)):
                     rule="SP505",
                     path=role.kv_events_at,
                     on_key=True,
-                    message="the mocker publishes KV events by itself",
-                    help="remove kv_events_config",
+                    message="the mocker does not read kv_events_config; it always publishes KV events",
+                    help="remove `kv_events_config`",
                 )
 
     @override
@@ -140,7 +140,7 @@ def _ranges(recipe: Recipe, options: Options) -> Iterable[Finding]:
     for name, high in (COUNTS | AMOUNTS).items():
         value, low = getattr(options, name), 1 if name in COUNTS else 0
         if value is not None and not low <= value <= high:
-            message = f"{name} must be from {low} to {high}, not {value}"
+            message = f"{name} must be between {low} and {high}, not {value}"
             yield Finding(rule="SP511", path=(*recipe.engine.at, name), message=message)
     for role in recipe.resources.roles:
         names = [flags.dashed(n) for n in COUNTS]

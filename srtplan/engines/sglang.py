@@ -253,8 +253,8 @@ def _parallel(role: Role) -> Iterable[Finding]:
             rule="SP508",
             path=role.args_at,
             on_key=True,
-            message=f"{dp} ranks of data-parallel attention do not divide a tensor-parallel group of {tp}",
-            help="change dp-size (attn-dp-size) or tp-size",
+            message=f"the tensor-parallel size ({tp}) is not divisible by the attention data-parallel size ({dp})",
+            help="change `dp-size` (`attn-dp-size`) or `tp-size`",
         )
 
 
@@ -265,8 +265,8 @@ def _model_path(role: Role) -> Iterable[Finding]:
         yield Finding(
             rule="SP504",
             path=(*role.args_at, key),
-            message=f"'{key}: {value}' would load another model than model.path",
-            help="set model.path instead; it is mounted at /model",
+            message=f"'{key}: {value}' loads a different model than model.path",
+            help="set `model.path` instead; srtplan mounts it at /model",
         )
 
 

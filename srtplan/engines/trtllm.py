@@ -95,18 +95,18 @@ class TensorRTLLM(
                     rule="SP505",
                     path=role.kv_events_at,
                     on_key=True,
-                    message="TensorRT-LLM publishes KV events by 'publish_events_and_metrics'",
-                    help="set backend.publish_events_and_metrics: true instead",
+                    message="TensorRT-LLM does not read kv_events_config",
+                    help="set `publish_events_and_metrics: true` under the engine's options",
                 )
         own = self.options_of(recipe)
         if own.publish_events_and_metrics and interface(recipe) != "dynamo":
-            why = f"trtllm-serve behind the {recipe.frontend.type} frontend has no such option"
+            why = f"trtllm-serve, used with the {recipe.frontend.type} frontend, has no such option"
             yield no_effect((*recipe.engine.at, "publish_events_and_metrics"), why)
         if own.sequential_node_start < 0:
             yield Finding(
                 rule="SP506",
                 path=(*recipe.engine.at, "sequential_node_start"),
-                message="sequential_node_start must be 0 or more",
+                message="sequential_node_start must be at least 0",
             )
 
     @override

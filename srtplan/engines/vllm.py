@@ -233,10 +233,10 @@ def _unread(recipe: Recipe) -> Iterable[Finding]:
             yield no_effect((*at, name), "there are no prefill and decode workers")
     if interface(recipe) != "vllm_http":
         return
-    why = "the worker serves by itself, and gives its KV cache to no other"
+    why = "a single worker does not transfer its KV cache"
     if own.connector not in ("nixl", None, "", "none", "null"):
         yield no_effect(
-            (*at, "connector"), why, help="use kv-transfer-config among the options of the worker"
+            (*at, "connector"), why, help="set `kv-transfer-config` in the worker's options"
         )
     for role in recipe.resources.roles:
         for key, value in role.args.pairs:
@@ -252,14 +252,14 @@ def _spread(recipe: Recipe, role: Role) -> Iterable[Finding]:
         yield from _one_gpu_each(role, replica)
     if dp is None or replica > recipe.resources.gpus_per_node:
         return
-    nodes = recipe.resources.nodes_per_worker(role)
-    if local_ranks(recipe, role) * nodes != dp:
+    ranks = local_ranks(recipe, role) * recipe.resources.nodes_per_worker(role)
+    if ranks != dp:
         yield Finding(
             rule="SP508",
             path=role.args_at,
             on_key=True,
-            message=f"{dp} data-parallel ranks do not fill {nodes} node(s) of {local_ranks(recipe, role)} ranks each",
-            help="change data-parallel-size or the GPUs per worker",
+            message=f"data-parallel-size must be {ranks} for the GPUs of this worker, not {dp}",
+            help="change `data-parallel-size` or the GPUs per worker",
         )
 
 
@@ -269,8 +269,8 @@ def _one_gpu_each(role: Role, replica: int) -> Iterable[Finding]:
             rule="SP508",
             path=role.args_at,
             on_key=True,
-            message=f"dp_launch_mode: per_gpu starts a process per GPU, but a rank has {replica} GPUs",
-            help="use dp_launch_mode: per_node",
+            message=f"dp_launch_mode: per_gpu requires one GPU per rank, but each rank uses {replica} GPUs",
+            help="set `dp_launch_mode: per_node`",
         )
 
 
@@ -281,8 +281,8 @@ def _launch_mode(recipe: Recipe) -> Iterable[Finding]:
         yield Finding(
             rule="SP508",
             path=(*recipe.engine.at, "dp_launch_mode"),
-            message="vllm serve starts its data-parallel ranks itself, not a process per GPU",
-            help="use dp_launch_mode: per_node",
+            message="dp_launch_mode: per_gpu is not supported by vllm serve, which starts its own data-parallel ranks",
+            help="set `dp_launch_mode: per_node`",
         )
 
 

@@ -27,8 +27,8 @@ class Direct(Frontend[NoOptions], name="none", interfaces=HTTP):
             yield Finding(
                 rule="SP602",
                 path=(*recipe.frontend.at, "type"),
-                message=f"frontend.type {self.name} is one aggregated worker that serves by itself",
-                help="use one aggregated worker, or the dynamo frontend",
+                message=f"frontend.type {self.name} requires exactly one aggregated worker",
+                help="use one aggregated worker, or set `frontend.type: dynamo`",
             )
 
     @override

@@ -52,10 +52,10 @@ class SGLangRouter(
             yield Finding(
                 rule="SP604",
                 path=(*recipe.frontend.at, "type"),
-                message=f"the router cannot divide requests between prefill and decode workers of {recipe.engine.type}",
+                message=f"the SGLang router does not support separate prefill and decode workers of {recipe.engine.type}",
                 help="use aggregated workers",
             )
-        why = "the plan tells the router its workers"
+        why = "srtplan passes the workers' addresses to the router"
         yield from flags.check_planned(
             recipe.frontend.args,
             (*recipe.frontend.at, "args"),

@@ -65,16 +65,16 @@ class TrtllmServe(
             yield Finding(
                 rule="SP601",
                 path=(*recipe.frontend.at, "enable_multiple_frontends"),
-                message="trtllm_serve has one orchestrator",
-                help="set frontend.enable_multiple_frontends: false",
+                message="trtllm_serve supports only one frontend",
+                help="set `enable_multiple_frontends: false`",
             )
         agg = recipe.resources.role("agg")
         if agg is not None and agg.workers > 1:
             yield Finding(
                 rule="SP602",
                 path=agg.at,
-                message=f"{agg.workers} aggregated workers, but without an orchestrator only one can have the public port",
-                help="use one worker, or the dynamo frontend",
+                message=f"frontend.type trtllm_serve supports only one aggregated worker, not {agg.workers}",
+                help="use one aggregated worker, or set `frontend.type: dynamo`",
             )
 
     @override

@@ -78,7 +78,8 @@ def declare(cls: type[Plugin[object]], kind: type, facts: Mapping[str, object]) 
             raise ContractError(f"'{member}' of {label} must be a method")
     missing = [m for m in dir(cls) if getattr(getattr(cls, m, None), "__isabstractmethod__", False)]
     if missing:
-        raise ContractError(f"{label} lacks the required member {' and '.join(map(repr, missing))}")
+        noun = "member" if len(missing) == 1 else "members"
+        raise ContractError(f"{label} lacks the required {noun} {' and '.join(map(repr, missing))}")
 
 
 def _check_fact(cls: type, kind: type, fact: str, value: object) -> None:
@@ -87,7 +88,7 @@ def _check_fact(cls: type, kind: type, fact: str, value: object) -> None:
     if isinstance(default, tuple) and not isinstance(value, tuple):
         raise ContractError(f"{fact} of {cls.__qualname__} must be a tuple of names, not {value!r}")
     if fact == "name" and not (isinstance(value, str) and value):
-        raise ContractError(f"name of {cls.__qualname__} must be a text, not {value!r}")
+        raise ContractError(f"name of {cls.__qualname__} must be a non-empty string, not {value!r}")
 
 
 def _options_class(cls: type) -> type:
@@ -99,4 +100,4 @@ def _suggestion(member: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 -- only for an error
 
     near = get_close_matches(member, [k for k in known if not k.startswith("_")], n=1)
-    return f"; did you mean '{near[0]}'?" if near else "; a private helper's name starts with '_'"
+    return f"; did you mean '{near[0]}'?" if near else "; start the name of a private helper with '_'"

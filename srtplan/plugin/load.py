@@ -120,7 +120,7 @@ def _checked(kind: Kind, name: str, found: object) -> Plugin[object]:
             f"PLUGIN is of type {type(found).__qualname__}, not a subclass of {base.__name__}"
         )
     if found.name != name:
-        raise ContractError(f"its own name is '{found.name}'")
+        raise ContractError(f"PLUGIN is named '{found.name}', not '{name}'")
     return found
 
 

@@ -41,5 +41,5 @@ class Port:
         """Check that the first number is known. Raises ValueError."""
         if self.base is None and self.fixed is None and self.kind not in TABLE:
             raise ValueError(
-                f"the cluster profile has no port '{self.kind}': give Port(kind=..., base=NUMBER)"
+                f"the cluster profile has no port '{self.kind}': write Port(kind='{self.kind}', base=NUMBER)"
             )

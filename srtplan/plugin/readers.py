@@ -50,13 +50,13 @@ class ReportReader:
     def __attrs_post_init__(self) -> None:
         """Check the names."""
         if not NAME.fullmatch(self.name) or self.name in CLIENTS:
-            raise ValueError(f"'{self.name}' is not a name for a reader of reports, or it is srtplan's own")
+            raise ValueError(f"'{self.name}' is not a valid reader name, or is reserved by srtplan")
         for figure, place in self.figures.items():
             pointer = place if isinstance(place, str) else place[0]
             if figure not in FIGURES:
-                raise ValueError(f"'{figure}' is not a figure of a report; known: {', '.join(FIGURES)}")
+                raise ValueError(f"unknown figure '{figure}'; use one of {', '.join(FIGURES)}")
             if not pointer.startswith("/"):
-                raise ValueError(f"'{pointer}' is not a JSON pointer: it starts with /")
+                raise ValueError(f"'{pointer}' is not a JSON pointer: it must start with '/'")
 
     @property
     def file(self) -> PlanFile:

@@ -19,14 +19,14 @@ from srtplan.plugin import BenchmarkContext, Finding, Map, Recipe, Run, StandIn,
 SEED = 42
 STAND_IN = StandIn(behavior="aiperf")
 DECIDED = {
-    "url": "it is the job's own frontend",
-    "u": "it is the job's own frontend",
+    "url": "it is the address of the job's frontend",
+    "u": "it is the address of the job's frontend",
     "model-names": "it is the served model",
     "m": "it is the served model",
-    "artifact-dir": "results belong into the run directory",
-    "profile-export-file": "the report is taken by its name",
-    "config": "a file of settings could change what the plan says",
-    "input-file": "give the trace by its own field",
+    "artifact-dir": "srtplan writes results to the run directory",
+    "profile-export-file": "srtplan finds the report by its default name",
+    "config": "a settings file could override srtplan's flags",
+    "input-file": "set the trace file under `benchmark:`",
 }
 """Flags of every run of aiperf, by our names for them."""
 
@@ -62,7 +62,7 @@ def check_aiperf(recipe: Recipe, fields: Mapping[str, tuple[str, ...]]) -> Itera
     at = recipe.benchmark.at
     yield from AIPERF.check(recipe)
     yield from flags.check_duplicates(o.aiperf_args, (*at, "aiperf_args"), *SAME)
-    known = DECIDED | {flag: f"set benchmark.{field}" for field, own in fields.items() for flag in own}
+    known = DECIDED | {flag: f"set `{field}` under `benchmark:`" for field, own in fields.items() for flag in own}
     names = {n: known[FIRST.get(n, n)] for n in (*known, *FIRST) if FIRST.get(n, n) in known}
     yield from flags.check_planned(o.aiperf_args, (*at, "aiperf_args"), names)
 

@@ -2,7 +2,7 @@
 
 In: a recipe whose options are structured. Out: findings at the fields of ``benchmark``::
 
-    missing(recipe, "isl")            ->  SP701 at benchmark: "sa-bench needs 'isl'"
+    missing(recipe, "isl")            ->  SP701 at benchmark: "sa-bench requires 'isl'"
     least(recipe, {"num_shots": 0})   ->  SP702 at benchmark.num_shots: "num_shots must be at least 0"
 """
 
@@ -32,8 +32,8 @@ def missing(recipe: Recipe, *names: str) -> Iterable[Finding]:
             yield Finding(
                 rule="SP701",
                 path=recipe.benchmark.at,
-                message=f"{recipe.benchmark.type} needs '{name}'",
-                help=f"add `{name}:` to benchmark",
+                message=f"{recipe.benchmark.type} requires '{name}'",
+                help=f"add `{name}:` under `benchmark:`",
             )
 
 
@@ -70,16 +70,16 @@ def ladder(recipe: Recipe, value: Ladder) -> Iterable[Finding]:
     """Concurrencies that are no ladder, or hold one twice."""
     steps = rungs(value)
     if value is not None and steps is None:
-        yield bad(recipe, "concurrencies", f"must be positive numbers up to {MOST}, as [4, 8] or '4x8'")
+        yield bad(recipe, "concurrencies", f"must be positive integers up to {MOST}, such as [4, 8] or '4x8'")
     if len(steps or ()) > MAX_RUNS:
-        yield bad(recipe, "concurrencies", f"has {len(steps or ())} values; at most {MAX_RUNS} runs are made")
+        yield bad(recipe, "concurrencies", f"has {len(steps or ())} values; the limit is {MAX_RUNS}")
         return
     for number in sorted(n for n, times in Counter(steps or ()).items() if times > 1):
         yield Finding(
             rule="SP707",
             path=(*recipe.benchmark.at, "concurrencies"),
             severity="warning",
-            message=f"{number} stands twice and runs once: its second result would replace the first",
+            message=f"{number} is listed more than once; it runs only once",
         )
 
 
@@ -122,7 +122,7 @@ def fetched(recipe: Recipe, what: str, *fields: str) -> Finding:
         path=recipe.benchmark.at,
         severity="warning",
         message=f"{recipe.benchmark.type} downloads {what} when it starts, after the model is loaded",
-        help=f"give a local copy by {names}" if names else "the client's node must reach the internet",
+        help=f"set {names} to a local copy" if names else "make sure that the client's node can reach the internet",
     )
 
 
@@ -134,14 +134,14 @@ def unused(recipe: Recipe, name: str, why: str) -> Finding:
         on_key=True,
         severity="warning",
         message=f"{name} has no effect: {why}",
-        help="remove it, or choose a client that can do it",
+        help="remove it, or use a client that supports it",
     )
 
 
 def unbounded(recipe: Recipe) -> Iterable[Finding]:
     """``max_failed_share``, where no report counts failed requests."""
     if recipe.benchmark.max_failed_share != attrs.fields(BenchmarkSection).max_failed_share.default:
-        yield unused(recipe, "max_failed_share", "no report of its client counts failed requests")
+        yield unused(recipe, "max_failed_share", "the client's report does not count failed requests")
 
 
 def image(recipe: Recipe, program: str, of: str, *, at: str = "type") -> Iterable[Finding]:
@@ -153,5 +153,5 @@ def image(recipe: Recipe, program: str, of: str, *, at: str = "type") -> Iterabl
             rule="SP705",
             path=(*recipe.benchmark.at, at),
             message=f"{program} is not in the image of {recipe.engine.type}; the run would fail after the model is loaded",
-            help="set benchmark.container_image to an image that has it",
+            help="set `container_image:` under `benchmark:` to an image that contains it",
         )

@@ -54,16 +54,16 @@ class Package:
         if not given:
             return
         if not used:
-            yield checks.unused(recipe, self.field, f"nothing of this benchmark runs {self.program}")
+            yield checks.unused(recipe, self.field, f"this benchmark does not run {self.program}")
         elif place(given).endswith(".whl") and not (place(given).startswith("/") or "://" in given):
-            yield checks.bad(recipe, self.field, "must be an absolute path, or an address")
+            yield checks.bad(recipe, self.field, "must be an absolute path or a URL")
         elif not pinned(given):
             yield Finding(
                 rule="SP706",
                 path=(*recipe.benchmark.at, self.field),
                 severity="warning",
-                message=f"'{given}' is not pinned: two runs of this recipe may use two versions",
-                help=f"write a version ({self.default}), a wheel, or a repository with a commit",
+                message=f"'{given}' is not pinned: runs of this recipe may use different versions",
+                help=f"write a version (`{self.default}`), a wheel, or a repository with a commit",
             )
 
 
