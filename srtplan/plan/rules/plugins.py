@@ -75,7 +75,7 @@ def _service(name: str, needed_by: str, path: Path) -> Iterable[Finding]:
 
 
 def _parallelism(recipe: Recipe, role: Role) -> Iterable[Finding]:
-    asked = plugin.engine(recipe.engine.type).gpus_asked(recipe, role)
+    asked = plugin.engine(recipe.engine.type).gpus_used(recipe, role)
     if asked is None or asked[0] == role.gpus:
         return
     gpus, how = asked
