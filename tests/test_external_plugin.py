@@ -92,7 +92,9 @@ def test_compiles_behind_the_sglang_router(installed: Path, tmp_path: Path) -> N
     sets = [w for key, n in apart.items() for w in ("--set", f"resources.{key}={n}")]
     done = srtplan(installed, "check", RECIPE, "--set", "frontend.type=sglang", *sets)
     assert done.returncode == 1
-    assert "--set frontend.type=sglang: error[SP604]: the router cannot divide" in done.stderr
+    assert (
+        "--set frontend.type=sglang: error[SP604]: the SGLang router does not support separate" in done.stderr
+    )
 
 
 def test_is_rehearsed_to_success(installed: Path, tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ MORE_SLIPS = {
     "class": ("PLUGIN = LMDeploy()", "PLUGIN = LMDeploy", "PLUGIN is the class LMDeploy; write PLUGIN = LMDeploy()"),
     "other": ("PLUGIN = LMDeploy()", "PLUGIN = {}", "PLUGIN is of type dict, not a subclass of Engine"),
     "nothing": ("PLUGIN = LMDeploy()", "", "has no attribute 'PLUGIN'"),
-    "renamed": ('name="lmdeploy"', 'name="lm-deploy"', "its own name is 'lm-deploy'"),
+    "renamed": ('name="lmdeploy"', 'name="lm-deploy"', "PLUGIN is named 'lm-deploy', not 'lmdeploy'"),
     "import": ("from srtplan import flags", "import no_such_module", "No module named 'no_such_module'"),
     "syntax": ("class LMDeploy", "clas LMDeploy", "SyntaxError"),
     "exit": ("PLANNED = {", "raise SystemExit(3)\nPLANNED = {", "SystemExit: 3"),

@@ -76,7 +76,7 @@ def _service(name: str, needed_by: str, path: Path) -> Iterable[Finding]:
 
 
 def _parallelism(recipe: Recipe, role: Role) -> Iterable[Finding]:
-    needed = plugin.engine(recipe.engine.type).gpus_asked(recipe, role)
+    needed = plugin.engine(recipe.engine.type).gpus_used(recipe, role)
     if needed is None or needed[0] == role.gpus:
         return
     gpus, how = needed
