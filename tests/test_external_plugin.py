@@ -34,7 +34,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         unavailable("hatchling, which builds the package, is not installed: pip install '.[dev]'")
     source, site = tmp_path_factory.mktemp("source") / "plugin", tmp_path_factory.mktemp("site")
     shutil.copytree(PACKAGE, source)
-    options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index")
+    # --no-compile: a module edited within a second to the same size would still run from its old .pyc.
+    options = (
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--no-compile",
+    )
     subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", site, source], check=True)
     return site
 
@@ -47,7 +55,12 @@ def site(installed: Path, tmp_path: Path) -> Path:
 
 def srtplan(site: Path, *argv: str | Path, cwd: Path | None = None) -> Done:
     """Run srtplan with the package installed."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{site}", "HOME": str(site)}
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{ROOT}:{site}",
+        "HOME": str(site),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     words = [*CLI, *map(str, argv)]
     return subprocess.run(
         words, cwd=cwd or site, env=env, capture_output=True, text=True, check=False, timeout=200
