@@ -189,5 +189,5 @@ def kv_events(ctx: WorkerContext) -> str:
     """Return the value of ``--kv-events-config``."""
     config = ctx.role.kv_events or Map()
     merged = {"publisher": "zmq", "topic": "kv-events", "enable_kv_cache_events": True}
-    given = {k: thaw(v) for k, v in config.pairs}
-    return json.dumps(merged | given | {"endpoint": f"tcp://*:{ctx.process.port('kv_events')}"})
+    from_recipe = {k: thaw(v) for k, v in config.pairs}
+    return json.dumps(merged | from_recipe | {"endpoint": f"tcp://*:{ctx.process.port('kv_events')}"})

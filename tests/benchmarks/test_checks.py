@@ -1,4 +1,4 @@
-"""What is wrong with a benchmark is said before the queue, at its field."""
+"""Errors and warnings about benchmarks are reported before submission, at their field."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
         (LADDER + ", client: trtllm", "SP705", "benchmark_serving is not in the image of sglang"),
     ],
 )
-def test_a_fault_is_refused(lab: Lab, benchmark: str, rule: str, part: str) -> None:
-    """With its rule, and a message that names the field."""
+def test_an_invalid_benchmark_is_rejected(lab: Lab, benchmark: str, rule: str, part: str) -> None:
+    """The error has the expected rule, and its message names the field."""
     found = lab.refused(benchmark)
     assert [r for r, m in found if r == rule and part in m], found
 
@@ -103,8 +103,8 @@ def test_a_fault_is_refused(lab: Lab, benchmark: str, rule: str, part: str) -> N
         "sa-bench, isl: 1, osl: 1, concurrencies: [1], client: sglang",
     ],
 )
-def test_a_program_that_the_image_lacks_is_refused(lab: Lab, name: str) -> None:
-    """SGLang's programs are not in vLLM's image, unless the benchmark has an image of its own."""
+def test_a_program_missing_from_the_image_is_rejected(lab: Lab, name: str) -> None:
+    """SGLang's programs are not in vLLM's image, unless the benchmark sets its own image."""
     assert ("SP705",) in {(rule,) for rule, _ in lab.refused(f"type: {name}", engine="vllm")}
     assert lab.plan(f"type: {name}, container_image: /sglang.sqsh", engine="vllm")
 
@@ -145,8 +145,8 @@ def test_a_program_that_the_image_lacks_is_refused(lab: Lab, name: str) -> None:
         (LADDER + ", custom_tokenizer: SomeTokenizer", "SP703"),
     ],
 )
-def test_what_may_surprise_is_warned_of(lab: Lab, benchmark: str, rule: str) -> None:
-    """Downloads, packages without a version, a rung that stands twice."""
+def test_a_questionable_benchmark_causes_a_warning(lab: Lab, benchmark: str, rule: str) -> None:
+    """Downloads, unpinned packages, duplicate concurrencies, and options without effect cause a warning."""
     assert rule in lab.warned(benchmark)
 
 
@@ -171,8 +171,8 @@ def test_what_may_surprise_is_warned_of(lab: Lab, benchmark: str, rule: str) -> 
         "type: gpqa, dataset_path: /q.csv",
     ],
 )
-def test_what_is_given_is_not_warned_of(lab: Lab, benchmark: str) -> None:
-    """Local copies and pinned packages."""
+def test_local_copies_and_pinned_packages_cause_no_warning(lab: Lab, benchmark: str) -> None:
+    """A benchmark that downloads nothing unpinned has no warnings."""
     assert lab.warned(benchmark) == []
 
 
@@ -187,16 +187,16 @@ def test_what_is_given_is_not_warned_of(lab: Lab, benchmark: str) -> None:
         ("type: lm-eval, tasks: [gsm8k, ifeval]", "sglang", "gsm8k, ifeval"),
     ],
 )
-def test_the_warning_names_what_is_fetched(lab: Lab, benchmark: str, engine: str, what: str) -> None:
-    """So that it can be got beforehand; and the help names the field for it."""
+def test_the_download_warning_names_the_file(lab: Lab, benchmark: str, engine: str, what: str) -> None:
+    """The message names the download, and the help names the field for a local copy."""
     planned = lab.planned(benchmark, engine=engine)
     (problem,) = [p for p in planned.report.problems if p.rule == "SP704"]
     assert what in problem.message
     assert "dataset_path" in problem.help or "hf_home" in problem.help
 
 
-def test_a_rung_that_stands_twice_runs_once(lab: Lab) -> None:
-    """Its second result would replace the first."""
+def test_a_duplicate_concurrency_runs_once(lab: Lab) -> None:
+    """A second result would overwrite the first."""
     plan = lab.plan("type: sa-bench, isl: 1, osl: 1, concurrencies: 2x4x2")
     assert [r.name for s in plan.steps if s.terminal for r in s.runs if r.result] == [
         "concurrency_2",
