@@ -20,6 +20,7 @@ unit *args:
 lint:
     .venv/bin/ruff check .
     .venv/bin/ruff format --check .
+    .venv/bin/codespell
     .venv/bin/mypy
     .venv/bin/lint-imports --no-cache
 
@@ -29,16 +30,21 @@ fmt:
     .venv/bin/ruff format .
     .venv/bin/shfmt -i 2 -ci -w templates/lib/*.sh tests/run tests/rig/install .ci/run
 
-# Rewrite golden files (all, or of one case) and docs/recipe.md, and show what changed.
+# Start a new engine: srtplan/engines/NAME.py, examples/NAME.yaml, its golden files and its place in docs/reference/recipe.md.
+new-engine name:
+    .venv/bin/python tools/new_engine.py {{name}}
+    just golden {{name}}
+
+# Rewrite golden files (all, or of one case), docs/reference/recipe.md and docs/plugins.md, and show what changed.
 golden case="":
     SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/golden -k "{{case}}"
-    SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/config/test_reference.py
-    git diff --stat -- golden docs/recipe.md
+    SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/config/test_reference.py tests/test_plugins_page.py
+    git diff --stat -- golden docs/reference/recipe.md docs/plugins.md
 
-# Break everything, and write what came of it to docs/failures.md.
+# Break everything, and write what came of it to docs/reference/failures.md.
 failures *args:
     SRTPLAN_FAILURES=rewrite .venv/bin/pytest -q -n 2 --dist loadgroup tests/failures {{args}}
-    git diff --stat -- docs/failures.md
+    git diff --stat -- docs/reference/failures.md
 
 # A real Slurm on this machine, as root: `just cluster up 4`, `just cluster run sinfo`, `just cluster down`.
 cluster *args:

@@ -29,8 +29,7 @@ from slurm_cluster.client import Cluster, Job, eventually  # noqa: E402
 
 from srtplan.bundle.render import render  # noqa: E402
 from srtplan.bundle.write import write  # noqa: E402
-from srtplan.ir.plan import Health, Plan, Probe  # noqa: E402
-from srtplan.ir.shell import word  # noqa: E402
+from srtplan.ir.plan import Gate, Plan, Probe  # noqa: E402
 from srtplan.ir.topology import Nodes  # noqa: E402
 from srtplan.plan.show.serialise import to_json  # noqa: E402
 
@@ -42,13 +41,11 @@ def job(nodes: int, steps: int, drain: float = 0) -> Plan:
     slow = words("bash", "-c", f"trap 'sleep {drain}; exit' TERM; sleep 900 & wait")
     argv = slow if drain else words("sleep", "900")
     workers = [worker(f"w_{n}", n % nodes, argv) for n in range(steps - 1)]
-    probe = Probe(
-        step="nats_0", type="http", node=0, port=9, stage="health", path="/", interval_s=10, timeout_s=900
-    )
+    probe = Probe(step="nats_0", type="http", node=0, port=9, gate="health", path="/")
     return evolve(
         plan(nats(), *workers, probes=(probe,)),
         nodes=Nodes(total=nodes, infra=0, head=0, bench=0, workers=tuple(range(nodes))),
-        health=Health(url=word("http://x"), prefill=1, decode=1, interval_s=10, timeout_s=900),
+        gates=tuple(Gate(name=name, interval_s=10, timeout_s=900) for name in ("infra", "health", "serving")),
         sbatch=("--job-name=scale", f"--nodes={nodes}", "--time=00:20:00", "--exclusive"),
         preflight=(), stop_timeout_s=25,
     )  # fmt: skip

@@ -13,9 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 
-from srtplan.diagnostics import Finding, Path
-from srtplan.ir.data import Data, Map, thaw
-from srtplan.ir.shell import Words, words
+from srtplan.plugin import Data, Finding, Map, Path, Words, thaw, words
 
 LAST_PORT = 65535
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
@@ -78,7 +76,7 @@ def seconds(text: str) -> int:
     return a * 60 + b
 
 
-def said(args: Map, extra: Iterable[str], *names: str) -> tuple[bool, Data]:
+def find(args: Map, extra: Iterable[str], *names: str) -> tuple[bool, Data]:
     """Whether a flag stands among the options or the further words, and its last value; True without one."""
     found: tuple[bool, Data] = (False, None)
     value = lookup(args, *names)
@@ -96,10 +94,10 @@ def said(args: Map, extra: Iterable[str], *names: str) -> tuple[bool, Data]:
 
 def count(args: Map, extra: Iterable[str], *names: str) -> int | None:
     """The number that a flag has among the options or the further words; None if it has none."""
-    return number(said(args, extra, *names)[1])
+    return number(find(args, extra, *names)[1])
 
 
-def sizes(args: Map, extra: Iterable[str], at: Path, extra_at: Path, *names: str) -> Iterable[Finding]:
+def check_sizes(args: Map, extra: Iterable[str], at: Path, extra_at: Path, *names: str) -> Iterable[Finding]:
     """Sizes that must be whole and positive, for what they multiply is compared with the GPUs."""
     places: list[tuple[Path, str, Data]] = [
         ((*at, k), k, v) for k, v in args.pairs if dashed(k) in names and v is not None
@@ -107,14 +105,14 @@ def sizes(args: Map, extra: Iterable[str], at: Path, extra_at: Path, *names: str
     words = tuple(extra)
     for n, word in enumerate(words):
         if word.startswith("-") and dashed(word.partition("=")[0].lstrip("-")) in names:
-            places.append(((*extra_at, n), word.partition("=")[0], said(Map(), words[n : n + 2], *names)[1]))
+            places.append(((*extra_at, n), word.partition("=")[0], find(Map(), words[n : n + 2], *names)[1]))
     for path, key, value in places:
         if (number(value) or 0) <= 0:
             message = f"'{key}' must be a positive whole number, not {text(value)}"
             yield Finding(rule="SP511", path=path, message=message)
 
 
-def twice(args: Map, at: Path, *same: tuple[str, ...]) -> Iterable[Finding]:
+def check_duplicates(args: Map, at: Path, *same: tuple[str, ...]) -> Iterable[Finding]:
     """A flag that stands in several spellings with different values; ``same`` are dashed names of one flag."""
     first = {name: names[0] for names in same for name in names}
     seen: dict[str, tuple[str, Data]] = {}
@@ -131,7 +129,7 @@ def twice(args: Map, at: Path, *same: tuple[str, ...]) -> Iterable[Finding]:
             )
 
 
-def decided(args: Map, at: Path, flags: dict[str, str]) -> Iterable[Finding]:
+def check_planned(args: Map, at: Path, flags: dict[str, str]) -> Iterable[Finding]:
     """Flags that the Plan decides; ``flags`` maps a dashed name to where the value comes from."""
     for key, _ in args.pairs:
         if dashed(key) in flags:
@@ -144,7 +142,7 @@ def decided(args: Map, at: Path, flags: dict[str, str]) -> Iterable[Finding]:
             )
 
 
-def again(
+def check_extra_args(
     words: Iterable[str], args: Map, decides: Collection[str], at: Path, *, options: Collection[str] = ()
 ) -> Iterable[Finding]:
     """Flags among further words that the role's options have already, or that the Plan decides.
@@ -169,7 +167,7 @@ def again(
         )
 
 
-def port(args: Map, at: Path, name: str, floor: int) -> Iterable[Finding]:
+def check_port(args: Map, at: Path, name: str, floor: int) -> Iterable[Finding]:
     """An option that must be a port, below those that the kernel of the nodes hands out."""
     for key, value in args.pairs:
         if dashed(key) != name or value is None:
@@ -184,7 +182,7 @@ def port(args: Map, at: Path, name: str, floor: int) -> Iterable[Finding]:
             yield Finding(rule="SP509", path=(*at, key), message=message, help=help_)
 
 
-def contradicts(args: Map, at: Path, name: str, allowed: Collection[Data], mode: str) -> Iterable[Finding]:
+def check_role(args: Map, at: Path, name: str, allowed: Collection[Data], mode: str) -> Iterable[Finding]:
     """An option whose value does not fit the role."""
     for key, value in args.pairs:
         if dashed(key) == name and value is not None and value not in allowed:

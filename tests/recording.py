@@ -105,8 +105,7 @@ def srun_words(recording: Recording, step: dict[str, Any]) -> set[str]:
     """The options of a step's srun according to plan.json."""
     nodes = ",".join(f"n{n}" for n in step["nodes"])
     own = {"overlap": True, "input": "none", "nodes": len(step["nodes"]), "ntasks": step["ntasks"], "nodelist": nodes,
-           "job-name": step["name"], "output": f"{recording.run_dir}/logs/{step['log']}", "open-mode": "append",
-           "kill-on-bad-exit": "1"} | step["srun"]  # fmt: skip
+           "job-name": step["name"], "open-mode": "append", "kill-on-bad-exit": "1"} | step["srun"]  # fmt: skip
     return {f"--{k}" if v is True else f"--{k}={recording.value(str(v))}" for k, v in own.items()}
 
 

@@ -45,7 +45,7 @@ def alone(files: Sequence[Path]) -> str:
 def with_library(folder: Path, files: Sequence[str]) -> str:
     """ShellCheck's findings for files of a bundle, alone and together with the library that they source."""
     findings = alone([folder / name for name in files])
-    library = "".join(p.read_text() for p in sorted((folder / "lib").iterdir()))
+    library = "".join(p.read_text() for p in sorted((folder / "lib").rglob("*")) if p.is_file())
     for name in files:
         known = _clean_shapes() / hashlib.sha256((shape(folder / name) + library).encode()).hexdigest()
         if known.exists():

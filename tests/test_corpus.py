@@ -28,7 +28,7 @@ REJECTED = {
     "gb200-fp8/8k1k/low-latency.yaml@base",
     "qwen3.5/fp8/disagg/mooncake/stp_prefix_off/1p1d-dep4tp4-staging-gsm8k-bench.yaml@None",
 }
-"""Recipes that are rejected, each with a reason in docs/differences.md."""
+"""Recipes that are rejected, each with a reason in docs/explanation/differences.md."""
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,14 @@ def jobs() -> Mapping[str, pipeline.Planned | str]:
 
 
 def test_all_recipes_without_errors_compile(jobs: Mapping[str, pipeline.Planned | str]) -> None:
-    """Exactly the recipes listed in docs/differences.md are rejected."""
+    """Exactly the recipes listed in docs/explanation/differences.md are rejected."""
     assert {name: text for name, text in jobs.items() if isinstance(text, str) and name not in REJECTED} == {}
     assert {name for name, plan in jobs.items() if isinstance(plan, str)} == REJECTED
     assert len(jobs) > 350
 
 
 def test_recipes_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str], tmp_path: Path) -> None:
-    """All differences are allowed by a rule of docs/differences.json, and every rule is used."""
+    """All differences are allowed by a rule of docs/explanation/differences.json, and every rule is used."""
     compare = oracle().parent / "tools" / "compare_facts.py"
     for name, job in jobs.items():
         if not isinstance(job, str):
@@ -55,7 +55,7 @@ def test_recipes_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str]
                 if file.path == "plan.json" or file.path.startswith("files/"):
                     (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
                     (folder / file.path).write_bytes(file.content)
-    rules = ROOT / "docs" / "differences.json"
+    rules = ROOT / "docs" / "explanation" / "differences.json"
     argv = [sys.executable, compare, "--oracle", oracle(), "--allow", rules, tmp_path]
     done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
@@ -63,9 +63,9 @@ def test_recipes_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str]
 
 
 def test_every_difference_is_explained() -> None:
-    """Each rule of docs/differences.json names a row of docs/differences.md."""
-    page = (ROOT / "docs" / "differences.md").read_text()
-    for rule in json.loads((ROOT / "docs" / "differences.json").read_text()):
+    """Each rule of docs/explanation/differences.json names a row of docs/explanation/differences.md."""
+    page = (ROOT / "docs" / "explanation" / "differences.md").read_text()
+    for rule in json.loads((ROOT / "docs" / "explanation" / "differences.json").read_text()):
         assert f"| {rule['why'].partition(':')[0]} |" in page, rule
 
 

@@ -13,19 +13,16 @@ from srtplan import plugin
 ROOT = Path(__file__).parents[1]
 OTHER_NAMES = {
     "asked == 'sglang'": "a frontend of srtctl 2.x that srtplan lacks",
-    "s in UNDERSCORED": "spelling of names",
+    "'dynamo' in self.interfaces": "an interface",
+    "interface == 'dynamo'": "an interface",
+    "run.client not in CLIENTS": "the reader of a report",
+    "self.name in CLIENTS": "the reader of a report",
     "p.type in ('none', 'nsys-time')": "a profiler",
     "recipe.profiling.type != 'none'": "a profiler",
 }
 """Comparisons with a word that is also the name of a plugin, and the meaning of the word there."""
 TO_ASK = {
-    "'vllm' in engine.ports": "ports that an engine declares",
-    "kind != 'vllm'": "the same",
-    "recipe.benchmark.type == 'manual'": "whether a benchmark sends requests",
-    "bench.type == WITHOUT_TRAFFIC": "the same",
-    "bench.type != WITHOUT_TRAFFIC": "the same",
-    "recipe.benchmark.type == WITHOUT_TRAFFIC": "the same",
-    "summary.text('benchmark') == SERVING": "the same, of a run whose plugins are not here",
+    "summary.text('benchmark') == SERVING": "whether it sends requests: a run's plugins are not here",
     "'nats' not in services(recipe)": "which service reads a field of infra",
     "kind not in KNOWN": "services that schema 2 can describe",
     "service.type == 'etcd'": "the Recipe has one switch for both services",

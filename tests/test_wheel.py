@@ -51,7 +51,7 @@ def can_install(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_first_command_of_the_readme(copy: Path) -> None:
-    """The commands install srtplan, compile an example and rehearse it; templates and docs/errors.md are in the wheel."""
+    """The commands install srtplan, compile an example and rehearse it; templates and docs/reference/errors.md are in the wheel."""
     can_install(copy)
     found = FENCE.search((ROOT / "README.md").read_text())
     assert found
@@ -65,7 +65,9 @@ def test_the_first_command_of_the_readme(copy: Path) -> None:
     for path in (copy / "templates").rglob("*"):
         inside = package / "templates" / path.relative_to(copy / "templates")
         assert path.is_dir() or inside.read_bytes() == path.read_bytes(), path
-    assert (package / "docs" / "errors.md").read_bytes() == (copy / "docs" / "errors.md").read_bytes()
+    assert (package / "docs" / "reference" / "errors.md").read_bytes() == (
+        copy / "docs" / "reference" / "errors.md"
+    ).read_bytes()
     away = run(
         f"'{copy}/.venv/bin/srtplan' --version && '{copy}/.venv/bin/srtplan' check '{copy}/examples'",
         copy.parent,

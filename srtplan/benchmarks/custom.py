@@ -12,15 +12,25 @@ from typing import Literal
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
-from srtplan.benchmarks._facts import results, texts
-from srtplan.benchmarks._workers import metrics_env, workers_env
-from srtplan.diagnostics import Finding
-from srtplan.ir.data import Map
-from srtplan.ir.plan import EnvVar, Run
-from srtplan.ir.recipe import Pairs, Recipe
-from srtplan.ir.shell import Lit, words
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+from srtplan.benchmarks.clients import checks
+from srtplan.benchmarks.clients.facts import results, texts
+from srtplan.benchmarks.clients.workers import metrics_env, workers_env
+from srtplan.plugin import (
+    Benchmark,
+    BenchmarkCommand,
+    BenchmarkContext,
+    Command,
+    EnvVar,
+    Finding,
+    Lit,
+    Map,
+    Pairs,
+    Recipe,
+    Run,
+    StandIn,
+    override,
+    words,
+)
 
 
 @frozen(kw_only=True)
@@ -34,30 +44,28 @@ class Options:
     result_format: Literal["sglang", "vllm", "trtllm", "aiperf", "sglang-eval", "lm-eval"] | None = None
 
 
-@frozen(eq=False, repr=False)
-class Custom:
+class Custom(Benchmark[Options], name="custom"):
     """The benchmark plugin."""
 
-    name: str = "custom"
-    options: type[object] = Options
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """A command; a result inside the results."""
-        o = _options(recipe)
-        yield from _checks.missing(recipe, "command")
+        o = self.options_of(recipe)
+        yield from checks.missing(recipe, "command")
         if o.result and not _is_free(o.result):
             says = (
                 "must be a file below the results, such as 'bench.json', and none that the job writes itself"
             )
-            yield _checks.bad(recipe, "result", says)
+            yield checks.bad(recipe, "result", says)
         if o.result_format and not o.result:
-            yield _checks.bad(recipe, "result_format", "needs 'result', the file it is about")
+            yield checks.bad(recipe, "result_format", "needs 'result', the file it is about")
         if not o.result_format or o.result_format.endswith("-eval"):
-            yield from _checks.unbounded(recipe)
+            yield from checks.unbounded(recipe)
 
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run."""
-        o = _options(ctx.job.recipe)
+        o = self.options_of(ctx.job.recipe)
         own = (
             EnvVar(name="SRT_RESULTS_DIR", value=results("")),
             EnvVar(name="AIPERF_ARTIFACT_DIR", value=results("artifacts")),
@@ -67,6 +75,7 @@ class Custom:
             argv=words("bash", "-lc", o.command or ""),
             result=results(o.result) if o.result else None,
             client=o.result_format or "",
+            stand_in=StandIn(behavior="real"),
         )
         given = tuple(EnvVar(name=k, value=Lit(v)) for k, v in o.env)
         return BenchmarkCommand(
@@ -98,12 +107,6 @@ def _is_free(path: str) -> bool:
     if path.startswith("/") or path.endswith(("/", "/.")) or ".." in parts or not parts:
         return False
     return parts[0] not in (".runs", "summary.json", "summary.json.new")
-
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.benchmark.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
 
 
 PLUGIN = Custom()

@@ -1,23 +1,38 @@
-"""gpqa: the diamond set of graduate-level questions, several times over (see ``_multiple_choice.py``)."""
+"""gpqa: the diamond set of graduate-level questions, several times over (see ``clients/multiple_choice.py``)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
-from srtplan.benchmarks._multiple_choice import MultipleChoice
+from srtplan.benchmarks.clients.multiple_choice import Questions, ask, check_questions
+from srtplan.plugin import Benchmark, BenchmarkCommand, BenchmarkContext, Finding, Recipe, override
+
+ADDRESS = "https://openaipublic.blob.core.windows.net/simple-evals/gpqa_diamond.csv"
 
 
 @frozen(kw_only=True)
-class Options:
+class Options(Questions):
     """``repeat`` asks the whole set that many times; the score is the mean."""
 
     num_examples: int = 198
     max_tokens: int = 32768
-    repeat: int = 8
     num_threads: int = 128
-    dataset_path: str | None = None
-    container_image: str | None = None
 
 
-ADDRESS = "https://openaipublic.blob.core.windows.net/simple-evals/gpqa_diamond.csv"
-PLUGIN = MultipleChoice("gpqa", Options, ADDRESS)
+class GPQA(Benchmark[Options], name="gpqa"):
+    """The benchmark plugin."""
+
+    @override
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Ranges, and where the questions come from."""
+        return check_questions(recipe, ADDRESS)
+
+    @override
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """One run of the evaluator."""
+        return ask(ctx, self.name, ADDRESS, self.options_of(ctx.job.recipe))
+
+
+PLUGIN = GPQA()

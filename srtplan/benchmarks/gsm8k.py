@@ -12,14 +12,21 @@ from typing import Literal
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks, _data
-from srtplan.benchmarks._evaluation import Evaluation, Harness, lm_eval, sglang
-from srtplan.benchmarks._facts import texts
-from srtplan.benchmarks._packages import LM_EVAL
-from srtplan.diagnostics import Finding
-from srtplan.ir.plan import Run
-from srtplan.ir.recipe import Recipe
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, engine
+from srtplan.benchmarks.clients import checks, data
+from srtplan.benchmarks.clients.evaluation import Evaluation, Harness, lm_eval, sglang
+from srtplan.benchmarks.clients.facts import texts
+from srtplan.benchmarks.clients.packages import LM_EVAL
+from srtplan.plugin import (
+    Benchmark,
+    BenchmarkCommand,
+    BenchmarkContext,
+    Command,
+    Finding,
+    Recipe,
+    Run,
+    engine,
+    override,
+)
 
 QUESTIONS = (
     "https://raw.githubusercontent.com/openai/grade-school-math/master/grade_school_math/data/test.jsonl"
@@ -49,41 +56,39 @@ class Options:
     container_image: str | None = None
 
 
-@frozen(eq=False, repr=False)
-class GSM8K:
+class GSM8K(Benchmark[Options], name="gsm8k"):
     """The benchmark plugin."""
 
-    name: str = "gsm8k"
-    options: type[object] = Options
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Ranges, and where the questions come from."""
-        o = _options(recipe)
+        o = self.options_of(recipe)
         bounds = {"num_examples": 1, "max_tokens": 1, "num_threads": 1, "num_shots": 0}
-        yield from _checks.least(recipe, bounds | {"temperature": 0, "top_p": 0, "top_k": -1})
+        yield from checks.least(recipe, bounds | {"temperature": 0, "top_p": 0, "top_k": -1})
         if o.top_p is not None and o.top_p > 1:
-            yield _checks.bad(recipe, "top_p", "must be a share, from 0 to 1")
-        yield from _checks.unbounded(recipe)
+            yield checks.bad(recipe, "top_p", "must be a share, from 0 to 1")
+        yield from checks.unbounded(recipe)
         native = _client(recipe, o) == "sglang"
         yield from LM_EVAL.check(recipe, used=not native)
         if native:
-            yield from _checks.image(recipe, "sglang.test.run_eval", "sglang")
-            yield from _checks.absolute(recipe, "dataset_path")
+            yield from checks.image(recipe, "sglang.test.run_eval", "sglang")
+            yield from checks.absolute(recipe, "dataset_path")
             if not o.dataset_path:
-                yield _checks.fetched(recipe, QUESTIONS, "dataset_path")
+                yield checks.fetched(recipe, QUESTIONS, "dataset_path")
             if o.hf_home:
-                yield _checks.unused(recipe, "hf_home", "SGLang's evaluator takes a file, by dataset_path")
+                yield checks.unused(recipe, "hf_home", "SGLang's evaluator takes a file, by dataset_path")
         elif o.dataset_path:
-            yield _checks.bad(
+            yield checks.bad(
                 recipe, "dataset_path", "cannot be read by lm-eval, which takes the data set of its task"
             )
         else:
-            yield from _data.check(recipe, "the data set of gsm8k from the Hugging Face hub")
+            yield from data.check(recipe, "the data set of gsm8k from the Hugging Face hub")
 
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run of the evaluator."""
         recipe = ctx.job.recipe
-        o = _options(recipe)
+        o = self.options_of(recipe)
         client = _client(recipe, o)
         tokens = o.max_tokens or MAX_TOKENS[client]
         native = client == "sglang"
@@ -100,24 +105,18 @@ class GSM8K:
             "top_k": o.top_k,
             "dataset_path": o.dataset_path,
         }
-        inputs = () if native else (*_data.inputs(recipe), *LM_EVAL.inputs(recipe))
+        inputs = () if native else (*data.inputs(recipe), *LM_EVAL.inputs(recipe))
         return BenchmarkCommand(
             command=Command(
                 runs=(run,),
-                env=() if native else _data.env(recipe),
+                env=() if native else data.env(recipe),
                 preamble=preamble,
                 note=f"gsm8k with {client}",
             ),
             parameters=texts(values),
             image=o.container_image,
-            inputs=(*_checks.inputs(recipe, "dataset_path"), *inputs),
+            inputs=(*checks.inputs(recipe, "dataset_path"), *inputs),
         )
-
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.benchmark.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
 
 
 def _client(recipe: Recipe, o: Options) -> str:

@@ -13,14 +13,21 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from srtplan import flags
-from srtplan.benchmarks import _checks, _data
-from srtplan.benchmarks._evaluation import Harness, lm_eval
-from srtplan.benchmarks._facts import texts
-from srtplan.benchmarks._packages import LM_EVAL
-from srtplan.diagnostics import Finding
-from srtplan.ir.data import Map
-from srtplan.ir.recipe import Pairs, Recipe
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+from srtplan.benchmarks.clients import checks, data
+from srtplan.benchmarks.clients.evaluation import Harness, lm_eval
+from srtplan.benchmarks.clients.facts import texts
+from srtplan.benchmarks.clients.packages import LM_EVAL
+from srtplan.plugin import (
+    Benchmark,
+    BenchmarkCommand,
+    BenchmarkContext,
+    Command,
+    Finding,
+    Map,
+    Pairs,
+    Recipe,
+    override,
+)
 
 DECIDED = {
     "model": "it is the served model",
@@ -52,30 +59,28 @@ class Options:
     container_image: str | None = None
 
 
-@frozen(eq=False, repr=False)
-class LmEval:
+class LmEval(Benchmark[Options], name="lm-eval"):
     """The benchmark plugin."""
 
-    name: str = "lm-eval"
-    options: type[object] = Options
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Ranges; that data sets come from the hub."""
-        o = _options(recipe)
-        yield from _checks.least(recipe, {"num_concurrent": 1, "num_fewshot": 0, "limit": 1, "max_tokens": 1})
-        yield from _checks.least(recipe, {"temperature": 0})
-        yield from _checks.unbounded(recipe)
+        o = self.options_of(recipe)
+        yield from checks.least(recipe, {"num_concurrent": 1, "num_fewshot": 0, "limit": 1, "max_tokens": 1})
+        yield from checks.least(recipe, {"temperature": 0})
+        yield from checks.unbounded(recipe)
         yield from _model_args(recipe, o)
         if not _tasks(o):
-            yield _checks.bad(recipe, "tasks", "must name a task")
+            yield checks.bad(recipe, "tasks", "must name a task")
         yield from LM_EVAL.check(recipe)
         what = f"the data sets of {', '.join(_tasks(o))} from the Hugging Face hub"
-        yield from _data.check(recipe, what, "include_path")
+        yield from data.check(recipe, what, "include_path")
 
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run of the harness over all tasks."""
         recipe = ctx.job.recipe
-        o = _options(recipe)
+        o = self.options_of(recipe)
         args = dict(o.model_args)
         if not o.use_chat_template:
             args = {"tokenizer": ctx.job.model} | args
@@ -103,20 +108,20 @@ class LmEval:
         return BenchmarkCommand(
             command=Command(
                 runs=(lm_eval(ctx, harness),),
-                env=_data.env(recipe),
+                env=data.env(recipe),
                 preamble=(LM_EVAL.needed(recipe),),
                 note="lm-eval",
             ),
             parameters=texts(values),
             image=o.container_image,
-            inputs=(*_data.inputs(recipe, "include_path"), *LM_EVAL.inputs(recipe)),
+            inputs=(*data.inputs(recipe, "include_path"), *LM_EVAL.inputs(recipe)),
         )
 
 
 def _model_args(recipe: Recipe, o: Options) -> Iterable[Finding]:
     """Arguments that are decided here, or that lm-eval would take for several: it divides them at commas."""
     at = (*recipe.benchmark.at, "model_args")
-    yield from flags.decided(Map(o.model_args), at, DECIDED)
+    yield from flags.check_planned(Map(o.model_args), at, DECIDED)
     for key, value in o.model_args:
         if "," in key + value or "=" in key:
             message = f"'{key}={value}' is not one argument for lm-eval, which divides them at commas"
@@ -126,12 +131,6 @@ def _model_args(recipe: Recipe, o: Options) -> Iterable[Finding]:
 def _tasks(o: Options) -> tuple[str, ...]:
     given = o.tasks.split(",") if isinstance(o.tasks, str) else o.tasks
     return tuple(t.strip() for t in given if t.strip())
-
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.benchmark.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
 
 
 PLUGIN = LmEval()

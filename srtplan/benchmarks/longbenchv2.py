@@ -11,12 +11,10 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks, _data
-from srtplan.benchmarks._evaluation import Evaluation, sglang
-from srtplan.benchmarks._facts import texts
-from srtplan.diagnostics import Finding
-from srtplan.ir.recipe import Recipe
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+from srtplan.benchmarks.clients import checks, data
+from srtplan.benchmarks.clients.evaluation import Evaluation, sglang
+from srtplan.benchmarks.clients.facts import texts
+from srtplan.plugin import Benchmark, BenchmarkCommand, BenchmarkContext, Command, Finding, Recipe, override
 
 
 @frozen(kw_only=True)
@@ -36,29 +34,27 @@ class Options:
     container_image: str | None = None
 
 
-@frozen(eq=False, repr=False)
-class LongBenchV2:
+class LongBenchV2(Benchmark[Options], name="longbenchv2"):
     """The benchmark plugin."""
 
-    name: str = "longbenchv2"
-    options: type[object] = Options
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Ranges, and where the questions come from."""
-        yield from _checks.least(
+        yield from checks.least(
             recipe, {"max_context_length": 1, "num_threads": 1, "max_tokens": 1, "num_examples": 1}
         )
-        yield from _checks.unbounded(recipe)
-        yield from _checks.image(recipe, "sglang.test.run_eval", "sglang")
-        yield from _data.check(recipe, "THUDM/LongBench-v2 from the Hugging Face hub", "dataset_path")
-        for n, category in enumerate(_options(recipe).categories or ()):
+        yield from checks.unbounded(recipe)
+        yield from checks.image(recipe, "sglang.test.run_eval", "sglang")
+        yield from data.check(recipe, "THUDM/LongBench-v2 from the Hugging Face hub", "dataset_path")
+        for n, category in enumerate(self.options_of(recipe).categories or ()):
             if "," in category:
                 at = (*recipe.benchmark.at, "categories", n)
                 yield Finding(rule="SP702", path=at, message="one category per item, without commas")
 
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run of the evaluator."""
-        o = _options(ctx.job.recipe)
+        o = self.options_of(ctx.job.recipe)
         flags: dict[str, object] = {
             "max-context-length": o.max_context_length,
             "num-threads": o.num_threads,
@@ -70,18 +66,12 @@ class LongBenchV2:
         run = sglang(ctx, Evaluation(name="longbench_v2", flags=flags))
         return BenchmarkCommand(
             command=Command(
-                runs=(run,), env=_data.env(ctx.job.recipe), note="LongBench-v2 with SGLang's evaluator"
+                runs=(run,), env=data.env(ctx.job.recipe), note="LongBench-v2 with SGLang's evaluator"
             ),
             parameters=texts({"client": "sglang"} | {k.replace("-", "_"): v for k, v in flags.items()}),
             image=o.container_image,
-            inputs=_data.inputs(ctx.job.recipe, "dataset_path"),
+            inputs=data.inputs(ctx.job.recipe, "dataset_path"),
         )
-
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.benchmark.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
 
 
 PLUGIN = LongBenchV2()

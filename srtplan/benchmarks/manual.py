@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from attrs import frozen
-
-from srtplan.diagnostics import Finding
-from srtplan.ir.recipe import Recipe
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext
+from srtplan.plugin import Benchmark, BenchmarkCommand, BenchmarkContext, NoOptions, override
 
 
-@frozen(kw_only=True)
-class Options:
-    """None."""
-
-
-@frozen(eq=False, repr=False)
-class Manual:
+class Manual(Benchmark[NoOptions], name="manual", sends_requests=False):
     """The benchmark plugin."""
 
-    name: str = "manual"
-    options: type[object] = Options
-
-    def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Nothing can be wrong."""
-        del recipe
-        return ()
-
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """No terminal step."""
         del ctx

@@ -1,23 +1,38 @@
-"""mmlu: multiple-choice questions over 57 subjects (see ``_multiple_choice.py``)."""
+"""mmlu: multiple-choice questions over 57 subjects (see ``clients/multiple_choice.py``)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
-from srtplan.benchmarks._multiple_choice import MultipleChoice
+from srtplan.benchmarks.clients.multiple_choice import Questions, ask, check_questions
+from srtplan.plugin import Benchmark, BenchmarkCommand, BenchmarkContext, Finding, Recipe, override
+
+ADDRESS = "https://openaipublic.blob.core.windows.net/simple-evals/mmlu.csv"
 
 
 @frozen(kw_only=True)
-class Options:
+class Options(Questions):
     """``repeat`` asks the whole set that many times; the score is the mean."""
 
     num_examples: int = 200
     max_tokens: int = 2048
-    repeat: int = 8
     num_threads: int = 512
-    dataset_path: str | None = None
-    container_image: str | None = None
 
 
-ADDRESS = "https://openaipublic.blob.core.windows.net/simple-evals/mmlu.csv"
-PLUGIN = MultipleChoice("mmlu", Options, ADDRESS)
+class MMLU(Benchmark[Options], name="mmlu"):
+    """The benchmark plugin."""
+
+    @override
+    def check(self, recipe: Recipe) -> Iterable[Finding]:
+        """Ranges, and where the questions come from."""
+        return check_questions(recipe, ADDRESS)
+
+    @override
+    def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
+        """One run of the evaluator."""
+        return ask(ctx, self.name, ADDRESS, self.options_of(ctx.job.recipe))
+
+
+PLUGIN = MMLU()

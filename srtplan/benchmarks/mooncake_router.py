@@ -13,17 +13,28 @@ from typing import Literal
 import attrs
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import check_aiperf, profile, trace_name, warmup
-from srtplan.benchmarks._facts import results, texts
-from srtplan.benchmarks._packages import AIPERF
-from srtplan.benchmarks._workers import metrics_env
-from srtplan.diagnostics import Finding
-from srtplan.ir.data import EMPTY, Map
-from srtplan.ir.plan import Run
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import Word, Words, word, words
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, Input
+from srtplan.benchmarks.clients import checks
+from srtplan.benchmarks.clients.aiperf import check_aiperf, profile, trace_name, warmup
+from srtplan.benchmarks.clients.facts import results, texts
+from srtplan.benchmarks.clients.packages import AIPERF
+from srtplan.benchmarks.clients.workers import metrics_env
+from srtplan.plugin import (
+    EMPTY,
+    Benchmark,
+    BenchmarkCommand,
+    BenchmarkContext,
+    Command,
+    Finding,
+    Input,
+    Map,
+    Recipe,
+    Run,
+    Word,
+    Words,
+    override,
+    word,
+    words,
+)
 
 FOLDER = "https://raw.githubusercontent.com/kvcache-ai/Mooncake/main/FAST25-release"
 FILES = {
@@ -62,31 +73,29 @@ class Options:
     container_image: str | None = None
 
 
-@frozen(eq=False, repr=False)
-class MooncakeRouter:
+class MooncakeRouter(Benchmark[Options], name="mooncake-router"):
     """The benchmark plugin."""
 
-    name: str = "mooncake-router"
-    options: type[object] = Options
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Thresholds above zero; a trace that is known, or said to be fetched."""
-        o = _options(recipe)
-        yield from _checks.least(recipe, {"ttft_threshold_ms": 1, "itl_threshold_ms": 1})
-        yield from _checks.absolute(recipe, "trace_file")
+        o = self.options_of(recipe)
+        yield from checks.least(recipe, {"ttft_threshold_ms": 1, "itl_threshold_ms": 1})
+        yield from checks.absolute(recipe, "trace_file")
         if o.trace_sha256 and (
             len(o.trace_sha256) != SHA256_DIGITS or set(o.trace_sha256) - set("0123456789abcdef")
         ):
-            yield _checks.bad(recipe, "trace_sha256", "must be 64 hexadecimal digits in small letters")
+            yield checks.bad(recipe, "trace_sha256", "must be 64 hexadecimal digits in small letters")
         if o.trace_file and o.mooncake_workload != attrs.fields(Options).mooncake_workload.default:
-            yield _checks.unused(recipe, "mooncake_workload", "trace_file is sent")
+            yield checks.unused(recipe, "mooncake_workload", "trace_file is sent")
         if not o.trace_file:
-            yield _checks.fetched(recipe, f"the {o.mooncake_workload} trace", "trace_file")
+            yield checks.fetched(recipe, f"the {o.mooncake_workload} trace", "trace_file")
         yield from check_aiperf(recipe, DECIDED)
 
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """A short warm-up, then the trace."""
-        o = _options(ctx.job.recipe)
+        o = self.options_of(ctx.job.recipe)
         trace, get = _trace(o)
         return BenchmarkCommand(
             command=Command(
@@ -128,7 +137,7 @@ def _workload(o: Options) -> str:
 def _inputs(recipe: Recipe, o: Options) -> tuple[Input, ...]:
     """The trace, or where it is fetched from."""
     if o.trace_file:
-        return _checks.inputs(recipe, "trace_file")
+        return checks.inputs(recipe, "trace_file")
     return (Input(path=_address(o), why="benchmark.mooncake_workload"),)
 
 
@@ -143,12 +152,6 @@ def _trace(o: Options) -> tuple[Word, tuple[Words, ...]]:
         return word(o.trace_file), check
     path = results("traces", f"{o.mooncake_workload}_trace.jsonl")
     return path, (words("bench::fetch", _address(o), path, o.trace_sha256 or ""),)
-
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.benchmark.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
 
 
 PLUGIN = MooncakeRouter()

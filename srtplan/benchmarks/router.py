@@ -10,16 +10,23 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import CONCURRENCY, SEED, check_aiperf, profile
-from srtplan.benchmarks._facts import texts
-from srtplan.benchmarks._packages import AIPERF
-from srtplan.diagnostics import Finding
-from srtplan.ir.data import EMPTY, Map
-from srtplan.ir.plan import Run
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import words
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+from srtplan.benchmarks.clients import checks
+from srtplan.benchmarks.clients.aiperf import CONCURRENCY, SEED, check_aiperf, profile
+from srtplan.benchmarks.clients.facts import texts
+from srtplan.benchmarks.clients.packages import AIPERF
+from srtplan.plugin import (
+    EMPTY,
+    Benchmark,
+    BenchmarkCommand,
+    BenchmarkContext,
+    Command,
+    Finding,
+    Map,
+    Recipe,
+    Run,
+    override,
+    words,
+)
 
 PREFIXES = 20
 DECIDED = {
@@ -47,23 +54,21 @@ class Options:
     container_image: str | None = None
 
 
-@frozen(eq=False, repr=False)
-class Router:
+class Router(Benchmark[Options], name="router"):
     """The benchmark plugin."""
 
-    name: str = "router"
-    options: type[object] = Options
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Ranges."""
-        yield from _checks.least(recipe, {"isl": 2, "osl": 1, "num_requests": 1, "concurrency": 1})
-        if not _ratios(_options(recipe)):
-            yield _checks.bad(recipe, "prefix_ratios", "must be numbers from 0 to below 1, each once")
+        yield from checks.least(recipe, {"isl": 2, "osl": 1, "num_requests": 1, "concurrency": 1})
+        if not _ratios(self.options_of(recipe)):
+            yield checks.bad(recipe, "prefix_ratios", "must be numbers from 0 to below 1, each once")
         yield from check_aiperf(recipe, DECIDED)
 
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run per ratio."""
-        o = _options(ctx.job.recipe)
+        o = self.options_of(ctx.job.recipe)
         ratios = _ratios(o)
         values = {
             "client": "aiperf",
@@ -112,12 +117,6 @@ def _ratios(o: Options) -> tuple[float, ...]:
         return ()
     good = all(0 <= r < 1 for r in ratios) and len({f"{r:g}" for r in ratios}) == len(ratios)
     return ratios if good else ()
-
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.benchmark.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
 
 
 PLUGIN = Router()

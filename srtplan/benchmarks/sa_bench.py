@@ -12,16 +12,26 @@ from typing import Literal
 import attrs
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
-from srtplan.benchmarks._clients import CLIENTS, PROGRAMS, Load, templated
-from srtplan.benchmarks._facts import gpus_by_mode, results, texts
-from srtplan.benchmarks._packages import AIPERF
-from srtplan.benchmarks._workers import endpoints
-from srtplan.diagnostics import Finding
-from srtplan.ir.plan import Run
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import Word, Words, words
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command, engine, frontend
+from srtplan.benchmarks.clients import checks
+from srtplan.benchmarks.clients.facts import gpus_by_mode, results, texts
+from srtplan.benchmarks.clients.packages import AIPERF
+from srtplan.benchmarks.clients.serving import CLIENTS, PROGRAMS, STAND_INS, Load, templated
+from srtplan.benchmarks.clients.workers import endpoints
+from srtplan.plugin import (
+    Benchmark,
+    BenchmarkCommand,
+    BenchmarkContext,
+    Command,
+    Finding,
+    Recipe,
+    Run,
+    Word,
+    Words,
+    engine,
+    interface,
+    override,
+    words,
+)
 
 WARMUP_RATE = "250"
 LEAST_OUTPUT = 4
@@ -56,27 +66,22 @@ class Options:
     slow_down_wait_time: float | None = None
 
 
-@frozen(eq=False, repr=False)
-class SaBench:
+class SaBench(Benchmark[Options], name="sa-bench"):
     """The benchmark plugin."""
 
-    name: str = "sa-bench"
-    options: type[object] = Options
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Required fields and ranges."""
-        o = _options(recipe)
+        o = self.options_of(recipe)
         custom = o.dataset_name == "custom"
-        yield from _checks.missing(
-            recipe, *(("dataset_path",) if custom else ("isl", "osl")), "concurrencies"
-        )
-        yield from _checks.ladder(recipe, o.concurrencies)
-        yield from _checks.least(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1, "num_warmup_mult": 0})
-        yield from _checks.rated(recipe, o.req_rate)
-        yield from _checks.absolute(recipe, "dataset_path")
+        yield from checks.missing(recipe, *(("dataset_path",) if custom else ("isl", "osl")), "concurrencies")
+        yield from checks.ladder(recipe, o.concurrencies)
+        yield from checks.least(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1, "num_warmup_mult": 0})
+        yield from checks.rated(recipe, o.req_rate)
+        yield from checks.absolute(recipe, "dataset_path")
         if not 0 < o.random_range_ratio <= 1:
             says = "must be above 0 and at most 1: the shortest length as a part of the longest"
-            yield _checks.bad(recipe, "random_range_ratio", says)
+            yield checks.bad(recipe, "random_range_ratio", says)
         yield from _slow_down(recipe, o)
         yield from _client_has(recipe, o)
         if o.custom_tokenizer and "/" not in o.custom_tokenizer:
@@ -88,13 +93,14 @@ class SaBench:
                 help="give a directory or a Hugging Face id, or leave it out",
             )
 
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """The ladder as runs, and the parameters as srtctl names them."""
         recipe = ctx.job.recipe
-        o = _options(recipe)
+        o = self.options_of(recipe)
         client = _client(recipe, o)
         runs = tuple(
-            r for c in dict.fromkeys(_checks.rungs(o.concurrencies) or ()) for r in _pair(ctx, o, client, c)
+            r for c in dict.fromkeys(checks.rungs(o.concurrencies) or ()) for r in _pair(ctx, o, client, c)
         )
         by_aiperf = client == "aiperf"
         get, package = ((AIPERF.needed(recipe),), AIPERF.inputs(recipe)) if by_aiperf else ((), ())
@@ -106,14 +112,8 @@ class SaBench:
             ),
             parameters=_parameters(ctx, o, client),
             image=o.container_image,
-            inputs=(*_checks.inputs(recipe, "dataset_path", "custom_tokenizer"), *package),
+            inputs=(*checks.inputs(recipe, "dataset_path", "custom_tokenizer"), *package),
         )
-
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.benchmark.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
 
 
 def _client(recipe: Recipe, o: Options) -> str:
@@ -124,49 +124,54 @@ def _client_has(recipe: Recipe, o: Options) -> Iterable[Finding]:
     """A client that the image has, and options that it knows."""
     client, rows = _client(recipe, o), o.dataset_name == "custom"
     if client in PROGRAMS:
-        yield from _checks.image(recipe, PROGRAMS[client], client, at="client")
+        yield from checks.image(recipe, PROGRAMS[client], client, at="client")
     yield from AIPERF.check(recipe, used=client == "aiperf")
     if rows and o.isl is not None:
-        yield _checks.unused(recipe, "isl", "the prompts of a data set are as long as they are")
+        yield checks.unused(recipe, "isl", "the prompts of a data set are as long as they are")
     if rows and o.random_range_ratio != attrs.fields(Options).random_range_ratio.default:
-        yield _checks.unused(
-            recipe, "random_range_ratio", "the prompts of a data set are as long as they are"
-        )
+        yield checks.unused(recipe, "random_range_ratio", "the prompts of a data set are as long as they are")
     if not rows and o.dataset_path:
-        yield _checks.unused(recipe, "dataset_path", "dataset_name is random")
+        yield checks.unused(recipe, "dataset_path", "dataset_name is random")
     if rows and o.osl is not None:
         yield from _output_length(recipe, client, o.osl)
     if rows and client == "trtllm" and o.use_chat_template:
-        yield _checks.unused(
+        yield checks.unused(
             recipe, "use_chat_template", "TensorRT-LLM's client sends a data set's rows as they are"
         )
     if o.reuse_http_connections and client in ("sglang", "trtllm"):
-        yield _checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} opens one per request")
+        yield checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} opens one per request")
     if o.reuse_http_connections is False and client == "vllm":
-        yield _checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} always keeps them")
+        yield checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} always keeps them")
 
 
 def _output_length(recipe: Recipe, client: str, osl: int) -> Iterable[Finding]:
     """The length of outputs to the prompts of a data set."""
     if client == "trtllm":
-        yield _checks.unused(recipe, "osl", "TensorRT-LLM's client takes the lengths from the data set")
+        yield checks.unused(recipe, "osl", "TensorRT-LLM's client takes the lengths from the data set")
     if client == "sglang" and osl < LEAST_OUTPUT:
         says = f"must be at least {LEAST_OUTPUT} with a data set: SGLang's client refuses less"
-        yield _checks.bad(recipe, "osl", says)
+        yield checks.bad(recipe, "osl", says)
 
 
 def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Run]:
     result = results(_folder(o), _file(ctx, c))
     if o.num_warmup_mult:
         load = _load(ctx, o, c, prompts=o.num_warmup_mult * c, rate=WARMUP_RATE, result=None)
-        yield Run(name=f"warmup_{c}", argv=CLIENTS[client](load))
+        yield Run(name=f"warmup_{c}", argv=CLIENTS[client](load), stand_in=STAND_INS[client])
     load = _load(
-        ctx, o, c, prompts=o.num_prompts_mult * c, rate=_checks.rate(o.req_rate) or "inf", result=result
+        ctx, o, c, prompts=o.num_prompts_mult * c, rate=checks.rate(o.req_rate) or "inf", result=result
     )
     facts = (("concurrency", str(c)), ("request_rate", load.rate), ("requests", str(load.prompts)))
     rows = (("dataset", load.dataset_path),) if load.dataset_path else ()
     argv = (*_slowed(ctx, o), *CLIENTS[client](load))
-    yield Run(name=f"concurrency_{c}", argv=argv, result=result, client=client, facts=(*facts, *rows))
+    yield Run(
+        name=f"concurrency_{c}",
+        argv=argv,
+        result=result,
+        client=client,
+        facts=(*facts, *rows),
+        stand_in=STAND_INS[client],
+    )
 
 
 def _slow_down(recipe: Recipe, o: Options) -> Iterable[Finding]:
@@ -174,12 +179,10 @@ def _slow_down(recipe: Recipe, o: Options) -> Iterable[Finding]:
     given = [n for n in ("slow_down_sleep_time", "slow_down_wait_time") if getattr(o, n) is not None]
     for name in given:
         if getattr(o, name) <= 0:
-            yield _checks.bad(recipe, name, "must be above 0")
+            yield checks.bad(recipe, name, "must be above 0")
     if len(given) == 1:
-        yield _checks.bad(recipe, given[0], "needs the other of slow_down_sleep_time and slow_down_wait_time")
-    if given and (
-        frontend(recipe.frontend.type).interface != "sglang_http" or not recipe.resources.disaggregated
-    ):
+        yield checks.bad(recipe, given[0], "needs the other of slow_down_sleep_time and slow_down_wait_time")
+    if given and (interface(recipe) != "sglang_http" or not recipe.resources.disaggregated):
         yield Finding(
             rule="SP708",
             path=(*recipe.benchmark.at, given[0]),
@@ -236,8 +239,8 @@ def _parameters(ctx: BenchmarkContext, o: Options, client: str) -> tuple[tuple[s
         "client": client,
         "isl": o.isl,
         "osl": o.osl,
-        "concurrencies": "x".join(map(str, _checks.rungs(o.concurrencies) or ())),
-        "request_rate": _checks.rate(o.req_rate),
+        "concurrencies": "x".join(map(str, checks.rungs(o.concurrencies) or ())),
+        "request_rate": checks.rate(o.req_rate),
         "tokenizer": ctx.job.model,
         "served_model_name": ctx.job.served_model_name,
         "disaggregated": ctx.job.recipe.resources.disaggregated,

@@ -6,14 +6,21 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
-from srtplan.benchmarks._clients import Load, sglang
-from srtplan.benchmarks._facts import results, texts
-from srtplan.diagnostics import Finding
-from srtplan.ir.plan import Run
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import words
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+from srtplan.benchmarks.clients import checks
+from srtplan.benchmarks.clients.facts import results, texts
+from srtplan.benchmarks.clients.serving import Load, sglang
+from srtplan.plugin import (
+    Benchmark,
+    BenchmarkCommand,
+    BenchmarkContext,
+    Command,
+    Finding,
+    Recipe,
+    Run,
+    StandIn,
+    override,
+    words,
+)
 
 
 @frozen(kw_only=True)
@@ -30,34 +37,32 @@ class Options:
     container_image: str | None = None
 
 
-@frozen(eq=False, repr=False)
-class SGLangBench:
+class SGLangBench(Benchmark[Options], name="sglang-bench"):
     """The benchmark plugin."""
 
-    name: str = "sglang-bench"
-    options: type[object] = Options
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Required fields and ranges."""
-        o = _options(recipe)
-        yield from _checks.missing(recipe, "isl", "osl", "concurrencies")
-        yield from _checks.ladder(recipe, o.concurrencies)
-        yield from _checks.least(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1})
-        yield from _checks.rated(recipe, o.req_rate)
+        o = self.options_of(recipe)
+        yield from checks.missing(recipe, "isl", "osl", "concurrencies")
+        yield from checks.ladder(recipe, o.concurrencies)
+        yield from checks.least(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1})
+        yield from checks.rated(recipe, o.req_rate)
         if not 0 < o.random_range_ratio <= 1:
-            yield _checks.bad(recipe, "random_range_ratio", "must be above 0 and at most 1")
-        yield from _checks.image(recipe, "sglang.bench_serving", "sglang")
+            yield checks.bad(recipe, "random_range_ratio", "must be above 0 and at most 1")
+        yield from checks.image(recipe, "sglang.bench_serving", "sglang")
 
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run per rung."""
-        o = _options(ctx.job.recipe)
-        rungs = _checks.rungs(o.concurrencies) or ()
+        o = self.options_of(ctx.job.recipe)
+        rungs = checks.rungs(o.concurrencies) or ()
         values = {
             "client": "sglang",
             "isl": o.isl,
             "osl": o.osl,
             "concurrencies": "x".join(map(str, rungs)),
-            "request_rate": _checks.rate(o.req_rate),
+            "request_rate": checks.rate(o.req_rate),
             "random_range_ratio": o.random_range_ratio,
             "num_prompts_mult": o.num_prompts_mult,
             "use_chat_template": o.use_chat_template,
@@ -84,7 +89,7 @@ def _run(ctx: BenchmarkContext, o: Options, c: int) -> Run:
         isl=o.isl,
         osl=o.osl,
         ratio=o.random_range_ratio,
-        rate=_checks.rate(o.req_rate) or "inf",
+        rate=checks.rate(o.req_rate) or "inf",
         chat_template=o.use_chat_template,
         reuse_connections=False,
         dataset_path=None,
@@ -92,13 +97,14 @@ def _run(ctx: BenchmarkContext, o: Options, c: int) -> Run:
         artifacts=results("artifacts"),
     )
     facts = (("concurrency", str(c)), ("request_rate", load.rate), ("requests", str(load.prompts)))
-    return Run(name=f"concurrency_{c}", argv=sglang(load), result=result, client="sglang", facts=facts)
-
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.benchmark.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
+    return Run(
+        name=f"concurrency_{c}",
+        argv=sglang(load),
+        result=result,
+        client="sglang",
+        facts=facts,
+        stand_in=StandIn(behavior="bench_sglang"),
+    )
 
 
 PLUGIN = SGLangBench()

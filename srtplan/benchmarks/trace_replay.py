@@ -13,17 +13,24 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from srtplan.benchmarks import _checks
-from srtplan.benchmarks._aiperf import CONCURRENCY, check_aiperf, profile, trace_name
-from srtplan.benchmarks._facts import texts
-from srtplan.benchmarks._packages import AIPERF
-from srtplan.benchmarks._workers import metrics_env
-from srtplan.diagnostics import Finding
-from srtplan.ir.data import EMPTY, Map
-from srtplan.ir.plan import Run
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import words
-from srtplan.plugin import BenchmarkCommand, BenchmarkContext, Command
+from srtplan.benchmarks.clients import checks
+from srtplan.benchmarks.clients.aiperf import CONCURRENCY, check_aiperf, profile, trace_name
+from srtplan.benchmarks.clients.facts import texts
+from srtplan.benchmarks.clients.packages import AIPERF
+from srtplan.benchmarks.clients.workers import metrics_env
+from srtplan.plugin import (
+    EMPTY,
+    Benchmark,
+    BenchmarkCommand,
+    BenchmarkContext,
+    Command,
+    Finding,
+    Map,
+    Recipe,
+    Run,
+    override,
+    words,
+)
 
 
 @frozen(kw_only=True)
@@ -40,25 +47,23 @@ class Options:
     container_image: str | None = None
 
 
-@frozen(eq=False, repr=False)
-class TraceReplay:
+class TraceReplay(Benchmark[Options], name="trace-replay"):
     """The benchmark plugin."""
 
-    name: str = "trace-replay"
-    options: type[object] = Options
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """A trace and a ladder."""
-        o = _options(recipe)
-        yield from _checks.missing(recipe, "trace_file", "concurrencies")
-        yield from _checks.ladder(recipe, o.concurrencies)
-        yield from _checks.absolute(recipe, "trace_file")
+        o = self.options_of(recipe)
+        yield from checks.missing(recipe, "trace_file", "concurrencies")
+        yield from checks.ladder(recipe, o.concurrencies)
+        yield from checks.absolute(recipe, "trace_file")
         yield from check_aiperf(recipe, {"concurrencies": CONCURRENCY})
 
+    @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
         """One run per rung."""
-        o = _options(ctx.job.recipe)
-        rungs = _checks.rungs(o.concurrencies) or ()
+        o = self.options_of(ctx.job.recipe)
+        rungs = checks.rungs(o.concurrencies) or ()
         runs = tuple(_run(ctx, o, c) for c in dict.fromkeys(rungs))
         values = {
             "client": "aiperf",
@@ -76,7 +81,7 @@ class TraceReplay:
             ),
             parameters=texts(values),
             image=o.container_image,
-            inputs=(*_checks.inputs(ctx.job.recipe, "trace_file"), *AIPERF.inputs(ctx.job.recipe)),
+            inputs=(*checks.inputs(ctx.job.recipe, "trace_file"), *AIPERF.inputs(ctx.job.recipe)),
         )
 
 
@@ -89,12 +94,6 @@ def _run(ctx: BenchmarkContext, o: Options, c: int) -> Run:
     trace = o.trace_file or ""
     facts = (("concurrency", str(c)), ("workload", trace_name(trace)))
     return profile(ctx, f"concurrency_{c}", own, facts=facts, whole=trace)
-
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.benchmark.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
 
 
 PLUGIN = TraceReplay()

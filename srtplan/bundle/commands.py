@@ -1,6 +1,6 @@
-"""Every command of a job, for people: what ``bash steps/<step>.sh show`` prints on the cluster, before there is one.
+"""List every command of a job, as ``bash steps/<step>.sh show`` prints them on the cluster.
 
-In: a Plan. Out: lines; a value that is known only in the job stands as the launcher has it::
+In: a Plan. Out: lines; values known only at run time are written as in the launcher::
 
     decode_0, on node 1: SGLang decode worker 0
       srun --overlap --input=none --nodes=1 --ntasks=1 "--nodelist=${NODE[1]}" ...
@@ -20,7 +20,7 @@ from srtplan.ir.shell import Words
 
 
 def commands(plan: Plan) -> list[str]:
-    """All steps in start order, titled."""
+    """The commands of all steps in start order, with a title."""
     return ["COMMANDS, in start order", *("  " + line for step in plan.steps for line in _step(step))]
 
 

@@ -1,6 +1,6 @@
-"""``steps/<step>.sh``: one step as arrays.
+"""Render ``steps/<step>.sh``: one step as arrays.
 
-In: a Step. Out: the text of its launcher, where a flag and its value share a line::
+In: a Step. Out: the text of its launcher, with a flag and its value on one line::
 
     ARGV=(
       python3 -m dynamo.sglang
@@ -53,7 +53,7 @@ def call(words: Words) -> Quoted:
 
 
 def lines(words: Words) -> list[Quoted]:
-    """A command: a new line before every option, but not between python and its module."""
+    """The lines of a command: every option begins a line, except ``-m``, which stays with its program."""
     lines: list[list[str]] = []
     for w in words:
         first = parts(w)[0]

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from srtplan import flags
-from srtplan.diagnostics import Finding
-from srtplan.ir.recipe import Recipe, Role
+from srtplan.plugin import Finding, Recipe, Role
 
 FLAG = "served-model-name"
 ORDER = ("prefill", "agg", "decode")
@@ -17,19 +16,19 @@ ORDER = ("prefill", "agg", "decode")
 
 def name(recipe: Recipe) -> str | None:
     """The first that prefill, aggregated and decode workers say."""
-    return next((said for _, said in _names(recipe)), None)
+    return next((served for _, served in _names(recipe)), None)
 
 
 def check(recipe: Recipe) -> Iterable[Finding]:
     """All workers of a job serve one model under one name: clients ask for one."""
     first = name(recipe)
-    for role, said in _names(recipe):
-        if said != first:
+    for role, served in _names(recipe):
+        if served != first:
             key = next(k for k, _ in role.args.pairs if flags.dashed(k) == FLAG)
             yield Finding(
                 rule="SP512",
                 path=(*role.args_at, key),
-                message=f"{role.mode} workers would serve '{said}', but the name of the model is '{first}'",
+                message=f"{role.mode} workers would serve '{served}', but the name of the model is '{first}'",
                 help="give all roles one name",
             )
 

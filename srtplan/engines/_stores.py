@@ -12,12 +12,7 @@ import re
 from collections.abc import Iterable
 
 from srtplan import flags
-from srtplan.diagnostics import Finding
-from srtplan.ir.data import Data, Map
-from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import MooncakeStore, Recipe, Role
-from srtplan.ir.shell import ip, word
-from srtplan.plugin import WorkerContext
+from srtplan.plugin import Data, EnvVar, Finding, Map, MooncakeStore, Recipe, Role, WorkerContext, ip, word
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SERVICE = "mooncake-master"
@@ -46,7 +41,7 @@ def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
             message="a Mooncake store would run, but no role's options name mooncake as their backend",
             help="set the storage or transfer backend of a role to mooncake, or remove mooncake_kv_store",
         )
-    yield from flags.again(store.master_extra_args, Map(), PORTS, (*path, "master_extra_args"))
+    yield from flags.check_extra_args(store.master_extra_args, Map(), PORTS, (*path, "master_extra_args"))
 
 
 PORTS = ("rpc-port", "port", "http-metadata-server-port", "metrics-port")

@@ -16,10 +16,23 @@ from typing import Literal
 from attrs import frozen
 
 from srtplan import flags
-from srtplan.ir.data import Data, Map, thaw
-from srtplan.ir.recipe import MooncakeStore, Recipe, Role
-from srtplan.ir.shell import LOG_DIR, Lit, Word, Words, ip, word, words
-from srtplan.plugin import WorkerContext
+from srtplan.plugin import (
+    LOG_DIR,
+    Data,
+    Lit,
+    Map,
+    MooncakeStore,
+    Recipe,
+    Role,
+    Word,
+    Words,
+    WorkerContext,
+    ip,
+    thaw,
+    typed_options,
+    word,
+    words,
+)
 
 DP, TP, PP = "data-parallel-size", "tensor-parallel-size", "pipeline-parallel-size"
 SPELLED = {DP: (DP, "dp"), TP: (TP, "tp"), PP: (PP, "pp")}
@@ -65,9 +78,7 @@ Flags = list[tuple[str, Word | None]]
 
 def options(recipe: Recipe) -> Options:
     """The engine's options of a recipe."""
-    own = recipe.engine.options
-    assert isinstance(own, Options)  # noqa: S101 -- structured into this class by config
-    return own
+    return typed_options(recipe.engine, Options)
 
 
 def size(role: Role, flag: str) -> int | None:
@@ -97,11 +108,11 @@ def program(ctx: WorkerContext, *, direct: bool) -> Words:
 def place(ctx: WorkerContext) -> Flags:
     """Mode, connector, GPUs, and the place among the worker's processes."""
     job, process, leader = ctx.job, ctx.process, ctx.peers[0]
-    direct = job.interface == "vllm_http"
+    direct = job.interface != "dynamo"
     dp = size(ctx.role, DP)
     out: Flags = []
     if direct and process.leader:
-        out += [("host", Lit("0.0.0.0")), ("port", word(job.public_port))]  # noqa: S104 -- clients are elsewhere
+        out += [("host", Lit("0.0.0.0")), ("port", word(ctx.http_port))]  # noqa: S104 -- clients are elsewhere
     if ctx.endpoint.mode != "agg":
         out.append(("disaggregation-mode", Lit(ctx.endpoint.mode)))
     if (config := transfer(ctx)) and not direct:

@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import frozen
 
 from srtplan import flags
-from srtplan.diagnostics import Finding
-from srtplan.ir.data import Data, Map
-from srtplan.ir.recipe import Recipe, Role
-from srtplan.ir.shell import words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, runtime
+from srtplan.plugin import (
+    Command,
+    Data,
+    Engine,
+    Finding,
+    Map,
+    Recipe,
+    Role,
+    StandIn,
+    WorkerContext,
+    override,
+    runtime,
+    words,
+)
 
 DECIDED = {
     "disaggregation-mode": "it follows from the role",
@@ -60,24 +69,16 @@ class Options:
     preemption_mode: Literal["lifo", "fifo"] | None = None
 
 
-@frozen(eq=False, repr=False)
-class Mocker:
+class Mocker(Engine[Options], name="mocker", interfaces=("dynamo",)):
     """The engine plugin."""
 
-    name: str = "mocker"
-    options: type[object] = Options
-    interfaces: frozenset[Interface] = field(default=frozenset(("dynamo",)))
-    client: str = "aiperf"
-    launch: Literal["process", "endpoint"] = "process"
-    ports: tuple[str, ...] = ()
-    profilers: frozenset[str] = frozenset()
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Numbers out of range, flags that stand twice or are decided elsewhere; events have their own flags here."""
-        yield from _ranges(recipe)
+        yield from _ranges(recipe, self.options_of(recipe))
         for role in recipe.resources.roles:
-            yield from flags.twice(role.args, role.args_at)
-            yield from flags.decided(role.args, role.args_at, DECIDED)
+            yield from flags.check_duplicates(role.args, role.args_at)
+            yield from flags.check_planned(role.args, role.args_at, DECIDED)
             if role.kv_events is not None:
                 yield Finding(
                     rule="SP505",
@@ -87,49 +88,22 @@ class Mocker:
                     help="remove kv_events_config",
                 )
 
-    def shape(self, recipe: Recipe, role: Role) -> Shape:
-        """One process per node."""
-        del recipe, role
-        return Shape()
-
-    def shares_nodes(self, recipe: Recipe) -> bool:
-        """Never."""
-        del recipe
-        return False
-
-    def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """None."""
-        del recipe
-        return ()
-
-    def starts_at_once(self, recipe: Recipe) -> int:
-        """All."""
-        del recipe
-        return 0
-
-    def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
-        """It uses none, so nothing can contradict."""
-        del recipe, role
-        return None
-
-    def port_base(self, role: Role, kind: str) -> int | None:
-        """It has no port options."""
-        del role, kind
-        return None
-
+    @override
     def served_name(self, recipe: Recipe) -> str | None:
         """The path or hub id of the model, whole."""
         inside = runtime(recipe.site.runtime).maps_paths
         return recipe.model.hub_id or ("/model" if inside else recipe.model.path)
 
+    @override
     def instances(self, recipe: Recipe, role: Role) -> int:
         """``num_workers`` of each process."""
         own = flags.count(role.args, role.extra_args, "num-workers")
-        return role.workers * (_options(recipe).num_workers if own is None else own)
+        return role.workers * (self.options_of(recipe).num_workers if own is None else own)
 
+    @override
     def command(self, ctx: WorkerContext) -> Command:
         """The mocker's argv; an option that has the mocker's own default is left out."""
-        options = _options(ctx.job.recipe)
+        options = self.options_of(ctx.job.recipe)
         pairs: dict[str, Data] = {
             "engine-type": options.engine_type,
             "speedup-ratio": options.speedup_ratio,
@@ -157,22 +131,12 @@ class Mocker:
             argv=(*argv, *rest, *words(*ctx.role.extra_args)),
             listens=(ctx.process.port("system"),),
             note=f"Dynamo mocker, {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+            stand_in=StandIn(behavior="dynamo_worker"),
         )
 
-    def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
-        """Never asked for: it has no work of a GPU that could be recorded."""
-        raise AssertionError(ctx, request)
 
-
-def _options(recipe: Recipe) -> Options:
-    options = recipe.engine.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
-
-
-def _ranges(recipe: Recipe) -> Iterable[Finding]:
+def _ranges(recipe: Recipe, options: Options) -> Iterable[Finding]:
     """The mocker's own bounds; a speedup of 0 is one without delays."""
-    options = _options(recipe)
     for name, high in (COUNTS | AMOUNTS).items():
         value, low = getattr(options, name), 1 if name in COUNTS else 0
         if value is not None and not low <= value <= high:
@@ -180,7 +144,7 @@ def _ranges(recipe: Recipe) -> Iterable[Finding]:
             yield Finding(rule="SP511", path=(*recipe.engine.at, name), message=message)
     for role in recipe.resources.roles:
         names = [flags.dashed(n) for n in COUNTS]
-        yield from flags.sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *names)
+        yield from flags.check_sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *names)
 
 
 PLUGIN = Mocker()

@@ -12,19 +12,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Literal
 
-from attrs import field, frozen
+from attrs import frozen
 
 from srtplan import flags
-from srtplan.diagnostics import Finding
 from srtplan.engines import _served, _stores
-from srtplan.engines._given import given
-from srtplan.ir.data import Map, thaw
-from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import MooncakeStore, Recipe, Role
-from srtplan.ir.shell import LOG_DIR, Lit, Word, ip, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext
+from srtplan.engines._recipe_flags import recipe_flags
+from srtplan.plugin import (
+    LOG_DIR,
+    Command,
+    Engine,
+    EnvVar,
+    Finding,
+    Lit,
+    Map,
+    MooncakeStore,
+    Port,
+    Profile,
+    ProfileRequest,
+    Recipe,
+    Role,
+    StandIn,
+    Word,
+    WorkerContext,
+    dynamo_ports,
+    ip,
+    override,
+    thaw,
+    word,
+    words,
+)
 
 DECIDED = {
     "port": "every worker gets its own port; see `ports:` in the cluster profile",
@@ -61,58 +78,53 @@ class Options:
     mooncake_kv_store: MooncakeStore | None = None
 
 
-@frozen(eq=False, repr=False)
-class SGLang:
+class SGLang(
+    Engine[Options],
+    name="sglang",
+    interfaces=("dynamo", "sglang_http"),
+    client="sglang",
+    profilers=("torch", "nsys", "nsys-time"),
+):
     """The engine plugin."""
 
-    name: str = "sglang"
-    options: type[object] = Options
-    interfaces: frozenset[Interface] = field(default=frozenset(("dynamo", "sglang_http")))
-    client: str = "sglang"
-    launch: Literal["process", "endpoint"] = "process"
-    ports: tuple[str, ...] = ("nccl",)
-    profilers: frozenset[str] = frozenset(("torch", "nsys", "nsys-time"))
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Flags that are decided elsewhere, stand twice, or contradict the mode."""
         for role in recipe.resources.roles:
-            yield from flags.twice(role.args, role.args_at, TP, PP, DP, ATTENTION_DP)
-            yield from flags.decided(role.args, role.args_at, DECIDED)
-            yield from flags.again(role.extra_args, role.args, DECIDED, role.extra_args_at, options=TOLD)
-            yield from flags.port(role.args, role.args_at, BOOTSTRAP, recipe.site.ports.ephemeral_floor)
+            yield from flags.check_duplicates(role.args, role.args_at, TP, PP, DP, ATTENTION_DP)
+            yield from flags.check_planned(role.args, role.args_at, DECIDED)
+            yield from flags.check_extra_args(
+                role.extra_args, role.args, DECIDED, role.extra_args_at, options=TOLD
+            )
+            yield from flags.check_port(role.args, role.args_at, BOOTSTRAP, recipe.site.ports.ephemeral_floor)
             yield from _parallel(role)
             fits = {"prefill": "prefill", "decode": "decode", "agg": "null"}[role.mode]
-            yield from flags.contradicts(role.args, role.args_at, MODE_FLAG, (fits,), role.mode)
+            yield from flags.check_role(role.args, role.args_at, MODE_FLAG, (fits,), role.mode)
             yield from _model_path(role)
         yield from _served.check(recipe)
-        yield from _stores.check(recipe, _store(recipe))
+        yield from _stores.check(recipe, self.options_of(recipe).mooncake_kv_store)
 
-    def shape(self, recipe: Recipe, role: Role) -> Shape:
-        """SGLang runs its ranks of a node in one process tree; each of data-parallel attention has KV events of its own."""
-        kvbm, dp = _stores.uses_kvbm(recipe, role), _attention_dp(role)
-        if dp == 1:
-            return Shape(kvbm=kvbm)
-        return Shape(
-            kvbm=kvbm,
-            kv_block=dp if role.kv_events is not None else 1,
-            beside_http=BESIDE_HTTP,
-            beside_dist_init=BESIDE_DIST_INIT,
+    @override
+    def ports(self, recipe: Recipe, role: Role) -> tuple[Port, ...]:
+        """Dynamo's and NCCL's; each rank of data-parallel attention has KV events of its own, and opens ports by itself."""
+        dp = _attention_dp(role)
+        return dynamo_ports(
+            recipe,
+            role,
+            bootstrap=flags.number(flags.lookup(role.args, BOOTSTRAP)),
+            kv_events=dp if role.kv_events is not None else 1,
+            kvbm=_stores.uses_kvbm(recipe, role),
+            beside_http=BESIDE_HTTP if dp > 1 else (),
+            beside_dist_init=BESIDE_DIST_INIT if dp > 1 else (),
+            more=(Port(kind="nccl", count="job"),),
         )
 
-    def shares_nodes(self, recipe: Recipe) -> bool:
-        """Never."""
-        del recipe
-        return False
-
+    @override
     def services(self, recipe: Recipe) -> tuple[str, ...]:
         """The master of a Mooncake store, if the recipe has one."""
-        return (_stores.SERVICE,) if _store(recipe) else ()
+        return (_stores.SERVICE,) if self.options_of(recipe).mooncake_kv_store else ()
 
-    def starts_at_once(self, recipe: Recipe) -> int:
-        """All."""
-        del recipe
-        return 0
-
+    @override
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """TP x PP x DP; experts, and the ranks of data-parallel attention, are inside the tensor-parallel group."""
         del recipe
@@ -124,28 +136,21 @@ class SGLang:
         total = given["TP"] * given["PP"] * given["DP"]
         return total, " x ".join(f"{k} {v}" for k, v in given.items() if v != 1 or k == "TP")
 
-    def port_base(self, role: Role, kind: str) -> int | None:
-        """``disaggregation-bootstrap-port`` of the recipe: several workers of a node count up from it."""
-        return flags.number(flags.lookup(role.args, BOOTSTRAP)) if kind == "bootstrap" else None
-
+    @override
     def served_name(self, recipe: Recipe) -> str | None:
         """The first of prefill, aggregated and decode that names it."""
         return _served.name(recipe)
 
-    def instances(self, recipe: Recipe, role: Role) -> int:
-        """One per worker."""
-        del recipe
-        return role.workers
-
+    @override
     def command(self, ctx: WorkerContext) -> Command:
         """The server's argv; see the module's docstring."""
         job, role, process = ctx.job, ctx.role, ctx.process
-        direct = job.interface == "sglang_http"
+        direct = job.interface != "dynamo"
         auto: list[tuple[str, str | int | Word]] = [
             ("model-path", ctx.model),
             ("served-model-name", job.served_model_name),
             ("host", "0.0.0.0"),  # noqa: S104 -- workers are reached from other nodes
-            ("port", process.port("http")),
+            ("port", ctx.http_port),
             ("nccl-port", process.port("nccl")),
         ]
         if ctx.endpoint.mode != "agg":
@@ -166,16 +171,18 @@ class SGLang:
             auto.append(("kv-events-config", _kv_events(role.kv_events, process.port("kv_events"))))
         if not direct:
             auto.append(("request-plane", job.recipe.dynamo.request_plane))
-        mine, rest = given(job, role.mode, PREFILL_OWN if role.mode == "prefill" else OWN)
+        mine, rest = recipe_flags(job, role.mode, PREFILL_OWN if role.mode == "prefill" else OWN)
         module = "sglang.launch_server" if direct else "dynamo.sglang"
         first = (part for flag, value in auto if flag not in mine for part in (f"--{flag}", value))
         return Command(
             argv=(*words("python3", "-m", module, *first), *rest),
-            env=(*_stores.mooncake(ctx, _store(job.recipe)), *_stores.kvbm(ctx)),
+            env=(*_stores.mooncake(ctx, self.options_of(job.recipe).mooncake_kv_store), *_stores.kvbm(ctx)),
             listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
             note=f"SGLang {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+            stand_in=StandIn(behavior="sglang_server" if direct else "dynamo_worker"),
         )
 
+    @override
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
         """A call with a window of steps; torch writes where the variable says."""
         torch = request.type == "torch"
@@ -190,12 +197,13 @@ class SGLang:
 
 
 def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:
-    kinds = [*(["http"] if direct else ["system"]), "nccl"]
+    kinds = [*([] if direct else ["system"]), "nccl"]
     kinds += ["bootstrap"] if ctx.endpoint.mode == "prefill" and ctx.process.leader else []
     kinds += ["dist_init"] if len(ctx.peers) > 1 and ctx.process.leader else []
     dp = _attention_dp(ctx.role)
     events = ctx.process.port("kv_events") if ctx.role.kv_events is not None else None
     return (
+        *((ctx.http_port,) if direct else ()),
         *(ctx.process.port(k) for k in kinds),
         *(range(events, events + dp) if events is not None else ()),
         *(_beside(ctx) if dp > 1 else ()),
@@ -220,18 +228,12 @@ def _kv_events(config: Map, port: int) -> Lit:
     return Lit(json.dumps(shown | {"endpoint": f"tcp://*:{port}"}))
 
 
-def _store(recipe: Recipe) -> MooncakeStore | None:
-    options = recipe.engine.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options.mooncake_kv_store
-
-
 def _size(role: Role, *names: str) -> int | None:
     return flags.count(role.args, role.extra_args, *names)
 
 
 def _attention(role: Role) -> bool:
-    return flags.said(role.args, role.extra_args, ATTENTION)[0]
+    return flags.find(role.args, role.extra_args, ATTENTION)[0]
 
 
 def _attention_dp(role: Role) -> int:
@@ -242,7 +244,7 @@ def _attention_dp(role: Role) -> int:
 
 def _parallel(role: Role) -> Iterable[Finding]:
     """Sizes that are none, and ranks of data-parallel attention that do not divide the tensor-parallel group."""
-    yield from flags.sizes(
+    yield from flags.check_sizes(
         role.args, role.extra_args, role.args_at, role.extra_args_at, *TP, *PP, *DP, *ATTENTION_DP
     )
     tp, dp = _size(role, *TP) or 1, _attention_dp(role)

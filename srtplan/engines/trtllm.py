@@ -11,18 +11,37 @@ Behind ``trtllm_serve`` the same launch runs ``trtllm-serve`` with an HTTP port.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
-from attrs import field, frozen
+from attrs import frozen
 
 from srtplan import flags
-from srtplan.diagnostics import Finding, no_effect
 from srtplan.engines import _stores
-from srtplan.ir.data import Map
-from srtplan.ir.plan import EnvVar, PlanFile, SrunOption
-from srtplan.ir.recipe import Recipe, Role
-from srtplan.ir.shell import JOB_ID, Lit, Word, Words, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
+from srtplan.plugin import (
+    JOB_ID,
+    Command,
+    Engine,
+    EnvVar,
+    Finding,
+    Lit,
+    Map,
+    PlanFile,
+    Port,
+    Profile,
+    ProfileRequest,
+    Recipe,
+    Role,
+    SrunOption,
+    StandIn,
+    Word,
+    Words,
+    WorkerContext,
+    dynamo_ports,
+    interface,
+    no_effect,
+    override,
+    word,
+    words,
+)
 
 NUMA_GPUS = ("gb200", "gb300")
 STATISTICS = ("enable_iter_perf_stats", "return_perf_metrics")
@@ -55,23 +74,22 @@ class Options:
     numa_memory_bind: bool | None = None
 
 
-@frozen(eq=False, repr=False)
-class TensorRTLLM:
+class TensorRTLLM(
+    Engine[Options],
+    name="trtllm",
+    interfaces=("dynamo", "trtllm_http"),
+    client="trtllm",
+    launch="endpoint",
+    profilers=("nsys", "nsys-time"),
+):
     """The engine plugin."""
 
-    name: str = "trtllm"
-    options: type[object] = Options
-    interfaces: frozenset[Interface] = field(default=frozenset(("dynamo", "trtllm_http")))
-    client: str = "trtllm"
-    launch: Literal["process", "endpoint"] = "endpoint"
-    ports: tuple[str, ...] = ()
-    profilers: frozenset[str] = frozenset(("nsys", "nsys-time"))
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """KV events are published by a flag of the engine, not by ``kv_events_config``."""
         for role in recipe.resources.roles:
             names = [n for spelled in SIZES.values() for n in spelled]
-            yield from flags.sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *names)
+            yield from flags.check_sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *names)
             if role.kv_events is not None:
                 yield Finding(
                     rule="SP505",
@@ -80,34 +98,28 @@ class TensorRTLLM:
                     message="TensorRT-LLM publishes KV events by 'publish_events_and_metrics'",
                     help="set backend.publish_events_and_metrics: true instead",
                 )
-        if _options(recipe).publish_events_and_metrics and not _behind_dynamo(recipe):
+        own = self.options_of(recipe)
+        if own.publish_events_and_metrics and interface(recipe) != "dynamo":
             why = f"trtllm-serve behind the {recipe.frontend.type} frontend has no such option"
             yield no_effect((*recipe.engine.at, "publish_events_and_metrics"), why)
-        if _options(recipe).sequential_node_start < 0:
+        if own.sequential_node_start < 0:
             yield Finding(
                 rule="SP506",
                 path=(*recipe.engine.at, "sequential_node_start"),
                 message="sequential_node_start must be 0 or more",
             )
 
-    def shape(self, recipe: Recipe, role: Role) -> Shape:
-        """One process per node for the ports; the launch is one for all of them."""
-        return Shape(kvbm=_stores.uses_kvbm(recipe, role))
+    @override
+    def ports(self, recipe: Recipe, role: Role) -> tuple[Port, ...]:
+        """Dynamo's, per node; the launch is one for all of them."""
+        return dynamo_ports(recipe, role, kvbm=_stores.uses_kvbm(recipe, role))
 
-    def shares_nodes(self, recipe: Recipe) -> bool:
-        """Never."""
-        del recipe
-        return False
-
-    def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """None."""
-        del recipe
-        return ()
-
+    @override
     def starts_at_once(self, recipe: Recipe) -> int:
         """``sequential_node_start`` of the recipe."""
-        return _options(recipe).sequential_node_start
+        return self.options_of(recipe).sequential_node_start
 
+    @override
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """TP x PP x CP; attention data parallelism and experts live inside TP."""
         del recipe
@@ -120,41 +132,33 @@ class TensorRTLLM:
             total *= v
         return total, " x ".join(f"{k} {v}" for k, v in given.items() if v != 1 or k == "TP")
 
-    def port_base(self, role: Role, kind: str) -> int | None:
-        """It has no port options in its file."""
-        del role, kind
-        return None
-
-    def served_name(self, recipe: Recipe) -> str | None:
-        """Never from its options: the file has no such key."""
-        del recipe
-        return None
-
-    def instances(self, recipe: Recipe, role: Role) -> int:
-        """One per worker."""
-        del recipe
-        return role.workers
-
+    @override
     def command(self, ctx: WorkerContext) -> Command:
         """The launch of a whole worker; see the module's docstring."""
-        direct = ctx.job.interface == "trtllm_http"
+        own = self.options_of(ctx.job.recipe)
+        direct = ctx.job.interface != "dynamo"
         config = f"trtllm_config_{ctx.role.mode}.yaml"
         path = word(ctx.job.logs, f"/{config}")
         shm = word("moe_shared_", JOB_ID, f"_{ctx.endpoint.name}")
         return Command(
             argv=(
-                *_numactl(ctx),
+                *_numactl(ctx, own),
                 *words("trtllm-llmapi-launch"),
-                *(_serve(ctx, path) if direct else _dynamo(ctx, path)),
+                *(_serve(ctx, path) if direct else _dynamo(ctx, path, own)),
                 *words(*ctx.role.extra_args),
             ),
             env=(EnvVar(name="TRTLLM_EPLB_SHM_NAME", value=shm), *_stores.kvbm(ctx)),
             srun=SRUN,
             files=_files(ctx, config),
-            listens=((_port(ctx),) if direct else (ctx.process.port("system"),)) + _stores.kvbm_ports(ctx),
+            listens=((ctx.http_port,) if direct else (ctx.process.port("system"),)) + _stores.kvbm_ports(ctx),
             note=f"TensorRT-LLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+            stand_in=StandIn(
+                behavior="openai_server" if direct else "dynamo_worker",
+                wrappers=(*(("numactl",) if _numactl(ctx, own) else ()), "trtllm-llmapi-launch"),
+            ),
         )
 
+    @override
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
         """It counts its iterations itself and obeys a window in a variable; no call is needed."""
         del ctx
@@ -176,28 +180,18 @@ def _files(ctx: WorkerContext, path: str) -> tuple[PlanFile, ...]:
     return (PlanFile(path=path, content=_args(ctx), run_time=True),)
 
 
-def _options(recipe: Recipe) -> Options:
-    options = recipe.engine.options
-    assert isinstance(options, Options)  # noqa: S101 -- structured into this class by config
-    return options
-
-
-def _behind_dynamo(recipe: Recipe) -> bool:
-    return frontend(recipe.frontend.type).interface == "dynamo"
-
-
-def _numactl(ctx: WorkerContext) -> Words:
+def _numactl(ctx: WorkerContext, own: Options) -> Words:
     recipe = ctx.job.recipe
-    bind = _options(recipe).numa_memory_bind
+    bind = own.numa_memory_bind
     if bind is None:
         bind = recipe.resources.gpu_type.lower() in NUMA_GPUS and ctx.role.mode != "agg"
     return words("numactl", "-m", "0,1") if bind else ()
 
 
-def _dynamo(ctx: WorkerContext, config: Word) -> Words:
+def _dynamo(ctx: WorkerContext, config: Word, own: Options) -> Words:
     job = ctx.job
     mode = () if ctx.role.mode == "agg" else ("--disaggregation-mode", ctx.role.mode)
-    events = ("--publish-events-and-metrics",) if _publishes(job.recipe) else ()
+    events = ("--publish-events-and-metrics",) if _publishes(job.recipe, own) else ()
     return words(
         *("python3", "-m", "dynamo.trtllm", "--model-path", ctx.model),
         *("--served-model-name", job.served_model_name, *mode, "--extra-engine-args", config),
@@ -212,22 +206,17 @@ def _serve(ctx: WorkerContext, config: Word) -> Words:
         if (number := flags.number(ctx.role.args.get(k))) is not None
         for w in (f"--{k}", str(number))
     ]
-    listen = ("--host", "0.0.0.0", "--port", _port(ctx))  # noqa: S104 -- the orchestrator is on another node
+    listen = ("--host", "0.0.0.0", "--port", ctx.http_port)  # noqa: S104 -- the orchestrator is on another node
     return words("trtllm-serve", ctx.model, *listen, *sizes, "--config", config)
-
-
-def _port(ctx: WorkerContext) -> int:
-    """An aggregated worker has the public port itself."""
-    return ctx.job.public_port if ctx.role.mode == "agg" else ctx.process.port("http")
 
 
 def _size(role: Role, *names: str) -> int | None:
     return flags.count(role.args, role.extra_args, *names)
 
 
-def _publishes(recipe: Recipe) -> bool:
-    said = _options(recipe).publish_events_and_metrics
-    return recipe.observability.enabled if said is None else said
+def _publishes(recipe: Recipe, own: Options) -> bool:
+    asked = own.publish_events_and_metrics
+    return recipe.observability.enabled if asked is None else asked
 
 
 def _args(ctx: WorkerContext) -> Map:

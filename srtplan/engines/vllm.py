@@ -12,14 +12,10 @@ Behind the ``vllm`` frontend it is ``vllm serve`` with the public port. A flag o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
-
-from attrs import field, frozen
 
 from srtplan import flags
-from srtplan.diagnostics import Finding, no_effect
 from srtplan.engines import _served, _stores
-from srtplan.engines._given import given
+from srtplan.engines._recipe_flags import recipe_flags
 from srtplan.engines._vllm_flags import (
     CONNECTORS,
     DP,
@@ -37,10 +33,29 @@ from srtplan.engines._vllm_flags import (
     size,
     spans,
 )
-from srtplan.ir.plan import EnvVar
-from srtplan.ir.recipe import Recipe, Role
-from srtplan.ir.shell import Lit, Word, ip, word, words
-from srtplan.plugin import Command, Interface, Profile, ProfileRequest, Shape, WorkerContext, frontend
+from srtplan.plugin import (
+    Command,
+    Engine,
+    EnvVar,
+    Finding,
+    Lit,
+    Port,
+    Profile,
+    ProfileRequest,
+    Recipe,
+    Role,
+    Shape,
+    StandIn,
+    Word,
+    WorkerContext,
+    dynamo_ports,
+    interface,
+    ip,
+    no_effect,
+    override,
+    word,
+    words,
+)
 
 DECIDED = {
     "device-ids": "it follows from the placement",
@@ -60,18 +75,16 @@ OWN = ("model", "served-model-name", "connector", RPC)
 NOT_THE_RECIPES = frozenset((*OWN, *DECIDED))
 
 
-@frozen(eq=False, repr=False)
-class VLLM:
+class VLLM(
+    Engine[Options],
+    name="vllm",
+    interfaces=("dynamo", "vllm_http"),
+    client="vllm",
+    profilers=("torch", "nsys", "nsys-time"),
+):
     """The engine plugin."""
 
-    name: str = "vllm"
-    options: type[object] = Options
-    interfaces: frozenset[Interface] = field(default=frozenset(("dynamo", "vllm_http")))
-    client: str = "vllm"
-    launch: Literal["process", "endpoint"] = "process"
-    ports: tuple[str, ...] = ("vllm",)
-    profilers: frozenset[str] = frozenset(("torch", "nsys", "nsys-time"))
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """Flags that are decided elsewhere, stand twice, contradict the role, or name an unknown connector."""
         for role in recipe.resources.roles:
@@ -83,19 +96,32 @@ class VLLM:
         yield from _served.check(recipe)
         yield from _stores.check(recipe, options(recipe).mooncake_kv_store)
 
+    @override
     def shape(self, recipe: Recipe, role: Role) -> Shape:
-        """Data-parallel workers reserve a KV event port per rank, a NIXL block per worker, and a port to meet at."""
-        dp = size(role, DP)
-        kvbm = _stores.uses_kvbm(recipe, role) or connector(recipe, role) == "kvbm"
-        if dp is None:
-            return Shape(kvbm=kvbm)
+        """A process per node, or per GPU where the recipe asks for that; the ranks of a node are inside its process."""
+        if size(role, DP) is None:
+            return Shape()
         if options(recipe).dp_launch_mode == "per_gpu":
-            return Shape(per_gpu=True, rpc=True, kvbm=kvbm)
-        if spans(recipe, role):
-            return Shape(rpc=True, nixl_block=dp, kvbm=kvbm)
-        local = local_ranks(recipe, role)
-        return Shape(ranks=local, kv_block=local, nixl_block=dp, rpc=True, kvbm=kvbm)
+            return Shape(per_gpu=True)
+        return Shape() if spans(recipe, role) else Shape(ranks=local_ranks(recipe, role))
 
+    @override
+    def ports(self, recipe: Recipe, role: Role) -> tuple[Port, ...]:
+        """Data-parallel workers have a KV event port per rank, a block of NIXL's per worker, and a port to meet at."""
+        dp, table = size(role, DP), recipe.site.ports
+        shape = self.shape(recipe, role)
+        meeting = Port(kind="dp_rpc", scope="worker", fixed=size(role, RPC))
+        own = Port(kind="vllm", count="job", stride=table.vllm_stride, block=table.vllm_stride)
+        return dynamo_ports(
+            recipe,
+            role,
+            kv_events=shape.ranks,
+            nixl_block=0 if dp is None or shape.per_gpu else dp,
+            kvbm=_stores.uses_kvbm(recipe, role) or connector(recipe, role) == "kvbm",
+            more=(own,) if dp is None else (meeting, own),
+        )
+
+    @override
     def shares_nodes(self, recipe: Recipe) -> bool:
         """Where the recipe allows it: on one node, or on any."""
         own, resources = options(recipe), recipe.resources
@@ -104,15 +130,12 @@ class VLLM:
             own.allow_prefill_decode_colocation and fits
         )
 
+    @override
     def services(self, recipe: Recipe) -> tuple[str, ...]:
         """The master of a Mooncake store, if the recipe has one."""
         return (_stores.SERVICE,) if options(recipe).mooncake_kv_store else ()
 
-    def starts_at_once(self, recipe: Recipe) -> int:
-        """All."""
-        del recipe
-        return 0
-
+    @override
     def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
         """DP x TP x PP."""
         del recipe
@@ -125,14 +148,12 @@ class VLLM:
             total *= v
         return total, " x ".join(f"{k} {v}" for k, v in given.items() if v != 1 or len(given) == 1)
 
-    def port_base(self, role: Role, kind: str) -> int | None:
-        """``data-parallel-rpc-port`` of the recipe; the others are the plan's."""
-        return size(role, RPC) if kind == "dp_rpc" else None
-
+    @override
     def served_name(self, recipe: Recipe) -> str | None:
         """The first of prefill, aggregated and decode that names it."""
         return _served.name(recipe)
 
+    @override
     def instances(self, recipe: Recipe, role: Role) -> int:
         """Every process of a data-parallel worker registers, and every rank where each has a process."""
         dp = size(role, DP)
@@ -140,16 +161,17 @@ class VLLM:
             return role.workers
         if options(recipe).dp_launch_mode == "per_gpu":
             return role.workers * dp
-        return role.workers * max(1, role.gpus // recipe.resources.gpus_per_node)
+        return role.workers * recipe.resources.nodes_per_worker(role)
 
+    @override
     def command(self, ctx: WorkerContext) -> Command:
         """The server's argv and variables; see the module's docstring."""
         job, role = ctx.job, ctx.role
-        direct = job.interface == "vllm_http"
+        direct = job.interface != "dynamo"
         auto = [*place(ctx), *([] if direct else dynamo(ctx))]
         if role.kv_events is not None:
             auto.append(("kv-events-config", Lit(kv_events(ctx))))
-        mine, rest = given(job, role.mode, NOT_THE_RECIPES)
+        mine, rest = recipe_flags(job, role.mode, NOT_THE_RECIPES)
         argv: list[Word] = [*program(ctx, direct=direct)]
         for flag, value in auto:
             if flag not in mine:
@@ -160,8 +182,10 @@ class VLLM:
             selects_gpus=not direct and not options(job.recipe).set_cuda_visible_devices,
             listens=(*_listens(ctx, direct=direct), *_stores.kvbm_ports(ctx)),
             note=f"vLLM {ctx.endpoint.mode} worker {ctx.endpoint.index}",
+            stand_in=StandIn(behavior="openai_server" if direct else "dynamo_worker"),
         )
 
+    @override
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
         """The window is an option of the server, the call only starts it; headless ranks follow their leader."""
         if request.type == "nsys-time":
@@ -174,17 +198,17 @@ class VLLM:
 
 
 def _flags(role: Role, floor: int) -> Iterable[Finding]:
-    yield from flags.twice(role.args, role.args_at, *SPELLED.values())
-    yield from flags.decided(role.args, role.args_at, DECIDED)
-    yield from flags.again(role.extra_args, role.args, DECIDED, role.extra_args_at, options=OWN)
-    yield from flags.port(role.args, role.args_at, RPC, floor)
+    yield from flags.check_duplicates(role.args, role.args_at, *SPELLED.values())
+    yield from flags.check_planned(role.args, role.args_at, DECIDED)
+    yield from flags.check_extra_args(role.extra_args, role.args, DECIDED, role.extra_args_at, options=OWN)
+    yield from flags.check_port(role.args, role.args_at, RPC, floor)
     sized = (name for names in SPELLED.values() for name in names)
-    yield from flags.sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *sized)
+    yield from flags.check_sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *sized)
     fits = {"prefill": ("prefill",), "decode": ("decode",), "agg": ("agg", "aggregated")}[role.mode]
-    yield from flags.contradicts(role.args, role.args_at, "disaggregation-mode", fits, role.mode)
+    yield from flags.check_role(role.args, role.args_at, "disaggregation-mode", fits, role.mode)
     for name in ("prefill", "decode"):
         allowed = (True, False) if role.mode == name else (False,)
-        yield from flags.contradicts(role.args, role.args_at, f"is-{name}-worker", allowed, role.mode)
+        yield from flags.check_role(role.args, role.args_at, f"is-{name}-worker", allowed, role.mode)
 
 
 def _connector(recipe: Recipe) -> Iterable[Finding]:
@@ -207,7 +231,7 @@ def _unread(recipe: Recipe) -> Iterable[Finding]:
     for name in ("allow_prefill_decode_colocation", "allow_prefill_decode_colocation_across_nodes"):
         if getattr(own, name) and not recipe.resources.disaggregated:
             yield no_effect((*at, name), "there are no prefill and decode workers")
-    if frontend(recipe.frontend.type).interface != "vllm_http":
+    if interface(recipe) != "vllm_http":
         return
     why = "the worker serves by itself, and gives its KV cache to no other"
     if own.connector not in ("nixl", None, "", "none", "null"):
@@ -228,7 +252,7 @@ def _spread(recipe: Recipe, role: Role) -> Iterable[Finding]:
         yield from _one_gpu_each(role, replica)
     if dp is None or replica > recipe.resources.gpus_per_node:
         return
-    nodes = max(1, role.gpus // recipe.resources.gpus_per_node)
+    nodes = recipe.resources.nodes_per_worker(role)
     if local_ranks(recipe, role) * nodes != dp:
         yield Finding(
             rule="SP508",
@@ -253,11 +277,7 @@ def _one_gpu_each(role: Role, replica: int) -> Iterable[Finding]:
 def _launch_mode(recipe: Recipe) -> Iterable[Finding]:
     """Only workers of Dynamo can be a process per rank: ``vllm serve`` has one port, and starts its ranks itself."""
     ranked = any(size(role, DP) is not None for role in recipe.resources.roles)
-    if (
-        options(recipe).dp_launch_mode == "per_gpu"
-        and ranked
-        and frontend(recipe.frontend.type).interface == "vllm_http"
-    ):
+    if options(recipe).dp_launch_mode == "per_gpu" and ranked and interface(recipe) == "vllm_http":
         yield Finding(
             rule="SP508",
             path=(*recipe.engine.at, "dp_launch_mode"),
@@ -268,7 +288,7 @@ def _launch_mode(recipe: Recipe) -> Iterable[Finding]:
 
 def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:
     if direct:
-        return (ctx.job.public_port,) if ctx.process.leader else ()
+        return (ctx.http_port,) if ctx.process.leader else ()
     return (ctx.process.port("system"),)
 
 

@@ -8,52 +8,50 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from attrs import field, frozen
-
 from srtplan import flags
-from srtplan.diagnostics import Finding
-from srtplan.ir.plan import EnvVar, ProbeType, SrunOption
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import Lit, node, word, words
-from srtplan.plugin import Command, FrontendContext, Interface, JobContext
+from srtplan.plugin import (
+    Command,
+    EnvVar,
+    Finding,
+    Frontend,
+    FrontendContext,
+    JobContext,
+    Lit,
+    NoOptions,
+    Recipe,
+    SrunOption,
+    StandIn,
+    node,
+    override,
+    word,
+    words,
+)
 
 SRUN = (SrunOption(name="mpi", value=Lit("pmix")),)
 PLAIN_LOG = EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1"))
 
 
-@frozen(kw_only=True)
-class Options:
-    """Nothing beyond the common fields."""
-
-
-@frozen(eq=False, repr=False)
-class DynamoFrontend:
+class DynamoFrontend(
+    Frontend[NoOptions],
+    name="dynamo",
+    interfaces=("dynamo",),
+    probe="dynamo_health",
+    installs_dynamo=True,
+    reads=("request_plane", "event_plane"),
+):
     """The frontend plugin."""
 
-    name: str = "dynamo"
-    options: type[object] = Options
-    interface: Interface = "dynamo"
-    probe: ProbeType = "dynamo_health"
-    health_path: str = "/health"
-    step_name: str = "frontend"
-    installs_dynamo: bool = True
-    reads: frozenset[str] = field(default=frozenset(("request_plane", "event_plane")))
-    probes_workers: bool = False
-
-    def processes(self, recipe: Recipe) -> bool:
-        """Always."""
-        del recipe
-        return True
-
+    @override
     def services(self, recipe: Recipe) -> tuple[str, ...]:
         """Etcd always; NATS unless requests go by TCP or HTTP and events by ZMQ."""
         planes = recipe.dynamo
         needs_nats = planes.request_plane == "nats" or planes.event_plane != "zmq"
         return ("nats", "etcd") if needs_nats else ("etcd",)
 
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
         """The port is the plan's."""
-        yield from flags.decided(
+        yield from flags.check_planned(
             recipe.frontend.args,
             (*recipe.frontend.at, "args"),
             {
@@ -62,10 +60,12 @@ class DynamoFrontend:
             },
         )
 
+    @override
     def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:
         """Where discovery and messages are, by host name."""
         return _discovery(job)
 
+    @override
     def command(self, ctx: FrontendContext) -> Command:
         """``python3 -m dynamo.frontend --http-port=PORT`` and the recipe's args, in the recipe's order."""
         recipe = ctx.job.recipe
@@ -76,6 +76,7 @@ class DynamoFrontend:
             srun=SRUN,
             listens=(ctx.port,),
             note=f"Dynamo frontend {ctx.index}",
+            stand_in=StandIn(behavior="dynamo_frontend"),
         )
 
 

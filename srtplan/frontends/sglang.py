@@ -10,65 +10,72 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import field, frozen
-
 from srtplan import flags
-from srtplan.diagnostics import Finding
-from srtplan.ir.plan import EnvVar, ProbeType
-from srtplan.ir.recipe import Mode, Recipe
-from srtplan.ir.shell import Lit, Word, Words, ip, word, words
-from srtplan.ir.topology import Process
-from srtplan.plugin import Command, FrontendContext, Interface, JobContext
+from srtplan.plugin import (
+    Command,
+    EnvVar,
+    Finding,
+    Frontend,
+    FrontendContext,
+    JobContext,
+    Lit,
+    Mode,
+    NoOptions,
+    Process,
+    Recipe,
+    StandIn,
+    Word,
+    Words,
+    interface,
+    ip,
+    override,
+    word,
+    words,
+)
 
 
-@frozen(kw_only=True)
-class Options:
-    """Nothing beyond the common fields."""
-
-
-@frozen(eq=False, repr=False)
-class SGLangRouter:
+class SGLangRouter(
+    Frontend[NoOptions],
+    name="sglang",
+    interfaces=("sglang_http", "openai"),
+    probe="sglang_workers",
+    health_path="/workers",
+    step_name="router",
+    reads=("request_plane",),
+):
     """The frontend plugin."""
 
-    name: str = "sglang"
-    options: type[object] = Options
-    interface: Interface = "sglang_http"
-    probe: ProbeType = "sglang_workers"
-    health_path: str = "/workers"
-    step_name: str = "router"
-    installs_dynamo: bool = False
-    reads: frozenset[str] = field(default=frozenset(("request_plane",)))
-    probes_workers: bool = False
-
-    def processes(self, recipe: Recipe) -> bool:
-        """Always."""
-        del recipe
-        return True
-
-    def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """None: the router is told its workers."""
-        del recipe
-        return ()
-
+    @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Workers and ports are the plan's."""
-        says = "the plan tells the router its workers"
-        yield from flags.decided(
+        """Workers and ports are the plan's; only SGLang's workers can be divided into prefill and decode."""
+        if recipe.resources.disaggregated and interface(recipe) == "openai":
+            yield Finding(
+                rule="SP604",
+                path=(*recipe.frontend.at, "type"),
+                message=f"the router cannot divide requests between prefill and decode workers of {recipe.engine.type}",
+                help="use aggregated workers",
+            )
+        why = "the plan tells the router its workers"
+        yield from flags.check_planned(
             recipe.frontend.args,
             (*recipe.frontend.at, "args"),
             {
                 "port": "see `ports:` in the cluster profile",
-                "worker-urls": says,
-                "prefill": says,
-                "decode": says,
-                "pd-disaggregation": says,
+                "worker-urls": why,
+                "prefill": why,
+                "decode": why,
+                "pd-disaggregation": why,
             },
         )
 
+    @override
     def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:
-        """Nothing: workers do not look for the router."""
+        """No worker looks for the router; SGLang's are told Dynamo's request plane, as in srtctl."""
+        if job.interface != "sglang_http":
+            return ()
         return (EnvVar(name="DYN_REQUEST_PLANE", value=Lit(job.recipe.dynamo.request_plane)),)
 
+    @override
     def command(self, ctx: FrontendContext) -> Command:
         """The router's argv; see the module's docstring."""
         recipe = ctx.job.recipe
@@ -79,6 +86,7 @@ class SGLangRouter:
             argv=(*argv, *listen, *args),
             listens=(ctx.port,),
             note=f"SGLang router {ctx.index}",
+            stand_in=StandIn(behavior="sglang_router"),
         )
 
 

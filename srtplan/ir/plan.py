@@ -60,6 +60,23 @@ class SrunOption:
 
 
 @frozen(kw_only=True)
+class StandIn:
+    """What a rehearsal runs in place of a program, which needs no GPU, model or network.
+
+    ``program`` is the command word that is replaced, or the Python module after ``-m``; empty for the first word of the
+    command, or the module where that word is Python. ``behavior`` names a module of ``srtplan/rehearsal/simulated``;
+    ``server`` and ``client`` are generic, and ``real`` leaves the program itself in place. ``wrappers`` are command words
+    in front of the program that run the rest of their command line. ``report`` is what the generic client writes to the
+    result of its run. In a run, ``server`` means ``client``: a run has to end.
+    """
+
+    program: str = ""
+    behavior: str = "server"
+    wrappers: tuple[str, ...] = ()
+    report: str | None = None
+
+
+@frozen(kw_only=True)
 class Run:
     """One command of a step that runs several in turn (a benchmark's ladder); ``result`` must exist afterwards.
 
@@ -72,6 +89,7 @@ class Run:
     result: Word | None = None
     client: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    stand_in: StandIn = StandIn()
 
 
 @frozen(kw_only=True)
@@ -102,6 +120,7 @@ class Step:
     rank: int | None = None
     restart: Restart | None = None
     note: str = ""
+    stand_in: StandIn = StandIn()
 
     @property
     def ntasks(self) -> int:

@@ -98,6 +98,10 @@ class Resources:
         """Prefill and decode are apart."""
         return any(r.mode != "agg" for r in self.roles)
 
+    def nodes_per_worker(self, role: Role) -> int:
+        """Nodes that one worker of a role takes; a worker of less than a node's GPUs has one."""
+        return max(1, role.gpus // self.gpus_per_node)
+
     def role(self, mode: Mode) -> Role | None:
         """The role of a mode, if the recipe has it."""
         return next((r for r in self.roles if r.mode == mode), None)
@@ -253,7 +257,7 @@ class MountRequest:
 
 @frozen(kw_only=True)
 class Ports:
-    """First port of every kind (see ``docs/recipe.md``); strides are between two workers of a node."""
+    """First port of every kind (see ``docs/reference/recipe.md``); strides are between two workers of a node."""
 
     http: int = 30000
     http_stride: int = 1
@@ -293,6 +297,8 @@ class Site:
     secrets_file: str = SECRETS_FILE
     bash_preamble: str = ""
     ports: Ports = field(factory=Ports)
+    port_offset: int = 0
+    """What ``--port-offset`` has added to ``ports``, and adds to first ports that a plugin declares itself."""
 
 
 @frozen(kw_only=True)

@@ -6,25 +6,9 @@ indices on each of them.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from attrs import field, frozen
 
 from srtplan.ir.recipe import Mode
-
-PortKind = Literal[
-    "http",
-    "system",
-    "bootstrap",
-    "kv_events",
-    "nixl",
-    "dist_init",
-    "nccl",
-    "dp_rpc",
-    "kvbm",
-    "vllm",
-    "frontend",
-]
 
 
 @frozen(kw_only=True)
@@ -44,7 +28,7 @@ class Endpoint:
 
 @frozen(kw_only=True)
 class Process:
-    """The part of an endpoint on one node; ``ports`` are its own."""
+    """The part of an endpoint on one node. Ports of a kind in ``shared`` are the worker's: its leader opens them."""
 
     mode: Mode
     endpoint: int
@@ -53,6 +37,7 @@ class Process:
     gpus: tuple[int, ...]
     leader: bool
     ports: tuple[tuple[str, int], ...] = ()
+    shared: frozenset[str] = frozenset()
 
     def port(self, kind: str) -> int:
         """A port of this process; KeyError if the plan has none of that kind."""

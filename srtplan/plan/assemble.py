@@ -1,6 +1,6 @@
-"""The Plan of a recipe: placement, ports, launches, probes and directives put together.
+"""Assemble the Plan of a recipe from placement, ports, launches, probes and directives.
 
-In: a Recipe without faults of its own. Out: a verified Plan, or PlanError with findings at paths of the recipe.
+In: a valid Recipe. Out: a verified Plan, or PlanError with findings at paths of the recipe.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from srtplan.plugin import JobContext
 
 
 def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
-    """The Plan and its warnings. Raises PlanError for the user's faults, InternalError for ours."""
+    """Return the Plan and its warnings. Raises PlanError for errors in the recipe, InternalError for bugs in srtplan."""
     placed, found = _placed(recipe)
     if placed is None or any(f.severity == "error" for f in found):
         raise PlanError(found)
@@ -48,14 +48,14 @@ def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
 
 
 def faults(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
-    """What is wrong before ports are given out, whose numbers may be absurd; ``faulty`` sections are not looked at."""
+    """Return the findings of all checks that need no ports. Sections in ``faulty`` are skipped."""
     return _placed(recipe, faulty)[1]
 
 
 def _placed(
     recipe: Recipe, faulty: frozenset[str] = frozenset()
 ) -> tuple[placement.Placed | None, tuple[Finding, ...]]:
-    """Where the workers stand, if that can be said, and what is wrong."""
+    """Return the placement of the workers, None if they cannot be placed, and all findings."""
     found = rules.check(recipe, faulty)
     if faulty & {"resources", "engine"}:
         return None, found
@@ -76,7 +76,7 @@ def _topology(recipe: Recipe, placed: placement.Placed) -> tuple[Topology, Front
 
 
 def _bench(recipe: Recipe, roles: Nodes, endpoints: tuple[Endpoint, ...]) -> Nodes:
-    """The client on the last decode node, where the recipe asks for that."""
+    """The node roles, with the client on the last decode node if the recipe requests that."""
     last = [e for e in endpoints if e.mode != "prefill"][-1:]
     if recipe.benchmark.client_placement != "last_decode" or not last:
         return roles
@@ -84,7 +84,7 @@ def _bench(recipe: Recipe, roles: Nodes, endpoints: tuple[Endpoint, ...]) -> Nod
 
 
 def _fixed(recipe: Recipe, roles: Nodes, where: FrontendLayout) -> list[tuple[int, int]]:
-    """(node, port) of everything that has one fixed port."""
+    """(node, port) of services and frontends, whose ports are fixed."""
     infra = [(roles.infra, p) for s in services(recipe) for p in plugin.service(s).ports(recipe)]
     return [*infra, *where.frontends, (where.public_node, where.public_port)]
 
@@ -104,6 +104,8 @@ def _misfit(recipe: Recipe, e: AllocationError) -> Finding:
 def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan:
     engine, frontend = plugin.engine(recipe.engine.type), plugin.frontend(recipe.frontend.type)
     inside = plugin.runtime(recipe.site.runtime).maps_paths
+    reached = plugin.interface(recipe)
+    assert reached is not None  # noqa: S101 -- SP401 has ended the others
     job = JobContext(
         recipe=recipe,
         topology=topology,
@@ -111,7 +113,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         model=staging.inside(recipe),
         staged=staging.staged(recipe),
         logs=_logs(inside=inside),
-        interface=frontend.interface,
+        interface=reached,
+        health_port=engine.health_port(reached),
         frontends=where.frontends,
         public_node=where.public_node,
         public_port=where.public_port,

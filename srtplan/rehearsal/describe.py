@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from srtplan.rehearsal.slurm.hostlist import compress
+
 Plan = Mapping[str, Any]
 """plan.json: JSON of several types, described in the architecture document."""
 
@@ -52,7 +54,7 @@ def _node(plan: Plan, index: int, address: str) -> list[str]:
             for gpu in process.get("gpus", ())
         }
     )
-    shown = f"GPUs {_ranges(gpus)}" if gpus else "no GPU used"
+    shown = f"GPUs {compress(list(map(str, gpus))).strip('[]')}" if gpus else "no GPU used"
     lines = [f"  node{index:<3} {address:<12} {shown}"]
     for step in plan.get("steps", ()):
         if index in step.get("nodes", ()) and step.get("stage") in STAGES:
@@ -75,6 +77,17 @@ def ports_of(plan: Plan, step: Mapping[str, Any], node: int) -> list[str]:
     return list(dict.fromkeys(found or [str(p["port"]) for p in probed if p.get("port")]))
 
 
+def listening(plan: Plan, name: str, node: int) -> list[int]:
+    """Return the ports that a step opens on a node: those that the preflight wants free, else ``ports_of``."""
+    wanted = [
+        int(check["subject"])
+        for check in plan.get("preflight", ())
+        if (check["kind"], check["why"]) == ("port", name) and node in check["nodes"]
+    ]
+    step = next((step for step in plan.get("steps", ()) if step["name"] == name), {"name": name})
+    return wanted or [int(text.rpartition(" ")[2]) for text in ports_of(plan, step, node)]
+
+
 def _is_of(process: Mapping[str, Any], step: Mapping[str, Any]) -> bool:
     """Tell whether a process belongs to a worker step; a step without a rank has all ranks of its endpoint."""
     if step.get("mode") is None or step.get("endpoint") is None:
@@ -85,17 +98,9 @@ def _is_of(process: Mapping[str, Any], step: Mapping[str, Any]) -> bool:
 
 def endpoint(plan: Plan, addresses: Sequence[str]) -> str:
     """Return the URL at which the job serves, with the address of a simulated node in it."""
-    url = str(plan.get("url", ""))
-    return re.sub(r"\$\{(?:IP|NODE)\[(\d+)\]\}", lambda match: addresses[int(match.group(1))], url)
+    return resolved(str(plan.get("url", "")), addresses)
 
 
-def _ranges(numbers: Sequence[int]) -> str:
-    """Return ``0-3,6`` for numbers in order."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] + 1 == number:
-            runs[-1][-1:] = [*runs[-1][-1:], number][-2:]
-            runs[-1] = [runs[-1][0], number]
-        else:
-            runs.append([number])
-    return ",".join(f"{run[0]}-{run[-1]}" if run[0] != run[-1] else str(run[0]) for run in runs)
+def resolved(text: str, addresses: Sequence[str]) -> str:
+    """Return a word of the Plan with the addresses of the simulated nodes in it."""
+    return re.sub(r"\$\{(?:IP|NODE)\[(\d+)\]\}", lambda match: addresses[int(match.group(1))], text)

@@ -51,11 +51,6 @@ def identity(pid: int) -> str:
     return "" if not fields or fields[0] in b"ZX" else f"{pid} {fields[19].decode()}"
 
 
-def own_identity() -> str:
-    """Return the identity of this process."""
-    return identity(os.getpid())
-
-
 def is_alive(known: str) -> bool:
     """Tell whether the process that ``identity`` described still runs."""
     return bool(known) and identity(int(known.split(maxsplit=1)[0])) == known

@@ -23,14 +23,16 @@ from typing import Any, TextIO
 
 from srtplan.rehearsal import absent, describe, faults, network
 from srtplan.rehearsal.cluster import StandInCluster
-from srtplan.rehearsal.slurm import sbatch
+from srtplan.rehearsal.slurm import batch
+from srtplan.rehearsal.slurm.keeper import WARNING_S
+from srtplan.rehearsal.slurm.options import UsageError
 from srtplan.rehearsal.slurm.state import Job, read
+from srtplan.rehearsal.stand_ins import StandInError
 
 POLL_S = 0.05
 KILL_WAIT_S = 30
 LEAST_NUMBER = 100_000_000
 """Above every job id of Slurm (``MaxJobId`` of slurm.conf is at most 67,108,863): a bundle names folders in /tmp by it."""
-WARNING_S = 60
 CODE_KILLED = 137
 CODE_LEFT_BEHIND = 70
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -79,7 +81,7 @@ class _Rehearsal:
         code = CODE_KILLED
         try:
             defaults = {"kill_wait": str(KILL_WAIT_S), "first_job": str(number)}
-            cluster = StandInCluster(folder, _node_count(self.plan), settings=defaults | settings)
+            cluster = self._cluster(folder, defaults | settings)
             absent.prepare(self.plan, cluster.state.folder / "absent")
             with cluster:
                 job = self._job(cluster, output, timeout)
@@ -100,6 +102,12 @@ class _Rehearsal:
             self.say(f"LEFT BEHIND  {problem}")
         return code or (CODE_LEFT_BEHIND if problems else 0)
 
+    def _cluster(self, folder: Path, settings: dict[str, str]) -> StandInCluster:
+        try:
+            return StandInCluster(folder, _node_count(self.plan), settings=settings, plan=self.plan)
+        except StandInError as error:
+            raise RehearsalError(str(error)) from error
+
     def _job(self, cluster: StandInCluster, output: Path, timeout: float | None) -> Job:
         """Describe and submit the job, and follow it to its end."""
         addresses = [node.address for node in cluster.state.nodes()]
@@ -113,33 +121,26 @@ class _Rehearsal:
             "SRTPLAN_PREFLIGHT_SKIP": "dir file path any gpus",  # models, images and GPUs are the cluster's
             faults.VARIABLE: " ".join(map(str, self.faults)),
         }
-        argv = [
-            "sbatch",
-            "--parsable",
-            "--export=ALL",
-            f"--output={log}",
-            *self._limit(timeout),
-            str(self.bundle / "job.sh"),
-        ]
-        submitted = cluster.run(argv, cwd=cluster.folder, env=environment)
-        job = cluster.state.job(submitted.stdout.strip())
-        if submitted.returncode or job is None:
-            raise RehearsalError(f"sbatch refused the job:\n{submitted.stderr.strip()}")
-        with self._forwarding(cluster, job):
+        options = {"export": "ALL", "output": str(log)} | self._limit(timeout)
+        try:
+            job = cluster.start(self.bundle / "job.sh", options, here=cluster.folder, env=environment)
+        except UsageError as error:
+            raise RehearsalError(f"sbatch would refuse the job:\n{error}") from error
+        with self._forwarding(job):
             self._follow(job, log)
         return job
 
-    def _limit(self, timeout: float | None) -> list[str]:
+    def _limit(self, timeout: float | None) -> dict[str, str]:
         """Return the time limit that makes the warning before it, if there is one, come after ``timeout`` seconds."""
         if timeout is None:
-            return []
-        words = sbatch.directives((self.bundle / "job.sh").read_text(encoding="utf-8"))
+            return {}
+        words = batch.directives((self.bundle / "job.sh").read_text(encoding="utf-8"))
         warning = next((word for word in words if word.startswith("--signal=")), "")
         before = int(warning.rpartition("@")[2]) if "@" in warning else WARNING_S if warning else 0
-        return [f"--time=0:{max(1, round(timeout)) + before}"]
+        return {"time": f"0:{max(1, round(timeout)) + before}"}
 
     @contextmanager
-    def _forwarding(self, cluster: StandInCluster, job: Job) -> Iterator[None]:
+    def _forwarding(self, job: Job) -> Iterator[None]:
         """While the job runs, turn Ctrl-C and TERM into scancel; a second one ends everything at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -148,7 +149,7 @@ class _Rehearsal:
         def caught(_number: int, _frame: FrameType | None) -> None:
             self.signals += 1
             if self.signals == 1:
-                cluster.state.tell(f"cancel {job.number}")
+                job.cancel()
 
         before = {number: signal.signal(number, caught) for number in SIGNALS}
         try:

@@ -3,141 +3,91 @@
 ::
 
     FOLDER/state/        see slurm/state.py
-    FOLDER/bin/          srun, sbatch, scancel, squeue, scontrol: for job.sh
-    FOLDER/bin-node/     what a node would have: python3, nginx, nats-server, etcd, nvidia-smi, ..., and what would
-                         leave this machine or change it: curl to the internet, git clone, pip, apt-get
+    FOLDER/bin/          srun, scancel, squeue, scontrol: for job.sh
+    FOLDER/bin-node/     the programs of the Plan (stand_ins.py), and what a node has and this machine has not, or
+                         what would leave this machine or change it (node/)
 
 The stubs name this Python, ``start.py`` and the state folder by absolute path: nothing that a recipe puts into the
-environment changes what they run.
+environment changes what they run. With the setting ``programs=real`` there is nothing in ``bin-node``.
 """
 
-import os
+import json
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from srtplan.rehearsal import start
+from srtplan.rehearsal import stand_ins, start
 from srtplan.rehearsal.network import Block
 from srtplan.rehearsal.slurm.state import State, write, write_record
 
-MODULES = (
-    "sglang.launch_server",
-    "sglang.bench_serving",
-    "sglang.test.run_eval",
-    "sglang_router.launch_router",
-    "dynamo.sglang",
-    "dynamo.vllm",
-    "dynamo.trtllm",
-    "dynamo.mocker",
-    "dynamo.frontend",
-    "vllm.entrypoints.cli.main",
-    "vllm.entrypoints.openai.api_server",
-    "vllm.benchmarks.serve",
-    "tensorrt_llm.serve.scripts.benchmark_serving",
-    "tensorrt_llm.commands.serve",
-    "pip",
-    "pip",
-)
-PROGRAMS = (
-    "nats-server", "etcd", "nginx", "aiperf", "lm_eval", "vllm", "trtllm-serve", "trtllm-llmapi-launch", "numactl", "nsys",
-    "nvidia-smi", "hostname", "getent", "pip", "pip3", "maturin", "huggingface-cli", "hf", "apt", "apt-get", "uv",
-    "cargo", "rustup",
-    "mooncake_master",
-)  # fmt: skip
+TOOLS = {
+    "hostname": "hostname", "getent": "getent", "nvidia-smi": "nvidia-smi",  # a node's own name, peers and GPUs
+    "curl": "curl", "wget": "curl", "git": "git",  # would leave this machine
+    "maturin": "maturin",  # builds what was not cloned
+    "python": "python", "python3": "python",  # has the modules of the Plan
+    **dict.fromkeys(  # would install on this machine, or download
+        ("pip", "pip3", "apt", "apt-get", "cargo", "rustup", "uv", "hf", "huggingface-cli"), "would-run"
+    ),
+}  # fmt: skip
+"""Commands of a node that are not the real ones, and the shell text in ``node/`` that takes their place."""
+LOGIN_SHELL = 'if [ "${1-}" = -lc ]; then shift; set -- -c "$@"; fi\n'
+"""A login shell would set this machine's own PATH; in an image the programs are on it."""
 
 
-def create(folder: Path, block: Block, nodes: int, settings: dict[str, str]) -> State:
-    """Make the folder for a cluster of so many nodes, named node0 and up."""
+def create(
+    folder: Path, block: Block, nodes: int, settings: Mapping[str, str], plan: Mapping[str, Any] | None = None
+) -> State:
+    """Make the folder for a cluster of so many nodes, named node0 and up. Raises StandInError."""
     state = folder / "state"
-    for name in ("jobs", "curl"):
-        (state / name).mkdir(parents=True)
-    os.mkfifo(state / "control", 0o600)
+    for path in (state / "jobs", state / "curl", state / "stand-ins", folder / "bin", folder / "bin-node"):
+        path.mkdir(parents=True)
     names = [f"node{index}" for index in range(nodes)]
     hosts = [f"{name} {block.address(index)} {block.loopback(index)}\n" for index, name in enumerate(names)]
     write(state / "hosts", "".join(hosts))
-    write_record(state / "settings", {"node_path": str(folder / "bin-node")} | settings)
-    _write_stubs(folder, state)
+    write(state / "plan.json", json.dumps(plan or {}))
+    write_record(state / "settings", {"node_path": str(folder / "bin-node")} | dict(settings))
+    for name in start.SLURM:
+        _stub(folder / "bin" / name, _run(name, state))
+    if settings.get("programs") != "real":
+        _write_node(folder / "bin-node", state, plan or {})
     for index, name in enumerate(names):
         _write_curlrc(state / "curl" / name, block, names, index)
     return State(state)
 
 
-def _write_stubs(folder: Path, state: Path) -> None:
-    command = shlex.join([sys.executable, "-I", "-S", "-E", str(Path(start.__file__).absolute())])
-    for name in start.SLURM:
-        if name != "controller":
-            _stub(folder / "bin" / name, f'exec {command} {name} {shlex.quote(str(state))} "$@"\n')
-    for name in PROGRAMS:
-        _stub(folder / "bin-node" / name, f'exec {command} {name} {shlex.quote(str(state))} "$@"\n')
-    _stub(folder / "bin-node" / "git", _unless_network(command, "git", state, _GIT))
-    for name in ("curl", "wget"):
-        _stub(folder / "bin-node" / name, _unless_network(command, name, state, _FETCH))
-    for name in ("python", "python3"):
-        _stub(folder / "bin-node" / name, _python(command, state))
+def _write_node(folder: Path, state: Path, plan: Mapping[str, Any]) -> None:
+    """Write the stubs of a node: its tools, and the programs that the Plan names."""
+    for name, text in TOOLS.items():
+        place = Path(__file__).parent / "node" / f"{text}.sh"
+        real = sys.executable if text == "python" else shutil.which(name) or "/nonexistent"
+        words = {"NAME": name, "STATE": str(state), "REAL": real, "STUBS": str(folder)}
+        given = "".join(f"{key}={shlex.quote(value)}\n" for key, value in words.items())
+        given += f"own() {{ {_run(start.OWN, state).removeprefix('exec ').strip()}; }}\n"
+        _stub(folder / name, given + place.read_text(encoding="utf-8"))
+    programs: dict[str, list[str]] = {}
+    for one in stand_ins.declared(plan):
+        programs.setdefault(one.program, []).append(one.line)
+    (state / "sources").mkdir()
+    runs = [run["argv"] for step in plan.get("steps", ()) for run in step.get("runs") or ()]
+    for name, lines in programs.items():
+        write(state / "stand-ins" / name, "\n".join(lines))
+        _stub(folder / name, _run(name, state))
+        # a job may replace words of its command line in a copy of a module's source, and run that
+        words_of = [word for argv in runs if name in argv for word in argv]
+        write(state / "sources" / f"{name}.py", "".join(f'"{word}"\n' for word in words_of))
     bash = shlex.quote(shutil.which("bash") or "/bin/bash")
-    _stub(folder / "bin-node" / "bash", f'{_LOGIN_SHELL}exec {bash} "$@"\n')
+    _stub(folder / "bash", f'{LOGIN_SHELL}exec {bash} "$@"\n')
 
 
-_LOGIN_SHELL = """if [ "${1-}" = -lc ]; then
-  shift
-  set -- -c "$@"
-fi
-"""
-"""A login shell would set this machine's own PATH; in an image the programs are on it."""
-
-_GIT = """for word in "$@"; do
-  case "${word}" in clone | fetch | pull | ls-remote | checkout | submodule) simulated "$@" ;; esac
-done
-"""
-_FETCH = """case " $* " in
-  *://127.* | *://node[0-9]* | *://localhost*) ;;
-  *://*) simulated "$@" ;;
-esac
-"""
-
-
-def _unless_network(command: str, name: str, state: Path, choice: str) -> str:
-    """Return a stub that simulates what would leave this machine, and runs the real program for all else."""
-    real = shutil.which(name) or "/nonexistent"
-    simulated = f'simulated() {{ exec {command} {name} {shlex.quote(str(state))} "$@"; }}\n'
-    return f'{simulated}{choice}exec {shlex.quote(real)} "$@"\n'
-
-
-EVALUATOR = "sglang.test.run_eval"
-QUESTIONS = (
-    "https://openaipublic.blob.core.windows.net/simple-evals/mmlu.csv",
-    "https://openaipublic.blob.core.windows.net/simple-evals/gpqa_diamond.csv",
-)
-"""Addresses in the text of SGLang's evaluator, which a job replaces in a copy of it to have local files read."""
-
-
-def _evaluator(state: Path) -> str:
-    """Return the part of the stub that tells where the evaluator lies, and that takes a copy of it for itself."""
-    text = state / "evaluator.py"
-    text.write_text("".join(f'"{address}"\n' for address in QUESTIONS), encoding="utf-8")
-    return (
-        f"""if [ "${{1-}} ${{3-}}" = "-c {EVALUATOR}" ]; then printf '%s\\n' {shlex.quote(str(text))}; exit; fi\n"""
-        f"""case "${{1-}}" in */{EVALUATOR}.py) shift; set -- -m {EVALUATOR} "$@" ;; esac\n"""
-    )
-
-
-def _python(command: str, state: Path) -> str:
-    """Return the stub of python3: known modules are simulated, all else is the real Python."""
-    return (
-        'if [ "${1-}" = -u ]; then shift; fi\n'
-        f"{_evaluator(state)}"
-        'if [ "${1-}" = -m ]; then\n'
-        f'  case "${{2-}}" in {"|".join(MODULES)})\n'
-        f'    exec {command} python {shlex.quote(str(state))} "$@" ;;\n'
-        "  esac\n"
-        "fi\n"
-        f'exec {shlex.quote(sys.executable)} "$@"\n'
-    )
+def _run(name: str, state: Path) -> str:
+    command = [sys.executable, "-I", "-S", "-E", str(Path(start.__file__).absolute()), name, str(state)]
+    return f'exec {shlex.join(command)} "$@"\n'
 
 
 def _stub(path: Path, body: str) -> None:
-    path.parent.mkdir(exist_ok=True)
     path.write_text(f"#!/bin/sh\n{body}", encoding="utf-8")
     path.chmod(0o755)
 

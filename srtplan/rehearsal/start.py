@@ -8,17 +8,19 @@ working directory decides which code runs.
 import os
 import sys
 
-SLURM = ("srun", "sbatch", "scancel", "squeue", "scontrol", "controller")
+SLURM = ("srun", "scancel", "squeue", "scontrol", "keeper")
+OWN = "own"
+"""Asked by shell text whether a path belongs to the rehearsal."""
 
 
 def main(argv: list[str]) -> int:
     """Run the stand-in that argv names and return its exit code."""
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
     name, state, words = argv[0], argv[1], argv[2:]
-    group = "slurm" if name in SLURM else "simulated"
-    module = name if name in SLURM else "dispatch"
-    loaded = __import__(f"srtplan.rehearsal.{group}.{module}", fromlist=["main"])
-    code: int = loaded.main(state, words) if name in SLURM else loaded.main(name, state, words)
+    module = f"slurm.{name}" if name in SLURM else "simulated._start"
+    module = "simulated._writing" if name == OWN else module
+    loaded = __import__(f"srtplan.rehearsal.{module}", fromlist=["main"])
+    code: int = loaded.main(name, state, words) if module.endswith("_start") else loaded.main(state, words)
     return code
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
-from srtplan.ir.plan import Container, Mount, SrunOption
+from srtplan.plugin import Container, Mount, Runtime, SrunOption, override
 
 
-@frozen(eq=False, repr=False)
-class Host:
+class Host(Runtime, name="none", maps_paths=False):
     """The runtime plugin."""
 
-    name: str = "none"
-    maps_paths: bool = False
-
+    @override
     def srun(self, container: Container, mounts: tuple[Mount, ...]) -> tuple[SrunOption, ...]:
         """Nothing to add."""
         del container, mounts

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
-from srtplan.ir.plan import Container, Mount, SrunOption
-from srtplan.ir.shell import Word, word
+from srtplan.plugin import Container, Mount, Runtime, SrunOption, Word, override, word
 
 
-@frozen(eq=False, repr=False)
-class Pyxis:
+class Pyxis(Runtime, name="pyxis"):
     """The runtime plugin."""
 
-    name: str = "pyxis"
-    maps_paths: bool = True
-
+    @override
     def srun(self, container: Container, mounts: tuple[Mount, ...]) -> tuple[SrunOption, ...]:
         """``--container-image`` and its company; neither the image's entry point nor the user's home is used."""
         options = [

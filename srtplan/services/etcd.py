@@ -5,25 +5,30 @@ Its only member is named after the job, and the probe asks for that name: anothe
 
 from __future__ import annotations
 
-from attrs import frozen
+from srtplan.plugin import (
+    JOB_ID,
+    OWN_NAME,
+    Command,
+    Recipe,
+    Service,
+    ServiceContext,
+    StandIn,
+    ip,
+    override,
+    word,
+    words,
+)
 
-from srtplan.ir.plan import ProbeType
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import JOB_ID, ip, word, words
-from srtplan.plugin import OWN_NAME, Command, ServiceContext
 
-
-@frozen(eq=False, repr=False)
-class Etcd:
+class Etcd(Service, name="etcd", probe="etcd"):
     """The service plugin."""
 
-    name: str = "etcd"
-    probe: ProbeType = "etcd"
-
+    @override
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
         """Client port, peer port."""
         return (recipe.site.ports.etcd, recipe.site.ports.etcd_peer)
 
+    @override
     def command(self, ctx: ServiceContext) -> Command:
         """A cluster of one, listening on all interfaces and telling its own address."""
         client, peer = self.ports(ctx.job.recipe)
@@ -36,7 +41,12 @@ class Etcd:
             *("--listen-peer-urls", f"http://0.0.0.0:{peer}"),
             *("--initial-advertise-peer-urls", at, "--initial-cluster", word(OWN_NAME, "=", at)),
         )
-        return Command(argv=argv, preamble=(words("setup::scratch", store),), note="etcd server")
+        return Command(
+            argv=argv,
+            preamble=(words("setup::scratch", store),),
+            note="etcd server",
+            stand_in=StandIn(behavior="etcd"),
+        )
 
 
 PLUGIN = Etcd()

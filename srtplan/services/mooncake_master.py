@@ -9,30 +9,37 @@ from __future__ import annotations
 
 import json
 
-from attrs import frozen
-
-from srtplan.ir.data import Map, thaw
-from srtplan.ir.plan import EnvVar, PlanFile, ProbeType
-from srtplan.ir.recipe import MooncakeStore, Recipe
-from srtplan.ir.shell import Lit, ip, word, words
-from srtplan.plugin import Command, ServiceContext
+from srtplan.plugin import (
+    Command,
+    EnvVar,
+    Lit,
+    Map,
+    MooncakeStore,
+    PlanFile,
+    Recipe,
+    Service,
+    ServiceContext,
+    ip,
+    override,
+    thaw,
+    word,
+    words,
+)
 
 CONFIG = "mooncake_store_config.json"
 LEASE_MS = 10_000
 
 
-@frozen(eq=False, repr=False)
-class MooncakeMaster:
+class MooncakeMaster(Service, name="mooncake-master"):
     """The service plugin."""
 
-    name: str = "mooncake-master"
-    probe: ProbeType = "tcp"
-
+    @override
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
         """RPC, metadata by HTTP, metrics."""
         ports = recipe.site.ports
         return (ports.mooncake_master, ports.mooncake_metadata, ports.mooncake_metrics)
 
+    @override
     def command(self, ctx: ServiceContext) -> Command:
         """The master; objects are leased for ten seconds and evicted when the store is nine tenths full."""
         store = getattr(ctx.job.recipe.engine.options, "mooncake_kv_store", None) or MooncakeStore()

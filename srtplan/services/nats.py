@@ -7,25 +7,31 @@ server that answers at the port is not taken for ours.
 
 from __future__ import annotations
 
-from attrs import frozen
+from srtplan.plugin import (
+    JOB_ID,
+    LOG_DIR,
+    OWN_NAME,
+    Command,
+    PlanFile,
+    Recipe,
+    Service,
+    ServiceContext,
+    StandIn,
+    override,
+    word,
+    words,
+)
 
-from srtplan.ir.plan import PlanFile, ProbeType
-from srtplan.ir.recipe import Recipe
-from srtplan.ir.shell import JOB_ID, LOG_DIR, word, words
-from srtplan.plugin import OWN_NAME, Command, ServiceContext
 
-
-@frozen(eq=False, repr=False)
-class Nats:
+class Nats(Service, name="nats", probe="nats"):
     """The service plugin."""
 
-    name: str = "nats"
-    probe: ProbeType = "nats"
-
+    @override
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
         """The client port."""
         return (recipe.site.ports.nats,)
 
+    @override
     def command(self, ctx: ServiceContext) -> Command:
         """JetStream on; a configuration file only where the message limit is changed."""
         recipe = ctx.job.recipe
@@ -37,7 +43,13 @@ class Nats:
             limit = recipe.infra.nats_max_payload_mb * 1024 * 1024
             files = (PlanFile(path="nats.conf", content=word(f"max_payload: {limit}\n"), run_time=True),)
             argv = words(*argv, "--config", word(LOG_DIR, "/nats.conf"))
-        return Command(argv=argv, files=files, preamble=(words("setup::scratch", store),), note="NATS server")
+        return Command(
+            argv=argv,
+            files=files,
+            preamble=(words("setup::scratch", store),),
+            note="NATS server",
+            stand_in=StandIn(behavior="nats"),
+        )
 
 
 PLUGIN = Nats()

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# What a benchmark leaves: RUN_DIR/results/summary.json, written anew after every run and once more at the job's end.
+# Results of the benchmark: RUN_DIR/results/summary.json, rewritten after every run and at the end of the job.
 #
-# files/benchmark.tsv of the bundle has what is known beforehand, a row each, columns divided by tabs:
+# files/benchmark.tsv of the bundle holds what is known at compile time, in tab-separated columns:
 #
 #   gpus   TOTAL   PREFILL   DECODE   AGG
 #   head   MEMBERS_OF_A_JSON_OBJECT
-#   run    NAME   CLIENT   RESULT   MEMBERS_OF_A_JSON_OBJECT     for each run that is measured, in order; - for none
+#   run    NAME   CLIENT   RESULT   MEMBERS_OF_A_JSON_OBJECT     for each measured run, in order; "-" if empty
 #
-# results/.runs/NAME.json is the record of a run that has ended (see record.awk).
+# results/.runs/NAME.json is the record of a finished run (see record.awk).
 
-# Whether the summary has a record of a run.
+# Whether the summary includes a run.
 results::has_run() {
   local kind name rest
   [[ -f "${BUNDLE_DIR}/files/benchmark.tsv" ]] || return 1
@@ -20,12 +20,12 @@ results::has_run() {
 }
 
 # Writes the record of a run and the summary: results::record NAME RESULT CLIENT CODE REASON TRIES BEGAN. BEGAN is the
-# value of SECONDS when the run began.
-# Sets REPLY to what the report says, and RECORD_REASON to why it is no result, "" if it is one.
+# value of SECONDS at the start of the run.
+# Sets REPLY to a summary of the report, and RECORD_REASON to why the result is unusable, "" if it is usable.
 results::record() {
   local -r name="$1" result="$2" client="$3" code="$4" tries="$6" began="$7"
   local -r folder="${RUN_DIR}/results/.runs"
-  local total="" decode="" facts="" out report
+  local total="" decode="" facts="" out report reader
   local -a row
   RECORD_REASON="$5"
   while IFS=$'\t' read -r -a row; do
@@ -36,7 +36,9 @@ results::record() {
     esac
   done <"${BUNDLE_DIR}/files/benchmark.tsv"
   mkdir -p -- "${folder}"
-  results::_reduce "${result}" "${client}"
+  results::_reader "${client}"
+  reader="${REPLY}"
+  results::_reduce "${result}" "${reader}"
   report="${REPLY}"
   out="$(
     export RECORD_NAME="${name}" RECORD_CLIENT="${client}" RECORD_RESULT="${result#"${RUN_DIR}/"}" RECORD_REASON
@@ -45,7 +47,7 @@ results::record() {
     export RECORD_BEGAN="$((RECORD_BEGAN - SECONDS + began))"
     export RECORD_GPUS="${total}" RECORD_DECODE_GPUS="${decode}"
     export RECORD_MAX_FAILED_SHARE="${SRT_BENCH_MAX_FAILED_SHARE:-}" LC_ALL=C
-    awk -f "${BUNDLE_DIR}/lib/json.awk" -f "${BUNDLE_DIR}/lib/record.awk" "${report}"
+    awk -f "${BUNDLE_DIR}/lib/json.awk" -f "${BUNDLE_DIR}/lib/record.awk" -f "${reader}" "${report}"
   )" || return
   [[ "${report}" == "${result}" || "${report}" == /dev/null ]] || rm -f -- "${report}"
   printf '%s\n' "${out#*$'\n'}" >"${folder}/.${name}.new"
@@ -56,25 +58,38 @@ results::record() {
   [[ "${out}" != bad* ]] || RECORD_REASON="${REPLY}"
 }
 
+# Sets REPLY to the awk file that reads a client's report: one that a plugin brings, or the library's. The engines' own load
+# generators have one in common.
+results::_reader() {
+  local name="${1:-none}"
+  REPLY="${BUNDLE_DIR}/files/readers/${name}.awk"
+  [[ ! -f "${REPLY}" ]] || return 0
+  case "${name}" in
+    sglang | vllm | trtllm) name=serving ;;
+    *) ;;
+  esac
+  REPLY="${BUNDLE_DIR}/lib/readers/${name}.awk"
+}
+
 # Sets REPLY to the report; where a load generator kept the time of every token, and it is large, to a file of its
 # figures alone.
 results::_reduce() {
-  local -r file="$1" client="$2"
+  local -r file="$1" reader="$2"
   local size
   REPLY=/dev/null
   [[ -f "${file}" ]] || return 0
   REPLY="${file}"
   size="$(wc -c <"${file}")"
-  if [[ "${client}" == aiperf || "${client}" == *-eval ]] || ((size < 8000000)); then
+  if [[ "${reader}" != */lib/readers/serving.awk ]] || ((size < 8000000)); then
     return 0
   fi
   REPLY="$(mktemp "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID:-0}-result.XXXXXX")"
   if ! LC_ALL=C awk -f "${BUNDLE_DIR}/lib/reduce.awk" "${file}" >"${REPLY}"; then
-    : >"${REPLY}" # cut off
+    : >"${REPLY}" # the report is truncated
   fi
 }
 
-# Puts the records together. At the job's end CLASS and CODE say how it ended; before that it is still running.
+# Writes summary.json from the records. CLASS and CODE are empty until the job ends.
 results::summarize() {
   local -r file="${RUN_DIR}/results/summary.json"
   local kind name rest head="" rows="" row good=0 all=0 state=none text cause
@@ -106,7 +121,7 @@ results::summarize() {
   } >"${file}.new" && mv -f -- "${file}.new" "${file}"
 }
 
-# Sets REPLY to the record of a run, or to one that says that it has not ended.
+# Sets REPLY to the record of a run, or to one with status "missing" if the run has not finished.
 results::_row() {
   local -r name="$1" rest="$2"
   local client result facts
@@ -119,7 +134,7 @@ results::_row() {
   REPLY="{\"name\":\"${name}\",\"status\":\"missing\",\"reason\":\"\",\"client\":\"${client}\",\"result\":\"${result}\",${facts}}"
 }
 
-# Sets REPLY to the traces below logs/profiles, as JSON strings.
+# Sets REPLY to the paths of the traces below logs/profiles, as JSON strings.
 results::_profiles() {
   local file list=""
   while IFS= read -r file; do

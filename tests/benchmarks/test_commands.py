@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from srtplan import plugin
-from srtplan.benchmarks._clients import Load, vllm
+from srtplan.benchmarks.clients.serving import Load, vllm
 from srtplan.ir.shell import notation, word
 
 URL = "http://${IP[0]}:8000"

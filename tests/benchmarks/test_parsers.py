@@ -51,7 +51,7 @@ PROGRAMS = {
 }
 ABSENT = {("sglang.test.run_eval 0.5.7", "gsm8k"), ("sglang.test.run_eval 0.5.23", "gpqa"),
           ("sglang.test.run_eval 0.5.23", "mmlu"), ("sglang.test.run_eval 0.5.23", "longbenchv2")}  # fmt: skip
-"""Versions that do not have an evaluation at all; docs/benchmarks.md says so."""
+"""Versions that do not have an evaluation at all; docs/reference/benchmarks.md says so."""
 
 
 def flags(words: list[str]) -> set[str]:

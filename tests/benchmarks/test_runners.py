@@ -172,7 +172,7 @@ def test_a_result_that_is_missing_fails_the_job(lab: Lab) -> None:
     """A command that succeeds without its result is no success: 80, ``no_result``."""
     ended = run(lab, "type: custom, result: r.json, result_format: vllm, command: 'true'")
     assert (ended.code, ended.summary["class"], ended.summary["state"]) == (80, "no_result", "none")
-    assert "left no result" in ended.summary["cause"]
+    assert "wrote no result" in ended.summary["cause"]
 
 
 def test_a_worker_that_dies_is_the_cause(lab: Lab) -> None:

@@ -67,7 +67,7 @@ def test_a_template_prints_quoted_text_only() -> None:
     environment = templates._environment()
     assert environment.from_string("{{ x }}").render(x=quote.number(3)) == "3"
     for value in ({"x": "text"}, {"x": 3}, {"x": None}, {}):
-        with pytest.raises(TypeError, match="only quoted text"):
+        with pytest.raises(TypeError, match="print only quoted text"):
             environment.from_string("{{ x }}").render(**value)
     with pytest.raises(UndefinedError):
         environment.from_string("{% if y %}{% endif %}").render()

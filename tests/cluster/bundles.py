@@ -19,15 +19,25 @@ ROOT = Path(__file__).parents[2]
 SIMULATED = """
 import os, pathlib, socket, sys
 sys.path.insert(0, {root!r})
-from srtplan.rehearsal.simulated.dispatch import main
+from srtplan.rehearsal.simulated._start import behave, wrap
 host = socket.gethostname()
 os.environ["SRT_NODE_ADDRESS"] = socket.gethostbyname(host)
 state = pathlib.Path("/opt/simulated")
 state.mkdir(parents=True, exist_ok=True)
 names = [f"node{{i}}" for i in range(4)]
 (state / "hosts").write_text("".join(f"{{n}} {{socket.gethostbyname(n)}} 127.0.0.1\\n" for n in names))
-sys.exit(main({module!r}, str(state), sys.argv[1:]))
+if {behavior!r} == "wrapper":
+    sys.exit(wrap({module!r}, sys.argv[1:], sys.argv[1:2]))
+behavior = "disaggregated" if sys.argv[1:2] == ["disaggregated"] else {behavior!r}
+sys.exit(behave(behavior, {module!r}, str(state), sys.argv[1:]))
 """
+BEHAVIORS = {
+    "sglang.launch_server": "sglang_server",
+    "sglang.bench_serving": "bench_sglang",
+    "trtllm-serve": "openai_server",
+    "vllm": "bench_vllm",
+    "trtllm-llmapi-launch": "wrapper",
+}
 
 
 class Run:
@@ -118,7 +128,8 @@ def simulated_sglang(folder: Path) -> Path:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     for module in ("launch_server", "bench_serving"):
-        text = SIMULATED.format(root=str(ROOT), module=f"sglang.{module}")
+        name = f"sglang.{module}"
+        text = SIMULATED.format(root=str(ROOT), module=name, behavior=BEHAVIORS[name])
         (package / f"{module}.py").write_text(text)
     return package.parent
 
@@ -138,7 +149,8 @@ def simulated_image(folder: Path, *programs: str) -> tuple[Path, Path]:
     (root / ".env").write_text("PATH=/opt/bin:/usr/bin:/bin\n")
     shutil.copytree(ROOT / "srtplan", folder / "srtplan", ignore=shutil.ignore_patterns("__pycache__"))
     for name in programs:
-        (place / name).write_text(f"#!/usr/bin/python3\n{SIMULATED.format(root=str(folder), module=name)}")
+        text = SIMULATED.format(root=str(folder), module=name, behavior=BEHAVIORS[name])
+        (place / name).write_text(f"#!/usr/bin/python3\n{text}")
         (place / name).chmod(0o755)
     file = folder / "image.sqsh"
     file.write_text(f"image: {root}\n")

@@ -19,7 +19,7 @@ echo "step id of the batch script: ${{SLURM_STEP_ID-none}}"
 echo "as submitted"
 srun --overlap bash -c "$2"
 environ::drop_foreign
-echo "dropped ${{FOREIGN[*]}}"
+echo "dropped ${{DROPPED_VARIABLES[*]}}"
 srun --overlap bash -c "$2"
 """
 SHOW = 'echo "cpus $(nproc) ${PMIX_RANK-none} ${SLURM_MEM_PER_CPU-none}"'

@@ -1,6 +1,6 @@
 """The reference of recipes and profiles as Markdown, generated from the classes that they are structured into.
 
-    PYTHONPATH=. python tests/config/reference.py > docs/recipe.md
+    PYTHONPATH=. python tests/config/reference.py > docs/reference/recipe.md
 
 A field of a plugin is described by ``metadata={"doc": ...}`` where it has one, else by the docstring of its class.
 """
@@ -159,7 +159,7 @@ def _plugins(kind: plugin.Kind, title: str) -> Iterator[str]:
     yield f"## {title}\n"
     yield "What each type reads beyond the common fields.\n"
     for name in plugin.names(kind):
-        options = plugin.get(kind, name).options  # type: ignore[attr-defined]
+        options = plugin.get(kind, name).options
         yield f"### {name}\n"
         yield from _class(options)
 

@@ -1,4 +1,4 @@
-"""``docs/recipe.md`` is what the classes say."""
+"""``docs/reference/recipe.md`` is what the classes say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import reference
 from srtplan.config.layouts import v1_sections, v2_sections
 from srtplan.ir.recipe import Ports
 
-PAGE = Path(__file__).parents[2] / "docs" / "recipe.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "recipe.md"
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from plans import benchmark, gates, plan, run, step
+from stand_in_slurm.cluster import StandInCluster
 from trials import Trial
 
 from srtplan.bundle.render import render
@@ -22,7 +23,6 @@ from srtplan.bundle.write import write
 from srtplan.ir.plan import Plan, Probe, Step
 from srtplan.ir.shell import words
 from srtplan.plan.show.serialise import to_json
-from srtplan.rehearsal import StandInCluster
 
 STOP_S = 4
 KILL_WAIT_S = 6

@@ -1,4 +1,4 @@
-"""docs/failures.md: the table of all trials, compared with what came of them, or rewritten.
+"""docs/reference/failures.md: the table of all trials, compared with what came of them, or rewritten.
 
 `just failures` runs the tests with SRTPLAN_FAILURES=rewrite: each trial then puts its row in place. Otherwise a row must say
 what happened; only its seconds may differ. A test declares its rows: by a parameter that is a ``verdict.Case``, or by the marker
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "failures.md"
 Key = tuple[int, str, str]
 START, END = "<!-- table: start -->\n", "<!-- table: end -->\n"
 HEAD = "| stage | fault | where | code | class | cause, as the log says it | s |\n|---|---|---|---|---|---|---|\n"
@@ -85,9 +85,9 @@ def compare(row: Row) -> None:
         _put(row)
         return
     known = rows(PAGE.read_text()).get(row.key)
-    assert known is not None, f"docs/failures.md has no row for {row.key}: run `just failures`"
+    assert known is not None, f"docs/reference/failures.md has no row for {row.key}: run `just failures`"
     assert (known.code, known.group, _told(known)) == (row.code, row.group, _told(row)), (
-        f"docs/failures.md says otherwise: run `just failures`\n{known}{row}"
+        f"docs/reference/failures.md says otherwise: run `just failures`\n{known}{row}"
     )
 
 

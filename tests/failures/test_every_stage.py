@@ -88,7 +88,8 @@ def test_what_happens_while_a_job_stops_does_not_change_its_reason(case: Case, t
         outcome = trial.wait()
     judge(outcome, case, 3)
     is_killed = (
-        re.search(r"WARN  killed, for it still ran: .*\bdeaf_0$", outcome.log, re.MULTILINE) is not None
+        re.search(r"WARN  killing steps that did not stop in time: .*\bdeaf_0$", outcome.log, re.MULTILINE)
+        is not None
     )
     assert is_killed == (case.fault != "node lost")
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from breakable import STOP_S, Bundle
+from stand_in_slurm.cluster import StandInCluster
 from trials import Trial
 from verdict import DECIDE_S, Case, judge
-
-from srtplan.rehearsal import StandInCluster
 
 squatters: list[socket.socket] = []
 
@@ -53,7 +52,7 @@ def test_a_port_that_is_taken_is_found_before_anything_starts(
 
 MISSING = (
     Case("preflight", "model.path is missing", 72, "preflight", "node0: model.path: /nonexistent/model does not exist", sets=("model.path=/nonexistent/model",)),
-    Case("preflight", "the setup script is missing", 72, "preflight", r"node0: setup_script: none of \S+/configs/none.sh \S+/configs/patches/none.sh is a readable file", sets=("setup_script=none.sh",)),
+    Case("preflight", "the setup script is missing", 72, "preflight", r"node0: setup_script: not found or not readable: \S+/configs/none.sh \S+/configs/patches/none.sh", sets=("setup_script=none.sh",)),
 )  # fmt: skip
 
 
@@ -76,7 +75,7 @@ def test_an_output_directory_that_cannot_be_made(bundle: Bundle, tmp_path: Path)
     with Trial(bundle(), tmp_path / "trial", env={"SRTPLAN_OUTPUT": "/proc/none"}) as trial:
         outcome = trial.wait()
         assert not trial.run_dir.exists()
-    cause = rf"cannot make the output directory /proc/none/{trial.job.number}"
+    cause = rf"cannot create the output directory /proc/none/{trial.job.number}"
     case = Case("preflight", "the output directory cannot be made", 72, "preflight", cause)
     judge(outcome, case, 5)
 

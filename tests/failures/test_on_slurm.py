@@ -193,7 +193,7 @@ def test_a_deaf_worker_is_killed_at_the_deadline(slurm: Cluster) -> None:
     stop(slurm, job)
     job.job.wait(timeout=40)
     slurm.run(["rm", "-rf", "/tmp/srtplan-deaf"], node="node1")  # noqa: S108 -- not named after the job
-    assert "killed, for it still ran: deaf_0\n" in log(job)
+    assert "killing steps that did not stop in time: deaf_0\n" in log(job)
     case = Case("stopping", "a worker ignores TERM", 79, "cancelled", "received USR1", seconds=STOP_S + 6)
     judge(job, case, since, leftovers)
 
@@ -216,7 +216,7 @@ def test_sigkill_of_the_supervisor(slurm: Cluster) -> None:
     took = time.monotonic() - since
     left = leftovers()
     assert mine(left, job) == []
-    assert left, "the directory that docs/failures.md speaks of"
+    assert left, "the directory that docs/reference/failures.md speaks of"
     assert job.job.exit_code == 137
     assert took < 15 + noise_s(took)
     table.compare(table.Row("serving", "SIGKILL of job.sh", "Slurm", "137", "-", "-", f"{took:.1f}"))

@@ -10,7 +10,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "shell")]
 from shell_lab import in_library  # noqa: E402 (found by the line above)
 
 SCRIPT = """
-ENDING=stop # signals are only counted
+SHUTDOWN=stop # signals are only counted
 trap 'SIGNALS+=(USR1)' USR1
 (while sleep 0.002; do kill -USR1 "$$" || exit; done) 2>/dev/null &
 hammer="$!"

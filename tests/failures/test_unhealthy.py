@@ -12,8 +12,10 @@ from verdict import Case, judge
 PATIENCE_S = 2
 MANUAL = "benchmark.type=manual"
 HOLD = "benchmark:hang"
-GONE = r"not ready any more for \d+ s: frontend_0 \(prefill 1/1 decode 0/1\)"
-MUTE = r"not ready any more for \d+ s: frontend_0 \((no answer|HTTP status 503)( in 5 s)?\); nginx \(.*\)"
+GONE = r"not ready for \d+ s while serving: frontend_0 \(prefill 1/1 decode 0/1\)"
+MUTE = (
+    r"not ready for \d+ s while serving: frontend_0 \((no answer|HTTP status 503)( in 5 s)?\); nginx \(.*\)"
+)
 
 CASES = (
     Case("health", "decode_0 gets unhealthy", 76, "unhealthy", rf"not ready after {HEALTH_S} s: frontend_0 \(prefill 0/1 decode 0/1\)", ("decode_0:unhealthy@3s", "prefill_0:slow=20"), seconds=HEALTH_S),
@@ -31,7 +33,7 @@ def test_what_is_not_ready_any_more_ends_the_job(case: Case, bundle: Bundle, tmp
     with Trial(bundle(*case.sets, **budgets), tmp_path / "trial", faults=case.faults, env=env) as trial:
         if case.stage != "health":
             trial.reach(case.stage)
-            trial.until(lambda: "not ready any more:" in trial.log, "it is noticed")
+            trial.until(lambda: "stopped being ready:" in trial.log, "it is noticed")
         trial.fault()
         outcome = trial.wait()
     judge(outcome, case, case.seconds + 6)

@@ -24,8 +24,9 @@ from typing import Any
 
 from attrs import frozen
 from busy import patient
+from stand_in_slurm.cluster import StandInCluster
 
-from srtplan.rehearsal import StandInCluster, absent, network, processes
+from srtplan.rehearsal import absent, network, processes
 from srtplan.rehearsal.slurm.state import Job
 
 POLL_S = 0.05
@@ -65,11 +66,10 @@ class Trial:
             "share_nodes": "yes",
         }
         self.is_guest = cluster is not None
-        self.cluster = cluster or StandInCluster(folder / "cluster", 2, settings=settings)
+        plan = json.loads((bundle / "plan.json").read_text())
+        self.cluster = cluster or StandInCluster(folder / "cluster", 2, settings=settings, plan=plan)
         if not self.is_guest:
-            absent.prepare(
-                json.loads((bundle / "plan.json").read_text()), self.cluster.state.folder / "absent"
-            )
+            absent.prepare(plan, self.cluster.state.folder / "absent")
         self.env = {
             "SRTPLAN_OUTPUT": str(folder / "out"),
             "SRTPLAN_PREFLIGHT_SKIP": "dir file path gpus",

@@ -45,6 +45,6 @@ def test_plugins_keep_the_contract(kind: plugin.Kind) -> None:
     """A plugin is named as its file, and its options are an attrs class that can be made without arguments."""
     for name in plugin.names(kind):
         made = plugin.get(kind, name)
-        assert made.name == name  # type: ignore[attr-defined]
-        assert attrs.has(made.options)  # type: ignore[attr-defined]
-        assert made.options() == made.options()  # type: ignore[attr-defined]
+        assert made.name == name
+        assert attrs.has(made.options)
+        assert made.options() == made.options()

@@ -89,7 +89,8 @@ def test_static_files_are_the_templates(case: str) -> None:
     """``lib/`` and ``stop`` of a bundle are ``templates/lib`` and ``templates/stop``, byte for byte."""
     bundle = pipeline.bundle(compiled(case).plan)
     found = {f.path: f.content for f in bundle.files if goldens.is_static(f.path)}
-    library = {f"lib/{p.name}": p.read_bytes() for p in (ROOT / "templates" / "lib").iterdir()}
+    root = ROOT / "templates"
+    library = {str(p.relative_to(root)): p.read_bytes() for p in (root / "lib").rglob("*") if p.is_file()}
     assert found == library | {"stop": (ROOT / "templates" / "stop").read_bytes()}
 
 

@@ -31,7 +31,7 @@ def test_workers_load_the_copy(engine: str, flag: str) -> None:
     assert ("dir", "/raid") in {(c.kind, c.subject) for c in made.preflight}
     script = pipeline.bundle(made).text("job.sh")
     assert script.index("steps::await_end prepare") < script.index("steps::start worker")
-    assert "'stage_model  prepare   3     TERM     setup" in script
+    assert "'stage_model  prepare   3     TERM    setup" in script
 
 
 def test_the_root_is_never_mounted() -> None:

@@ -171,7 +171,7 @@ def fields() -> Iterator[str]:
     yield from (f.name for f in attrs.fields(v1_sections.Document) if f.name not in SECTIONS)
     for kind in ("engine", "frontend"):
         for name in plugin.names(kind):  # type: ignore[arg-type]
-            options = plugin.get(kind, name).options  # type: ignore[arg-type,attr-defined]
+            options = plugin.get(kind, name).options  # type: ignore[arg-type]
             yield from (f"{name}.{f.name}" for f in attrs.fields(options))
 
 

@@ -40,9 +40,9 @@ def test_job_and_launcher_name_the_secrets_of_each_step() -> None:
     rows = {line.split()[0].strip("'"): line for line in job if line.startswith("  '")}
     assert rows["decode_0"].endswith(" HF_TOKEN,WANDB_API_KEY'")
     assert "HF_TOKEN" not in rows["nats"]
-    assert job.index(
-        'export -n "${SECRETS[@]}" # for the steps whose rows name them, and nobody else'
-    ) < job.index("main() {")
+    assert job.index('export -n "${SECRETS[@]}" # only the steps that list a secret receive it') < job.index(
+        "main() {"
+    )
     launchers = {s.name: render_step(s) for s in made.steps}
     assert "ENV_FROM=(HF_TOKEN WANDB_API_KEY)\n" in launchers["decode_0"]
     assert "ENV_FROM" not in launchers["nats"]
@@ -104,7 +104,7 @@ def test_people_see_what_passes() -> None:
     """The table of dry-run names what reaches every step where not all does, and where a secret can come from then."""
     said = scopes.environment(plan(recipe(env_from=TOKENS, sbatch_directives={"export": "NONE"})))
     assert any(line.split()[:4] == ["every", "step", "PATH", "HOME"] for line in said)
-    assert any(line.split()[-3:] == ["HF_TOKEN", "(in", "~/.srtplan-secrets)"] for line in said)
+    assert any(line.split()[-3:] == ["HF_TOKEN", "(from", "~/.srtplan-secrets)"] for line in said)
     said = scopes.environment(plan(recipe(env_from=TOKENS)))
     assert not any("every step" in line for line in said)
-    assert any(line.endswith("(set by who submits, or in ~/.srtplan-secrets)") for line in said)
+    assert any(line.endswith("(from the submitter's environment or ~/.srtplan-secrets)") for line in said)

@@ -68,7 +68,7 @@ def test_compiles_or_is_refused_with_a_place(pair: tuple[str, str], data: st.Dat
 def test_one_more_decode_worker_leaves_prefill_alone(recipe: Recipe) -> None:
     """Adding decode workers with their nodes changes no byte of a prefill launcher, but for a head or infra node that moves.
 
-    A node that is reserved for the client comes after all workers, and it may be the head (docs/architecture.md).
+    A node that is reserved for the client comes after all workers, and it may be the head (docs/explanation/architecture.md).
     """
     size = recipe["resources"]
     nodes, workers = size["decode_nodes"], size["decode_workers"]

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stand_in_slurm.cluster import StandInCluster
 
-from srtplan.rehearsal import StandInCluster, network
+from srtplan.rehearsal import network
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS / "cluster"), str(TESTS / "rehearsal")]
+sys.path[:0] = [str(TESTS / "bundle"), str(TESTS / "cluster"), str(TESTS / "rehearsal")]
 
 from leftovers_here import Nothing  # noqa: E402 (found by the line above)
 from programs import Programs  # noqa: E402

@@ -10,6 +10,9 @@ import json
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from programs import BEHAVIORS
 
 JOB = r"""#!/bin/bash
 #SBATCH --job-name=handmade
@@ -164,10 +167,24 @@ def write_bundle(
     plan = {
         "format": "srtplan.plan/1", "name": "handmade", "served_model_name": "m", "engine": "sglang", "frontend": "sglang",
         "nodes": {"total": nodes}, "processes": [], "probes": [],
-        "steps": [{"name": s.name, "stage": s.stage, "nodes": list(s.nodes), "ntasks": s.ntasks} for s in steps],
+        "steps": [planned(step) for step in steps],
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
     return folder
+
+
+def planned(step: Step) -> dict[str, Any]:
+    """A step as plan.json has it."""
+    argv = shlex.split(step.argv)
+    stand_in: dict[str, Any] = {}
+    for program in (name for name in BEHAVIORS if name in argv):
+        stand_in = {"behavior": BEHAVIORS[program], "program": program}
+    if argv[0] == "trtllm-llmapi-launch":
+        stand_in["wrappers"] = argv[:1]
+    return {
+        "name": step.name, "stage": step.stage, "nodes": list(step.nodes), "ntasks": step.ntasks, "argv": argv,
+        "stand_in": stand_in,
+    }  # fmt: skip
 
 
 def router_bundle(folder: Path, grace: int = 30) -> Path:

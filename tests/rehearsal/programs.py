@@ -18,6 +18,46 @@ from busy import patient
 from srtplan.rehearsal import network, rundir
 
 QUICK = "0.05"
+BEHAVIORS = {
+    "sglang.launch_server": "sglang_server",
+    "sglang_router.launch_router": "sglang_router",
+    "sglang.bench_serving": "bench_sglang",
+    "sglang.test.run_eval": "run_eval",
+    "dynamo.sglang": "dynamo_worker",
+    "dynamo.vllm": "dynamo_worker",
+    "dynamo.trtllm": "dynamo_worker",
+    "dynamo.mocker": "dynamo_worker",
+    "dynamo.frontend": "dynamo_frontend",
+    "tensorrt_llm.serve.scripts.benchmark_serving": "bench_vllm",
+    "trtllm-serve": "openai_server",
+    "vllm": "openai_server",
+    "nginx": "nginx",
+    "nats-server": "nats",
+    "etcd": "etcd",
+    "aiperf": "aiperf",
+    "lm_eval": "lm_eval",
+}
+OTHERS = [
+    ("client", "vllm", {"behavior": "bench_vllm"}),
+    ("orchestrator", "trtllm-serve", {"behavior": "disaggregated"}),
+    (
+        "wrapped",
+        "sglang.launch_server",
+        {"behavior": "sglang_server", "wrappers": ["numactl", "nsys", "trtllm-llmapi-launch"]},
+    ),
+]
+"""Programs that are something else in these steps."""
+
+
+def plan() -> dict[str, Any]:
+    """A Plan in which every simulated program is a step of its own."""
+    every = [(name, name, {"behavior": behavior}) for name, behavior in BEHAVIORS.items()]
+    return {
+        "steps": [
+            {"name": step, "argv": [], "stand_in": {"program": program} | stand_in}
+            for step, program, stand_in in [*every, *OTHERS]
+        ]
+    }
 
 
 class Running:
@@ -55,7 +95,7 @@ class Programs:
     def __init__(self, folder: Path, nodes: int = 3) -> None:
         self.folder = folder
         self.block = network.reserve()
-        self.state = rundir.create(folder / "run", self.block, nodes, {})
+        self.state = rundir.create(folder / "run", self.block, nodes, {}, plan())
         self.started: list[Running] = []
 
     def address(self, node: int) -> str:
@@ -84,9 +124,11 @@ class Programs:
         self.started.append(Running(process, log))
         return self.started[-1]
 
-    def run(self, *argv: str, node: int = 0, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    def run(
+        self, *argv: str, node: int = 0, step: str = "x", env: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
         """Run a program to its end; return its exit code and output."""
-        running = self.start(*argv, node=node, env=env)
+        running = self.start(*argv, node=node, step=step, env=env)
         code = running.ends(30.0)
         return code, running.log
 

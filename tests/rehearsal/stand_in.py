@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slurm_cluster.client import Cluster
-
-from srtplan.rehearsal import StandInCluster
+from stand_in_slurm.cluster import StandInCluster
 
 
 class StandIn(Cluster):

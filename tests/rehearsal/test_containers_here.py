@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from stand_in import StandIn
+from stand_in_slurm.cluster import StandInCluster
 
-from srtplan.rehearsal import StandInCluster, absent, start
+from srtplan.rehearsal import absent, start
 from srtplan.rehearsal.slurm import container
 
 needs_namespaces = pytest.mark.skipif(

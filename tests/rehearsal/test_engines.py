@@ -81,14 +81,6 @@ def test_a_stream_ends_with_usage(programs: Programs) -> None:
     assert len(text.split()) == 20
 
 
-def test_generate_streams_in_sglang_s_own_form(programs: Programs) -> None:
-    """/generate takes sampling_params and no model name, and counts in meta_info."""
-    programs.start(*SGLANG, "--port", "30000")
-    programs.eventually("/health", 30000)
-    answer = programs.get("/generate", 30000, body={"text": "a", "sampling_params": {"max_new_tokens": 5}})[1]
-    assert answer["meta_info"]["completion_tokens"] == 5
-
-
 def test_a_decode_server_needs_the_bootstrap_port(programs: Programs) -> None:
     """A wrong bootstrap port, which the router would be told, makes requests fail as it does on the cluster."""
     programs.start(
@@ -178,7 +170,9 @@ def test_trtllm_serve_behind_its_own_frontend(programs: Programs) -> None:
     text = "context_servers:\n  num_instances: 1\n  urls:\n  - {0}:6000\ngeneration_servers:\n  urls:\n  - '{1}:6000'\n"
     text = text.format(programs.address(0), programs.address(1)) + "hostname: 0.0.0.0\nport: 8000\n"
     (programs.folder / "ser.yaml").write_text(text)
-    frontend = programs.start("trtllm-serve", "disaggregated", "--config", "ser.yaml", node=2)
+    frontend = programs.start(
+        "trtllm-serve", "disaggregated", "--config", "ser.yaml", node=2, step="orchestrator"
+    )
     programs.start(*server)
     assert programs.get("/health", 8000, node=2)[0] == 0
     programs.start(*server, node=1)
@@ -220,7 +214,7 @@ def test_profiling_leaves_a_trace(programs: Programs) -> None:
         "-o",
         str(report),
     )
-    programs.start(*nsys, *SGLANG, "--port", "30000", node=1)
+    programs.start(*nsys, *SGLANG, "--port", "30000", node=1, step="wrapped")
     for node in (0, 1):
         programs.eventually("/health", 30000, node=node)
         assert programs.get("/start_profile", 30000, node=node)[0] == 404
@@ -243,7 +237,8 @@ def test_term_is_handled_and_said(programs: Programs) -> None:
 
 def test_wrappers_and_tools_of_a_node(programs: Programs) -> None:
     """numactl runs what follows its options; nvidia-smi lists the step's GPUs; hostname and getent know the nodes."""
-    assert programs.run("numactl", "-m", "0,1", "--localalloc", "echo", "ran")[1].endswith("ran\n")
+    numactl = ("numactl", "-m", "0,1", "trtllm-llmapi-launch", "python3", "-c", "print('ran')")
+    assert programs.run(*numactl, step="wrapped")[1].endswith("ran\n")
     assert programs.run("nvidia-smi", "--list-gpus")[1].count("UUID") == 4
     assert programs.run("hostname", node=1)[1] == "node1\n"
     assert programs.run("getent", "ahostsv4", "node2")[1].split()[0] == programs.address(2)

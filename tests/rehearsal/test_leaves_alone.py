@@ -10,7 +10,7 @@ import pytest
 from programs import Programs
 
 from srtplan.rehearsal import run as rehearsal
-from srtplan.rehearsal.simulated import writing
+from srtplan.rehearsal.simulated import _writing
 from srtplan.rehearsal.slurm.state import State
 
 NOBODY = 65534
@@ -52,10 +52,10 @@ def test_places_are_those_of_the_mounts(programs: Programs, started: dict[str, s
     run, shared = started["SRT_RUN_DIR"], programs.folder / "shared"
     shared.mkdir()
     view = f"{run}/logs:/logs,{shared}:/data,{shared}/missing:/missing"
-    environment = started | {writing.VIEW: view}
+    environment = started | {_writing.VIEW: view}
 
     def own(path: str, state: State = programs.state) -> bool:
-        return writing.is_own(path, state, environment)
+        return _writing.is_own(path, state, environment)
 
     assert own("/logs/a")
     assert own(f"{TMP}/srtplan-123-nats/x")

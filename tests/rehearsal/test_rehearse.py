@@ -116,19 +116,19 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path, nothing: Nothin
 
 
 def test_a_killed_rehearsal_leaves_nothing(tmp_path: Path, nothing: Nothing) -> None:
-    """KILL cannot be caught: the controller sees that its caller is gone and ends everything."""
+    """KILL cannot be caught: the keeper sees that its caller is gone and ends everything."""
     Started(serving(tmp_path / "bundle"), tmp_path / "work").ends(signal.SIGKILL)
     assert nothing.is_left()
 
 
-def test_a_killed_controller_leaves_nothing(tmp_path: Path, nothing: Nothing) -> None:
-    """The keeper of the job and the supervisors of its steps see that the controller is gone."""
+def test_a_killed_keeper_leaves_nothing(tmp_path: Path, nothing: Nothing) -> None:
+    """The job's script ends with its keeper, and the supervisors of its steps see that it is gone."""
     one = Started(serving(tmp_path / "bundle"), tmp_path / "work")
-    (controller,) = [
-        pid for pid in nothing.added() if " controller " in nothing.command(pid) and nothing.is_leader(pid)
+    (keeper,) = [
+        pid for pid in nothing.added() if " keeper " in nothing.command(pid) and nothing.is_leader(pid)
     ]
     one.process.send_signal(signal.SIGSTOP)  # it must not notice and help
-    os.kill(controller, signal.SIGKILL)
+    os.kill(keeper, signal.SIGKILL)
     assert not eventually_only(nothing, one.process.pid)
     one.ends(signal.SIGKILL)
     assert nothing.is_left()

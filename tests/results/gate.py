@@ -16,7 +16,7 @@ SCRIPT = """
 set -Eeuo pipefail
 source "$1/lib/step.sh"
 BUNDLE_DIR="$1" RUN_DIR="$2" LOG_DIR="$2/logs" STEP=benchmark
-step::say() { :; }
+step::print_command() { :; }
 """
 GOOD = {
     "completed": 10,

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ Figures = dict[str, float | None]
 
 def run(
     report: bytes, client: str, *, awk: str = "awk", facts: Report | None = None, gpus: int = 8, decode: int = 4,
-    bound: str = "0.05", reason: str = "",
+    bound: str = "0.05", reason: str = "", bundle: Path = LIB.parent,
 ) -> tuple[str, dict[str, Any]]:  # fmt: skip
     """Run record.awk on a report; returns the verdict line and the record, parsed as strict JSON."""
     env = {
@@ -35,11 +36,22 @@ def run(
         "RECORD_TRIES": "1", "RECORD_BEGAN": "1700000000", "RECORD_SECONDS": "7", "RECORD_GPUS": str(gpus),
         "RECORD_DECODE_GPUS": str(decode), "RECORD_MAX_FAILED_SHARE": bound, "LC_ALL": "C",
     }  # fmt: skip
-    command = [*awk.split(), "-f", LIB / "json.awk", "-f", LIB / "record.awk"]
+    command = [*awk.split(), "-f", LIB / "json.awk", "-f", LIB / "record.awk", "-f", reader(client, bundle)]
     done = subprocess.run(command, input=report, capture_output=True, check=True, env=os.environ | env)
     assert done.stderr == b""
     verdict, record = done.stdout.decode(errors="surrogateescape").rstrip("\n").split("\n")
     return verdict, json.loads(record, parse_constant=_refuse)
+
+
+@cache
+def reader(client: str, bundle: Path = LIB.parent) -> str:
+    """The awk file that the library chooses for a client."""
+    script = (
+        f"source '{LIB}/results.sh'; BUNDLE_DIR='{bundle}'; results::_reader \"$1\"; printf '%s' \"$REPLY\""
+    )
+    return subprocess.run(
+        ["bash", "-c", script, "_", client], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def _refuse(name: str) -> Any:

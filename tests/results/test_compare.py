@@ -258,11 +258,11 @@ def test_long_conditions_that_look_alike_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("--fail-above 5", "--fail-above needs --compare"),
-        ("--threshold 5", "--threshold needs --compare"),
-        ("--format svg", "--format needs --pictures"),
-        ("--csv --json", "--csv and --json do not go together"),
-        *((f"--compare {o}", f"--compare and {o.split()[0]} do not go together") for o in (
+        ("--fail-above 5", "--fail-above requires --compare"),
+        ("--threshold 5", "--threshold requires --compare"),
+        ("--format svg", "--format requires --pictures"),
+        ("--csv --json", "--csv and --json cannot be used together"),
+        *((f"--compare {o}", f"--compare and {o.split()[0]} cannot be used together") for o in (
             "--csv", "--json", "--html p.html", "--pictures p")),
         ("--compare --fail-above nan", "0 or more"),
         ("--compare --fail-above -1", "0 or more"),

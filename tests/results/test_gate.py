@@ -33,8 +33,8 @@ def test_all_runs_make_a_complete_summary(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("command", "code", "reason"),
     [
-        ("true", 80, "left no result"),
-        ('mkdir "$F"', 80, "left no result"),
+        ("true", 80, "wrote no result"),
+        ('mkdir "$F"', 80, "wrote no result"),
         ("exit 9", 9, "failed with 9"),
         (writes({"completed": 3, "total_output_tokens": 0}), 80, "no output tokens"),
         (writes({"completed": 3, "num_prompts": 9, "total_output_tokens": 5}), 80, "6 of 9 requests failed"),
@@ -59,7 +59,7 @@ def test_an_older_report_is_not_a_result(gate: Gate) -> None:
     """A report that existed before the run and was not rewritten is ignored (W121)."""
     gate.result("concurrency_2").write_text('{"completed": 1, "total_output_tokens": 9}')
     done = gate.bash("sleep 0.05\n" + gate.call("concurrency_2", "true"))
-    assert (done.returncode, "an older one lies there" in done.stderr) == (80, True)
+    assert (done.returncode, "the file is older than this run" in done.stderr) == (80, True)
 
 
 def test_an_older_evaluation_in_tmp_is_not_a_result(gate: Gate, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_aiperf_loads_a_local_tokenizer_in_an_offline_job(
         OTHER="kept",
     )
     assert done.stdout.splitlines()[-1] == f"seen {seen} kept", done.stderr
-    assert ("runs without HF_HUB_OFFLINE" in done.stdout) == (offline not in (seen, ""))
+    assert ("running aiperf without HF_HUB_OFFLINE" in done.stdout) == (offline not in (seen, ""))
 
 
 def test_a_whole_trace_is_sent(gate: Gate) -> None:
@@ -294,7 +294,7 @@ def test_a_truncated_large_report_is_not_a_result(gate: Gate, report: str) -> No
     """A truncated report is detected wherever it ends."""
     gate.folder.joinpath("big.json").write_text(report)
     done = gate.bash(gate.call("concurrency_2", f'cp {gate.folder}/big.json "$F"'))
-    assert (done.returncode, "no JSON" in done.stderr) == (80, True)
+    assert (done.returncode, "not valid JSON" in done.stderr) == (80, True)
 
 
 LENGTHS = {"input_lens": [7] * 12, "outputs": {"input_lens": [1] * 99, "completed": 98}}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from effort import examples
@@ -15,18 +16,24 @@ from records import (
     AWKS,
     EVERY,
     LADDER,
+    LIB,
     QUANTILES,
     SAMPLES,
     Figures,
     counts,
     figures,
     finite,
+    reader,
     run,
     text,
 )
 
+from srtplan.benchmarks import custom
+from srtplan.ir.shell import notation
+from srtplan.plugin import ReportReader
+from srtplan.plugin.readers import CLIENTS, FIGURES
+from srtplan.rehearsal.simulated._load import Result, Run
 from srtplan.rehearsal.simulated.aiperf import report as simulated_report
-from srtplan.rehearsal.simulated.load import Result, Run
 
 awks = pytest.mark.parametrize("awk", AWKS)
 NUMBER = (
@@ -283,34 +290,34 @@ LM_EVAL = {"results": {"a": {"acc,none": 0.5}}}
 @pytest.mark.parametrize(
     ("client", "report", "says"),
     [
-        ("sglang", b"", "no JSON"),
-        ("sglang", b'{"completed": 3', "no JSON"),
+        ("sglang", b"", "not valid JSON"),
+        ("sglang", b'{"completed": 3', "not valid JSON"),
         ("vllm", text({"completed": 10, "total_output_tokens": 0}), "no output tokens"),
-        ("vllm", text({"completed": 0, "total_output_tokens": 5}), "no request was completed"),
+        ("vllm", text({"completed": 0, "total_output_tokens": 5}), "no request completed"),
         ("vllm", text({"completed": 90, "failed": 10, "total_output_tokens": 5}), "10 of 100 requests failed"),
         ("trtllm", text({"completed": 90, "num_prompts": 100, "total_output_tokens": 5}), "10 of 100 requests failed"),
-        ("vllm", text({"total_output_tokens": 9}), "how many requests were completed"),
+        ("vllm", text({"total_output_tokens": 9}), "no number of completed requests"),
         ("vllm", text({k: v for k, v in WHOLE.items() if k != "duration"}), "no duration"),
         ("sglang", text(WHOLE | {"duration": 0.0}), "no duration"),
         ("trtllm", text({k: v for k, v in WHOLE.items() if k != "mean_ttft_ms"}), "no time to the first token"),
-        ("vllm", text(WHOLE | {"failed": -3}), "less than no failed"),
+        ("vllm", text(WHOLE | {"failed": -3}), "negative number of failed"),
         ("vllm", text({"completed": 3e9, "failed": 5e9, "total_output_tokens": 5}), "5000000000 of 8000000000 requests"),
         ("vllm", text(WHOLE).replace(b"2.5", b"1e999"), "no duration"),
-        ("sglang", text(WHOLE | {"total_output_tokens_retokenized": 0}), "no text came back"),
-        ("sglang", text(WHOLE | {"mean_ttft_ms": 0.0, "median_ttft_ms": 0.0}), "no first token came"),
-        ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"avg": 0}}), "no first token came"),
+        ("sglang", text(WHOLE | {"total_output_tokens_retokenized": 0}), "no text received"),
+        ("sglang", text(WHOLE | {"mean_ttft_ms": 0.0, "median_ttft_ms": 0.0}), "time to the first token is 0"),
+        ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"avg": 0}}), "time to the first token is 0"),
         ("aiperf", text({"total_osl": {"avg": 9}, "was_cancelled": True}), "cancelled"),
-        ("aiperf", text({"total_osl": {"avg": 9}, "is_complete": False}), "not complete"),
-        ("aiperf", text({"total_osl": {"avg": 9}}), "how many requests were completed"),
+        ("aiperf", text({"total_osl": {"avg": 9}, "is_complete": False}), "incomplete"),
+        ("aiperf", text({"total_osl": {"avg": 9}}), "no number of completed requests"),
         ("aiperf", text(AIPERF_WHOLE | {"benchmark_duration": {}}), "no duration"),
         ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"p99": 3}}), "no time to the first token"),
         ("aiperf", text({"total_osl": {"avg": 9}, "request_count": {"avg": 4},
                          "error_summary": [{"count": 2}, {"count": 1}]}), "3 of 7 requests failed"),
         ("sglang-eval", text({"latency": 3}), "no score"),
-        ("sglang-eval", text({"score": 0.25, "chars": 0.0}), "answered nothing"),
-        ("sglang-eval", text({"score": 0, "output_throughput": 0, "latency": 3}), "no answer had tokens"),
+        ("sglang-eval", text({"score": 0.25, "chars": 0.0}), "returned no text"),
+        ("sglang-eval", text({"score": 0, "output_throughput": 0, "latency": 3}), "the model returned no tokens"),
         ("lm-eval", text({"results": {}}), "no score"),
-        ("lm-eval", text(LM_EVAL), "counts no samples"),
+        ("lm-eval", text(LM_EVAL), "no sample counts"),
         ("lm-eval", text(LM_EVAL | {"n-samples": {"a": {"original": 9, "effective": 0}}}), "no sample of a was evaluated"),
         ("lm-eval", text(LM_EVAL | {"n-samples": {"b": {"effective": 3}, "a/x": {"effective": 0}}}), "no sample of a/x"),
         ("lm-eval", text({"results": {"a": {"acc,none": 0.5, "sample_len": 0}}}), "no sample of a was evaluated"),
@@ -347,7 +354,7 @@ def test_only_sent_requests_can_fail(
 def test_an_evaluation_without_successful_requests_is_not_a_result() -> None:
     """Dynamo rejects the requests of SGLang 0.5.23's evaluator, which then scores 0 and exits with 0."""
     verdict, _ = run(sample("sglang-eval-0.5.23-no-tokens.json"), "sglang-eval")
-    assert verdict == "bad no answer had tokens"
+    assert verdict == "bad the model returned no tokens"
 
 
 @awks
@@ -379,7 +386,7 @@ def test_completed_requests_of_aiperf_exclude_failures() -> None:
     report = {k: v for k, v in AIPERF_WHOLE.items() if k != "request_count"}
     report["completed_request_count"] = {"avg": 9.0}
     verdict, record = run(text(report), "aiperf")
-    assert (record["completed"], "how many requests were completed" in verdict) == (None, True)
+    assert (record["completed"], "no number of completed requests" in verdict) == (None, True)
 
 
 def test_the_reason_from_the_shell_takes_precedence() -> None:
@@ -399,3 +406,53 @@ def test_numbers_are_copied_without_rounding() -> None:
     """A number in the record has the digits that the client wrote."""
     report = {"completed": 1, "total_output_tokens": 3, "median_ttft_ms": 0.1 + 0.2}
     assert finite(run(text(report), "vllm")[1]["ttft_ms_p50"]) == 0.1 + 0.2
+
+
+@awks
+def test_a_plugin_says_where_the_figures_of_its_report_are(awk: str, tmp_path: Path) -> None:
+    """Pointers become figures, in the units of the summary; keys with quotes and slashes are found."""
+    places: dict[str, str | tuple[str, float]] = {
+        "completed": '/ok "requests"', "duration_s": ("/took~1ms", 0.001), "output_tokens": "/tokens/0", "ttft_ms_p50": "/first",
+    }  # fmt: skip
+    made = ReportReader("mine", places).file
+    (tmp_path / "files" / "readers").mkdir(parents=True)
+    (tmp_path / "files" / made.path).write_text(notation(made.text))
+    report = {'ok "requests"': 4, "took/ms": 2500, "tokens": [80], "first": 12.5}
+    verdict, record = run(text(report), "mine", awk=awk, bundle=tmp_path)
+    assert verdict.startswith("ok 80 output tokens, 32 tokens/s, TTFT 12 ms")
+    assert record["completed"] == 4
+    assert record["duration_s"] == 2.5
+    assert record["output_tokens_per_s"] == 32
+    assert run(text(report | {"tokens": []}), "mine", awk=awk, bundle=tmp_path)[0] == "bad no output tokens"
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "says"),
+    [
+        ("mine", {"complete": "/ok"}, "'complete' is not a figure of a report"),
+        ("mine", {"completed": "ok"}, "'ok' is not a JSON pointer"),
+        ("a/b", {}, "not a name for a reader"),
+        ("vllm", {}, "not a name for a reader"),
+    ],
+)
+def test_a_reader_with_a_slip_is_refused(name: str, figures: dict[str, str], says: str) -> None:
+    """Names of figures and pointers are checked when the plugin is loaded."""
+    with pytest.raises(ValueError, match=says):
+        ReportReader(name, figures)
+
+
+def test_figures_of_readers_are_those_of_the_record() -> None:
+    """Every figure that a plugin may give stands in the record, and the other way around, but for those computed from them."""
+    record = run(b"", "")[1]
+    known = [
+        k for k, v in record.items() if v is None and k != "reason" and not k.endswith(("_gpu", "_user"))
+    ]
+    assert known == list(FIGURES)
+
+
+def test_the_library_reads_what_srtplan_says_it_reads() -> None:
+    """Each client has its file, and each file a client; ``custom`` takes the reports of all of them."""
+    files = {Path(reader(client)).name for client in CLIENTS}
+    assert files == {p.name for p in (LIB / "readers").iterdir()}
+    formats, _ = get_args(get_type_hints(custom.Options)["result_format"])
+    assert set(get_args(formats)) == CLIENTS - {""}

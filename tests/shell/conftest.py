@@ -17,8 +17,7 @@ sys.path[:0] = [str(TESTS / "bundle"), str(TESTS / "cluster"), str(TESTS / "shel
 from shell_lab import Lab, StandIns  # noqa: E402 (found by the line above)
 from slurm_cluster import commands  # noqa: E402
 from slurm_cluster.client import Cluster  # noqa: E402
-
-from srtplan.rehearsal.cluster import StandInCluster  # noqa: E402
+from stand_in_slurm.cluster import StandInCluster  # noqa: E402
 
 KILL_WAIT_S = 5
 

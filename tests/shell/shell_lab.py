@@ -13,12 +13,12 @@ from typing import Any
 from busy import patient
 from slurm_cluster.client import Cluster
 from slurm_cluster.client import Job as SlurmJob
+from stand_in_slurm.cluster import StandInCluster
 
 from srtplan.bundle.render import render
 from srtplan.bundle.write import write
 from srtplan.ir.plan import Plan
 from srtplan.plan.show.serialise import to_json
-from srtplan.rehearsal.cluster import StandInCluster
 
 TESTS = Path(__file__).resolve().parent.parent
 TEMPLATES = TESTS.parent / "templates"

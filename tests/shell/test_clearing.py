@@ -16,7 +16,7 @@ JOB_ID="$1" COMPONENTS=(1 1) NODE=(a b) STEP_EXIT=([w]=137)
 SCRATCH="$(mktemp -d "/tmp/srtplan-${JOB_ID}-job.XXXXXX")"
 mkdir "/tmp/srtplan-${JOB_ID}-w" "/tmp/srtplan-${JOB_ID}0-w"
 ((EUID != 0)) || { mkdir "/tmp/srtplan-${JOB_ID}-foreign" && chown 65534 "/tmp/srtplan-${JOB_ID}-foreign"; }
-stop::_clear_nodes
+stop::_clean_nodes
 ls -d "/tmp/srtplan-${JOB_ID}"*
 """
 

@@ -20,7 +20,7 @@ from srtplan.ir.shell import Lit, words
 NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 SECRET = "hf_planted$(id)'\"\\secret=="  # noqa: S105 -- planted to be looked for
 ALWAYS = re.compile(
-    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|SLURM\w+|SRT\w+"  # as docs/submission.md says
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|SLURM\w+|SRT\w+"  # as docs/reference/submission.md says
     r"|PWD|OLDPWD|SHLVL|_"  # of bash
     r"|CUDA_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|SRUN_DEBUG|CURL_HOME"  # of Slurm, or its stand-in
 )
@@ -154,7 +154,7 @@ def test_a_trace_shows_no_secret(lab: Lab, trace: str, origin: str) -> None:
         ),
         (
             "NONE",
-            "HF_TOKEN is not set, for --export keeps the submitter's variables out: "
+            "HF_TOKEN is not set, and --export does not pass it to the job: "
             "write the line HF_TOKEN=<value> into {} and chmod 600 it",
         ),
     ],

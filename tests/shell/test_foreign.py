@@ -27,7 +27,7 @@ BUNDLE_DIR="$1"
 scontrol() { printf '%s\\n' "${RECORD}"; [[ -n "${RECORD}" ]]; }
 timeout() { shift; "$@"; }
 environ::drop_foreign
-printf '%s\\n' "${FOREIGN[@]}"
+printf '%s\\n' "${DROPPED_VARIABLES[@]}"
 printf 'left %s\\n' $(compgen -e)
 """
 
@@ -99,7 +99,7 @@ def test_a_job_names_what_it_dropped_and_its_steps_do_not_have_it(stand_in_lab: 
     made = plan(nats(), benchmark(run("b", *script)))
     code, job = stand_in_lab.run(made, PMIX_RANK="0", SLURM_CPU_BIND="quiet,mask_cpu:0x1")
     assert code == 0, job.log
-    assert job.log.count("or as options of srun: PMIX_RANK SLURM_CPU_BIND\n") == 1
+    assert job.log.count("of the submitting shell: PMIX_RANK SLURM_CPU_BIND\n") == 1
     assert "rank none bind none" in (job.run_dir / "logs" / "benchmark.out").read_text()
     code, job = stand_in_lab.run(made)
     assert "options of srun" not in job.log

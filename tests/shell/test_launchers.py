@@ -18,6 +18,7 @@ from srtplan.bundle.write import write
 from srtplan.ir.plan import Run, Step
 from srtplan.ir.shell import Words, ip, word, words
 from srtplan.plan.show.serialise import to_json
+from srtplan.plugin.readers import CLIENTS
 
 
 class Task:
@@ -73,15 +74,15 @@ def test_a_preamble_that_fails_ends_the_step(task: Task) -> None:
     made = with_preamble(words("setup::script", "no such.sh"), argv=words("touch", task.folder / "started"))
     done = task.run(made)
     assert done.returncode == 1
-    assert b"no such.sh is neither in /configs nor" in done.stderr
+    assert b"no such.sh not found in /configs or" in done.stderr
     assert not (task.folder / "started").exists()
 
 
 STOPPED_EARLY = r"""
 source "$1"
-step::_work() { sleep 10; echo "to the end"; }
+step::_run_command() { sleep 10; echo "to the end"; }
 set() { builtin set "$@"; [[ $1 != -m ]] || kill -TERM "${BASHPID}"; } # the signal comes between handler and child
-step::_clear_after step::_work
+step::_run_and_clean_up step::_run_command
 """
 
 
@@ -94,7 +95,7 @@ def test_a_signal_before_there_is_work_reaches_it() -> None:
 
 def test_nothing_begins_in_a_step_that_was_told_to_stop() -> None:
     """Neither a function of the library nor a program."""
-    script = 'source "$1"; f() { echo begun; }; IS_STOPPED=1; step::call f; echo "$?"; step::call echo begun; echo "$?"'
+    script = 'source "$1"; f() { echo begun; }; STOP_REQUESTED=1; step::call f; echo "$?"; step::call echo begun; echo "$?"'
     assert bash(script, str(TEMPLATES / "lib" / "step.sh")).stdout == b"143\n143\n"
 
 
@@ -103,7 +104,7 @@ def test_a_tmpdir_that_is_not_here_is_not_used(task: Task) -> None:
     look = with_preamble(argv=words("bash", "-c", 'echo "in ${TMPDIR-none}"'))
     missing = task.run(look, TMPDIR="/nonexistent/tmp")
     assert (missing.returncode, missing.stdout.splitlines()[-1]) == (0, b"in none")
-    assert b"/tmp takes its place: /nonexistent/tmp" in missing.stderr
+    assert b"using /tmp: /nonexistent/tmp" in missing.stderr
     assert task.run(look, TMPDIR=str(task.folder)).stdout.splitlines()[-1] == f"in {task.folder}".encode()
 
 
@@ -235,7 +236,7 @@ def test_a_ladder_runs_in_order_and_stops_at_the_first_failure(task: Task) -> No
     assert b"three" not in done.stdout
 
 
-@pytest.mark.parametrize("client", ["sglang", "vllm", "trtllm", "aiperf", "sglang-eval", "lm-eval", ""])
+@pytest.mark.parametrize("client", sorted(CLIENTS))
 def test_a_result_is_checked_by_its_client(task: Task, client: str) -> None:
     """A report that says that nothing came out is refused, one that says more is accepted."""
     ladder = {"total_output_tokens": 8, "completed": 1, "duration": 0.5, "mean_ttft_ms": 20.0}
@@ -267,7 +268,7 @@ def test_an_old_result_is_no_result(task: Task) -> None:
     os.utime(old, (1, 1))
     done = task.run(benchmark(run("r", "true", result="r.json")))
     assert done.returncode == 80
-    assert b"an older one lies there" in done.stderr
+    assert b"the file is older than this run" in done.stderr
 
 
 def test_aiperf_leaves_its_report_where_it_is_expected(task: Task) -> None:
@@ -358,7 +359,7 @@ def test_show_names_secrets(task: Task) -> None:
     """Which variables a step takes from the submitter is shown, and never a value."""
     made = evolve(worker("w_0", argv=words("true")), env_from=("HF_TOKEN",))
     shown = task.run(made, "show", HF_TOKEN="hf_planted").stdout  # noqa: S106 -- planted to be looked for
-    assert b"\nexport HF_TOKEN # as who submits has it, or the file of secrets\nsrun" in shown
+    assert b"\nexport HF_TOKEN # from the environment of the submitter or the secrets file\nsrun" in shown
     assert b"hf_planted" not in shown
 
 

@@ -54,7 +54,7 @@ def test_what_is_not_ready_any_more_ends_the_job(lab: Lab, stage: str) -> None:
     """A worker that is withdrawn while the job serves is told at once, and ends it after a while."""
     job, answer = start(lab, 18100, stage, SRTPLAN_UNHEALTHY_AFTER_S="3")
     answer.write_text('{"instances": []}')
-    job.await_line("WARN  not ready any more: frontend_0 (prefill 0/0 decode 0/1)")
+    job.await_line("WARN  stopped being ready: frontend_0 (prefill 0/0 decode 0/1)")
     assert job.wait(timeout=40) == 76
     assert job.status["class"] == "unhealthy"
     assert "s: frontend_0 (prefill 0/0 decode 0/1)" in job.status["cause"]
@@ -65,7 +65,7 @@ def test_what_is_ready_again_is_forgiven(lab: Lab) -> None:
     job, answer = start(lab, 18101, "serving", SRTPLAN_UNHEALTHY_AFTER_S="8")
     for _ in range(2):
         answer.write_text('{"instances": []}')
-        job.await_line("not ready any more")
+        job.await_line("stopped being ready")
         answer.write_text(json.dumps({"instances": [BACKEND]}))
         job.await_line("INFO  ready again")
     job.signal("USR1")
@@ -76,12 +76,12 @@ def test_a_busy_server_may_be_silent(lab: Lab) -> None:
     """A server that does not answer in time is not taken for one that says that it is not ready."""
     job, answer = start(lab, 18102, "serving", SRTPLAN_UNHEALTHY_AFTER_S="2")
     answer.write_text("silence")
-    job.await_line("not ready any more: frontend_0 (no answer in 5 s)")
+    job.await_line("stopped being ready: frontend_0 (no answer in 5 s)")
     answer.write_text(json.dumps({"instances": [BACKEND]}))
     job.await_line("ready again")
     answer.write_text("silence")
     assert job.wait(timeout=90) == 76
-    assert job.log.count("not ready any more") == 3
+    assert job.log.count("stopped being ready") == 3
 
 
 def test_nobody_looks_if_that_is_not_wanted(lab: Lab) -> None:
@@ -90,7 +90,7 @@ def test_nobody_looks_if_that_is_not_wanted(lab: Lab) -> None:
     answer.write_text('{"instances": []}')
     job.signal("USR1")
     assert job.wait() == 79
-    assert "not ready any more" not in job.log
+    assert "stopped being ready" not in job.log
 
 
 NATS = """
@@ -126,4 +126,4 @@ def test_a_service_of_another_job_is_not_ours(lab: Lab, kind: str) -> None:
             plan(own, benchmark(run("b", "true")), probes=(probe,), gates=gates(infra=patience))
         )
         assert got == code, job.log
-        assert ("somebody else answers there" in job.log) == (code == 73)
+        assert ("the server does not belong to this job" in job.log) == (code == 73)

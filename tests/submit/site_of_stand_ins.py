@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from busy import patient
-
-from srtplan.rehearsal import StandInCluster
+from stand_in_slurm.cluster import StandInCluster
 
 ROOT = Path(__file__).parents[2]
 CLI = [sys.executable, "-c", "from srtplan.cli.main import main; main()"]

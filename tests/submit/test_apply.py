@@ -196,7 +196,7 @@ def test_one_invalid_recipe_stops_all(site: Site, *, as_json: bool) -> None:
     done = site.apply("-f", "good.yaml", "-f", "bad.yaml", *(["--json"] if as_json else []))
     assert done.returncode == 1
     assert "bad.yaml:3" in done.stderr
-    assert "1 job would have been fine" in done.stderr
+    assert "1 job would have been valid" in done.stderr
     assert (site.jobs, site.called, site.listing()) == ({}, [], [])
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["status"], line["recipe"]) for line in lines] == (

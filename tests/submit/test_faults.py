@@ -38,7 +38,7 @@ def test_named_recipes_are_submitted_together_or_not_at_all(site: Site, path: st
     faulty.recipes(site.folder / "in", a="manual", b="faulty, how: dangles")
     done = site.apply("-f", "in/a.yaml", "-f", "in/b.yaml", PYTHONPATH=path)
     assert done.returncode == 70
-    assert "nothing was submitted; 1 job would have been fine" in done.stderr
+    assert "nothing was submitted; 1 job would have been valid" in done.stderr
     assert site.jobs == {}
 
 

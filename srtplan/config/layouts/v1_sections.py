@@ -1,8 +1,8 @@
 """The sections of a v1 recipe as they stand in YAML: names, types, defaults, and one line on each for the reference.
 
 In: nothing. Out: attrs classes that ``structure`` fills from the tree and ``v1`` lowers into a Recipe;
-``docs/recipe.md`` is generated from them. A section that a plugin knows best (``backend``, ``frontend``, ``benchmark``)
-stays a ``Mapping`` here, and its common fields have a class of their own.
+``docs/reference/recipe.md`` is generated from them. A section that a plugin knows best (``backend``, ``frontend``,
+``benchmark``) stays a ``Mapping`` here, and its common fields have a class of their own.
 """
 
 # ruff: noqa: RUF009 -- may() and must() are attrs.field() with a description

@@ -1,6 +1,7 @@
 """The sections of a ``schema: 2`` recipe where they differ from v1: roles, placement, Dynamo's source, services.
 
-In: nothing. Out: attrs classes for ``structure``, lowered by ``schema2``, and the second half of ``docs/recipe.md``.
+In: nothing. Out: attrs classes for ``structure``, lowered by ``schema2``, and the second half of
+``docs/reference/recipe.md``.
 """
 
 # ruff: noqa: RUF009 -- may() and must() are attrs.field() with a description

@@ -1,4 +1,4 @@
-"""Rules on single sections: each a small generator of findings with its own id, documented in ``docs/errors.md``.
+"""Rules on single sections: each a small generator of findings with its own id, documented in ``docs/reference/errors.md``.
 
 In: a ``Draft``, of which any part may be missing. Out: findings. What several sections decide together (whether the
 workers fit onto the nodes, whether the engine accepts its options) is for the plan and the plugins to say.

@@ -1,6 +1,6 @@
-"""What the job tells status services of itself when it starts: ``report.json``, one line that job.sh reads.
+"""``report.json``: the metadata that job.sh sends to status services at its start, as one line.
 
-srtctl's API: ``PUT <service>/api/jobs/<id>`` with ``metadata`` at the job's start; see ``templates/lib/report.sh``.
+The API is srtctl's: ``PUT <service>/api/jobs/<id>`` with ``metadata``; see ``templates/lib/report.sh``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FILE = "report.json"
 
 
 def files(recipe: Recipe) -> tuple[PlanFile, ...]:
-    """The file, for a recipe that reports to somebody."""
+    """The file; empty if the recipe has no status service."""
     if not recipe.reporting.endpoints:
         return ()
     text = json.dumps(describe_job(recipe), separators=(",", ":"))

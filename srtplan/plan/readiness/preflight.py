@@ -1,7 +1,4 @@
-"""What every node must show before anything is loaded.
-
-Model, image and mounts are there, planned ports are free, GPUs are counted.
-"""
+"""The preflight checks of the nodes: model, image and mounts exist, ports are free, and GPUs are present."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ CONFIGS, WHEELS = "/configs", "/srtctl-wheels"
 
 
 def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
-    """The table of checks, paths first, then ports in start order, then GPUs."""
+    """The checks: paths first, then ports in start order, then GPUs."""
     recipe, nodes = job.recipe, job.topology.nodes
     every = tuple(range(nodes.total))
     out: list[PreflightCheck] = []
@@ -49,7 +46,7 @@ def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
 
 
 def _setup_script(recipe: Recipe, nodes: tuple[int, ...]) -> list[PreflightCheck]:
-    """The script that each worker and frontend runs first, where the folder behind /configs is known."""
+    """The check of the setup script, if the host directory mounted at /configs is known."""
     inside = plugin.runtime(recipe.site.runtime).maps_paths
     known = not inside or is_mounted(recipe, CONFIGS)
     folder = (host_path(recipe, CONFIGS) if inside else CONFIGS) if known else None
@@ -60,22 +57,20 @@ def _setup_script(recipe: Recipe, nodes: tuple[int, ...]) -> list[PreflightCheck
 
 
 def _inputs(job: JobContext, made: Launches) -> list[PreflightCheck]:
-    """What the benchmark's client reads, on its node."""
+    """The checks of the benchmark's input files, on the node of the client."""
     maps = plugin.runtime(job.recipe.site.runtime).maps_paths
     at = (job.topology.nodes.bench,)
     out = []
-    for given in made.benchmark.inputs:
-        is_url = "://" in given.path
-        path = given.path if is_url or not maps else host_path(job.recipe, given.path)
+    for item in made.benchmark.inputs:
+        is_url = "://" in item.path
+        path = item.path if is_url or not maps else host_path(job.recipe, item.path)
         if path:
-            out.append(
-                PreflightCheck(kind="url" if is_url else "path", subject=path, nodes=at, why=given.why)
-            )
+            out.append(PreflightCheck(kind="url" if is_url else "path", subject=path, nodes=at, why=item.why))
     return out
 
 
 def _images(job: JobContext, made: Launches) -> list[PreflightCheck]:
-    """Images that are files, each on the nodes of the steps that use it."""
+    """The checks of images that are files, on the nodes of the steps that use them."""
     where: dict[str, set[int]] = {}
     for step in made.steps:
         if step.container and step.container.image.startswith("/"):

@@ -1,8 +1,8 @@
-"""Readiness: what is asked of which port at which gate.
+"""The readiness probes of each gate.
 
-Gate ``infra``: every service at its first port, before anything else starts. Gates ``wave_0`` and up: every worker of
-a wave that another wave waits for. Gate ``health``: every frontend separately must count every instance, then the
-public port must answer, within ``health_check.max_attempts * interval_seconds``.
+Gate ``infra``: the first port of every service, before anything else starts. Gates ``wave_0`` and up: every worker of a
+wave before the last. Gate ``health``: every frontend must report all instances, and the public port must answer, within
+``health_check.max_attempts * interval_seconds``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from srtplan import plugin
 from srtplan.ir.plan import Probe
-from srtplan.ir.topology import Endpoint, Process
+from srtplan.ir.topology import Process
 from srtplan.plan.launch.names import service_step, services, worker_step
 from srtplan.plan.readiness.gates import HEALTH, INFRA, wave_gate
 from srtplan.plan.topology.frontends import FrontendLayout
@@ -21,14 +21,14 @@ from srtplan.plugin import JobContext
 
 
 def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
-    """All probes, in the order in which they are awaited."""
+    """All probes, in the order of their gates."""
     frontend = plugin.frontend(job.recipe.frontend.type)
     asks_workers = frontend.probes_workers or not layout.frontends
     return (
         *_services(job),
         *_waves(job),
         *_frontends(job, layout),
-        *(_workers(job, frontend.health_path) if asks_workers else ()),
+        *(_workers(job) if asks_workers else ()),
         *_public(layout),
     )
 
@@ -51,14 +51,7 @@ def _waves(job: JobContext) -> Iterable[Probe]:
     last = max(wave_of.values(), default=0)
     for endpoint in job.topology.endpoints:
         if wave_of[endpoint.name] < last:
-            yield _worker_of_wave(job, endpoint, wave_gate(wave_of[endpoint.name]))
-
-
-def _worker_of_wave(job: JobContext, endpoint: Endpoint, gate: str) -> Probe:
-    """A worker of Dynamo reports its state at its system port, any other at the port that serves."""
-    leader = job.topology.of(endpoint)[0]
-    port = leader.port("system" if job.interface == "dynamo" else "http")
-    return _worker(job, leader, port=port, path="/health", gate=gate)
+            yield _worker(job, job.topology.of(endpoint)[0], gate=wave_gate(wave_of[endpoint.name]))
 
 
 def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Probe]:
@@ -71,18 +64,17 @@ def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Probe]:
         )  # fmt: skip
 
 
-def _workers(job: JobContext, path: str) -> Iterable[Probe]:
-    """Every worker at its own port, where the frontend does not count them."""
-    direct = not job.frontends
+def _workers(job: JobContext) -> Iterable[Probe]:
+    """Probes of every worker on its own port, for frontends that do not count workers."""
     for leader in (p for p in job.topology.processes if p.leader):
-        port = job.public_port if direct else leader.port("http")
-        yield _worker(job, leader, port=port, path=path, gate=HEALTH)
+        yield _worker(job, leader, gate=HEALTH)
 
 
-def _worker(job: JobContext, leader: Process, *, port: int, path: str, gate: str) -> Probe:
+def _worker(job: JobContext, leader: Process, *, gate: str) -> Probe:
+    engine = plugin.engine(job.recipe.engine.type)
     peers = Counter((p.mode, p.endpoint) for p in job.topology.processes)
-    step = worker_step(plugin.engine(job.recipe.engine.type), leader, peers[leader.mode, leader.endpoint])
-    return Probe(step=step, type="http", node=leader.node, port=port, gate=gate, path=path)
+    step, port = worker_step(engine, leader, peers[leader.mode, leader.endpoint]), job.answers_at(leader)
+    return Probe(step=step, type="http", node=leader.node, port=port, gate=gate, path=engine.health_path)
 
 
 def _public(layout: FrontendLayout) -> Iterable[Probe]:
@@ -98,7 +90,7 @@ def _public(layout: FrontendLayout) -> Iterable[Probe]:
 
 
 def expected(job: JobContext) -> dict[str, int]:
-    """Instances that must register: prefill, and decode (which aggregated workers count as)."""
+    """The number of instances that must register, by mode; aggregated workers count as decode."""
     recipe = job.recipe
     engine = plugin.engine(recipe.engine.type)
     counts = {"prefill": 0, "decode": 0}

@@ -46,14 +46,14 @@ def _reserved(recipe: Recipe) -> Iterable[Finding]:
     """A node on top of the workers' that nothing would run on."""
     engine, frontend = plugin.engine(recipe.engine.type), plugin.frontend(recipe.frontend.type)
     services = (*frontend.services(recipe), *engine.services(recipe))
-    serves = recipe.benchmark.type == "manual"
+    serves = not plugin.benchmark(recipe.benchmark.type).sends_requests
     cases = (
         (recipe.infra.dedicated_node and not services, ("infra", "etcd_nats_dedicated_node"),
          f"the {frontend.name} frontend needs neither NATS nor etcd"),
         (recipe.frontend.dedicated_node and not frontend.processes(recipe), (*recipe.frontend.at, "dedicated_node"),
          "the worker serves by itself, there is no frontend process"),
         (recipe.benchmark.client_dedicated_node and serves, (*recipe.benchmark.at, "client_dedicated_node"),
-         "benchmark.type manual starts no client"),
+         f"benchmark.type {recipe.benchmark.type} starts no client"),
     )  # fmt: skip
     for unused, path, why in cases:
         if unused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from srtplan import plugin
-from srtplan.diagnostics import Finding
+from srtplan.diagnostics import Finding, Path
 from srtplan.ir.recipe import Recipe, Role
 
 
@@ -42,14 +42,36 @@ def result_gate(recipe: Recipe) -> Iterable[Finding]:
 def pair(recipe: Recipe) -> Iterable[Finding]:
     """SP401: an engine whose workers the frontend cannot reach."""
     engine, frontend = plugin.engine(recipe.engine.type), plugin.frontend(recipe.frontend.type)
-    if frontend.interface not in engine.interfaces:
-        fits = [n for n in plugin.names("frontend") if plugin.frontend(n).interface in engine.interfaces]
+    if plugin.interface(recipe) is None:
+        others = (f for f in plugin.installed("frontend") if isinstance(f, plugin.Frontend))
+        fits = [f.name for f in others if set(f.interfaces) & set(engine.interfaces)]
         yield Finding(
             rule="SP401",
             path=(*recipe.frontend.at, "type"),
             message=f"the {frontend.name} frontend cannot reach {engine.name} workers; the job would never be healthy",
             help=f"{engine.name} works with frontend.type {' or '.join(fits)}",
         )
+
+
+def services(recipe: Recipe) -> Iterable[Finding]:
+    """SP114, SP116: a service that the engine or the frontend needs, and that cannot be loaded."""
+    needs = (
+        (recipe.engine, plugin.engine(recipe.engine.type).services(recipe)),
+        (recipe.frontend, plugin.frontend(recipe.frontend.type).services(recipe)),
+    )
+    for section, names in needs:
+        for name in names:
+            yield from _service(name, section.type, (*section.at, "type"))
+
+
+def _service(name: str, needed_by: str, path: Path) -> Iterable[Finding]:
+    try:
+        plugin.service(name)
+    except plugin.UnknownPluginError as error:
+        message = f"{needed_by} needs the service '{name}', which is not installed"
+        yield Finding(rule="SP114", path=path, message=message, help=f"known: {', '.join(error.known)}")
+    except plugin.PluginError as error:
+        yield Finding(rule="SP116", path=path, message=str(error))
 
 
 def _parallelism(recipe: Recipe, role: Role) -> Iterable[Finding]:

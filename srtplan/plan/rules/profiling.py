@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from srtplan import plugin
 from srtplan.diagnostics import Finding
 from srtplan.ir.recipe import MODE_KEYS, Profiling, Recipe
-from srtplan.plan.launch.profiling import WITHOUT_TRAFFIC, first_step, is_on, last_step
+from srtplan.plan.launch.profiling import first_step, is_on, last_step
 
 
 def check(recipe: Recipe) -> Iterable[Finding]:
@@ -44,8 +44,8 @@ def _able(recipe: Recipe) -> Iterable[Finding]:
         can = ", ".join(sorted(engine.profilers)) or "nothing: it does no work on GPUs"
         message = f"{engine.name} cannot be profiled with {p.type}"
         yield Finding(rule="SP710", path=(*p.at, "type"), message=message, help=f"it can do {can}")
-    if recipe.benchmark.type == WITHOUT_TRAFFIC and p.type != "nsys-time":
-        message = "nothing would be recorded: the benchmark 'manual' sends no requests"
+    if not plugin.benchmark(recipe.benchmark.type).sends_requests and p.type != "nsys-time":
+        message = f"nothing would be recorded: the benchmark '{recipe.benchmark.type}' sends no requests"
         yield Finding(
             rule="SP710", path=(*p.at, "type"), message=message, help="choose a benchmark, or nsys-time"
         )

@@ -18,6 +18,7 @@ SECTION_ONLY = ("SP701", "SP702")
 """Rules of a benchmark that need no section but its own."""
 RULES: tuple[tuple[frozenset[str], Rule], ...] = (
     (frozenset(("engine", "frontend")), plugins.pair),
+    (frozenset(("engine", "frontend", "resources", "infra")), plugins.services),
     (frozenset(("engine", "resources")), plugins.engine),
     (frozenset(("frontend", "resources")), plugins.frontend),
     (BENCHMARK_SECTIONS, plugins.benchmark),

@@ -22,7 +22,6 @@ from srtplan.ir import recipe as ir
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.topology import Nodes
 from srtplan.plan.launch.names import services
-from srtplan.plan.launch.profiling import WITHOUT_TRAFFIC
 from srtplan.plan.topology.frontends import FrontendLayout
 
 NGINX = {
@@ -53,6 +52,10 @@ def check(recipe: Recipe) -> Iterable[Finding]:
             "no spans are sent",
             help="set observability.enable_otel: true",
         )
+    watched = recipe.observability.enabled or recipe.observability.otel
+    if watched and not plugin.engine(recipe.engine.type).speaks_dynamo:
+        why = f"{recipe.engine.type} workers do not run Dynamo, which writes the traces"
+        yield no_effect(("observability",), why)
     small = [r for r in recipe.resources.roles if r.gpus < recipe.resources.gpus_per_node]
     if recipe.resources.spread_workers and not small:
         yield no_effect(("resources", "spread_workers"), "every worker has whole nodes")
@@ -75,7 +78,7 @@ def placed(recipe: Recipe, nodes: Nodes, where: FrontendLayout) -> Iterable[Find
         yield no_effect((*frontend.at, "orchestrator_placement"), "there are no decode workers")
     if (
         bench.client_placement == "last_decode"
-        and bench.type != WITHOUT_TRAFFIC
+        and plugin.benchmark(bench.type).sends_requests
         and nodes.bench == nodes.head
     ):
         yield no_effect((*bench.at, "client_placement"), "the client is on that node anyway")
@@ -126,7 +129,7 @@ def _dynamo(recipe: Recipe) -> Iterable[Finding]:
 
 def _benchmark(recipe: Recipe) -> Iterable[Finding]:
     bench = recipe.benchmark
-    if bench.type == WITHOUT_TRAFFIC:
+    if not plugin.benchmark(bench.type).sends_requests:
         for name in ("retries", "max_failed_share", "client_placement"):
             if _is_set(bench, ir.Benchmark, name):
                 yield no_effect((*bench.at, name), f"benchmark.type {bench.type} starts no client")

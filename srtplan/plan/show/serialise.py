@@ -1,10 +1,10 @@
-"""The stable form of a Plan, ``plan.json`` (format ``srtplan.plan/2``): deterministic, keys in documented order.
+"""Serialise a Plan as ``plan.json`` (format ``srtplan.plan/2``): deterministic, with keys in documented order.
 
-In: a Plan. Out: JSON text, where a value that is known only at run time stands in the Plan's notation::
+In: a Plan. Out: JSON text in which values known only at run time are written as references::
 
     "argv": ["python3", "-m", "dynamo.sglang", "--dist-init-addr", "${IP[0]}:29500"]
 
-Keys with several values of one kind come in the order of the Plan; nothing is sorted but what has no order.
+Lists keep the order of the Plan; only unordered values are sorted.
 """
 
 from __future__ import annotations
@@ -15,12 +15,24 @@ from json.encoder import encode_basestring
 
 from attrs import asdict
 
-from srtplan.ir.plan import Action, Container, Mount, Plan, PlanFile, PreflightCheck, Probe, Run, Step
+from srtplan.ir.plan import (
+    Action,
+    Container,
+    Mount,
+    Plan,
+    PlanFile,
+    PreflightCheck,
+    Probe,
+    Run,
+    StandIn,
+    Step,
+)
 from srtplan.ir.recipe import Restart
 from srtplan.ir.shell import notation
 from srtplan.ir.topology import Endpoint, Process
 
 FORMAT = "srtplan.plan/2"
+_GENERIC = StandIn()
 
 
 def to_json(plan: Plan) -> str:
@@ -29,10 +41,10 @@ def to_json(plan: Plan) -> str:
 
 
 def indented(value: object, margin: str = "\n") -> str:
-    """The text of ``json.dumps(value, indent=1, ensure_ascii=False)`` in less than half of its time.
+    """Return the text of ``json.dumps(value, indent=1, ensure_ascii=False)`` in less than half the time.
 
-    Told to indent, the standard library sends each word of a job through a generator per level; ``margin`` is the line
-    break and indent of what stands around.
+    With ``indent``, the standard library passes every word of a job through one generator per level. ``margin`` is the
+    line break and indentation of the enclosing value.
     """
     if isinstance(value, str):
         return encode_basestring(value)
@@ -48,7 +60,7 @@ def indented(value: object, margin: str = "\n") -> str:
 
 
 def to_data(plan: Plan) -> dict[str, object]:
-    """The same as plain data."""
+    """The content of ``plan.json`` as plain data."""
     return {
         "format": FORMAT,
         "name": plan.name,
@@ -126,7 +138,14 @@ def _step(s: Step) -> dict[str, object]:
         "tier": s.tier,
         "stop_signal": s.stop_signal,
         "note": s.note,
+        **_stand_in(s.stand_in),
     }
+
+
+def _stand_in(s: StandIn) -> dict[str, object]:
+    """The key of a stand-in; nothing for the generic one, and no empty members."""
+    members = {"program": s.program, "behavior": s.behavior, "wrappers": list(s.wrappers), "report": s.report}
+    return {} if s == _GENERIC else {"stand_in": {k: v for k, v in members.items() if v}}
 
 
 def _restart(r: Restart | None) -> dict[str, object] | None:
@@ -145,7 +164,14 @@ def _mount(m: Mount) -> dict[str, object]:
 def _run(r: Run) -> dict[str, object]:
     result = None if r.result is None else notation(r.result)
     argv = [notation(w) for w in r.argv]
-    return {"name": r.name, "argv": argv, "result": result, "client": r.client, "facts": dict(r.facts)}
+    return {
+        "name": r.name,
+        "argv": argv,
+        "result": result,
+        "client": r.client,
+        "facts": dict(r.facts),
+        **_stand_in(r.stand_in),
+    }
 
 
 def _action(a: Action) -> dict[str, object]:
@@ -177,7 +203,7 @@ def _benchmark(plan: Plan) -> dict[str, object]:
         "type": bench.type,
         "node": bench.node,
         "parameters": dict(bench.parameters),
-        "runs": [{k: v for k, v in r.items() if k != "argv"} for r in runs],
+        "runs": [{k: v for k, v in r.items() if k not in ("argv", "stand_in")} for r in runs],
     }
 
 

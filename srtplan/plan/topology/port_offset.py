@@ -30,4 +30,4 @@ def shift_ports(recipe: Recipe, offset: int) -> Recipe:
         found = Finding(rule="SP302", path=("resources",), on_key=True, message=message, help=help_text)
         raise PlanError([found])
     ports = evolve(recipe.site.ports, **moved)
-    return evolve(recipe, site=evolve(recipe.site, ports=ports))
+    return evolve(recipe, site=evolve(recipe.site, ports=ports, port_offset=offset))

@@ -1,20 +1,19 @@
 """Endpoints to processes: one per node of a worker (or per GPU, where the engine asks), each with its own ports.
 
 Rank 0 is the leader. Ports are counted in the order of the processes, so a worker added at the end changes none before it.
+Which ports a worker has is the engine's to say.
 """
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from srtplan.ir.recipe import Recipe, Role
 from srtplan.ir.topology import Endpoint, Process
 from srtplan.plan.topology.ports import Allocator
-from srtplan.plugin import Engine, Shape
+from srtplan.plugin import Engine, Port
 
 
 def expand(
-    recipe: Recipe, engine: Engine, endpoints: tuple[Endpoint, ...], ports: Allocator
+    recipe: Recipe, engine: Engine[object], endpoints: tuple[Endpoint, ...], ports: Allocator
 ) -> tuple[Process, ...]:
     """All processes of all endpoints, in order."""
     out: list[Process] = []
@@ -25,13 +24,17 @@ def expand(
     return tuple(out)
 
 
-def _of(recipe: Recipe, engine: Engine, role: Role, endpoint: Endpoint, ports: Allocator) -> list[Process]:
-    shape = engine.shape(recipe, role)
-    shared = _shared(engine, role, endpoint, shape, ports)
+def _of(
+    recipe: Recipe, engine: Engine[object], role: Role, endpoint: Endpoint, ports: Allocator
+) -> list[Process]:
+    shape, declared = engine.shape(recipe, role), engine.ports(recipe, role)
+    offset = recipe.site.port_offset
+    own = [p for p in declared if p.scope == "process"]
+    first = endpoint.nodes[0]
+    shared = {p.kind: _take(p, first, ports, offset) for p in declared if p.scope == "worker"}
     places = [(n, endpoint.gpus) for n in endpoint.nodes]
     if shape.per_gpu:
         places = [(n, (g,)) for n in endpoint.nodes for g in endpoint.gpus]
-    alone = shape if len(endpoint.nodes) == 1 else evolve(shape, beside_http=())
     return [
         Process(
             mode=endpoint.mode,
@@ -40,40 +43,22 @@ def _of(recipe: Recipe, engine: Engine, role: Role, endpoint: Endpoint, ports: A
             node=node,
             gpus=gpus,
             leader=index == 0,
-            ports=tuple((_own(recipe, engine, node, alone, ports) | shared).items()),
+            ports=tuple(({p.kind: _take(p, node, ports, offset) for p in own} | shared).items()),
+            shared=frozenset(shared),
         )
         for index, (node, gpus) in enumerate(places)
     ]
 
 
-def _shared(engine: Engine, role: Role, endpoint: Endpoint, shape: Shape, ports: Allocator) -> dict[str, int]:
-    """Ports of the worker as a whole, on its first node."""
-    leader = endpoint.nodes[0]
-    shared: dict[str, int] = {}
-    if endpoint.mode == "prefill":
-        shared["bootstrap"] = ports.take("bootstrap", leader, base=engine.port_base(role, "bootstrap"))
-    if len(endpoint.nodes) > 1:
-        shared["dist_init"] = ports.take("dist_init", leader, beside=shape.beside_dist_init)
-    if shape.rpc:
-        shared["dp_rpc"] = ports.take("dp_rpc", leader, base=engine.port_base(role, "dp_rpc"))
-    if shape.nixl_block:
-        shared["nixl"] = ports.take("nixl", leader, job_wide=True, block=shape.nixl_block)
-    return shared
-
-
-def _own(recipe: Recipe, engine: Engine, node: int, shape: Shape, ports: Allocator) -> dict[str, int]:
-    table = recipe.site.ports
-    own = {
-        "system": ports.take("system", node, job_wide=True),
-        "http": ports.take("http", node, stride=table.http_stride, beside=shape.beside_http),
-        "kv_events": ports.take("kv_events", node, job_wide=True, block=shape.kv_block),
-    }
-    if not shape.nixl_block:
-        own["nixl"] = ports.take("nixl", node, job_wide=True)
-    if shape.kvbm:
-        own["kvbm"] = ports.take("kvbm", node, job_wide=True, stride=2, block=2)
-    if "vllm" in engine.ports:
-        own["vllm"] = ports.take(
-            "vllm", node, job_wide=True, stride=table.vllm_stride, block=table.vllm_stride
-        )
-    return own | {kind: ports.take(kind, node, job_wide=True) for kind in engine.ports if kind != "vllm"}
+def _take(port: Port, node: int, ports: Allocator, offset: int) -> int:
+    """The number of a declared port on a node. ``--port-offset`` is in the profile's numbers already."""
+    base = port.base + offset if port.base is not None else None
+    return ports.take(
+        port.kind,
+        node,
+        job_wide=port.count == "job",
+        stride=port.stride,
+        block=port.block,
+        base=base if port.fixed is None else port.fixed,
+        beside=port.beside,
+    )

@@ -1,1 +1,1 @@
-"""Stand-ins for srun, sbatch, scancel, squeue and scontrol, and the small controller behind them."""
+"""Stand-ins for srun, scancel, squeue and scontrol, and the keeper of the job that they work on."""

@@ -12,6 +12,8 @@ import ctypes
 import os
 from pathlib import Path
 
+from srtplan.rehearsal.slurm.state import State, write
+
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 
@@ -34,7 +36,13 @@ def mounts(text: str) -> list[Mount]:
     return found
 
 
-def is_possible() -> bool:
+def probe(state: State) -> None:
+    """Note in the state whether containers have their own view of the files, unless its settings decide that."""
+    kind = state.setting("containers", "") or ("namespaces" if _is_possible() else "paths")
+    write(state.folder / "containers", kind)
+
+
+def _is_possible() -> bool:
     """Tell, by trying in a child, whether this user may have mount namespaces here."""
     pid = os.fork()
     if pid == 0:

@@ -5,6 +5,7 @@ ValueError: something after a bracket, a bracket that is not closed, a range tha
 """
 
 import re
+from itertools import groupby
 
 _PART = re.compile(r"[^,\[\]\s]*(?:\[[^\]]*\])?(?=,|$)")
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?\Z")
@@ -40,36 +41,20 @@ def _expand_part(part: str, text: str) -> list[str]:
 
 def compress(hosts: list[str]) -> str:
     """Return the shortest host list of names, as Slurm writes it: ``node[0-2,5]``, ``node0``, ``a,b``."""
-    runs: list[tuple[str, int, int, int]] = []  # prefix, width, first, last
-    for host in hosts:
-        prefix = host.rstrip("0123456789")
-        digits = host[len(prefix) :]
-        last = runs[-1] if runs else None
-        if last and digits and last[0] == prefix and digits == f"{last[3] + 1:0{last[1]}d}":
-            runs[-1] = (prefix, last[1], last[2], int(digits))
-        else:
-            runs.append((prefix, len(digits), int(digits or -1), int(digits or -1)))
-    return ",".join(_write_runs(runs))
-
-
-def _write_runs(runs: list[tuple[str, int, int, int]]) -> list[str]:
-    """Join neighbouring runs of one prefix into one pair of brackets."""
-    groups: list[tuple[str, list[tuple[int, int, int]]]] = []
-    for prefix, width, first, last in runs:
-        if groups and groups[-1][0] == prefix and first >= 0:
-            groups[-1][1].append((width, first, last))
-        else:
-            groups.append((prefix, [(width, first, last)]))
-    words = []
-    for prefix, ranges in groups:
-        pieces = [f"{a:0{w}d}" if a == b else f"{a:0{w}d}-{b:0{w}d}" for w, a, b in ranges]
-        if ranges[0][1] < 0:
-            words.append(prefix)
-        elif len(ranges) == 1 and ranges[0][1] == ranges[0][2]:
-            words.append(prefix + pieces[0])
-        else:
-            words.append(f"{prefix}[{','.join(pieces)}]")
-    return words
+    words: list[str] = []
+    parts = [(host.rstrip("0123456789"), host) for host in hosts]
+    for prefix, group in groupby(parts, key=lambda part: part[0]):
+        runs: list[list[str]] = []
+        for digits in [host[len(prefix) :] for _, host in group]:
+            last = runs[-1][-1] if runs else ""
+            if last and digits == f"{int(last) + 1:0{len(last)}d}":
+                runs[-1].append(digits)
+            else:
+                runs.append([digits])
+        pieces = [run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+        inside = ",".join(pieces)
+        words.append(f"{prefix}[{inside}]" if inside != runs[0][0] else prefix + inside)
+    return ",".join(words)
 
 
 def components(names: list[str], sizes: str) -> list[list[str]]:

@@ -1,29 +1,49 @@
 """The keeper of one job: parent of its batch script, and of everything the job leaves behind.
 
-In: a job's folder with its nodes. Out: ``state`` and ``exit`` in that folder, and no process of the job. It plays
-slurmd's part: TERM to steps and batch shell and KILL after KillWait on scancel or at the time limit, the signal of
-``--signal=B:USR1@60`` before that, and the end of all steps when the batch script has ended.
+In: a job's folder with its nodes; ``keeper STATE NUMBER`` as a program of its own, whose standard input is open for as long
+as somebody wants the job. Out: ``state`` and ``exit`` in that folder, and no process of the job. It plays slurmd's part:
+TERM to steps and batch shell and KILL after KillWait on scancel or at the time limit, the signal of ``--signal=B:USR1@60``
+before that, and the end of all steps when the batch script has ended.
 """
 
 import os
+import select
 import signal
 import sys
 import time
 from collections.abc import Callable
 
 from srtplan.rehearsal import faults, processes
-from srtplan.rehearsal.slurm import hostlist
+from srtplan.rehearsal.slurm import container, hostlist
 from srtplan.rehearsal.slurm.scancel import signal_all
 from srtplan.rehearsal.slurm.state import Job, State, read, write
 
 TICK_S = 0.1
 NOTICE_S = 0.5
 """How long Slurm takes from a node's failure to the end of the job; on a real site it is minutes."""
+WARNING_S = 60
+"""How long before the time limit ``--signal`` comes if it does not say so."""
 WAITED = frozenset({signal.SIGCHLD, signal.SIGTERM})
 
 
+def main(state: str, argv: list[str]) -> int:
+    """Keep the job of a number; say ``ready`` once it can be cancelled."""
+    cluster = State(state)
+    job = cluster.job(argv[0])
+    assert job is not None  # noqa: S101 -- made before the keeper is started
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
+    container.probe(cluster)
+    write(job.folder / "keeper", processes.identity(os.getpid()))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    Keeper(cluster, job).run(lambda: not select.select([0], [], [], 0)[0])
+    return 0
+
+
 class Keeper:
-    """One job's keeper. ``spawn`` forks; everything else happens in the fork."""
+    """One job's keeper, in a process of its own."""
 
     def __init__(self, state: State, job: Job) -> None:
         self.state, self.job = state, job
@@ -37,17 +57,8 @@ class Keeper:
         self.environment = self._environment()
         self.kill_wait = float(state.setting("kill_wait", "30"))
 
-    def spawn(self) -> int:
-        """Fork the keeper and return its process id."""
-        controller = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._run(controller)
-            os._exit(0)
-        return pid
-
-    def _run(self, controller: int) -> None:
-        os.setsid()
+    def run(self, is_wanted: Callable[[], bool]) -> None:
+        """Run the job to its end; at once once nobody wants it."""
         signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
         processes.become_subreaper()
         write(self.job.folder / "keeper", processes.identity(os.getpid()))
@@ -56,7 +67,7 @@ class Keeper:
         write(self.job.folder / "state", "RUNNING")
         timers = self._timers()
         while self.status is None:
-            if os.getppid() != controller:  # killed: nothing may outlive it
+            if not is_wanted():
                 self.kill_at = 0.0
             self._wait()
             while timers and time.monotonic() >= timers[0][0]:
@@ -90,19 +101,12 @@ class Keeper:
         if limit and self.record["signal"]:
             where, _, rest = self.record["signal"].rpartition(":")
             name, _, before = rest.partition("@")
-            timers.append(
-                (start + limit - int(before or 60), lambda: self._warn(name, is_batch="B" in where))
-            )
-        lost = [
-            (f.at or 0.0, node)
-            for node in self.nodes
-            for f in faults.for_step(self.environment, node)
-            if f.kind == "lost"
-        ]
-        if lost:
-            timers.append(
-                (start + min(at for at, _ in lost), lambda: self.job.lose([node for _, node in lost]))
-            )
+            at = start + limit - int(before or WARNING_S)
+            timers.append((at, lambda: self._warn(name, is_batch="B" in where)))
+        lost = {node: faults.for_step(self.environment, node) for node in self.nodes}
+        times = {n: f.at or 0.0 for n, found in lost.items() for f in found if f.kind == "lost"}
+        if times:
+            timers.append((start + min(times.values()), lambda: self.job.lose(list(times))))
         return sorted(timers, key=lambda timer: timer[0])
 
     def _notice_lost_nodes(self) -> None:
@@ -177,63 +181,62 @@ class Keeper:
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
         os.chdir(self.record["workdir"])
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-        mode = os.O_APPEND if self.record["open_mode"].startswith("a") else os.O_TRUNC
-        os.dup2(os.open(self._file("output"), os.O_WRONLY | os.O_CREAT | mode, 0o666), 1)
-        os.dup2(
-            os.open(self._file("error"), os.O_WRONLY | os.O_CREAT | mode, 0o666)
-            if self.record["error"]
-            else 1,
-            2,
-        )
+        os.dup2(self._open("output"), 1)
+        os.dup2(self._open("error") if self.record["error"] else 1, 2)
         script = self.job.folder / "slurm_script"
         script.chmod(0o700)
         arguments = [word for word in read(self.job.folder / "arguments").split("\0") if word]
         os.execve(script, [str(script), *arguments], self.environment | {"SLURM_TASK_PID": str(os.getpid())})  # noqa: S606
 
-    def _components(self) -> dict[str, str]:
-        """Return what a heterogeneous job sees besides: its own node list is that of the first component."""
-        parts = hostlist.components(self.nodes, self.record.get("components", ""))
-        if len(parts) == 1:
-            return {}
-        lists = [hostlist.compress(part) for part in parts]
-        named = {f"SLURM_JOB_NODELIST_HET_GROUP_{n}": text for n, text in enumerate(lists)}
-        named |= {
-            f"SLURM_JOB_ID_HET_GROUP_{n}": str(number) for n, number in enumerate(self.job.components())
-        }
-        own = {"SLURM_HET_SIZE": str(len(parts)), "SLURM_JOB_NODELIST": lists[0], "SLURM_NODELIST": lists[0]}
-        return own | named | {"SLURM_NNODES": str(len(parts[0])), "SLURM_JOB_NUM_NODES": str(len(parts[0]))}
-
-    def _times(self) -> dict[str, str]:
-        """Return when the job began and will end, as newer Slurm tells it."""
-        now, limit = int(time.clock_gettime(time.CLOCK_REALTIME)), int(self.record["time_limit"])
-        return {"SLURM_JOB_START_TIME": str(now)} | (
-            {"SLURM_JOB_END_TIME": str(now + limit)} if limit else {}
+    def _open(self, which: str) -> int:
+        mode = os.O_APPEND if self.record["open_mode"].startswith("a") else os.O_TRUNC
+        return os.open(
+            self.record[which].replace("%N", self.nodes[0]), os.O_WRONLY | os.O_CREAT | mode, 0o666
         )
-
-    def _file(self, which: str) -> str:
-        return self.record[which].replace("%N", self.nodes[0])
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of the batch script: the submitter's and Slurm's."""
         pairs = (item.partition("=") for item in read(self.job.folder / "environ").split("\0"))
         own = {name: value for name, _, value in pairs if name}
-        number, count, nodes = str(self.job.number), str(len(self.nodes)), self.record["nodes"]
+        record, number, count = self.record, str(self.job.number), str(len(self.nodes))
         own |= {
-            "SLURM_JOB_ID": number, "SLURM_JOBID": number, "SLURM_JOB_NAME": self.record["job_name"],
-            "SLURM_JOB_NODELIST": nodes, "SLURM_NODELIST": nodes, "SLURM_JOB_NUM_NODES": count, "SLURM_NNODES": count,
+            "SLURM_JOB_ID": number, "SLURM_JOBID": number, "SLURM_JOB_NAME": record["job_name"],
+            "SLURM_JOB_NODELIST": record["nodes"], "SLURM_NODELIST": record["nodes"],
+            "SLURM_JOB_NUM_NODES": count, "SLURM_NNODES": count,
             "SLURM_NODEID": "0", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_GTIDS": "0",
             "SLURMD_NODENAME": self.nodes[0], "SLURM_TASKS_PER_NODE": f"1(x{count})" if count != "1" else "1",
-            "SLURM_SUBMIT_DIR": self.record["submit_dir"], "SLURM_SUBMIT_HOST": "login",
-            "SLURM_CLUSTER_NAME": "rehearsal", "SLURM_JOB_PARTITION": self.record["partition"],
-            "SLURM_JOB_ACCOUNT": self.record["account"], "SLURM_JOB_UID": str(os.getuid()),
-            "SLURM_JOB_USER": self.record["user"],
-            **self._times(),
+            "SLURM_SUBMIT_DIR": record["submit_dir"], "SLURM_SUBMIT_HOST": "login", "SLURM_CLUSTER_NAME": "rehearsal",
+            "SLURM_JOB_PARTITION": record["partition"], "SLURM_JOB_ACCOUNT": record["account"],
+            "SLURM_JOB_UID": str(os.getuid()), "SLURM_JOB_USER": record["user"],
             "CURL_HOME": str(self.state.folder / "curl" / self.nodes[0]),
         }  # fmt: skip
-        own |= self._components()
-        if self.record["ntasks"]:
-            own |= {"SLURM_NTASKS": self.record["ntasks"], "SLURM_NPROCS": self.record["ntasks"]}
-        gpus = int(self.record["gpus"])
+        now, limit, gpus = (
+            int(time.clock_gettime(time.CLOCK_REALTIME)),
+            int(record["time_limit"]),
+            int(record["gpus"]),
+        )
+        own |= {"SLURM_JOB_START_TIME": str(now)} | self._components()
+        if limit:
+            own["SLURM_JOB_END_TIME"] = str(now + limit)
+        if record["ntasks"]:
+            own |= {"SLURM_NTASKS": record["ntasks"], "SLURM_NPROCS": record["ntasks"]}
         if gpus:
             own |= {"SLURM_GPUS_ON_NODE": str(gpus), "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(gpus)))}
         return own
+
+    def _components(self) -> dict[str, str]:
+        """Return what a heterogeneous job sees besides: its own node list is that of the first component."""
+        parts = hostlist.components(self.nodes, self.record["components"])
+        if len(parts) == 1:
+            return {}
+        lists, numbers, first = (
+            [hostlist.compress(part) for part in parts],
+            self.job.components(),
+            str(len(parts[0])),
+        )
+        named = {f"SLURM_JOB_NODELIST_HET_GROUP_{n}": text for n, text in enumerate(lists)}
+        named |= {f"SLURM_JOB_ID_HET_GROUP_{n}": str(number) for n, number in enumerate(numbers)}
+        return named | {
+            "SLURM_HET_SIZE": str(len(parts)), "SLURM_JOB_NODELIST": lists[0], "SLURM_NODELIST": lists[0],
+            "SLURM_NNODES": first, "SLURM_JOB_NUM_NODES": first,
+        }  # fmt: skip

@@ -5,23 +5,24 @@ the real commands (getopt's texts), measured on Slurm 22.05.
 """
 
 import sys
+from collections.abc import Callable
+
+VERSION = "slurm 22.05.8"
+"""The release whose behaviour the stand-ins follow; what ``--version`` prints."""
 
 
 class Known:
-    """The options of one command. ``values`` take a word, ``maybe`` take one only after ``=``, ``flags`` none."""
+    """The options of one command. ``values`` take a word, ``maybe`` take one only after ``=``, ``flags`` none.
+
+    ``is_mixed``: options may stand after words, too, as in scancel and scontrol.
+    """
 
     def __init__(
-        self,
-        command: str,
-        values: frozenset[str],
-        maybe: frozenset[str] = frozenset(),
-        flags: frozenset[str] = frozenset(),
-        *,
-        short: dict[str, str],
-        error: int = 1,
-    ) -> None:
-        self.command, self.values, self.maybe, self.flags = command, values, maybe, flags
-        self.short, self.error = short, error
+        self, command: str, values: str, maybe: str = "", flags: str = "", *, short: dict[str, str], error: int = 1,
+        is_mixed: bool = False,
+    ) -> None:  # fmt: skip
+        self.command, self.short, self.error, self.is_mixed = command, short, error, is_mixed
+        self.values, self.maybe, self.flags = set(values.split()), set(maybe.split()), set(flags.split())
 
 
 class UsageError(Exception):
@@ -30,6 +31,19 @@ class UsageError(Exception):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+def run(known: Known, argv: list[str], body: Callable[[dict[str, str], list[str]], int]) -> int:
+    """Parse a command line, do what ``body`` does with options and words, and return the exit code."""
+    try:
+        options, words = (_parse_mixed if known.is_mixed else parse)(known, argv)
+        if "version" in options:
+            sys.stdout.write(f"{VERSION}\n")
+            return 0
+        return body(options, words)
+    except UsageError as error:
+        complain(str(error))
+        return error.code
 
 
 def parse(known: Known, argv: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -50,8 +64,8 @@ def parse(known: Known, argv: list[str]) -> tuple[dict[str, str], list[str]]:
     return found, rest
 
 
-def parse_anywhere(known: Known, argv: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Like ``parse``, with options after words too, as in scancel and scontrol."""
+def _parse_mixed(known: Known, argv: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Like ``parse``, with options after words, too."""
     found: dict[str, str] = {}
     words: list[str] = []
     rest = list(argv)
@@ -105,22 +119,15 @@ def complain(message: str) -> None:
     sys.stderr.flush()
 
 
-def _set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-PYXIS_VALUES = _set("container-image container-mounts container-workdir container-name container-env")
-PYXIS_FLAGS = _set(
-    """container-mount-home no-container-mount-home container-remap-root no-container-remap-root
+PYXIS_VALUES = "container-image container-mounts container-workdir container-name container-env"
+PYXIS_FLAGS = """container-mount-home no-container-mount-home container-remap-root no-container-remap-root
     container-entrypoint no-container-entrypoint container-entrypoint-log container-writable container-readonly"""
-)
-COMMON = PYXIS_VALUES | _set(
-    """account acctg-freq chdir comment constraint core-spec cores-per-socket cpu-bind cpu-freq cpus-per-gpu
+COMMON = f"""{PYXIS_VALUES}
+    account acctg-freq chdir comment constraint core-spec cores-per-socket cpu-bind cpu-freq cpus-per-gpu
     cpus-per-task delay-boot dependency distribution error exclude export gpu-bind gpu-freq gpus gpus-per-node
     gpus-per-socket gpus-per-task gres hint immediate input job-name licenses mem mem-bind mem-per-cpu mem-per-gpu
     network nodefile nodelist nodes ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket open-mode
     output partition qos reservation segment signal sockets-per-node threads-per-core time time-min tmp wckey"""
-)
 SHORT = {
     "A": "account", "c": "cpus-per-task", "C": "constraint", "D": "chdir", "d": "dependency", "e": "error",
     "G": "gpus", "h": "help", "i": "input", "J": "job-name", "k": "no-kill", "L": "licenses", "m": "distribution",
@@ -129,15 +136,13 @@ SHORT = {
     "x": "exclude",
 }  # fmt: skip
 SRUN = Known(
-    command="srun",
-    values=COMMON
-    | _set("bcast het-group jobid mpi msg-timeout relative slurmd-debug task-epilog task-prolog threads wait"),
-    maybe=_set("kill-on-bad-exit no-kill exclusive propagate"),
-    flags=PYXIS_FLAGS
-    | _set(
-        """contiguous disable-status exact external-launcher help interactive label no-allocate overcommit overlap
-        oversubscribe preserve-env pty quiet quit-on-interrupt spread-job unbuffered verbose version whole"""
-    ),
+    "srun",
+    values=f"""{COMMON} bcast het-group jobid mpi msg-timeout relative slurmd-debug task-epilog task-prolog threads
+    wait""",
+    maybe="kill-on-bad-exit no-kill exclusive propagate",
+    flags=f"""{PYXIS_FLAGS} contiguous disable-status exact external-launcher help interactive label no-allocate
+    overcommit overlap oversubscribe preserve-env pty quiet quit-on-interrupt spread-job unbuffered verbose version
+    whole""",
     short=SHORT
     | {
         "K": "kill-on-bad-exit", "l": "label", "q": "quit-on-interrupt", "r": "relative", "T": "threads",
@@ -146,18 +151,12 @@ SRUN = Known(
     error=255,
 )  # fmt: skip
 SBATCH = Known(
-    command="sbatch",
-    values=COMMON
-    | _set(
-        """array batch begin clusters deadline export-file gid kill-on-invalid-dep mail-type mail-user mcs-label
-        power priority profile switches uid wrap"""
-    ),
-    maybe=_set("no-kill exclusive propagate get-user-env nice"),
-    flags=PYXIS_FLAGS
-    | _set(
-        """contiguous help hold ignore-pbs no-requeue overcommit oversubscribe parsable quiet reboot requeue spread-job
-        test-only use-min-nodes verbose version wait"""
-    ),
+    "sbatch",
+    values=f"""{COMMON} array batch begin clusters deadline export-file gid kill-on-invalid-dep mail-type mail-user
+    mcs-label power priority profile switches uid wrap""",
+    maybe="no-kill exclusive propagate get-user-env nice",
+    flags=f"""{PYXIS_FLAGS} contiguous help hold ignore-pbs no-requeue overcommit oversubscribe parsable quiet reboot
+    requeue spread-job test-only use-min-nodes verbose version wait""",
     short=SHORT | {"a": "array", "b": "begin", "H": "hold", "W": "wait", "F": "nodefile"},
     error=255,
 )

@@ -5,81 +5,60 @@
     scancel --signal=TERM 7.3     the tasks of the step get TERM (not what they started, see signal_steps)
     scancel 7.3                   the step's processes are killed at once
     scancel --batch --signal=USR1 7    job.sh only
-    scancel --signal=TERM 7       all steps, not job.sh;  --full: job.sh and what it started
-    scancel 7                     TERM to everything, KILL after KillWait, done by the controller
+    scancel --signal=TERM 7       all steps, not job.sh
+    scancel 7                     TERM to everything, KILL after KillWait, done by the job's keeper
 
 Exit code 0, also for a step that has ended or is of another component of a heterogeneous job (as measured); 1 for a job
 that never was.
 """
 
 import signal
-import sys
 from pathlib import Path
 
 from srtplan.rehearsal import processes
-from srtplan.rehearsal.slurm.options import Known, UsageError, complain, parse_anywhere
+from srtplan.rehearsal.slurm import options
 from srtplan.rehearsal.slurm.state import Job, State, Step, signal_steps
-from srtplan.rehearsal.slurm.stepd import folder_of
-from srtplan.rehearsal.slurm.version import VERSION
 
-KNOWN = Known(
-    "scancel",
-    values=frozenset({"signal"}),
-    flags=frozenset({"batch", "full", "quiet", "verbose", "version", "hurry"}),
-    short={"s": "signal", "b": "batch", "f": "full", "Q": "quiet", "v": "verbose", "V": "version"},
-)
+KNOWN = options.Known(
+    "scancel", "signal", flags="batch version", short={"s": "signal", "b": "batch", "V": "version"}, is_mixed=True
+)  # fmt: skip
 
 
 def main(state: str, argv: list[str]) -> int:
     """Signal what argv names and return an exit code."""
-    try:
-        options, words = parse_anywhere(KNOWN, argv)
-        number = _signal_number(options["signal"]) if "signal" in options else None
-    except UsageError as error:
-        complain(str(error))
-        return error.code
-    if "version" in options:
-        sys.stdout.write(f"{VERSION}\n")
-        return 0
+    return options.run(KNOWN, argv, lambda given, words: _scancel(State(state), given, words))
+
+
+def _scancel(state: State, given: dict[str, str], words: list[str]) -> int:
+    number = _signal_number(given["signal"]) if "signal" in given else None
     if not words:
-        complain("scancel: error: No job identification provided")
-        return 1
-    ids = [word for word in words if "." in word and not word.endswith(".batch")]
-    rest = [word for word in words if word not in ids]
-    codes = [_cancel(State(folder_of(state)), word, options, number) for word in rest]
-    return max([*codes, _signal_ids(State(folder_of(state)), ids, number)])
+        raise options.UsageError("scancel: error: No job identification provided", 1)
+    jobs = [word for word in words if "." not in word]
+    codes = [_signal_job(state.job(word), word, number, is_batch="batch" in given) for word in jobs]
+    return max([*codes, _signal_ids(state, [w for w in words if "." in w], number or signal.SIGKILL)])
 
 
 def _signal_number(text: str) -> int:
     """Return the number of ``TERM``, ``SIGTERM`` or ``15``. Raises UsageError for anything else."""
-    if text.isdigit():
-        return int(text)
-    name = text.upper().removeprefix("SIG")
-    try:
-        return int(signal.Signals[f"SIG{name}"])
-    except KeyError:
-        raise UsageError(f"scancel: error: Unknown job signal: {text}", 1) from None
+    name = f"SIG{text.upper().removeprefix('SIG')}"
+    if not text.isdigit() and name not in signal.Signals.__members__:
+        raise options.UsageError(f"scancel: error: Unknown job signal: {text}", 1)
+    return int(text) if text.isdigit() else int(signal.Signals[name])
 
 
-def _cancel(state: State, word: str, options: dict[str, str], number: int | None) -> int:
-    job_number, has_step, _ = word.partition(".")
-    job = state.job(job_number)
+def _signal_job(job: Job | None, word: str, number: int | None, *, is_batch: bool) -> int:
     if job is None:
-        if has_step or number is not None:
-            return _complain_of(word)
-        return 0
-    if has_step:
-        _signal_batch(job, number or signal.SIGKILL)
-    elif number is None and "batch" not in options:
-        state.tell(f"cancel {job.number}")
-    elif "batch" in options:
-        _signal_batch(job, number or signal.SIGTERM)
+        return 0 if number is None else _complain_of(word)
+    if is_batch:
+        processes.send(filter(None, [job.batch_pid()]), number or signal.SIGTERM)
+    elif number is not None:
+        signal_all(job.live_steps(), number)
     else:
-        _signal_steps(job, number or signal.SIGTERM, is_full="full" in options)
+        job.cancel()
     return 0
 
 
-def _signal_ids(state: State, words: list[str], number: int | None) -> int:
+def _signal_ids(state: State, words: list[str], number: int) -> int:
     """Signal steps by their ids, all of them at once: a look at the processes of this machine takes its time."""
     steps: list[Step] = []
     code = 0
@@ -91,44 +70,21 @@ def _signal_ids(state: State, words: list[str], number: int | None) -> int:
         elif step_number.isdigit():
             step = Step(job.folder / "steps" / step_number, int(step_number))
             steps += [step] if step.is_live and step.id == word else []
-    signal_all(steps, number or signal.SIGKILL)
+    signal_all(steps, number)
     return code
 
 
 def _complain_of(word: str) -> int:
-    complain(f"scancel: error: Kill job error on job step id {word}: Invalid job id specified")
+    options.complain(f"scancel: error: Kill job error on job step id {word}: Invalid job id specified")
     return 1
-
-
-def _signal_batch(job: Job, number: int) -> None:
-    pid = job.batch_pid()
-    if pid is not None:
-        processes.send([pid], number)
-
-
-def _signal_steps(job: Job, number: int, *, is_full: bool) -> None:
-    if is_full and (pid := job.batch_pid()) is not None:
-        supervisors = {step.stepd for step in job.steps()}
-        processes.send(
-            ({pid} | processes.descendants(pid)) - supervisors - processes.descendants(*supervisors), number
-        )
-        return
-    signal_all(job.live_steps(), number)
 
 
 def signal_all(steps: list[Step], number: int) -> None:
     """Signal steps; for TERM and KILL their logs get slurmstepd's line first."""
-    if number in (signal.SIGTERM, signal.SIGKILL):
-        for step in steps:
-            _announce(step.id, step.record)
+    for step in steps if number in (signal.SIGTERM, signal.SIGKILL) else ():
+        record = step.record
+        output, node = Path(record.get("option.output", "")), record["nodes"].split(",")[0]
+        if output.is_absolute() and "%" not in output.name and output.is_file():
+            with output.open("a", encoding="utf-8") as file:
+                file.write(f"slurmstepd-{node}: error: *** STEP {step.id} ON {node} CANCELLED ***\n")
     signal_steps([step.stepd for step in steps], number)
-
-
-def _announce(step: str, record: dict[str, str]) -> None:
-    output = record.get("option.output", "")
-    if not output.startswith("/") or "%" in output or not Path(output).is_file():
-        return
-    node = record["nodes"].split(",")[0]
-    line = f"slurmstepd-{node}: error: *** STEP {step} ON {node} CANCELLED ***\n"
-    with Path(output).open("ab") as file:
-        file.write(line.encode())

@@ -1,117 +1,67 @@
-"""Stand-in for squeue: the jobs, or with ``--steps`` the live steps, the batch step included as in real Slurm."""
+"""Stand-in for squeue: the jobs, or with ``--steps`` the live steps, the batch step included as in real Slurm.
+
+Formats are made of ``%i`` (id), ``%j`` (name), ``%T`` (state) and ``%r`` (reason).
+"""
 
 import re
 import sys
 
-from srtplan.rehearsal.slurm import hostlist
-from srtplan.rehearsal.slurm.options import Known, UsageError, complain, parse
+from srtplan.rehearsal.slurm import options
 from srtplan.rehearsal.slurm.state import Job, State
-from srtplan.rehearsal.slurm.stepd import folder_of
-from srtplan.rehearsal.slurm.version import VERSION
 
-KNOWN = Known(
-    "squeue",
-    values=frozenset({"jobs", "format", "states", "user", "name"}),
-    maybe=frozenset({"steps"}),
-    flags=frozenset({"noheader", "me", "version", "all"}),
-    short={
-        "h": "noheader",
-        "j": "jobs",
-        "o": "format",
-        "s": "steps",
-        "t": "states",
-        "u": "user",
-        "n": "name",
-        "V": "version",
-    },
-)
-SHORT_STATES = {"PENDING": "PD", "RUNNING": "R", "COMPLETING": "CG"}
-HEADERS = {
-    "i": "JOBID",
-    "j": "NAME",
-    "T": "STATE",
-    "t": "ST",
-    "N": "NODELIST",
-    "D": "NODES",
-    "r": "REASON",
-    "P": "PARTITION",
-}
-DEFAULT_FORMAT = "%.10i %.20j %.2t %.6D %N"
+KNOWN = options.Known(
+    "squeue", values="jobs format", maybe="steps", flags="noheader version",
+    short={"h": "noheader", "j": "jobs", "o": "format", "s": "steps", "V": "version"},
+)  # fmt: skip
+HEADERS = {"i": "JOBID", "j": "NAME", "T": "STATE", "r": "REASON"}
 
 
 def main(state: str, argv: list[str]) -> int:
     """Print the jobs or steps that argv asks for and return an exit code."""
-    try:
-        options, _ = parse(KNOWN, argv)
-        if "version" in options:
-            sys.stdout.write(f"{VERSION}\n")
-            return 0
-        numbers = [number for number in options.get("jobs", "").split(",") if number]
-        jobs = _chosen(State(folder_of(state)), numbers, options)
-    except UsageError as error:
-        complain(str(error))
-        return error.code
-    text = options.get("format", DEFAULT_FORMAT)
-    if "noheader" not in options:
-        sys.stdout.write(_fill(text, HEADERS) + "\n")
-    for job in jobs:
-        rows = _steps(job, numbers) if "steps" in options else _rows(job)
-        sys.stdout.writelines(_fill(text, row) + "\n" for row in rows)
+    return options.run(KNOWN, argv, lambda given, _: _list(State(state), given))
+
+
+def _list(state: State, given: dict[str, str]) -> int:
+    numbers = [number for number in given.get("jobs", "").split(",") if number]
+    lines = [] if "noheader" in given else [HEADERS]
+    for job in _chosen(state, numbers, is_strict="steps" not in given):
+        lines += _steps(job, numbers) if "steps" in given else _rows(job)
+    text = given.get("format", "%i %j %T %r")
+    sys.stdout.writelines(f"{_filled(text, line)}\n" for line in lines)
     return 0
 
 
-def _chosen(state: State, wanted: list[str], options: dict[str, str]) -> list[Job]:
+def _chosen(state: State, wanted: list[str], *, is_strict: bool) -> list[Job]:
     """Return the jobs that are not over, of those asked for. A number that was never given out is an error."""
     found = [state.job(number) for number in wanted] if wanted else list(state.jobs())
-    if wanted and None in found and "steps" not in options:
-        raise UsageError("slurm_load_jobs error: Invalid job id specified", 1)
+    if None in found and is_strict:
+        raise options.UsageError("slurm_load_jobs error: Invalid job id specified", 1)
     by_number = {job.number: job for job in found if job is not None and not job.is_over}
     return list(by_number.values())
 
 
 def _rows(job: Job) -> list[dict[str, str]]:
     """Return the job's row, or of a heterogeneous job one per component: 7+0, 7+1."""
-    numbers = job.components()
-    names = [f"{job.number}+{n}" for n in range(len(numbers))] if len(numbers) > 1 else [str(job.number)]
-    return [_row(job) | {"i": name, "A": str(number)} for name, number in zip(names, numbers, strict=True)]
-
-
-def _row(job: Job) -> dict[str, str]:
-    record = job.record
+    count = len(job.components())
+    names = [f"{job.number}+{n}" for n in range(count)] if count > 1 else [str(job.number)]
     reason = "NodeDown" if (job.folder / "lost").exists() else "None"
-    return {
-        "j": record["job_name"], "T": job.state, "t": SHORT_STATES.get(job.state, job.state[:2]),
-        "N": record.get("nodes", ""), "D": record["num_nodes"], "r": reason, "P": record.get("partition", "main"),
-    }  # fmt: skip
+    row = {"j": job.record["job_name"], "T": job.state, "r": reason}
+    return [row | {"i": name} for name in names]
 
 
 def _steps(job: Job, wanted: list[str]) -> list[dict[str, str]]:
     """Return the live steps, the batch step with the first component's."""
+    records = [(step, step.record) for step in job.live_steps()]
     rows = [
-        {
-            "i": f"{record['job']}.{step.number}",
-            "j": record["name"],
-            "N": hostlist.compress(record["nodes"].split(",")),
-        }
-        for step, record in ((step, step.record) for step in job.live_steps())
+        {"i": f"{record['job']}.{step.number}", "j": record["name"]}
+        for step, record in records
         if not wanted or record["job"] in wanted
     ]
     if job.batch_pid() is not None and (not wanted or str(job.number) in wanted):
-        rows.append({"i": f"{job.number}.batch", "j": "batch", "N": hostlist.expand(job.record["nodes"])[0]})
+        rows.append({"i": f"{job.number}.batch", "j": "batch"})
     return rows
 
 
-def _fill(text: str, values: dict[str, str]) -> str:
-    """Replace ``%i``, ``%.10j`` and the like; what a row does not have stays as written, as in squeue."""
-
-    def value(match: re.Match[str]) -> str:
-        size, letter = match.group(2), match.group(3)
-        found = values.get(letter)
-        if found is None:
-            return match.group()
-        if not size:
-            return found
-        width = int(size)
-        return found[:width].rjust(width) if match.group(1) else found[:width].ljust(width)
-
-    return re.sub(r"%(\.?)(\d*)([A-Za-z])", value, text)
+def _filled(text: str, values: dict[str, str]) -> str:
+    """Replace ``%i`` and the like; what a row does not have stays as written, as in squeue."""
+    return re.sub(r"%([A-Za-z])", lambda match: values.get(match.group(1), match.group()), text)

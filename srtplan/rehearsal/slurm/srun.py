@@ -7,38 +7,29 @@ killed with KILL leaves its step running until the job ends.
 
 import os
 import signal
-import sys
 import time
 from types import FrameType
 
 from srtplan.rehearsal import processes
-from srtplan.rehearsal.slurm import stepd
-from srtplan.rehearsal.slurm.options import SRUN, UsageError, complain, parse
-from srtplan.rehearsal.slurm.request import request
+from srtplan.rehearsal.slurm import options, stepd
+from srtplan.rehearsal.slurm.options import complain
+from srtplan.rehearsal.slurm.request import Request, request
 from srtplan.rehearsal.slurm.state import State, signal_steps
-from srtplan.rehearsal.slurm.version import VERSION
 
 INTERRUPT_WINDOW_S = 1.0
 
 
 def main(state: str, argv: list[str]) -> int:
     """Run one step and return its exit code."""
-    try:
-        options, words = parse(SRUN, argv)
-        if "version" in options:
-            sys.stdout.write(f"{VERSION}\n")
-            return 0
-        wanted = request(State(folder=stepd.folder_of(state)), options, words)
-    except UsageError as error:
-        complain(str(error))
-        return error.code
-    return _Launch(wanted).run()
+    return options.run(
+        options.SRUN, argv, lambda given, words: _Launch(request(State(state), given, words)).run()
+    )
 
 
 class _Launch:
     """One srun that waits: forwards signals and prints how the tasks ended."""
 
-    def __init__(self, wanted: stepd.Request) -> None:
+    def __init__(self, wanted: Request) -> None:
         self.wanted = wanted
         self.supervisor = 0
         self.is_started = False
@@ -46,22 +37,11 @@ class _Launch:
         self.last_interrupt = -INTERRUPT_WINDOW_S
 
     def run(self) -> int:
-        """Fork the supervisor, read its messages, return the step's exit code."""
+        """Fork the supervisor, read its messages, return the step's exit code. Raises UsageError."""
         reader, writer = os.pipe()
-        for number in (
-            signal.SIGTERM,
-            signal.SIGHUP,
-            signal.SIGQUIT,
-            signal.SIGINT,
-            signal.SIGUSR1,
-            signal.SIGUSR2,
-        ):
+        for number in stepd.FORWARDED:
             signal.signal(number, self._signal)
-        try:
-            self.supervisor = stepd.spawn(self.wanted, reader, writer)
-        except UsageError as error:
-            complain(str(error))
-            return error.code
+        self.supervisor = stepd.spawn(self.wanted, reader, writer)
         os.close(writer)
         with os.fdopen(reader, encoding="utf-8", errors="replace") as messages:
             for line in messages:
@@ -78,26 +58,19 @@ class _Launch:
             complain(f"srun: {line}")
 
     def _signal(self, number: int, _frame: FrameType | None) -> None:
-        """Treat a signal to srun as the real one does: TERM, HUP, QUIT kill hard; INT needs two."""
         if self.is_started:
             self._forward(number)
         else:
             self.pending.append(number)
 
     def _forward(self, number: int) -> None:
-        if number == signal.SIGINT:
-            self._interrupt()
+        """Treat a signal to srun as the real one does: TERM, HUP, QUIT kill hard; INT needs two."""
+        if number == signal.SIGINT and time.monotonic() - self.last_interrupt >= INTERRUPT_WINDOW_S:
+            complain("srun: interrupt (one more within 1 sec to abort)")
+            self.last_interrupt = time.monotonic()
         elif number in (signal.SIGUSR1, signal.SIGUSR2):
             signal_steps([self.supervisor], number)
         else:
-            complain("srun: forcing job termination")
+            is_second = number == signal.SIGINT
+            complain(f"srun: {'sending Ctrl-C to the step' if is_second else 'forcing job termination'}")
             processes.kill_below(self.supervisor)
-
-    def _interrupt(self) -> None:
-        now = time.monotonic()
-        if now - self.last_interrupt < INTERRUPT_WINDOW_S:
-            complain("srun: sending Ctrl-C to the step")
-            processes.kill_below(self.supervisor)
-        else:
-            complain("srun: interrupt (one more within 1 sec to abort)")
-        self.last_interrupt = now

@@ -3,14 +3,14 @@
 ::
 
     STATE/hosts                 one node a line: name, address, address of its own loopback
-    STATE/settings              kill_wait=30, first_job=7, share_nodes=yes (several jobs on a node) ...
+    STATE/settings              kill_wait=30, first_job=7, programs=real, containers=paths
+    STATE/plan.json             the Plan whose programs are simulated
+    STATE/stand-ins/NAME        what stands in for a program, see simulated/_start.py
     STATE/absent/configs/...    what stands for mounts that this machine does not have, by their target
-    STATE/control               FIFO to the controller: "submit 7", "hold 7", "release 7", "cancel 7"
     STATE/containers            namespaces, or paths where this machine allows none
-    STATE/controller            identity of the controller process
     STATE/jobs/7/record         job_name=..., nodes=node[0-3], command=..., ...
     STATE/jobs/7/environ        environment of the job, NUL-separated
-    STATE/jobs/7/{state,exit,batch,keeper,held}
+    STATE/jobs/7/{state,exit,batch,keeper,lost}
     STATE/jobs/7/steps/0/       record, stepd, done: one folder per step
     STATE/jobs/7/components     numbers of a heterogeneous job's other components
     STATE/jobs/8/leader         such a component: the number of the first one, which has all the rest
@@ -43,8 +43,12 @@ def read(path: Path) -> str:
 
 def write_record(path: Path, values: dict[str, str]) -> None:
     """Write ``key=value`` lines; newlines and backslashes in values are escaped."""
-    lines = [f"{key}={_escape(value)}\n" for key, value in values.items()]
-    write(path, "".join(lines))
+    write(path, record_text(values))
+
+
+def record_text(values: dict[str, str]) -> str:
+    """Return a record as text, for ``claim``."""
+    return "".join(f"{key}={_escape(value)}\n" for key, value in values.items())
 
 
 def read_record(path: Path) -> dict[str, str]:
@@ -114,11 +118,6 @@ class Job:
         return read(self.folder / "state")
 
     @property
-    def is_held(self) -> bool:
-        """Tell whether the job waits for a release."""
-        return (self.folder / "held").exists()
-
-    @property
     def is_over(self) -> bool:
         """Tell whether nothing of the job runs any more."""
         return self.state not in {"PENDING", "RUNNING", "COMPLETING"}
@@ -127,6 +126,15 @@ class Job:
         """Process id of the batch shell while it runs."""
         known = read(self.folder / "batch")
         return int(known.split()[0]) if processes.is_alive(known) else None
+
+    def cancel(self) -> None:
+        """Let the keeper end the job; a job that has none yet is over at once."""
+        keeper = read(self.folder / "keeper")
+        if processes.is_alive(keeper):
+            processes.send([int(keeper.split()[0])], signal.SIGTERM)
+        elif not self.is_over:
+            write(self.folder / "exit", "0:0")
+            write(self.folder / "state", "CANCELLED")
 
     def components(self) -> list[int]:
         """Return the number of every component of a heterogeneous job; of an ordinary one its own."""
@@ -150,8 +158,8 @@ class Job:
 class State:
     """The state folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
 
     def nodes(self) -> list[Node]:
         """Return the nodes of the cluster."""
@@ -163,7 +171,7 @@ class State:
 
     @property
     def has_namespaces(self) -> bool:
-        """Tell whether containers have their own view of the files here, as the controller has found out."""
+        """Tell whether containers have their own view of the files here, as ``container.probe`` has found out."""
         return read(self.folder / "containers") == "namespaces"
 
     def job(self, number: str) -> Job | None:
@@ -179,13 +187,6 @@ class State:
         numbers = _numbers(self.folder / "jobs")
         known = [Job(self.folder / "jobs" / str(number), number) for number in numbers]
         return [job for job in known if not (job.folder / "leader").exists()]
-
-    def tell(self, message: str) -> bool:
-        """Send a line to the controller; False if none listens."""
-        if not processes.is_alive(read(self.folder / "controller")):
-            return False
-        (self.folder / "control").write_text(f"{message}\n", encoding="utf-8")
-        return True
 
 
 def signal_steps(stepds: list[int], number: int) -> None:
@@ -224,8 +225,3 @@ def _renamed(draft: Path, target: Path) -> bool:
 
 def _numbers(folder: Path) -> list[int]:
     return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit())
-
-
-def record_text(values: dict[str, str]) -> str:
-    """Return a record as text, for ``claim``."""
-    return "".join(f"{key}={_escape(value)}\n" for key, value in values.items())

@@ -8,56 +8,18 @@ daemon that a task leaves behind stays below it and ends with the step, as with 
 import os
 import signal
 import time
-from pathlib import Path
 
 from srtplan.rehearsal import faults, processes
 from srtplan.rehearsal.slurm import tasks
 from srtplan.rehearsal.slurm.options import UsageError
-from srtplan.rehearsal.slurm.state import (
-    Job,
-    Node,
-    State,
-    Step,
-    claim,
-    read,
-    record_text,
-    signal_steps,
-    write,
-)
+from srtplan.rehearsal.slurm.request import Request
+from srtplan.rehearsal.slurm.state import Step, claim, read, record_text, signal_steps, write
 
 TICK_S = 0.2
-
-
-def folder_of(state: str) -> Path:
-    """Return the state folder as a path."""
-    return Path(state)
-
-
-class Request:
-    """One step to be: where, how many tasks on each node, what, with which environment.
-
-    ``number`` is the job's, in a heterogeneous job that of the component.
-    """
-
-    def __init__(
-        self,
-        *,
-        state: State,
-        job: Job,
-        number: int,
-        options: dict[str, str],
-        command: list[str],
-        nodes: list[Node],
-        tasks_per_node: list[int],
-        environment: dict[str, str],
-    ) -> None:
-        self.state, self.job, self.number, self.options, self.command = state, job, number, options, command
-        self.nodes, self.tasks_per_node, self.environment = nodes, tasks_per_node, environment
-
-    @property
-    def name(self) -> str:
-        """Name of the step: --job-name or the program's."""
-        return self.options.get("job-name") or os.path.basename(self.command[0])  # noqa: PTH119
+FORWARDED = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
+"""Signals that srun takes care of; the supervisor gets none of them."""
 
 
 def spawn(request: Request, reader: int, writer: int) -> int:
@@ -81,14 +43,8 @@ def spawn(request: Request, reader: int, writer: int) -> int:
 def _record(request: Request) -> dict[str, str]:
     """Return what the step's record says."""
     options = {f"option.{key}": value for key, value in request.options.items()}
-    return {
-        "name": request.name,
-        "job": str(request.number),
-        "nodes": ",".join(node.name for node in request.nodes),
-        "ntasks": str(sum(request.tasks_per_node)),
-        "command": " ".join(request.command),
-        **options,
-    }
+    nodes = ",".join(node.name for node in request.nodes)
+    return {"name": request.name, "job": str(request.number), "nodes": nodes} | options
 
 
 class _Supervisor:
@@ -106,14 +62,7 @@ class _Supervisor:
     def run(self) -> int:
         """Run the step to its end and return its exit code."""
         os.setsid()
-        for number in (
-            signal.SIGTERM,
-            signal.SIGINT,
-            signal.SIGHUP,
-            signal.SIGQUIT,
-            signal.SIGUSR1,
-            signal.SIGUSR2,
-        ):
+        for number in FORWARDED:
             signal.signal(number, signal.SIG_IGN)
         processes.become_subreaper()
         write(self.step.folder / "stepd", processes.identity(os.getpid()))
@@ -131,26 +80,22 @@ class _Supervisor:
     def _collect(self) -> None:
         for pid, status in processes.reap():
             task = self.running.pop(pid, None)
-            if task is not None:
+            if task is not None and task.node.name not in self.lost:  # nobody is left there to tell
                 self._ended(task, status)
 
     def _ended(self, task: tasks.Task, status: int) -> None:
-        if task.node.name in self.lost:
-            return  # nobody is left there to tell
-        code = processes.exit_code(status)
         forced = self.faults.code()
-        if forced is not None:
-            code, status = forced, forced << 8
+        status = status if forced is None else forced << 8
+        code = processes.exit_code(status)
         self.worst = max(self.worst, code)
-        if code:
-            how = (
-                signal.strsignal(os.WTERMSIG(status))
-                if os.WIFSIGNALED(status)
-                else f"Exited with exit code {code}"
-            )
-            self._tell(f"error: {task.node.name}: task {task.rank}: {how}")
-        bad_exit = self.request.options.get("kill-on-bad-exit")
-        if code and bad_exit not in {None, "0"} and self.running and self.kill_at is None:
+        if not code:
+            return
+        how = f"Exited with exit code {code}"
+        if os.WIFSIGNALED(status):
+            how = signal.strsignal(os.WTERMSIG(status)) or how
+        self._tell(f"error: {task.node.name}: task {task.rank}: {how}")
+        ends_all = self.request.options.get("kill-on-bad-exit") not in {None, "0"}
+        if ends_all and self.running and self.kill_at is None:
             self._tell(f"launch/slurm: _step_signal: Terminating StepId={self.step.id}")
             signal_steps([os.getpid()], signal.SIGTERM)
             self.kill_at = time.monotonic() + float(self.request.state.setting("kill_wait", "30"))
@@ -166,9 +111,7 @@ class _Supervisor:
     def _notice_lost_nodes(self) -> None:
         """Let the tasks of a node that has failed vanish; srun says so, and its code does not."""
         lost = read(self.request.job.folder / "lost").split()
-        for name in (
-            node.name for node in self.request.nodes if node.name in lost and node.name not in self.lost
-        ):
+        for name in [n.name for n in self.request.nodes if n.name in lost and n.name not in self.lost]:
             self.lost.append(name)
             self._tell(f"error: Node failure on {name}")
             pids = {pid for pid, task in self.running.items() if task.node.name == name}

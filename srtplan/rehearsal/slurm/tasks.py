@@ -1,6 +1,6 @@
 """The tasks of a step: where their output goes, what their environment says, how one is started.
 
-In: a ``stepd.Request``. Out: processes. Environment as measured on Slurm 22.05 inside a step.
+In: a ``Request``. Out: processes. Environment as measured on Slurm 22.05 inside a step.
 """
 
 import os
@@ -11,11 +11,8 @@ from collections.abc import Iterator
 
 from srtplan.rehearsal import processes
 from srtplan.rehearsal.slurm import container, hostlist
+from srtplan.rehearsal.slurm.request import Request
 from srtplan.rehearsal.slurm.state import Node, Step
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from srtplan.rehearsal.slurm.stepd import Request
 
 _PER_TASK = re.compile(r"%(?P<width>\d*)(?P<letter>[tnN])")
 
@@ -38,7 +35,7 @@ class Streams:
         self.opened: dict[str, int] = {}
 
 
-def open_streams(request: "Request", step: Step) -> Streams:
+def open_streams(request: Request, step: Step) -> Streams:
     """Open --output and --error, in the submitter's directory. Raises OSError if that fails."""
     append = request.options.get("open-mode", "").startswith("a")
     streams = Streams(
@@ -52,19 +49,14 @@ def open_streams(request: "Request", step: Step) -> Streams:
     return streams
 
 
-def _pattern(request: "Request", step: Step, which: str) -> str | None:
+def _pattern(request: Request, step: Step, which: str) -> str | None:
     name = request.options.get(which)
     if name is None or name == "all":
         return None
     if name == "none":
         return "/dev/null"
-    known = {
-        "%j": request.job.number,
-        "%J": step.id,
-        "%s": step.number,
-        "%A": request.job.number,
-        "%x": request.name,
-    }
+    job = request.job.number
+    known = {"%j": job, "%J": step.id, "%s": step.number, "%A": job, "%x": request.name}
     for key, value in known.items():
         name = name.replace(key, str(value))
     return name
@@ -79,7 +71,7 @@ def _open_for(streams: Streams, name: str, task: Task) -> int:
     return os.open(own, streams.flags | os.O_CLOEXEC, 0o666)
 
 
-def layout(request: "Request", step: Step) -> Iterator[Task]:
+def layout(request: Request, step: Step) -> Iterator[Task]:
     """Yield the tasks in rank order: block distribution, node after node."""
     common = _step_environment(request, step)
     rank = 0
@@ -87,20 +79,15 @@ def layout(request: "Request", step: Step) -> Iterator[Task]:
         ranks = range(rank, rank + count)
         for local, number in enumerate(ranks):
             own = {
-                "SLURM_PROCID": str(number),
-                "SLURM_LOCALID": str(local),
-                "SLURM_NODEID": str(index),
-                "SLURM_GTIDS": ",".join(map(str, ranks)),
-                "SLURMD_NODENAME": node.name,
-                "SLURM_TOPOLOGY_ADDR": node.name,
-                "SRT_NODE_ADDRESS": node.address,
-                "CURL_HOME": str(request.state.folder / "curl" / node.name),
-            }
+                "SLURM_PROCID": str(number), "SLURM_LOCALID": str(local), "SLURM_NODEID": str(index),
+                "SLURM_GTIDS": ",".join(map(str, ranks)), "SLURMD_NODENAME": node.name, "SLURM_TOPOLOGY_ADDR": node.name,
+                "SRT_NODE_ADDRESS": node.address, "CURL_HOME": str(request.state.folder / "curl" / node.name),
+            }  # fmt: skip
             yield Task(step, node, rank=number, node_index=index, environment=common | own)
         rank += count
 
 
-def _step_environment(request: "Request", step: Step) -> dict[str, str]:
+def _step_environment(request: Request, step: Step) -> dict[str, str]:
     """Return the environment that all tasks share."""
     job, state = request.job, request.state
     names = [node.name for node in request.nodes]
@@ -141,7 +128,7 @@ def _repeat(counts: list[int]) -> str:
     return ",".join(f"{count}(x{times})" if times > 1 else str(count) for count, times in words)
 
 
-def start(request: "Request", task: Task, streams: Streams) -> int:
+def start(request: Request, task: Task, streams: Streams) -> int:
     """Fork one task and return its process id."""
     parent = os.getpid()
     pid = os.fork()
@@ -164,13 +151,10 @@ def _die(task: Task, message: str, code: int) -> None:
     os._exit(code)
 
 
-def _prepare(request: "Request", task: Task, streams: Streams, parent: int) -> None:
+def _prepare(request: Request, task: Task, streams: Streams, parent: int) -> None:
     """Give this forked process the signals, streams, files and directory of the task. Raises OSError."""
-    for number in range(1, signal.NSIG):
-        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) not in (
-            None,
-            signal.SIG_DFL,
-        ):
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) not in (None, signal.SIG_DFL):
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
     os.setpgid(0, 0)
@@ -182,7 +166,7 @@ def _prepare(request: "Request", task: Task, streams: Streams, parent: int) -> N
     os.chdir(directory)
 
 
-def _enter_container(request: "Request", task: Task) -> str:
+def _enter_container(request: Request, task: Task) -> str:
     """Enter the view of the container where that is possible, and return the task's directory in it."""
     root = task.step.folder / "root" / f"{task.node.name}.{task.rank}"
     root.mkdir(parents=True)
@@ -193,7 +177,7 @@ def _enter_container(request: "Request", task: Task) -> str:
     return str(root)
 
 
-def _redirect(request: "Request", task: Task, streams: Streams) -> None:
+def _redirect(request: Request, task: Task, streams: Streams) -> None:
     given = request.options.get("input", "all")
     source = given if given.startswith("/") else "/dev/null"
     if given != "all" or task.rank > 0:

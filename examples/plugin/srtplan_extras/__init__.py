@@ -1,0 +1,1 @@
+"""Plugins for srtplan: the engine LMDeploy and the benchmark GuideLLM."""

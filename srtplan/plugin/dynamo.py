@@ -1,0 +1,68 @@
+"""What a worker has because it speaks Dynamo: ports for its health, KV events and transfers, and Dynamo's variables.
+
+In: a recipe and a role, or a worker's process. Out: ports in the order in which they get their numbers; variables::
+
+    HEAD_NODE_IP=${IP[0]} DYN_SYSTEM_PORT=8081 DYN_SKIP_SGLANG_LOG_FORMATTING=1 DYN_LOG=info,...
+"""
+
+from __future__ import annotations
+
+from srtplan.ir.plan import EnvVar
+from srtplan.ir.recipe import Recipe, Role
+from srtplan.ir.shell import Lit, ip, word
+from srtplan.ir.topology import Process
+from srtplan.plugin.contexts import JobContext
+from srtplan.plugin.ports import Port
+
+QUIET_LOG = "info,dynamo_runtime::pipeline::network::ingress::push_handler=warn"
+LOGS = (
+    EnvVar(name="DYN_SKIP_SGLANG_LOG_FORMATTING", value=Lit("1")),
+    EnvVar(name="DYN_LOG", value=Lit(QUIET_LOG)),
+)
+
+
+def dynamo_environment(job: JobContext, process: Process) -> tuple[EnvVar, ...]:
+    """Return the variables of every worker of Dynamo, but for those that find the frontend."""
+    return (
+        EnvVar(name="HEAD_NODE_IP", value=ip(job.topology.nodes.head)),
+        EnvVar(name="DYN_SYSTEM_PORT", value=word(process.port("system"))),
+        *LOGS,
+    )
+
+
+def dynamo_ports(
+    recipe: Recipe,
+    role: Role,
+    *,
+    bootstrap: int | None = None,
+    kv_events: int = 1,
+    nixl_block: int = 0,
+    kvbm: bool = False,
+    beside_http: tuple[int, ...] = (),
+    beside_dist_init: tuple[int, ...] = (),
+    more: tuple[Port, ...] = (),
+) -> tuple[Port, ...]:
+    """Return the ports of a worker of Dynamo, and ``more`` of the engine's own.
+
+    ``bootstrap`` is the recipe's own number; ``kv_events`` ports for KV events per process; ``nixl_block`` ports for NIXL
+    per worker, shared by its processes, or 0 for one per process; ``kvbm``: the block manager of each process has two.
+    ``beside_http`` and ``beside_dist_init`` are distances of further ports that the engine opens by itself: above the HTTP
+    port of a worker on one node, or above ``dist_init`` of a worker over several.
+    """
+    on_one_node = recipe.resources.nodes_per_worker(role) == 1
+    ports = [
+        Port(kind="http", stride=recipe.site.ports.http_stride, beside=beside_http if on_one_node else ()),
+        Port(kind="kv_events", count="job", block=kv_events),
+    ]
+    out = [Port(kind="bootstrap", scope="worker", fixed=bootstrap)] if role.mode == "prefill" else []
+    if not on_one_node:
+        out.append(Port(kind="dist_init", scope="worker", beside=beside_dist_init))
+    out += [port for port in more if port.scope == "worker"]
+    if nixl_block:
+        out.append(Port(kind="nixl", scope="worker", count="job", block=nixl_block))
+    out += [Port(kind="system", count="job"), *ports]
+    if not nixl_block:
+        out.append(Port(kind="nixl", count="job"))
+    if kvbm:
+        out.append(Port(kind="kvbm", count="job", stride=2, block=2))
+    return (*out, *(port for port in more if port.scope == "process"))

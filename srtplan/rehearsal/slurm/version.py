@@ -1,3 +1,0 @@
-"""The Slurm release whose behaviour the stand-ins follow; what ``--version`` prints."""
-
-VERSION = "slurm 22.05.8"

@@ -1,0 +1,4 @@
+# A run without a report.
+function read_report() {
+  return
+}
