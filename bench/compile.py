@@ -55,7 +55,7 @@ def row(what: str, figure: str, target: str = "") -> None:
 
 def recipes() -> tuple[list[str], Path | None]:
     """The paths of the recipes, and their profile."""
-    folder = Path(os.environ.get(corpus.VARIABLE) or corpus.BESIDE)
+    folder = Path(os.environ.get(corpus.VARIABLE) or corpus.DEFAULT)
     found = [str(folder / r) for r in corpus.recipes()]
     if found:
         return found, folder / corpus.PROFILE

@@ -18,7 +18,7 @@ from srtplan.config.load import load
 from srtplan.diagnostics import InputError
 
 VARIABLE = "SRTPLAN_CORPUS"
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "recipes"
+DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "recipes"
 ENVIRON = {"RUTER_MODEL_PATH": "/models/RUTER_MODEL_PATH"}
 """Variables that recipes of the corpus expect to be set."""
 PROFILE = "srtslurm.yaml"
@@ -26,7 +26,7 @@ PROFILE = "srtslurm.yaml"
 
 def corpus() -> Path:
     """The directory of recipes; skips or fails the test if it is missing."""
-    folder = Path(os.environ.get(VARIABLE) or BESIDE)
+    folder = Path(os.environ.get(VARIABLE) or DEFAULT)
     if not (folder / PROFILE).is_file():
         unavailable(f"corpus of recipes not found in {folder}; set {VARIABLE}")
     return folder
@@ -42,7 +42,7 @@ def oracle() -> Path:
 
 def recipes() -> list[str]:
     """Sorted paths of all recipes, relative to the corpus; empty without a corpus."""
-    folder = Path(os.environ.get(VARIABLE) or BESIDE)
+    folder = Path(os.environ.get(VARIABLE) or DEFAULT)
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*.yaml") if p.name != PROFILE)
 
 

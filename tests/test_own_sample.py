@@ -46,7 +46,7 @@ CASES: dict[str, Recipe] = {
         "infra": {"etcd_nats_dedicated_node": True}, "resources": APART,
         "benchmark": {"type": "sglang-bench", **LENGTHS, **BENCH, "colocate_with_frontend": False},
     },
-    "decode on the prefill node, the client beside it": {
+    "decode on the prefill node, the client on its own node": {
         "backend": {"type": "vllm", "vllm_config": {"prefill": {"tensor-parallel-size": 4}, "decode": {"tensor-parallel-size": 4}}},
         "frontend": {"type": "dynamo", **ONE},
         "resources": {**APART, "decode_nodes": 0, "gpus_per_prefill": 4, "gpus_per_decode": 4},

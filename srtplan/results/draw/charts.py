@@ -203,7 +203,7 @@ def _draw_latency(axes: Axes, summary: Summary, name: str, number: int, *, many:
 
 
 def _scale_y_axis(axes: Axes, known: Sequence[float]) -> None:
-    """Start the axis at 0, or make it logarithmic if small latencies could not be told apart otherwise."""
+    """Start the axis at 0, or make it logarithmic if large latencies would flatten the small ones."""
     if not known:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
         axes.set_yticks([])
