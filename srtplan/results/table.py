@@ -200,5 +200,5 @@ def _columns(summary: Summary) -> list[Column]:
 def _remark(record: Record) -> str:
     tries = record.number("tries") or 1
     retried = f"after {tries:.0f} tries" if tries > 1 else ""
-    reason = "" if record.is_ok else f"{record.text('status')} {record.text('reason')}".strip()
+    reason = "" if record.is_ok else ": ".join(filter(None, (record.text("status"), record.text("reason"))))
     return ", ".join(filter(None, (reason, retried)))

@@ -200,6 +200,7 @@ def test_a_job_that_serves_is_shown_without_a_summary(
     assert err == f"wrote {tmp_path}/p/timeline_sglang-router-1p1d_7.png\n"
     assert command(run_dir, "--csv") == 0
     assert command(run_dir, "--html", tmp_path / "p.html") == 0
+    assert '<span class="state unmeasured">no benchmark</span>' in (tmp_path / "p.html").read_text()
     (run_dir / "bundle" / "plan.json").unlink()
     (run_dir / "status.json").unlink()
     (summary,) = load.load([tmp_path])

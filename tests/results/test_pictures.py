@@ -62,7 +62,7 @@ def test_the_throughput_chart_shows_every_point_and_the_front(summaries: tuple[S
         [50, 70, 90],
     )  # type: ignore[arg-type]
     assert (axes.get_xlim()[0], axes.get_ylim()[0]) == (0, 0)
-    assert axes.get_title(loc="left") == "Throughput against interactivity\nsa-bench isl 1024"
+    assert axes.get_title(loc="left") == "Throughput versus interactivity\nsa-bench isl 1024"
 
 
 def test_the_latency_chart_has_two_quantiles_of_four_latencies(summaries: tuple[Summary, ...]) -> None:
@@ -286,7 +286,7 @@ def test_every_workload_has_its_own_charts(tmp_path: Path) -> None:
         for m in "ab"
     ]
     assert [p.title for p in drawn][:2] == [
-        f"Throughput and interactivity: sa-bench isl 1024 osl 128, org/{m}, h100, fp8" for m in "ab"
+        f"Throughput versus interactivity: sa-bench isl 1024 osl 128, org/{m}, h100, fp8" for m in "ab"
     ]
     jobs = workload.group_by_workload(load.load([tmp_path]))
     colours = []

@@ -89,7 +89,7 @@ def test_the_table_has_a_row_per_run_and_shows_failures(
         f"{q} ms" for q in ("TTFT p50", "TTFT p99", "TPOT p50", "TPOT p99", "E2E p99")
     ]
     assert [line.split()[-4:] for line in text.splitlines() if "failed" in line] == [
-        ["failed", "no", "output", "tokens"]
+        ["failed:", "no", "output", "tokens"]
     ]
 
 

@@ -74,7 +74,7 @@ def test_an_answer_without_a_number(site: Site, said: str) -> None:
 
 
 def test_an_answer_with_a_cluster(site: Site) -> None:
-    """ID;CLUSTER: the number is the number, and Slurm's commands are told the cluster."""
+    """sbatch can print ``ID;CLUSTER``: the cluster is passed to scontrol and scancel."""
     site.program("sbatch", 'printf "%s;alps\\n" "$(real "$@")"')
     site.program("scontrol", "exit 0")
     done = site.apply("-f", site.recipe(RECIPE))
@@ -257,7 +257,7 @@ def test_no_confirmation_is_required(site: Site, argv: tuple[str, ...]) -> None:
 
 
 def test_the_bundle_cannot_be_written(site: Site) -> None:
-    """If the disk fills up while the bundle is written, there is no job and no directory."""
+    """If the disk fills up while the bundle is written, nothing is submitted and nothing is left."""
     limited = Path(site.folder / "limited")
     limited.write_text('#!/bin/bash\nulimit -f 8\nexec "$@"\n')
     limited.chmod(0o755)

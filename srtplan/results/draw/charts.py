@@ -1,4 +1,4 @@
-"""Charts of measured runs of jobs with one workload: throughput against interactivity, and latencies.
+"""Charts of measured runs of jobs with one workload: throughput versus interactivity, and latencies.
 
 In: jobs with their numbers in the group; the number selects the colour and marker in both charts. Out: figures; None if no
 job has the required values.
@@ -61,7 +61,7 @@ def throughput_chart(jobs: Sequence[Numbered], title: str) -> Figure | None:
         handles += _draw_other_jobs(axes, [[p for p, _ in _sweep_points(s)] for _, s in others])
         axes.set_xlabel("tokens/s per user")
         axes.set_ylabel("output tokens/s per GPU")
-        axes.set_title(f"Throughput against interactivity\n{drawable_text(title, MAX_TITLE_LENGTH)}")
+        axes.set_title(f"Throughput versus interactivity\n{drawable_text(title, MAX_TITLE_LENGTH)}")
         axes.margins(0.12)
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
@@ -203,7 +203,7 @@ def _draw_latency(axes: Axes, summary: Summary, name: str, number: int, *, many:
 
 
 def _scale_y_axis(axes: Axes, known: Sequence[float]) -> None:
-    """Start the axis at 0, or make it logarithmic if small latencies could not be told apart otherwise."""
+    """Start the axis at 0, or make it logarithmic if large latencies would flatten the small ones."""
     if not known:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
         axes.set_yticks([])

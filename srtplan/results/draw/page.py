@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from srtplan.results.draw.pictures import Picture
+from srtplan.results.read.fallback_summary import measures_nothing
 from srtplan.results.read.model import Summary
 from srtplan.results.table import heading, notes, rows, scores
 
@@ -24,6 +25,7 @@ class Job:
     served: str
     line: str
     state: str
+    badge: str
     heads: list[str]
     cells: list[list[str]]
     bad: list[bool]
@@ -51,11 +53,13 @@ def _job(summary: Summary) -> Job:
     served, line = heading(summary)
     heads, cells = rows(summary)
     bad = [not r.is_ok for r in summary.records]
+    state = "unmeasured" if measures_nothing(summary) else summary.text("state")
     return Job(
         summary.label,
         served.removeprefix(summary.label).strip(),
         line,
-        summary.text("state"),
+        state,
+        {"unmeasured": "no benchmark", "none": "no results"}.get(state, state),
         heads,
         cells,
         bad,

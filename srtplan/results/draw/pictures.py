@@ -22,7 +22,7 @@ THROUGHPUT = (
 MANY_JOBS_NOTE = " With this many jobs, only points on the front are labelled: job number, then concurrency."
 LATENCY = "Solid lines are medians, dashed lines 99th percentiles."
 TIMELINE = (
-    "Each bar is a step. The number in a bar is the time until it was ready. "
+    "Below the stages and worker counts, each row is a step. The number in a bar is the time until the step was ready. "
     "If the frontend only counts workers, a worker counts as ready when all workers of its mode are ready."
 )
 MAX_NAME_LENGTH = 120
@@ -68,7 +68,7 @@ def _draw_charts(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
     drawn = [
         (name, title, note, load, figure)
         for name, title, note, make in (
-            ("throughput", "Throughput and interactivity", THROUGHPUT, charts.throughput_chart),
+            ("throughput", "Throughput versus interactivity", THROUGHPUT, charts.throughput_chart),
             ("latency", "Latency", LATENCY, charts.latency_chart),
         )
         for load, jobs in groups.items()
