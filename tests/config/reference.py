@@ -1,8 +1,8 @@
-"""The reference of recipes and profiles as Markdown, generated from the classes that they are structured into.
+"""Generate the reference of recipes and profiles as Markdown from the classes of their sections.
 
     PYTHONPATH=. python tests/config/reference.py > docs/recipe.md
 
-A field of a plugin is described by ``metadata={"doc": ...}`` where it has one, else by the docstring of its class.
+A field of a plugin is described by its ``metadata={"doc": ...}`` or by the docstring of its class.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from srtplan.ir.data import Map
 from srtplan.ir.recipe import Ports
 
 PORTS = {
-    "http": "a worker's own HTTP server",
-    "http_stride": "between two workers of a node, at the least",
-    "bootstrap": "where decode workers of SGLang meet their prefill worker",
+    "http": "HTTP server of a worker",
+    "http_stride": "minimum distance between the HTTP ports of two workers on a node",
+    "bootstrap": "bootstrap server of an SGLang prefill worker, for decode workers",
     "kv_events": "KV cache events of a worker",
     "nixl": "side channel of NIXL transfers",
     "system": "health and metrics of a Dynamo worker",
-    "dist_init": "where the ranks of a worker meet",
-    "nccl": "NCCL's own meeting point",
-    "dp_rpc": "where data-parallel ranks of vLLM meet",
-    "kvbm": "a pair for each leader of Dynamo's block manager (KVBM)",
-    "vllm": "ports that vLLM takes for itself",
-    "vllm_stride": "between two workers of a node",
-    "frontend": "the public port",
+    "dist_init": "rendezvous of the ranks of a worker",
+    "nccl": "rendezvous of NCCL",
+    "dp_rpc": "rendezvous of data-parallel ranks of vLLM",
+    "kvbm": "two ports for each leader of Dynamo's block manager (KVBM)",
+    "vllm": "ports that vLLM allocates itself",
+    "vllm_stride": "distance between the `vllm` ports of two workers on a node",
+    "frontend": "public port of the job",
     "frontend_internal": "frontends behind nginx",
     "nats": "NATS",
     "etcd": "etcd, for clients",
-    "etcd_peer": "etcd, for its peers",
-    "mooncake_master": "Mooncake's master",
-    "mooncake_metadata": "its metadata server",
-    "mooncake_metrics": "its metrics",
-    "ephemeral_floor": "first port that the nodes' kernels hand out by themselves; all others stay below it",
+    "etcd_peer": "etcd, for peers",
+    "mooncake_master": "Mooncake master",
+    "mooncake_metadata": "metadata server of Mooncake",
+    "mooncake_metrics": "metrics of Mooncake",
+    "ephemeral_floor": "first port of the nodes' ephemeral range; all other ports are below it",
 }
 V1: tuple[tuple[str, type], ...] = (
     ("model", v1.ModelSection),
@@ -83,16 +83,16 @@ V2: tuple[tuple[str, type], ...] = (
 INTRO = """\
 # Recipes and profiles
 
-Generated from the code by `tests/config/reference.py`; a test holds the two together.
+Generated from the code by `tests/config/reference.py`; a test keeps both in sync.
 
-A recipe is one YAML file, read as YAML 1.2: `yes` and `4:00:00` are text, `8` is a number and `"8"` is not. Unknown keys are
-errors. Values come from three layers, the later one wins:
+A recipe is one YAML 1.2 file: `yes` and `4:00:00` are strings, `8` is a number and `"8"` is a string. Unknown keys are errors.
+Values come from three layers; later layers override earlier ones:
 
-1. defaults of the cluster profile `srtslurm.yaml`, for keys that the recipe lacks or that are null;
+1. defaults of the cluster profile `srtslurm.yaml`, for keys that are missing or null in the recipe;
 2. the recipe;
 3. `--set key.path=value`, where the value is YAML: `--set benchmark.isl=4096 --set 'environment.A="1"'`.
 
-Paths of models, images, mounts and folders may hold `$VAR`, `${VAR}` and a leading `~`; they are replaced while compiling.
+Paths of models, images, mounts and folders may contain `$VAR`, `${VAR}` and a leading `~`, which are expanded at compile time.
 
 ## Variants
 
@@ -104,30 +104,30 @@ override_small:                   # one job, r1_small: mappings are merged, the 
   resources: {decode_nodes: 1}
 zip_override_scale:               # one job per item: r1_scale_0 and r1_scale_1
   resources: {decode_nodes: [2, 4], decode_workers: [2, 4]}
-  benchmark: {isl: [1024], concurrencies: [[8], [16, 32]]}   # one item is for all; a list value is a list of lists
+  benchmark: {isl: [1024], concurrencies: [[8], [16, 32]]}   # a single item applies to all; a list value is a list of lists
 ```
 
-`file.yaml` is all variants but the base. `file.yaml:small`, `file.yaml:override_small`, `file.yaml:zip_override_scale[1]`,
-`file.yaml:scale_1`, `file.yaml:*scale*` and `file.yaml:base` select; a pattern never means the base.
+`file.yaml` means all variants except the base. To select variants, write `file.yaml:small`, `file.yaml:override_small`,
+`file.yaml:zip_override_scale[1]`, `file.yaml:scale_1`, `file.yaml:*scale*` or `file.yaml:base`. A pattern never matches the base.
 
 ```yaml
 name: r1
-sweep:                            # every combination, the first parameter slowest: r1_tp4_mem0.8, r1_tp4_mem0.9, ...
+sweep:                            # every combination; the first parameter changes slowest: r1_tp4_mem0.8, r1_tp4_mem0.9, ...
   tp: [4, 8]
   mem: [0.8, 0.9]
 backend:
   sglang_config:
     aggregated:
-      tp-size: "{tp}"             # a placeholder alone takes the value with its type
-      log-file: "/logs/tp{tp}"    # inside a text it is filled in
+      tp-size: "{tp}"             # a placeholder alone becomes the value with its type
+      log-file: "/logs/tp{tp}"    # inside a string it becomes text
 ```
 
-A sweep may stand in `base` or in an override; it then multiplies that variant.
+A sweep in `base` or in an override makes several jobs of each variant that contains it.
 """
 
 
 def render() -> str:
-    """The whole page."""
+    """Return the page."""
     return "\n".join(_page()).rstrip() + "\n"
 
 
@@ -142,13 +142,13 @@ def _page() -> Iterator[str]:
     yield from _plugins("frontend", "Frontends: `frontend`")
     yield from _plugins("benchmark", "Benchmarks: `benchmark`")
     yield "## The cluster profile `srtslurm.yaml`\n"
-    yield "Searched as `--cluster FILE`, `$SRTSLURM_CONFIG`, then here and in the two folders above. One that is found, not named,\nmust be yours or root's, as must its folder, and no group or other user may write to them (SP306).\n"
+    yield "Selected by `--cluster FILE`, else by `$SRTSLURM_CONFIG`, else found in the current directory or the two folders above.\nA profile that is found, not named, and its folder must belong to you or root, and must not be writable by group or others (SP306).\n"
     yield from _class(ClusterFile)
     yield "### `ports`\n"
-    yield "The first port of every kind.\n"
+    yield "The first port of each kind.\n"
     yield from _rows(Ports, PORTS)
     yield "## `schema: 2`\n"
-    yield "The layout of srtctl 2.x. Sections that are not listed here are those above.\n"
+    yield "The layout of srtctl 2.x. Sections that are not listed here are the same as above.\n"
     yield from _table(v2.Document2)
     for name, kind in V2:
         yield f"### `{name}` in schema 2\n"
@@ -157,7 +157,7 @@ def _page() -> Iterator[str]:
 
 def _plugins(kind: plugin.Kind, title: str) -> Iterator[str]:
     yield f"## {title}\n"
-    yield "What each type reads beyond the common fields.\n"
+    yield "Options of each type in addition to the common fields.\n"
     for name in plugin.names(kind):
         options = plugin.get(kind, name).options  # type: ignore[attr-defined]
         yield f"### {name}\n"
