@@ -1,7 +1,7 @@
-"""How fast the compiler is: ``python bench/compile.py``. Prints a table of figures beside their targets; it judges nothing.
+"""Measure the compiler: ``python bench/compile.py`` prints a table of figures with their targets, and never fails.
 
-All times are processor time (user and system), the least of several rounds, so that other work on the machine shows little.
-Recipes are those of the public corpus (``$SRTPLAN_CORPUS``) where there is one, else the examples.
+All times are processor time (user and system) and the minimum of several rounds, so that other work on the machine has
+little effect. The recipes are the public corpus (``$SRTPLAN_CORPUS``), or the examples if there is none.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ benchmark: {{type: sa-bench, isl: 1024, osl: 1024, concurrencies: 1x2}}
 
 
 def row(what: str, figure: str, target: str = "") -> None:
-    """A line of the table."""
+    """Print a row of the table."""
     print(f"| {what} | {figure} | {target} |", flush=True)
 
 
 def recipes() -> tuple[list[str], Path | None]:
-    """Paths of the recipes, and their profile."""
-    folder = Path(os.environ.get(corpus.VARIABLE) or corpus.BESIDE)
+    """Return the paths of the recipes, and their profile."""
+    folder = Path(os.environ.get(corpus.VARIABLE) or corpus.DEFAULT_FOLDER)
     found = [str(folder / r) for r in corpus.recipes()]
     if found:
         return found, folder / corpus.PROFILE
@@ -63,7 +63,7 @@ def recipes() -> tuple[list[str], Path | None]:
 
 
 def process(argv: Sequence[str], environ: dict[str, str]) -> float:
-    """Processor seconds of a process that is run to its end; its output is thrown away."""
+    """Run a process to its end, discard its output, and return its processor seconds."""
     silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     pid = os.posix_spawn(argv[0], argv, environ, file_actions=silent)
     _, _, used = os.wait4(pid, 0)
@@ -71,15 +71,15 @@ def process(argv: Sequence[str], environ: dict[str, str]) -> float:
 
 
 def memory(argv: Sequence[str], environ: dict[str, str]) -> float:
-    """Peak memory in MB of a Python program given by ``-c``; what wait4 says of it is its parent's, if that has more."""
-    tells = "import atexit; atexit.register(lambda: print(open('/proc/self/status').read()))"
-    words = [argv[0], "-c", f"{tells}; {argv[2]}", *argv[3:]]
+    """Return the peak memory in MB of a Python program given by ``-c``; wait4 reports the parent's if that is larger."""
+    report = "import atexit; atexit.register(lambda: print(open('/proc/self/status').read()))"
+    words = [argv[0], "-c", f"{report}; {argv[2]}", *argv[3:]]
     done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
     return int(done.stdout.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def cold(paths: list[str], profile: Path | None, rounds: int) -> None:
-    """A check and a dry run as processes of their own, as an installed package with its bytecode starts."""
+    """Measure a check and a dry run as processes of their own, started like an installed package with bytecode."""
     lines = {p: Path(p).read_text(encoding="utf-8").count("\n") for p in paths}
     recipe = min(paths, key=lambda p: abs(lines[p] - 200))
     cluster = ("--cluster", str(profile)) if profile else ()
@@ -96,20 +96,18 @@ def cold(paths: list[str], profile: Path | None, rounds: int) -> None:
     row("`import attr, cattrs, jinja2`", f"{1000 * base:.0f} ms")
     row(f"`srtplan check`, {lines[recipe]} lines", f"{1000 * checked:.0f} ms, {peak:.0f} MB")
     row("ratio of the two", f"{checked / base:.2f}", "at most 1.6")
-    row(
-        "`srtplan dry-run`, so many times faster than srtctl's", f"{SRTCTL_DRY_RUN_S / dry:.1f}", "at least 4"
-    )
+    row("`srtplan dry-run`, speed relative to srtctl's", f"{SRTCTL_DRY_RUN_S / dry:.1f}", "at least 4")
 
 
 def jobs(paths: list[str], profile: Path | None) -> Iterator[pipeline.Planned]:
-    """Every job that can be planned."""
+    """Yield every job that can be planned."""
     for path in paths:
         with suppress(InputError):
             yield from pipeline.compile_recipe(path, cluster=profile)
 
 
-def taken(work: Callable[[], object], rounds: int) -> float:
-    """Processor seconds of the fastest round."""
+def fastest(work: Callable[[], object], rounds: int) -> float:
+    """Return the processor seconds of the fastest round."""
     times = []
     for _ in range(rounds):
         began = time.process_time()
@@ -119,25 +117,25 @@ def taken(work: Callable[[], object], rounds: int) -> float:
 
 
 def many(paths: list[str], profile: Path | None, rounds: int) -> None:
-    """All recipes in one process, its first round not counted."""
+    """Measure all recipes in one process; its first round does not count."""
     count = sum(1 for _ in jobs(paths, profile))
-    check = taken(lambda: list(jobs(paths, profile)), rounds) / count
-    whole = taken(lambda: [pipeline.bundle(job.plan) for job in jobs(paths, profile)], rounds) / count
+    check = fastest(lambda: list(jobs(paths, profile)), rounds) / count
+    whole = fastest(lambda: [pipeline.bundle(job.plan) for job in jobs(paths, profile)], rounds) / count
     row(f"check, per job of {count}", f"{1000 * check:.1f} ms", "under 3 ms")
     row(f"compile, per job of {count}", f"{1000 * whole:.1f} ms", "under 10 ms")
 
 
 def large(rounds: int) -> None:
-    """Jobs of many processes, and how the time grows with them."""
+    """Measure jobs with many processes, and how the time grows with their number."""
     plans, bundles = [], []
     with tempfile.TemporaryDirectory() as folder:
         for nodes in SIZES:
             recipe = Path(folder, f"{nodes}.yaml")
             text = LARGE.format(nodes=nodes // 2, workers=nodes // 2 * PER_NODE, per_node=PER_NODE)
             recipe.write_text(text, encoding="utf-8")
-            plans.append(taken(lambda: pipeline.compile_recipe(str(recipe)), rounds))  # noqa: B023 -- run at once
+            plans.append(fastest(lambda: pipeline.compile_recipe(str(recipe)), rounds))  # noqa: B023 -- called immediately
             (job,) = pipeline.compile_recipe(str(recipe))
-            bundles.append(taken(lambda: pipeline.bundle(job.plan), rounds))  # noqa: B023
+            bundles.append(fastest(lambda: pipeline.bundle(job.plan), rounds))  # noqa: B023
             target = "under 2 s" if nodes == SIZES[-1] else ""
             row(
                 f"{nodes} nodes, {len(job.plan.processes)} processes: plan, then its files",
@@ -148,12 +146,12 @@ def large(rounds: int) -> None:
 
 
 def exponent(times: list[float]) -> float:
-    """The power of the size by which times grow, from the smallest to the largest."""
+    """Return the exponent of the growth from the smallest to the largest size."""
     return math.log(times[-1] / times[0]) / math.log(SIZES[-1] / SIZES[0])
 
 
 def main() -> None:
-    """Measure everything, and print a row each."""
+    """Measure everything, and print one row per figure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,6 +1,6 @@
-"""How many golden lines one edited recipe field changes: ``python bench/golden_churn.py``.
+"""Count the golden lines that one edited recipe field changes: ``python bench/golden_churn.py``.
 
-Prints one row per edit and judges nothing. The target is a median of at most 4 lines (``tests/golden/test_churn.py``).
+Prints one row per edit and never fails. The target is a median of at most 4 lines (``tests/golden/test_churn.py``).
 ``--files`` lists the lines by file.
 """
 
@@ -20,7 +20,7 @@ import goldens  # noqa: E402 (the same)
 
 
 def main() -> None:
-    """One row per edit, fewest lines first, then the medians."""
+    """Print one row per edit, fewest lines first, then the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", action="store_true", help="list the changed lines of every file")
     arguments = parser.parse_args()

@@ -1,11 +1,15 @@
-"""How the supervisor scales on a real Slurm of this machine, as root: ``python bench/scale.py --nodes 18 --steps 128``.
+"""Measure how the supervisor scales on a real Slurm, as root: ``python bench/scale.py --nodes 18 --steps 128``.
 
-Out, a line of JSON per number of steps: seconds from the first line of job.sh to the last worker that runs, memory of
-job.sh, its processor time while it waits for health at a 10 s interval, seconds from the death of a worker to the end of
-the job, and of these from stop to end; what Slurm takes without us to end as many steps, and what of the stop is
-therefore ours. All nodes share the processors of this machine: there Slurm alone needs 18 ms of them for the end of one
-step. Last: the ratio of each stop to the first one's. With ``--drain`` each worker takes so many seconds to end after
-TERM, as engines do.
+Out: one line of JSON per number of steps. Its figures are:
+
+* seconds from the first line of job.sh until the last worker runs
+* memory of job.sh, and its processor time while it waits for health at a 10 s interval
+* seconds from the death of a worker to the end of the job, and the part of them from stop to end
+* seconds that Slurm alone takes to end as many steps, and the part of the stop that srtplan adds
+
+All nodes share the processors of this machine, where Slurm alone needs 18 ms of processor time for the end of one step. The
+last line has the ratio of each stop to the first. With ``--drain`` each worker takes that many seconds to end after TERM, as
+engines do.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ TICKS_PER_S = 100
 
 
 def job(nodes: int, steps: int, drain: float = 0) -> Plan:
-    """Workers over all nodes, and a health gate that never opens."""
+    """Return a plan with workers on all nodes and a health gate that never opens."""
     slow = words("bash", "-c", f"trap 'sleep {drain}; exit' TERM; sleep 900 & wait")
     argv = slow if drain else words("sleep", "900")
     workers = [worker(f"w_{n}", n % nodes, argv) for n in range(steps - 1)]
@@ -49,7 +53,7 @@ def job(nodes: int, steps: int, drain: float = 0) -> Plan:
 
 
 def supervisor(cluster: Cluster, run: Job) -> tuple[float, float]:
-    """Resident memory in MB and processor seconds of job.sh, its ended children included."""
+    """Return the resident memory in MB and the processor seconds of job.sh, including its ended children."""
     host = run.record["BatchHost"]
     script = "p=$(pgrep -o -f slurm_script); cat /proc/$p/stat; grep VmRSS /proc/$p/status"
     stat, rss = cluster.run(["bash", "-c", script], node=host).stdout.splitlines()
@@ -58,7 +62,7 @@ def supervisor(cluster: Cluster, run: Job) -> tuple[float, float]:
 
 
 def measure(cluster: Cluster, nodes: int, steps: int, wait: float, drain: float) -> dict[str, Any]:
-    """Run one job and take the times from its events."""
+    """Run one job and read the times from its events."""
     folder = cluster.shared / f"scale{steps}"
     made = job(nodes, steps, drain)
     write(render(made, {"plan.json": to_json(made)}), folder / "bundle")
@@ -103,7 +107,7 @@ echo $((${EPOCHREALTIME/./} - begin)) >took
 
 
 def alone(cluster: Cluster, nodes: int, steps: int) -> float:
-    """Seconds that Slurm itself takes to end so many steps on this machine: one scancel, and a wait for all sruns."""
+    """Return the seconds that Slurm alone takes to end as many steps: one scancel, and a wait for all sruns."""
     folder = cluster.shared / f"alone{steps}"
     folder.mkdir()
     script = cluster.script(f"alone{steps}.sh", ALONE)
@@ -113,25 +117,27 @@ def alone(cluster: Cluster, nodes: int, steps: int) -> float:
 
 
 def main() -> None:
-    """Raise a cluster, measure, print a line of JSON per size."""
+    """Start a cluster, measure, and print one line of JSON per size."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--nodes", type=int, default=18)
     parser.add_argument("--steps", type=int, nargs="+", default=[2, 64, 128])
-    parser.add_argument("--wait", type=float, default=20, help="seconds over which processor time is taken")
+    parser.add_argument(
+        "--wait", type=float, default=20, help="seconds over which processor time is measured"
+    )
     parser.add_argument(
         "--drain", type=float, default=0, help="seconds that a worker takes to end after TERM"
     )
-    given = parser.parse_args()
-    cluster = Cluster.up("--proctrack=linuxproc", nodes=given.nodes)
+    arguments = parser.parse_args()
+    cluster = Cluster.up("--proctrack=linuxproc", nodes=arguments.nodes)
     rows = []
     try:
-        for steps in given.steps:
-            rows.append(measure(cluster, given.nodes, steps, given.wait, given.drain))
+        for steps in arguments.steps:
+            rows.append(measure(cluster, arguments.nodes, steps, arguments.wait, arguments.drain))
             print(json.dumps(rows[-1]), flush=True)
         ratios = {row["steps"]: round(row["stop_s"] / rows[0]["stop_s"], 2) for row in rows}
-        print(json.dumps({"drain_s": given.drain, "stop_ratio": ratios}))
+        print(json.dumps({"drain_s": arguments.drain, "stop_ratio": ratios}))
     finally:
         cluster.down()
 

@@ -18,7 +18,7 @@ from srtplan.config.load import load
 from srtplan.diagnostics import InputError
 
 VARIABLE = "SRTPLAN_CORPUS"
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "recipes"
+DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "recipes"
 ENVIRON = {"RUTER_MODEL_PATH": "/models/RUTER_MODEL_PATH"}
 """Variables that recipes of the corpus expect to be set."""
 PROFILE = "srtslurm.yaml"
@@ -26,7 +26,7 @@ PROFILE = "srtslurm.yaml"
 
 def corpus() -> Path:
     """The folder of recipes; skips or fails the test where there is none."""
-    folder = Path(os.environ.get(VARIABLE) or BESIDE)
+    folder = Path(os.environ.get(VARIABLE) or DEFAULT_FOLDER)
     if not (folder / PROFILE).is_file():
         unavailable(f"no corpus of recipes: set {VARIABLE} (looked in {folder})")
     return folder
@@ -42,7 +42,7 @@ def oracle() -> Path:
 
 def recipes() -> list[str]:
     """Paths of all recipes, relative to the corpus, sorted; empty where there is no corpus."""
-    folder = Path(os.environ.get(VARIABLE) or BESIDE)
+    folder = Path(os.environ.get(VARIABLE) or DEFAULT_FOLDER)
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*.yaml") if p.name != PROFILE)
 
 
