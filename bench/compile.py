@@ -1,7 +1,7 @@
-"""Measure the compiler: ``python bench/compile.py`` prints a table of figures with their targets, and never fails.
+"""Measure the speed of the compiler: ``python bench/compile.py`` prints figures and their targets, and never fails.
 
-All times are processor time (user and system) and the minimum of several rounds, so that other work on the machine has
-little effect. The recipes are the public corpus (``$SRTPLAN_CORPUS``), or the examples if there is none.
+All times are processor time (user and system), the minimum of several rounds, so that other load has little influence.
+Recipes come from the public corpus (``$SRTPLAN_CORPUS``) if it is present, else from the examples.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import corpus  # noqa: E402 (found by the line above)
+import corpus  # noqa: E402 -- sys.path is set above
 
 from srtplan import pipeline  # noqa: E402
 from srtplan.cli import start  # noqa: E402
@@ -30,7 +30,7 @@ from srtplan.diagnostics import InputError  # noqa: E402
 BASE = (sys.executable, "-c", "import attr, cattrs, jinja2")
 COMMAND = (sys.executable, "-c", "from srtplan.cli.start import main; main()")
 SRTCTL_DRY_RUN_S = 0.44
-"""Processor seconds of srtctl's dry-run of a recipe of 200 lines."""
+"""Processor seconds of srtctl's dry-run of a recipe with 200 lines."""
 SIZES = (250, 500, 1000)
 PER_NODE = 4
 LARGE = """\
@@ -54,8 +54,8 @@ def row(what: str, figure: str, target: str = "") -> None:
 
 
 def recipes() -> tuple[list[str], Path | None]:
-    """Return the paths of the recipes, and their profile."""
-    folder = Path(os.environ.get(corpus.VARIABLE) or corpus.DEFAULT_FOLDER)
+    """The paths of the recipes, and their profile."""
+    folder = Path(os.environ.get(corpus.VARIABLE) or corpus.DEFAULT)
     found = [str(folder / r) for r in corpus.recipes()]
     if found:
         return found, folder / corpus.PROFILE
@@ -63,7 +63,7 @@ def recipes() -> tuple[list[str], Path | None]:
 
 
 def process(argv: Sequence[str], environ: dict[str, str]) -> float:
-    """Run a process to its end, discard its output, and return its processor seconds."""
+    """Run a process to its end, without output, and return its processor seconds."""
     silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     pid = os.posix_spawn(argv[0], argv, environ, file_actions=silent)
     _, _, used = os.wait4(pid, 0)
@@ -71,15 +71,15 @@ def process(argv: Sequence[str], environ: dict[str, str]) -> float:
 
 
 def memory(argv: Sequence[str], environ: dict[str, str]) -> float:
-    """Return the peak memory in MB of a Python program given by ``-c``; wait4 reports the parent's if that is larger."""
-    report = "import atexit; atexit.register(lambda: print(open('/proc/self/status').read()))"
-    words = [argv[0], "-c", f"{report}; {argv[2]}", *argv[3:]]
+    """Peak memory in MB of a Python program given by ``-c``; wait4 would report the parent's peak if that is higher."""
+    print_status = "import atexit; atexit.register(lambda: print(open('/proc/self/status').read()))"
+    words = [argv[0], "-c", f"{print_status}; {argv[2]}", *argv[3:]]
     done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
     return int(done.stdout.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def cold(paths: list[str], profile: Path | None, rounds: int) -> None:
-    """Measure a check and a dry run as processes of their own, started like an installed package with bytecode."""
+    """Measure a check and a dry run in new processes with cached bytecode, as after an installation."""
     lines = {p: Path(p).read_text(encoding="utf-8").count("\n") for p in paths}
     recipe = min(paths, key=lambda p: abs(lines[p] - 200))
     cluster = ("--cluster", str(profile)) if profile else ()
@@ -96,18 +96,18 @@ def cold(paths: list[str], profile: Path | None, rounds: int) -> None:
     row("`import attr, cattrs, jinja2`", f"{1000 * base:.0f} ms")
     row(f"`srtplan check`, {lines[recipe]} lines", f"{1000 * checked:.0f} ms, {peak:.0f} MB")
     row("ratio of the two", f"{checked / base:.2f}", "at most 1.6")
-    row("`srtplan dry-run`, speed relative to srtctl's", f"{SRTCTL_DRY_RUN_S / dry:.1f}", "at least 4")
+    row("`srtplan dry-run`, speedup over srtctl's", f"{SRTCTL_DRY_RUN_S / dry:.1f}", "at least 4")
 
 
 def jobs(paths: list[str], profile: Path | None) -> Iterator[pipeline.Planned]:
-    """Yield every job that can be planned."""
+    """All jobs that compile."""
     for path in paths:
         with suppress(InputError):
             yield from pipeline.compile_recipe(path, cluster=profile)
 
 
-def fastest(work: Callable[[], object], rounds: int) -> float:
-    """Return the processor seconds of the fastest round."""
+def taken(work: Callable[[], object], rounds: int) -> float:
+    """Processor seconds of the fastest round."""
     times = []
     for _ in range(rounds):
         began = time.process_time()
@@ -117,25 +117,25 @@ def fastest(work: Callable[[], object], rounds: int) -> float:
 
 
 def many(paths: list[str], profile: Path | None, rounds: int) -> None:
-    """Measure all recipes in one process; its first round does not count."""
+    """Measure all recipes in one process; a first round warms up."""
     count = sum(1 for _ in jobs(paths, profile))
-    check = fastest(lambda: list(jobs(paths, profile)), rounds) / count
-    whole = fastest(lambda: [pipeline.bundle(job.plan) for job in jobs(paths, profile)], rounds) / count
+    check = taken(lambda: list(jobs(paths, profile)), rounds) / count
+    whole = taken(lambda: [pipeline.bundle(job.plan) for job in jobs(paths, profile)], rounds) / count
     row(f"check, per job of {count}", f"{1000 * check:.1f} ms", "under 3 ms")
     row(f"compile, per job of {count}", f"{1000 * whole:.1f} ms", "under 10 ms")
 
 
 def large(rounds: int) -> None:
-    """Measure jobs with many processes, and how the time grows with their number."""
+    """Measure jobs with many processes, and the growth of time with size."""
     plans, bundles = [], []
     with tempfile.TemporaryDirectory() as folder:
         for nodes in SIZES:
             recipe = Path(folder, f"{nodes}.yaml")
             text = LARGE.format(nodes=nodes // 2, workers=nodes // 2 * PER_NODE, per_node=PER_NODE)
             recipe.write_text(text, encoding="utf-8")
-            plans.append(fastest(lambda: pipeline.compile_recipe(str(recipe)), rounds))  # noqa: B023 -- called immediately
+            plans.append(taken(lambda: pipeline.compile_recipe(str(recipe)), rounds))  # noqa: B023 -- run at once
             (job,) = pipeline.compile_recipe(str(recipe))
-            bundles.append(fastest(lambda: pipeline.bundle(job.plan), rounds))  # noqa: B023
+            bundles.append(taken(lambda: pipeline.bundle(job.plan), rounds))  # noqa: B023
             target = "under 2 s" if nodes == SIZES[-1] else ""
             row(
                 f"{nodes} nodes, {len(job.plan.processes)} processes: plan, then its files",
@@ -146,7 +146,7 @@ def large(rounds: int) -> None:
 
 
 def exponent(times: list[float]) -> float:
-    """Return the exponent of the growth from the smallest to the largest size."""
+    """The exponent of the growth of time with size, from the smallest to the largest size."""
     return math.log(times[-1] / times[0]) / math.log(SIZES[-1] / SIZES[0])
 
 

@@ -1,6 +1,6 @@
-"""Count the golden lines that one edited recipe field changes: ``python bench/golden_churn.py``.
+"""Count the golden lines that an edit of one recipe field changes: ``python bench/golden_churn.py``.
 
-Prints one row per edit and never fails. The target is a median of at most 4 lines (``tests/golden/test_churn.py``).
+It prints one row per edit and never fails. The target is a median of at most 4 lines (``tests/golden/test_churn.py``).
 ``--files`` lists the lines by file.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import churn  # noqa: E402 (found by the line above)
-import goldens  # noqa: E402 (the same)
+import churn  # noqa: E402 -- sys.path is set above
+import goldens  # noqa: E402
 
 
 def main() -> None:

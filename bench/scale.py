@@ -1,15 +1,14 @@
-"""Measure how the supervisor scales on a real Slurm, as root: ``python bench/scale.py --nodes 18 --steps 128``.
+"""Measure how the supervisor scales on a real Slurm on this machine: ``python bench/scale.py --nodes 18 --steps 128``.
 
-Out: one line of JSON per number of steps. Its figures are:
+It requires root, and prints one line of JSON for each number of steps:
 
-* seconds from the first line of job.sh until the last worker runs
-* memory of job.sh, and its processor time while it waits for health at a 10 s interval
-* seconds from the death of a worker to the end of the job, and the part of them from stop to end
-* seconds that Slurm alone takes to end as many steps, and the part of the stop that srtplan adds
+* seconds from the first line of job.sh until the last worker runs;
+* memory of job.sh, and its processor time while it waits for health at a 10 s interval;
+* seconds from the death of a worker to the end of the job, and from the stage stop to the end;
+* seconds that Slurm alone takes to end as many steps, and the rest of the stop, which is srtplan's.
 
-All nodes share the processors of this machine, where Slurm alone needs 18 ms of processor time for the end of one step. The
-last line has the ratio of each stop to the first. With ``--drain`` each worker takes that many seconds to end after TERM, as
-engines do.
+All nodes share the processors of this machine; Slurm alone needs 18 ms of them to end one step. The last line has the ratio
+of each stop to the first one. With ``--drain``, each worker takes that many seconds to end after TERM, as engines do.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("bundle", "cluster"))]
 
-from attrs import evolve  # noqa: E402 (found by the lines above)
+from attrs import evolve  # noqa: E402 -- sys.path is set above
 from plans import nats, plan, words, worker  # noqa: E402
 from slurm_cluster.client import Cluster, Job, eventually  # noqa: E402
 
@@ -38,7 +37,7 @@ TICKS_PER_S = 100
 
 
 def job(nodes: int, steps: int, drain: float = 0) -> Plan:
-    """Return a plan with workers on all nodes and a health gate that never opens."""
+    """The Plan of a job with workers on all nodes and a health gate that never opens."""
     slow = words("bash", "-c", f"trap 'sleep {drain}; exit' TERM; sleep 900 & wait")
     argv = slow if drain else words("sleep", "900")
     workers = [worker(f"w_{n}", n % nodes, argv) for n in range(steps - 1)]
@@ -53,7 +52,7 @@ def job(nodes: int, steps: int, drain: float = 0) -> Plan:
 
 
 def supervisor(cluster: Cluster, run: Job) -> tuple[float, float]:
-    """Return the resident memory in MB and the processor seconds of job.sh, including its ended children."""
+    """Resident memory in MB and processor seconds of job.sh, including its ended children."""
     host = run.record["BatchHost"]
     script = "p=$(pgrep -o -f slurm_script); cat /proc/$p/stat; grep VmRSS /proc/$p/status"
     stat, rss = cluster.run(["bash", "-c", script], node=host).stdout.splitlines()
@@ -62,10 +61,10 @@ def supervisor(cluster: Cluster, run: Job) -> tuple[float, float]:
 
 
 def measure(cluster: Cluster, nodes: int, steps: int, wait: float, drain: float) -> dict[str, Any]:
-    """Run one job and read the times from its events."""
+    """Run one job, and return the figures from its events."""
     folder = cluster.shared / f"scale{steps}"
-    made = job(nodes, steps, drain)
-    write(render(made, {"plan.json": to_json(made)}), folder / "bundle")
+    scale_plan = job(nodes, steps, drain)
+    write(render(scale_plan, {"plan.json": to_json(scale_plan)}), folder / "bundle")
     run = cluster.sbatch(folder / "bundle" / "job.sh", cwd=folder)
     log = folder / "outputs" / str(run.id) / "latest" / "events.jsonl"
 
@@ -107,7 +106,7 @@ echo $((${EPOCHREALTIME/./} - begin)) >took
 
 
 def alone(cluster: Cluster, nodes: int, steps: int) -> float:
-    """Return the seconds that Slurm alone takes to end as many steps: one scancel, and a wait for all sruns."""
+    """Seconds that Slurm itself takes to end this many steps: one scancel, and a wait for all sruns."""
     folder = cluster.shared / f"alone{steps}"
     folder.mkdir()
     script = cluster.script(f"alone{steps}.sh", ALONE)
@@ -117,7 +116,7 @@ def alone(cluster: Cluster, nodes: int, steps: int) -> float:
 
 
 def main() -> None:
-    """Start a cluster, measure, and print one line of JSON per size."""
+    """Start a cluster, measure, and print one line of JSON per number of steps."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -129,15 +128,15 @@ def main() -> None:
     parser.add_argument(
         "--drain", type=float, default=0, help="seconds that a worker takes to end after TERM"
     )
-    arguments = parser.parse_args()
-    cluster = Cluster.up("--proctrack=linuxproc", nodes=arguments.nodes)
+    options = parser.parse_args()
+    cluster = Cluster.up("--proctrack=linuxproc", nodes=options.nodes)
     rows = []
     try:
-        for steps in arguments.steps:
-            rows.append(measure(cluster, arguments.nodes, steps, arguments.wait, arguments.drain))
+        for steps in options.steps:
+            rows.append(measure(cluster, options.nodes, steps, options.wait, options.drain))
             print(json.dumps(rows[-1]), flush=True)
         ratios = {row["steps"]: round(row["stop_s"] / rows[0]["stop_s"], 2) for row in rows}
-        print(json.dumps({"drain_s": arguments.drain, "stop_ratio": ratios}))
+        print(json.dumps({"drain_s": options.drain, "stop_ratio": ratios}))
     finally:
         cluster.down()
 

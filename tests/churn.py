@@ -1,7 +1,7 @@
-"""How many golden lines an edit of one recipe field changes.
+"""Count the golden lines that an edit of one recipe field changes.
 
-In: ``EDITS``, each a field of an example and its new value. Out: changed lines by golden file, before and after the edit.
-A line that is replaced counts once: per file, the larger of what ``git diff --numstat`` calls added and deleted.
+In: ``EDITS``, each a field of an example and its new value. Out: the number of changed lines by golden file. A replaced line
+counts once: the count of a file is the larger of the added and deleted lines of ``git diff --numstat``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Edit:
     value: Any
 
     def __str__(self) -> str:
-        """The edit as `srtplan` would take it with ``--set``."""
+        """The edit in the form of ``--set``."""
         return f"{self.case}: {self.key}={self.value}"
 
 
@@ -37,7 +37,7 @@ COMMON: tuple[tuple[str, Any], ...] = (
     ("health_check.max_attempts", 90),
     ("model.container", "/images/other.sqsh"),
 )
-"""Fields that every example has or may have."""
+"""Fields that every example has or can have."""
 
 OWN: dict[str, tuple[tuple[str, Any], ...]] = {
     "mocker-disagg": (("benchmark.isl", 256), ("resources.prefill_workers", 4)),
@@ -87,7 +87,7 @@ EDITS = tuple(Edit(case, *edit) for case, own in OWN.items() for edit in (*COMMO
 
 
 def changed(edit: Edit, folder: Path) -> dict[str, int]:
-    """Changed lines by golden file; ``folder`` is scratch space of this edit."""
+    """The number of changed lines by golden file; ``folder`` is scratch space."""
     recipe = yaml.safe_load((goldens.ROOT / "examples" / f"{edit.case}.yaml").read_text())
     _write(edit.case, recipe, folder / "before")
     *above, last = edit.key.split(".")
@@ -100,7 +100,7 @@ def changed(edit: Edit, folder: Path) -> dict[str, int]:
 
 
 def _write(case: str, recipe: Any, folder: Path) -> None:
-    """Golden files of a recipe that lies in the examples of ``folder``."""
+    """Write a recipe and its golden files to ``folder``."""
     path = folder / "examples" / f"{case}.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(yaml.safe_dump(recipe, sort_keys=False))

@@ -1,7 +1,7 @@
-"""Where the public recipes are: data beside the checkout, not part of the project.
+"""The corpus of public recipes: data outside the project.
 
-``$SRTPLAN_CORPUS``, else ``../shared/recipes`` next to the checkout. Tests that need it are marked ``corpus``; where it is
-absent they are skipped with a reason, and fail under ``$CI``.
+It is in ``$SRTPLAN_CORPUS``, else in ``../shared/recipes`` next to the checkout. Tests that need it are marked ``corpus``.
+Without it they are skipped with a reason, and fail under ``$CI``.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from srtplan.config.load import load
 from srtplan.diagnostics import InputError
 
 VARIABLE = "SRTPLAN_CORPUS"
-DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "recipes"
+DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "recipes"
 ENVIRON = {"RUTER_MODEL_PATH": "/models/RUTER_MODEL_PATH"}
 """Variables that recipes of the corpus expect to be set."""
 PROFILE = "srtslurm.yaml"
 
 
 def corpus() -> Path:
-    """The folder of recipes; skips or fails the test where there is none."""
-    folder = Path(os.environ.get(VARIABLE) or DEFAULT_FOLDER)
+    """The directory of recipes; skips or fails the test if it is missing."""
+    folder = Path(os.environ.get(VARIABLE) or DEFAULT)
     if not (folder / PROFILE).is_file():
-        unavailable(f"no corpus of recipes: set {VARIABLE} (looked in {folder})")
+        unavailable(f"corpus of recipes not found in {folder}; set {VARIABLE}")
     return folder
 
 
 def oracle() -> Path:
-    """The folder of facts that srtctl recorded for the corpus, beside it."""
+    """The directory of facts recorded from srtctl, next to the corpus."""
     folder = corpus().parent / "oracle"
     if not folder.is_dir():
-        unavailable(f"no recorded facts beside the corpus: {folder}")
+        unavailable(f"recorded facts of srtctl not found in {folder}")
     return folder
 
 
 def recipes() -> list[str]:
-    """Paths of all recipes, relative to the corpus, sorted; empty where there is no corpus."""
-    folder = Path(os.environ.get(VARIABLE) or DEFAULT_FOLDER)
+    """Sorted paths of all recipes, relative to the corpus; empty without a corpus."""
+    folder = Path(os.environ.get(VARIABLE) or DEFAULT)
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*.yaml") if p.name != PROFILE)
 
 
 @cache
 def planned() -> Mapping[str, pipeline.Planned | str]:
-    """Every job of the corpus: ``path@variant`` with its plan, or the problems that refuse it."""
+    """All jobs of the corpus by ``path@variant``: a plan, or the text of the errors."""
     folder = corpus()
     found: dict[str, pipeline.Planned | str] = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +82,7 @@ def _of(name: str, argument: str) -> Iterator[tuple[str, pipeline.Planned | str]
 
 
 def unavailable(reason: str) -> None:
-    """Skip this test, or fail it where nothing may be skipped."""
+    """Skip this test, or fail it under CI."""
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

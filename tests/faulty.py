@@ -1,7 +1,7 @@
-"""A benchmark plugin of another distribution that is wrong, so that srtplan's last line of defence can be seen.
+"""A broken benchmark plugin from another distribution, for tests of srtplan's internal errors.
 
-``type: faulty`` with ``how: raises`` fails while it is planned, ``dangles`` gives a Plan that breaks an invariant, and
-``unprintable`` one that cannot be written as JSON.
+``type: faulty`` with ``how: raises`` raises while planning, ``dangles`` gives a Plan that breaks an invariant, and
+``unprintable`` gives a Plan that JSON cannot represent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ benchmark: {{type: {type}}}
 
 
 def install(folder: Path) -> Path:
-    """The distribution, as a folder for PYTHONPATH."""
+    """Install the distribution into a folder for PYTHONPATH."""
     info = folder / "faulty-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1\n")
@@ -51,7 +51,7 @@ def install(folder: Path) -> Path:
 
 
 def recipes(folder: Path, **kinds: str) -> Path:
-    """A folder of recipes by name: ``a="manual"``, ``b="faulty, how: raises"``."""
+    """Write recipes into a folder, by name: ``a="manual"``, ``b="faulty, how: raises"``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, kind in kinds.items():
         (folder / f"{name}.yaml").write_text(RECIPE.format(name=name, type=kind))

@@ -1,6 +1,6 @@
-"""Signals that whoever started the tests ignores, as ``pytest &`` in a script ignores INT and QUIT and ``nohup`` ignores HUP.
+"""Reset signals that the parent of the tests ignores: ``pytest &`` in a script ignores INT and QUIT, ``nohup`` ignores HUP.
 
-An ignored signal stays ignored in every process below, and bash cannot trap it: a job that a test sends QUIT would never end.
+All child processes inherit an ignored signal, and bash cannot trap it. A job that a test sends QUIT would never end.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import signal
 from types import FrameType
 
 OWN = {signal.SIGPIPE, signal.SIGXFSZ}
-"""Python itself ignores these, and subprocess restores them."""
+"""Signals that Python itself ignores; subprocess restores them."""
 
 
 def restore_ignored_signals() -> None:
-    """Give programs that the tests start the default of every ignored signal.
+    """Restore the default action of every ignored signal for programs that the tests start.
 
-    A signal with a handler has its default back after exec; this process still ignores it, since the handler does nothing.
+    exec resets a signal with a handler to its default. This process still ignores the signal: the handler does nothing.
     """
     for number in signal.valid_signals() - OWN:
         if signal.getsignal(number) is signal.SIG_IGN:

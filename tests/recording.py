@@ -1,7 +1,7 @@
-"""A bundle's launchers, run alone: what each gives to srun, and what its task runs in the end.
+"""Run the launchers of a bundle one at a time, and record what they pass to srun and what their tasks execute.
 
-In: a bundle on disk and its plan.json. Out: words and environment as the programs got them. ``srun`` and every program of the
-steps are one recorder; runs of a benchmark are recorded by a ``bench::run`` of our own.
+In: a bundle on disk and its plan.json. Out: argv and environment of the programs. ``srun`` and every program of the steps
+are replaced by a recorder; runs of a benchmark are recorded by a replacement of ``bench::run``.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{(\w+)(?:\[(\d+)\])?\}")
 
 
 class Recording:
-    """One bundle with nodes, addresses and a run directory, and a PATH of recorders."""
+    """A bundle with nodes, addresses and a run directory, and a PATH of recorders."""
 
     def __init__(self, bundle: Path, folder: Path) -> None:
         self.bundle, self.folder = bundle, folder
         self.job = (
-            f"77{os.getpid()}"  # scratch folders of steps are named for the job, and tests run side by side
+            f"77{os.getpid()}"  # scratch directories are named after the job, and tests run in parallel
         )
         self.plan: dict[str, Any] = json.loads((bundle / "plan.json").read_text())
         self.run_dir = folder / "run dir"
@@ -54,7 +54,7 @@ class Recording:
             path.chmod(0o755)
 
     def value(self, text: str) -> str:
-        """A word of plan.json with its references replaced."""
+        """A word of plan.json with its references resolved."""
         known = {"JOB_ID": self.job, "RUN_DIR": str(self.run_dir), "LOG_DIR": f"{self.run_dir}/logs",
                  "BUNDLE_DIR": str(self.bundle)}  # fmt: skip
 
@@ -69,11 +69,11 @@ class Recording:
         return _REFERENCE.sub(replace, text)
 
     def words(self, texts: list[str]) -> list[str]:
-        """The same for an argv."""
+        """An argv of plan.json with its references resolved."""
         return [self.value(t) for t in texts]
 
     def start(self, step: dict[str, Any], verb: str) -> dict[str, tuple[list[str], dict[str, str]]]:
-        """Run ``launch`` or ``task`` of a launcher: words and environment by program (``run.NAME`` for a benchmark's runs)."""
+        """Run ``launch`` or ``task`` of a launcher. Returns argv and environment by program; a benchmark's runs are ``run.NAME``."""
         record = self.folder / "record" / f"{step['name']}.{verb}"
         record.parent.mkdir(exist_ok=True)
         environ = {"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "RECORD": str(record), "HOME": str(self.folder),
@@ -102,16 +102,15 @@ def _read(path: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def srun_words(recording: Recording, step: dict[str, Any]) -> set[str]:
-    """The options that a step's srun must have, from plan.json."""
+    """The options of a step's srun according to plan.json."""
     nodes = ",".join(f"n{n}" for n in step["nodes"])
     own = {"overlap": True, "input": "none", "nodes": len(step["nodes"]), "ntasks": step["ntasks"], "nodelist": nodes,
-           "job-name": step["name"], "output": f"{recording.run_dir}/logs/{step['log']}", "open-mode": "append",
-           "kill-on-bad-exit": "1"} | step["srun"]  # fmt: skip
+           "job-name": step["name"], "open-mode": "append", "kill-on-bad-exit": "1"} | step["srun"]  # fmt: skip
     return {f"--{k}" if v is True else f"--{k}={recording.value(str(v))}" for k, v in own.items()}
 
 
 def check_launch(recording: Recording, step: dict[str, Any]) -> None:
-    """srun gets the options, the command and the environment of plan.json."""
+    """Assert that srun gets the options, the command and the environment of plan.json."""
     ((words, environ),) = recording.start(step, "launch").values()
     options, command = words[1:-4], words[-4:]
     expected = srun_words(recording, step)
@@ -127,7 +126,7 @@ def check_launch(recording: Recording, step: dict[str, Any]) -> None:
 
 
 def check_task(recording: Recording, step: dict[str, Any]) -> None:
-    """The step's program, or each run of a benchmark, gets the words and the environment of plan.json."""
+    """Assert that the step's program, or each run of a benchmark, gets the argv and the environment of plan.json."""
     found = recording.start(step, "task")
     runs, argv, wanted = step["runs"], step["argv"], step["env"]
     assert isinstance(runs, list)

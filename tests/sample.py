@@ -1,6 +1,6 @@
-"""A sample of the public recipes in which every engine, frontend, placement and benchmark occurs.
+"""Choose a sample of the public recipes with every engine, frontend, placement and benchmark.
 
-In: the plans of the whole corpus. Out: the arguments of a few small jobs that have all traits of all of them between them.
+In: the plans of the whole corpus. Out: the names of a few small jobs that together have all traits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from srtplan.ir.plan import Plan
 
 
 def traits(plan: Plan) -> frozenset[str]:
-    """What is special about a job: pairs of engine and frontend, the shape of its workers, its reserved nodes, its benchmark."""
+    """The traits of a job: engine with frontend, shape of the workers, reserved nodes, benchmark."""
     n = plan.nodes
     modes = "agg" if any(e.mode == "agg" for e in plan.endpoints) else "pd"
     found = {
@@ -31,7 +31,7 @@ def traits(plan: Plan) -> frozenset[str]:
 
 
 def cover(plans: Mapping[str, Plan]) -> list[str]:
-    """Names of few, small jobs whose traits are those of all; always the same for the same plans."""
+    """Names of a few small jobs that together have all traits; always the same for the same plans."""
     by_name = {name: traits(p) for name, p in plans.items()}
     missing = set().union(*by_name.values())
     chosen: list[str] = []

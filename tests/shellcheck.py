@@ -1,7 +1,7 @@
-"""ShellCheck and ``bash -n`` over the files of a bundle.
+"""Run ShellCheck and ``bash -n`` on the files of a bundle.
 
-ShellCheck needs seconds for a file with the library that it sources. So files with the same shape, which differ only in numbers
-and quoted text, are checked with the library once in a run of the tests; each file is checked alone in any case.
+ShellCheck takes seconds for a file together with the library that it sources. Files that differ only in numbers and quoted
+text are therefore checked with the library once in a test run. Every file is also checked by itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OPTIONAL = (
     "require-variable-braces,quote-safe-variables"
 )
 ALONE = ("--exclude=SC1091,SC2034",)
-"""A launcher looked at without the library: its arrays are used there, and the library is not followed."""
+"""Warnings disabled for a launcher without the library: its arrays are used there, and the library is not followed."""
 DATA = re.compile(
     r"\$?'(?:[^'\\\n]|\\.)*'|\"[^\"$`\\\n]*\"|(?<==)[\w./:-]+|(?<=\()[\w./ -]*(?=\)$)|\d+", re.MULTILINE
 )
@@ -30,42 +30,42 @@ DATA = re.compile(
 
 
 def syntax(files: Iterable[Path]) -> str:
-    """What ``bash -n`` says, empty if nothing."""
-    said = [
+    """The errors of ``bash -n``; empty if there are none."""
+    errors = [
         subprocess.run(["bash", "-n", f], capture_output=True, text=True, check=False).stderr for f in files
     ]
-    return "".join(said)
+    return "".join(errors)
 
 
 def alone(files: Sequence[Path]) -> str:
-    """What ShellCheck says of files by themselves: fast, for hundreds of bundles."""
+    """ShellCheck's findings for files without the library, which is fast enough for hundreds of bundles."""
     return _shellcheck("--norc", *ALONE, f"--enable={OPTIONAL}", *files)
 
 
 def with_library(folder: Path, files: Sequence[str]) -> str:
-    """What ShellCheck says of files of a bundle, alone and together with the library that they source."""
-    said = alone([folder / name for name in files])
-    library = "".join(p.read_text() for p in sorted((folder / "lib").iterdir()))
+    """ShellCheck's findings for files of a bundle, alone and together with the library that they source."""
+    findings = alone([folder / name for name in files])
+    library = "".join(p.read_text() for p in sorted((folder / "lib").rglob("*")) if p.is_file())
     for name in files:
         known = _clean_shapes() / hashlib.sha256((shape(folder / name) + library).encode()).hexdigest()
         if known.exists():
             continue
         found = _shellcheck(f"--rcfile={ROOT / '.shellcheckrc'}", "--external-sources", name, cwd=folder)
-        said += found
+        findings += found
         if not found:
             known.touch()
-    return said
+    return findings
 
 
 def shape(path: Path) -> str:
-    """A script without its data and its comments; equal lines that follow each other are one."""
+    """A script without data and comments, and with repeated lines merged."""
     lines = DATA.sub("_", path.read_text()).splitlines()
     code = (line for line in lines if not line.lstrip().startswith("#") or "shellcheck" in line)
     return "\n".join(line for line, _ in groupby(code))
 
 
 def _clean_shapes() -> Path:
-    """The folder where this run of the tests, with all its workers, keeps what was clean."""
+    """The directory that lists clean shapes, shared by all workers of this test run."""
     folder = Path(os.environ[effort.SHARED]) / "shellcheck"
     folder.mkdir(exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""The command line as a program: what it does with recipes that fail, places that are taken, and a stdout that is full."""
+"""The command line as a program: recipes that fail, folders that are in use, and a full stdout."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 CLI = [sys.executable, "-c", "from srtplan.cli.main import main; main()"]
-Done = subprocess.CompletedProcess[str]
+Completed = subprocess.CompletedProcess[str]
 
 
-def run(folder: Path, *argv: str | Path, **options: object) -> Done:
-    """The command line in a folder, with the faulty plugin installed."""
+def run(folder: Path, *argv: str | Path, **options: object) -> Completed:
+    """Run the command line in a folder, with the faulty plugin installed."""
     path = f"{ROOT}:{folder / 'site'}"
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "HOME": str(folder)}
     pipes = {"stdout": subprocess.PIPE} | options
@@ -30,13 +30,13 @@ def run(folder: Path, *argv: str | Path, **options: object) -> Done:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An empty folder, and the plugin."""
+    """An empty folder with the faulty plugin."""
     faulty.install(tmp_path / "site")
     return tmp_path
 
 
 def bundles(folder: Path) -> list[str]:
-    """Every folder that is a bundle, and everything else that is not inside of one, below a folder."""
+    """Return every bundle below a folder, and every file that is not inside a bundle."""
     found = sorted(p.parent.relative_to(folder).as_posix() for p in folder.rglob("MANIFEST.sha256"))
     inside = [folder / name for name in found]
     rest = [p for p in folder.rglob("*") if not p.is_dir() and not any(p.is_relative_to(b) for b in inside)]
@@ -44,21 +44,21 @@ def bundles(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["raises", "dangles", "unprintable"])
-def test_a_fault_of_ours_in_one_recipe_does_not_concern_the_others(folder: Path, how: str) -> None:
-    """compile names the recipe, goes on, and ends with 70, also where another recipe is refused."""
+def test_other_recipes_are_compiled_after_an_internal_error(folder: Path, how: str) -> None:
+    """compile names the recipe, compiles the rest, and exits with 70, even if another recipe is refused."""
     faulty.recipes(folder / "in", a="manual", b=f"faulty, how: {how}", c="manual", d="no-such-type")
-    done = run(folder, "compile", "in", "-o", "out")
-    assert done.returncode == 70
+    result = run(folder, "compile", "in", "-o", "out")
+    assert result.returncode == 70
     assert bundles(folder / "out") == ["a", "c"]
-    assert done.stdout == "out/a/job.sh\nout/c/job.sh\n"
-    assert "internal error in in/b.yaml, please report it" in done.stderr
-    assert "in/d.yaml:9:19: error[" in done.stderr
-    assert "2 bundles written, 1 recipe refused, 1 recipe with an internal error" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert result.stdout == "out/a/job.sh\nout/c/job.sh\n"
+    assert "internal error in in/b.yaml, please report it" in result.stderr
+    assert "in/d.yaml:9:19: error[" in result.stderr
+    assert "2 bundles written, 1 recipe refused, 1 recipe with an internal error" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("argv", "environ", "said"),
+    ("argv", "environ", "profile"),
     [
         (("check", "recipe.yaml"), {}, "../srtslurm.yaml"),
         (("plan", "recipe.yaml"), {}, "../srtslurm.yaml"),
@@ -74,35 +74,35 @@ def test_a_fault_of_ours_in_one_recipe_does_not_concern_the_others(folder: Path,
         (("check", "no-such.yaml"), {}, "../srtslurm.yaml"),
     ],
 )
-def test_every_command_says_which_profile_it_uses(
-    folder: Path, argv: tuple[str, ...], environ: dict[str, str], said: str
+def test_every_command_prints_the_profile_it_uses(
+    folder: Path, argv: tuple[str, ...], environ: dict[str, str], profile: str
 ) -> None:
-    """Once, on stderr, with who named it; also where the recipe is refused."""
+    """Once, on stderr, with the option or variable that selected it, even if the recipe is refused."""
     faulty.recipes(folder / "in", recipe="manual")
     for name in ("srtslurm.yaml", "in/named.yaml"):
         (folder / name).write_text("default_account: x\n")
     command = ["env", *(f"{k}={v}" for k, v in environ.items()), *CLI, *argv]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{folder / 'site'}", "HOME": str(folder)}
-    done = subprocess.run(command, cwd=folder / "in", env=env, capture_output=True, text=True, check=False)
-    assert [line for line in done.stderr.splitlines() if "cluster profile" in line] == [
-        f"cluster profile: {said}"
+    result = subprocess.run(command, cwd=folder / "in", env=env, capture_output=True, text=True, check=False)
+    assert [line for line in result.stderr.splitlines() if "cluster profile" in line] == [
+        f"cluster profile: {profile}"
     ]
-    assert "cluster profile" not in done.stdout
+    assert "cluster profile" not in result.stdout
 
 
-def test_without_a_profile_nothing_is_said_of_one(folder: Path) -> None:
-    """There is none here nor above."""
+def test_no_profile_prints_no_profile_line(folder: Path) -> None:
+    """Without a profile in this folder or above, stderr has only the summary."""
     faulty.recipes(folder / "in", recipe="manual")
     assert run(folder, "check", "in").stderr == "1 job ok\n"
 
 
-def test_check_goes_on_as_well(folder: Path) -> None:
-    """check counts the good ones and says what is wrong with the others; SRTPLAN_DEBUG is mentioned."""
+def test_check_continues_after_an_internal_error(folder: Path) -> None:
+    """check counts the valid recipes and prints the error of the others."""
     faulty.recipes(folder / "in", a="faulty, how: dangles", b="manual")
-    done = run(folder, "check", "in")
-    assert done.returncode == 70
-    assert "1 job ok, 1 recipe with an internal error" in done.stderr
-    assert "step benchmark refers to node 99 of 1" in done.stderr
+    result = run(folder, "check", "in")
+    assert result.returncode == 70
+    assert "1 job ok, 1 recipe with an internal error" in result.stderr
+    assert "step benchmark refers to node 99 of 1" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -114,30 +114,30 @@ def test_check_goes_on_as_well(folder: Path) -> None:
         (["in/r.yaml", "in2/r/s.yaml"], ["in", "in2"]),
     ],
 )
-def test_two_jobs_in_one_place_are_refused_before_anything_is_written(
+def test_two_jobs_with_one_output_folder_are_a_usage_error(
     folder: Path, names: list[str], argv: list[str]
 ) -> None:
-    """The same folder twice, or one inside the bundle of another: usage error, both named, nothing written."""
+    """The same folder, or a folder inside another bundle: both jobs are named and nothing is written."""
     for name in names:
         faulty.recipes((folder / name).parent, x="manual")
         ((folder / name).parent / "x.yaml").rename(folder / name)
-    done = run(folder, "compile", *argv, "-o", "out")
-    assert done.returncode == 2
-    assert "would both be written to out/r" in done.stderr
+    result = run(folder, "compile", *argv, "-o", "out")
+    assert result.returncode == 2
+    assert "would both be written to out/r" in result.stderr
     assert not (folder / "out").exists()
 
 
-def test_all_places_are_looked_at_before_the_first_is_written(folder: Path) -> None:
-    """An edited bundle and a foreign folder among the places: both are said, and no other bundle is written."""
+def test_all_output_folders_are_checked_before_the_first_write(folder: Path) -> None:
+    """An edited bundle and a folder with other files are both reported, and no bundle is written."""
     faulty.recipes(folder / "in", a="manual", b="manual", c="manual")
     assert run(folder, "compile", "in/b.yaml", "-o", "out/b").returncode == 0
     (folder / "out" / "b" / "job.sh").write_text("mine")
     (folder / "out" / "c").mkdir()
     (folder / "out" / "c" / "notes.txt").write_text("mine")
-    done = run(folder, "compile", "in", "-o", "out")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "out/b/job.sh was edited" in done.stderr
-    assert "out/c is not empty" in done.stderr
+    result = run(folder, "compile", "in", "-o", "out")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "out/b/job.sh was edited" in result.stderr
+    assert "out/c is not empty" in result.stderr
     assert not (folder / "out" / "a").exists()
 
 
@@ -145,23 +145,23 @@ VARIANTS = "base:\n" + "".join(f"  {line}\n" for line in faulty.RECIPE.splitline
 
 
 def variants(*names: str) -> str:
-    """A recipe with variants of these names."""
+    """Return a recipe with variants of these names."""
     text = VARIANTS.format(name="v", type="manual")
     return text + "".join(f"{json.dumps(f'override_{n}')}: {{name: n{i}}}\n" for i, n in enumerate(names))
 
 
 @pytest.mark.parametrize("name", ["../../evil", "..", "HERE/evil", "a/../../../evil"])
-def test_a_variant_does_not_lead_out_of_the_output(folder: Path, name: str) -> None:
-    """No name of a variant brings a bundle anywhere but below the output; the recipe is refused, nothing is written."""
+def test_a_variant_name_cannot_leave_the_output_folder(folder: Path, name: str) -> None:
+    """A variant name with a path in it is refused, and nothing is written."""
     (folder / "r.yaml").write_text(variants("good", name.replace("HERE", str(folder))))
-    done = run(folder, "compile", "r.yaml", "-o", "deep/out")
-    assert done.returncode in (1, 2), done.stderr
+    result = run(folder, "compile", "r.yaml", "-o", "deep/out")
+    assert result.returncode in (1, 2), result.stderr
     assert not (folder / "deep").exists()
     assert not (folder / "evil").exists()
 
 
-def test_the_output_may_be_a_link_but_nothing_below_it(folder: Path) -> None:
-    """-o may lead elsewhere, that is the user's; a link below it is not followed, and nothing is written then."""
+def test_the_output_folder_may_be_a_link_but_nothing_below_it(folder: Path) -> None:
+    """-o may name a link. A link below it is not followed, and then nothing is written."""
     (folder / "r.yaml").write_text(variants("a", "b"))
     (folder / "real").mkdir()
     (folder / "out").symlink_to("real")
@@ -171,15 +171,15 @@ def test_the_output_may_be_a_link_but_nothing_below_it(folder: Path) -> None:
     (folder / "elsewhere").mkdir()
     (folder / "real2").mkdir()
     (folder / "real2" / "b").symlink_to(folder / "elsewhere")
-    done = run(folder, "compile", "r.yaml", "-o", "real2")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "real2/b is a link" in done.stderr
+    result = run(folder, "compile", "r.yaml", "-o", "real2")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "real2/b is a link" in result.stderr
     assert bundles(folder / "elsewhere") == []
     assert [p.name for p in (folder / "real2").iterdir()] == ["b"]
 
 
-def test_one_bundle_into_a_link(folder: Path) -> None:
-    """A single bundle goes into the folder that -o leads to; compiling again changes nothing, and the link stays."""
+def test_a_single_bundle_may_be_written_through_a_link(folder: Path) -> None:
+    """The bundle is written to the target of -o. A second compile succeeds and keeps the link."""
     faulty.recipes(folder, r="manual")
     (folder / "real").mkdir()
     (folder / "out").symlink_to("real")
@@ -189,19 +189,19 @@ def test_one_bundle_into_a_link(folder: Path) -> None:
         assert (folder / "real" / "job.sh").is_file()
 
 
-def test_no_bundle_inside_of_a_bundle(folder: Path) -> None:
-    """Variants are not written into the bundle of an earlier compile, which would not run any more."""
+def test_a_bundle_is_not_written_inside_another(folder: Path) -> None:
+    """Variants are not written into an earlier bundle, which could then no longer run."""
     faulty.recipes(folder, r="manual")
     (folder / "v.yaml").write_text(variants("a", "b"))
     assert run(folder, "compile", "r.yaml", "-o", "out").returncode == 0
-    done = run(folder, "compile", "v.yaml", "-o", "out")
-    assert done.returncode == 1
-    assert "out is a bundle" in done.stderr
+    result = run(folder, "compile", "v.yaml", "-o", "out")
+    assert result.returncode == 1
+    assert "out is a bundle" in result.stderr
     assert not (folder / "out" / "a").exists()
 
 
-def test_a_variant_that_is_gone_is_named(folder: Path) -> None:
-    """Its bundle of an earlier compile stays and is named; not that of another recipe, nor where variants were selected."""
+def test_bundles_of_removed_variants_are_reported(folder: Path) -> None:
+    """A bundle is kept and reported if its variant was removed, but not if it belongs to another recipe or selection."""
     (folder / "r.yaml").write_text(variants("a", "b", "c"))
     (folder / "other.yaml").write_text(variants("x", "y"))
     for name in ("other.yaml", "r.yaml"):
@@ -210,44 +210,44 @@ def test_a_variant_that_is_gone_is_named(folder: Path) -> None:
     (folder / "out" / "mine" / "plan.json").write_text("not JSON")
     assert "earlier" not in run(folder, "compile", "r.yaml:[ab]", "-o", "out").stderr
     (folder / "r.yaml").write_text(variants("a", "c"))
-    done = run(folder, "compile", "r.yaml", "-o", "out")
-    assert done.returncode == 0
-    assert done.stderr.count("earlier") == 1
-    assert "srtplan: out/b is of an earlier compile: r.yaml has no variant 'b'\n" in done.stderr
+    result = run(folder, "compile", "r.yaml", "-o", "out")
+    assert result.returncode == 0
+    assert result.stderr.count("earlier") == 1
+    assert "srtplan: out/b is left from an earlier compile: r.yaml has no variant 'b'\n" in result.stderr
     assert (folder / "out" / "b" / "job.sh").is_file()
 
 
-def test_several_plans_are_one_list(folder: Path) -> None:
-    """plan --json prints one document: the plan of one job, a list of those of several."""
+def test_plan_json_is_one_document(folder: Path) -> None:
+    """plan --json prints the plan of a single job, or a list of plans."""
     (folder / "r.yaml").write_text(variants("a", "b"))
     several = json.loads(run(folder, "plan", "--json", "r.yaml").stdout)
     assert [p["name"] for p in several] == ["n0", "n1"]
-    assert all(p["format"] == "srtplan.plan/1" for p in several)
+    assert all(p["format"] == "srtplan.plan/2" for p in several)
     one = json.loads(run(folder, "plan", "--json", "r.yaml:a").stdout)
     assert one == several[0]
 
 
 @pytest.mark.parametrize("argv", [["plan", "a.yaml"], ["plan", "--json", "a.yaml"], ["--help"], ["--version"],
                                   ["compile", "a.yaml", "-o", "b"], ["dry-run", "-f", "a.yaml"]])  # fmt: skip
-def test_a_full_stdout_is_no_fault_of_ours(folder: Path, argv: list[str]) -> None:
-    """On a full disk it says that it cannot write, once, and ends with 1."""
+def test_a_full_disk_is_not_an_internal_error(folder: Path, argv: list[str]) -> None:
+    """If stdout is full, srtplan says once that it cannot write and exits with 1."""
     faulty.recipes(folder, a="manual")
     with Path("/dev/full").open("w") as full:
-        done = run(folder, *argv, stdout=full)
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.count("srtplan: cannot write: No space left on device\n") == 1
-    assert "internal" not in done.stderr
-    assert "Exception ignored" not in done.stderr
+        result = run(folder, *argv, stdout=full)
+    assert result.returncode == 1, result.stderr
+    assert result.stderr.count("srtplan: cannot write: No space left on device\n") == 1
+    assert "internal" not in result.stderr
+    assert "Exception ignored" not in result.stderr
 
 
-def test_a_reader_that_has_had_enough(folder: Path) -> None:
-    """Where the reader of a pipe is gone, it ends with 1 and without a word of it."""
+def test_a_closed_pipe_is_not_reported(folder: Path) -> None:
+    """If the reader of a pipe has exited, srtplan exits with 1 and prints nothing."""
     faulty.recipes(folder, a="manual")
     read, write = os.pipe()
     os.close(read)
-    done = run(folder, "plan", "a.yaml", stdout=write)
+    result = run(folder, "plan", "a.yaml", stdout=write)
     os.close(write)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (result.returncode, result.stderr) == (1, "")
 
 
 @pytest.mark.parametrize(
@@ -264,21 +264,21 @@ def test_a_reader_that_has_had_enough(folder: Path) -> None:
         ["results", ""],
     ],
 )
-def test_an_empty_argument_is_no_path(folder: Path, argv: list[str]) -> None:
-    """What an unset variable of a script leaves is a usage error, not the current directory and all recipes below it."""
+def test_an_empty_path_is_a_usage_error(folder: Path, argv: list[str]) -> None:
+    """An empty argument, such as an unset variable in a script, does not mean the current directory."""
     faulty.recipes(folder, a="manual")
-    done = run(folder, *argv)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "it is empty; is a variable unset?" in done.stderr
+    result = run(folder, *argv)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "the path is empty; is a variable unset?" in result.stderr
     assert sorted(p.name for p in folder.iterdir()) == ["a.yaml", "site"]
 
 
-def test_a_rehearsal_into_a_place_that_cannot_be_written(folder: Path) -> None:
-    """An ordinary error that names the place, no fault of ours."""
+def test_a_rehearsal_reports_an_unwritable_output_folder(folder: Path) -> None:
+    """An ordinary error names the folder, and the exit code is 1."""
     faulty.recipes(folder, a="manual")
     assert run(folder, "compile", "a.yaml", "-o", "bundle").returncode == 0
     for place in ("a.yaml", "a.yaml/below", "/proc/none"):
-        done = run(folder, "rehearse", "bundle", "-o", place)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith(f"srtplan: cannot write to {place}: ")
-        assert done.stderr.count("\n") == 1
+        result = run(folder, "rehearse", "bundle", "-o", place)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith(f"srtplan: cannot write to {place}: ")
+        assert result.stderr.count("\n") == 1

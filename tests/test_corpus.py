@@ -1,4 +1,4 @@
-"""The public recipes: all that srtctl accepts compile, to what srtctl runs but for the differences that are written down."""
+"""The public recipes: all that srtctl accepts compile, to the same commands except for documented differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from srtplan.plan.topology.allocate import AllocationError, Group, allocate
 
 pytestmark = [pytest.mark.corpus, pytest.mark.xdist_group("corpus")]  # compiled once
 ROOT = Path(__file__).parents[1]
-REFUSED = {
+REJECTED = {
     "examples/example-override.yaml@tp64",
     "examples/example-override.yaml@tp_sweep_0",
     "examples/example-override.yaml@tp_sweep_1",
@@ -28,24 +28,24 @@ REFUSED = {
     "gb200-fp8/8k1k/low-latency.yaml@base",
     "qwen3.5/fp8/disagg/mooncake/stp_prefix_off/1p1d-dep4tp4-staging-gsm8k-bench.yaml@None",
 }
-"""Each has a row and a reason in docs/explanation/differences.md."""
+"""Recipes that are rejected, each with a reason in docs/explanation/differences.md."""
 
 
 @pytest.fixture(scope="module")
 def jobs() -> Mapping[str, pipeline.Planned | str]:
-    """All jobs of the corpus."""
+    """All jobs of the corpus: plans, or the text of the errors."""
     return planned()
 
 
-def test_all_compile_but_those_with_a_fault(jobs: Mapping[str, pipeline.Planned | str]) -> None:
-    """Exactly the recipes that docs/explanation/differences.md lists are refused."""
-    assert {name: text for name, text in jobs.items() if isinstance(text, str) and name not in REFUSED} == {}
-    assert {name for name, plan in jobs.items() if isinstance(plan, str)} == REFUSED
+def test_all_recipes_without_errors_compile(jobs: Mapping[str, pipeline.Planned | str]) -> None:
+    """Exactly the recipes listed in docs/explanation/differences.md are rejected."""
+    assert {name: text for name, text in jobs.items() if isinstance(text, str) and name not in REJECTED} == {}
+    assert {name for name, plan in jobs.items() if isinstance(plan, str)} == REJECTED
     assert len(jobs) > 350
 
 
-def test_they_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str], tmp_path: Path) -> None:
-    """The comparer finds no difference but those of docs/explanation/differences.json, and each of its rules allows something."""
+def test_recipes_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str], tmp_path: Path) -> None:
+    """All differences are allowed by a rule of docs/explanation/differences.json, and every rule is used."""
     compare = oracle().parent / "tools" / "compare_facts.py"
     for name, job in jobs.items():
         if not isinstance(job, str):
@@ -63,14 +63,14 @@ def test_they_run_what_srtctl_runs(jobs: Mapping[str, pipeline.Planned | str], t
 
 
 def test_every_difference_is_explained() -> None:
-    """Each rule for the comparer names a row of docs/explanation/differences.md."""
+    """Each rule of docs/explanation/differences.json names a row of docs/explanation/differences.md."""
     page = (ROOT / "docs" / "explanation" / "differences.md").read_text()
     for rule in json.loads((ROOT / "docs" / "explanation" / "differences.json").read_text()):
         assert f"| {rule['why'].partition(':')[0]} |" in page, rule
 
 
 def test_allocation_agrees_with_the_recorded_grid() -> None:
-    """Every recorded case is placed alike; overlaps and workers that are not whole nodes are errors instead."""
+    """Every recorded case has the same placement; overlaps and workers on partial nodes are errors instead."""
     seen = {"same": 0, "error": 0, "overlap": 0, "not whole": 0}
     for line in (oracle() / "allocation-grid.jsonl").read_text().splitlines():
         case = json.loads(line)
@@ -92,7 +92,7 @@ def test_allocation_agrees_with_the_recorded_grid() -> None:
 def test_every_bundle_is_clean_shell(jobs: Mapping[str, pipeline.Planned | str], tmp_path: Path) -> None:
     """Every job.sh and launcher of the corpus passes bash -n and ShellCheck with the optional checks.
 
-    Launchers that differ only in numbers are looked at once: what ShellCheck sees is the same.
+    Of launchers that differ only in numbers, one is checked.
     """
     seen: dict[str, Path] = {}
     for name, job in jobs.items():

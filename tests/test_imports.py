@@ -12,7 +12,7 @@ from srtplan import plugin
 
 ROOT = Path(__file__).parents[1]
 OTHER_NAMES = {
-    "asked == 'sglang'": "a frontend of srtctl 2.x that srtplan lacks",
+    "requested == 'sglang'": "a frontend of srtctl 2.x that srtplan lacks",
     "'dynamo' in self.interfaces": "an interface",
     "interface == 'dynamo'": "an interface",
     "run.client not in CLIENTS": "the reader of a report",
@@ -20,18 +20,18 @@ OTHER_NAMES = {
     "p.type in ('none', 'nsys-time')": "a profiler",
     "recipe.profiling.type != 'none'": "a profiler",
 }
-"""Comparisons with a word that is also the name of a plugin, by what the word means there."""
+"""Comparisons with a word that is also the name of a plugin, and the meaning of the word there."""
 TO_ASK = {
     "summary.text('benchmark') == SERVING": "whether it sends requests: a run's plugins are not here",
     "'nats' not in services(recipe)": "which service reads a field of infra",
     "kind not in KNOWN": "services that schema 2 can describe",
     "service.type == 'etcd'": "the Recipe has one switch for both services",
 }
-"""Comparisons with the name of a plugin, by what the plugin should be asked instead."""
+"""Comparisons with the name of a plugin, and what the plugin should provide instead."""
 
 
 def test_layers_name_every_package() -> None:
-    """Each folder of srtplan stands in the layers of .importlinter."""
+    """Each package of srtplan is in the layers of .importlinter."""
     contract = (ROOT / ".importlinter").read_text()
     packages = [p.parent.name for p in (ROOT / "srtplan").glob("*/__init__.py")]
     assert packages
@@ -39,7 +39,7 @@ def test_layers_name_every_package() -> None:
 
 
 def test_modules_stay_readable() -> None:
-    """No module of srtplan passes 400 lines."""
+    """No module of srtplan has more than 400 lines."""
     long = {
         str(p): n for p in (ROOT / "srtplan").rglob("*.py") if (n := len(p.read_text().splitlines())) > 400
     }
@@ -47,7 +47,7 @@ def test_modules_stay_readable() -> None:
 
 
 def constants(text: str, names: set[str]) -> set[str]:
-    """Constants of a module whose value is or lists one of the names."""
+    """Constants of a module whose value equals or contains one of the names."""
     return {
         target.id
         for node in ast.parse(text).body
@@ -59,7 +59,7 @@ def constants(text: str, names: set[str]) -> set[str]:
 
 
 def comparisons(text: str, names: set[str], constants: set[str]) -> list[str]:
-    """Source of each comparison and ``case`` that holds one of the names, as text or as one of the constants."""
+    """The source of each comparison and ``case`` with one of the names, as a literal or as one of the constants."""
     return [
         ast.unparse(node)
         for node in ast.walk(ast.parse(text))
@@ -86,8 +86,8 @@ def _holds(node: ast.expr | ast.pattern, names: set[str], constants: set[str]) -
         "kind in BOTH",
     ],
 )
-def test_every_way_to_compare_a_name_is_found(condition: str) -> None:
-    """Equality, membership in a tuple or set, and a constant all count."""
+def test_every_form_of_comparison_is_found(condition: str) -> None:
+    """Equality, membership in a tuple or set, and constants are found."""
     named = constants('A: str = "a"\nBOTH = ("b", "a")\nOTHER: str = "c"\n', {"a"})
     assert named == {"A", "BOTH"}
     assert comparisons(f"x = {condition}", {"a"}, named) == [condition.replace('"', "'")]
@@ -96,9 +96,9 @@ def test_every_way_to_compare_a_name_is_found(condition: str) -> None:
 
 
 def test_no_file_compares_a_plugin_by_name() -> None:
-    """Only a plugin's own folder holds its name as text; everything else asks the plugin.
+    """Only a plugin's own package contains its name as a literal; other code asks the plugin.
 
-    The rehearsal is left out: it stands in for the real programs, which have the same names.
+    The rehearsal is exempt, because it simulates the real programs, which have the same names.
     """
     kinds: tuple[plugin.Kind, ...] = get_args(plugin.Kind)
     names = {name for kind in kinds for name in plugin.names(kind)}

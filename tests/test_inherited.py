@@ -1,4 +1,4 @@
-"""Tests that send signals do not depend on what the shell that started them ignores."""
+"""Tests that send signals do not depend on signals that their parent ignores."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ KILL = 'import os, signal; os.kill(os.getpid(), signal.SIG{name}); print("alive"
 
 
 @pytest.mark.parametrize("name", ["INT", "QUIT", "HUP", "USR1", "USR2", "TERM"])
-def test_a_program_of_a_test_gets_the_default_of_an_ignored_signal(name: str) -> None:
-    """The tests themselves still ignore the signal; a shell that they start can trap it."""
+def test_child_processes_do_not_inherit_ignored_signals(name: str) -> None:
+    """The test process still ignores the signal, but a shell that it starts can trap it."""
     itself = KILL.format(name=name)
     child = f"import subprocess; print(subprocess.run(['bash', '-c', 'trap \"exit 9\" {name}; kill -{name} $$']).returncode)"
     script = f"import conftest; {itself}; {child}"

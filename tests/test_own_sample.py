@@ -1,4 +1,4 @@
-"""What no public recipe and no example has: engines, frontends, placements and benchmarks, each rehearsed to its end once."""
+"""Rehearse engines, frontends, placements and benchmarks that no public recipe and no example uses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CASES: dict[str, Recipe] = {
         "infra": {"etcd_nats_dedicated_node": True}, "resources": APART,
         "benchmark": {"type": "sglang-bench", **LENGTHS, **BENCH, "colocate_with_frontend": False},
     },
-    "decode on the prefill node, the client beside it": {
+    "decode on the prefill node, the client on its own node": {
         "backend": {"type": "vllm", "vllm_config": {"prefill": {"tensor-parallel-size": 4}, "decode": {"tensor-parallel-size": 4}}},
         "frontend": {"type": "dynamo", **ONE},
         "resources": {**APART, "decode_nodes": 0, "gpus_per_prefill": 4, "gpus_per_decode": 4},
@@ -60,8 +60,8 @@ NEW = {
 }  # fmt: skip
 
 
-def plan(name: str, folder: Path) -> Plan:
-    """The plan of a case."""
+def compile_case(name: str, folder: Path) -> Plan:
+    """Compile the plan of a case."""
     (folder / "trace.jsonl").write_text(TRACE)
     recipe = CASES[name] | {
         "name": "sample",
@@ -76,10 +76,10 @@ def plan(name: str, folder: Path) -> Plan:
     return only.plan
 
 
-def own(made: Plan) -> set[str]:
-    """Traits of a plan, with those that the public recipes lack."""
-    nodes = made.nodes
-    found = set(traits(made)) | ({"components"} if nodes.components else set())
+def all_traits(plan: Plan) -> set[str]:
+    """The traits of a plan, including those that the public recipes lack."""
+    nodes = plan.nodes
+    found = set(traits(plan)) | ({"components"} if nodes.components else set())
     return found | ({"frontend apart"} if nodes.head not in nodes.workers else set())
 
 
@@ -89,17 +89,17 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SRTSLURM_CONFIG", raising=False)
 
 
-def test_the_cases_have_what_others_lack(tmp_path: Path) -> None:
-    """Every trait for which a case is here is there."""
-    assert set().union(*(own(plan(name, tmp_path)) for name in CASES)) >= NEW
+def test_the_cases_have_all_missing_traits(tmp_path: Path) -> None:
+    """Every trait in ``NEW`` occurs in a case."""
+    assert set().union(*(all_traits(compile_case(name, tmp_path)) for name in CASES)) >= NEW
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_case_runs_to_its_end(name: str, tmp_path: Path) -> None:
-    """Its launchers run what plan.json says; rehearsed, it ends with 0 and its steps start in the order of the plan."""
-    made = plan(name, tmp_path)
-    pipeline.write(pipeline.bundle(made), tmp_path / "a" / "b")
-    pipeline.write(pipeline.bundle(made), tmp_path / "c")
+    """The launchers run the commands of plan.json; a rehearsal ends with 0, and the steps start in the order of the plan."""
+    plan = compile_case(name, tmp_path)
+    pipeline.write(pipeline.bundle(plan), tmp_path / "a" / "b")
+    pipeline.write(pipeline.bundle(plan), tmp_path / "c")
     recording = Recording(tmp_path / "a" / "b", tmp_path / "a")
     for step in recording.plan["steps"]:
         check_launch(recording, step)
@@ -108,4 +108,4 @@ def test_a_case_runs_to_its_end(name: str, tmp_path: Path) -> None:
     assert rehearse(tmp_path / "c", work=tmp_path / "out", stdout=out) == 0, out.getvalue()[-3000:]
     (events,) = (tmp_path / "out").glob("*/attempt_0/events.jsonl")
     rows = [json.loads(line) for line in events.read_text().splitlines()]
-    assert [r["step"] for r in rows if r.get("state") == "started"] == [s.name for s in made.steps]
+    assert [r["step"] for r in rows if r.get("state") == "started"] == [s.name for s in plan.steps]

@@ -63,8 +63,8 @@ def test_every_page_is_in_the_index(page: Path) -> None:
         "docs/reference/shell-style.md",
     ],
 )
-def test_files_that_a_page_names_exist(page: str) -> None:
-    """A module that moves takes its name in the pages with it."""
+def test_files_named_in_a_page_exist(page: str) -> None:
+    """If a module moves, the pages must be updated."""
     named = NAMED.findall((ROOT / page).read_text())
     assert named
     assert [path for path in named if not list(ROOT.glob(path))] == []

@@ -1,4 +1,4 @@
-"""A sample of the public recipes, every engine, frontend, placement and benchmark among them: what their bundles really run."""
+"""Bundles of a sample of the public recipes, with every engine, frontend, placement and benchmark, run as planned."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from srtplan.rehearsal.run import rehearse
 
 pytestmark = [pytest.mark.corpus, pytest.mark.xdist_group("corpus")]
 AT_ONCE = 3
-"""Rehearsals at the same time: they wait most of the time."""
+"""Number of parallel rehearsals; a rehearsal mostly waits."""
 BARE = ("dynamo.install=false", "setup_script=null", "health_check.interval_seconds=1")
-"""Nothing is installed, no setup script of the site runs, and readiness is asked for every second."""
+"""Install nothing, run no setup script, and probe readiness every second."""
 
 HERE = {"custom": ("benchmark.command='exit 0'",)}
-"""A program of the recipe's own image."""
+"""Replacements for programs that exist only in the recipe's image."""
 
 
 @pytest.fixture(scope="module")
 def plans() -> Iterator[dict[str, Plan]]:
-    """Plans of the sample, by name."""
+    """The plans of the sample by name."""
     whole = {name: p.plan for name, p in planned().items() if not isinstance(p, str)}
     chosen = cover(whole)
     assert set().union(*(traits(whole[n]) for n in chosen)) == set().union(*map(traits, whole.values()))
@@ -52,8 +52,8 @@ def _bare(name: str, benchmark: str) -> Plan:
     return made.plan
 
 
-def test_launchers_run_what_the_plan_says(plans: dict[str, Plan], tmp_path: Path) -> None:
-    """srun's options, the command's words, its environment and a benchmark's runs in turn are those of plan.json."""
+def test_launchers_run_the_commands_of_the_plan(plans: dict[str, Plan], tmp_path: Path) -> None:
+    """Options of srun, argv, environment and the runs of a benchmark equal those of plan.json."""
     seen = 0
     for number, plan in enumerate(plans.values()):
         folder = tmp_path / str(number)
@@ -67,7 +67,7 @@ def test_launchers_run_what_the_plan_says(plans: dict[str, Plan], tmp_path: Path
 
 
 def test_the_sample_is_rehearsed_to_success(plans: dict[str, Plan], tmp_path: Path) -> None:
-    """Every job of the sample that ends by itself ends with 0, its steps started in the order of the plan."""
+    """Every job with a benchmark ends with 0, and its steps start in the order of the plan."""
     ending = {name: plan for name, plan in plans.items() if plan.benchmark.type != "manual"}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(lambda plan: starts(plan, Path(mkdtemp(dir=tmp_path))), ending.values()))
@@ -77,7 +77,7 @@ def test_the_sample_is_rehearsed_to_success(plans: dict[str, Plan], tmp_path: Pa
 
 
 def starts(plan: Plan, folder: Path) -> list[str]:
-    """Rehearse a job to its success and return its steps in the order of their starts."""
+    """Rehearse a job, assert that it succeeds, and return its steps in the order of their starts."""
     pipeline.write(pipeline.bundle(plan), folder / "b")
     out = io.StringIO()
     assert rehearse(folder / "b", work=folder / "out", stdout=out) == 0, (plan.name, out.getvalue()[-3000:])

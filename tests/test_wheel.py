@@ -1,4 +1,4 @@
-"""The first command of the README, on a copy of the files of the project: what is installed is whole."""
+"""The installation commands of the README work on a copy of the project's files, and the wheel is complete."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FENCE = re.compile(r"## Try it\n.*?```sh\n(.*?)```", re.DOTALL)
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the project that are under version control, as they are now, somewhere else."""
+    """A copy of the project's files, tracked or new, in their current state."""
     folder = tmp_path_factory.mktemp("clone") / "a clone"
-    asked = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    list_files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(list_files, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         unavailable(f"no list of the project's files: {done.stderr.strip()}")
     for name in filter(None, done.stdout.split("\0")):
@@ -32,7 +32,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """A shell command in the copy; nothing of this environment's Python is seen."""
+    """Run a shell command in the copy, without this Python environment."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV", "SRT"))}
     words = [p for p in kept["PATH"].split(":") if p != str(Path(sys.prefix) / "bin")]
     return subprocess.run(
@@ -42,7 +42,7 @@ def run(command: str, folder: Path, **env: str) -> subprocess.CompletedProcess[s
 
 
 def can_install(folder: Path) -> None:
-    """Skip where pip finds no packages: the machine has no index."""
+    """Skip the test if pip cannot download packages."""
     probe = "python3 -m venv probe && probe/bin/pip download -q --no-deps --no-binary :none: -d got hatchling"
     done = run(probe, folder.parent)
     if done.returncode:
@@ -51,7 +51,7 @@ def can_install(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_first_command_of_the_readme(copy: Path) -> None:
-    """A virtual environment, the installation, an example compiled and rehearsed to its end; templates and docs/reference/errors.md are in the wheel."""
+    """The commands install srtplan, compile an example and rehearse it; templates and docs/reference/errors.md are in the wheel."""
     can_install(copy)
     found = FENCE.search((ROOT / "README.md").read_text())
     assert found

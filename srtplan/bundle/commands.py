@@ -1,6 +1,6 @@
-"""Every command of a job, for people: what ``bash steps/<step>.sh show`` prints on the cluster, before there is one.
+"""List every command of a job, as ``bash steps/<step>.sh show`` prints them on the cluster.
 
-In: a Plan. Out: lines; a value that is known only in the job stands as the launcher has it::
+In: a Plan. Out: lines; values known only at run time are written as in the launcher::
 
     decode_0, on node 1: SGLang decode worker 0
       srun --overlap --input=none --nodes=1 --ntasks=1 "--nodelist=${NODE[1]}" ...
@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from srtplan.bundle import quote
-from srtplan.bundle.launcher import call, lines
+from srtplan.bundle.launcher import command_lines, render_call
 from srtplan.ir.plan import Plan, Step
 from srtplan.ir.shell import Words
 
 
 def commands(plan: Plan) -> list[str]:
-    """All steps in start order, titled."""
+    """The commands of all steps in start order, with a title."""
     return ["COMMANDS, in start order", *("  " + line for step in plan.steps for line in _step(step))]
 
 
@@ -29,7 +29,7 @@ def _step(step: Step) -> Iterator[str]:
     tasks = f", {step.ntasks} tasks" if step.ntasks > 1 else ""
     yield f"{step.name}, on node{'s' if len(step.nodes) > 1 else ''} {nodes}{tasks}: {step.note or step.stage}"
     yield "  srun " + " ".join(quote.option(o.name, o.value).text for o in step.srun)
-    yield from ("  " + call(c).text for c in step.preamble)
+    yield from ("  " + render_call(c).text for c in step.preamble)
     yield from _argv(step.argv)
     for run in step.runs:
         yield f"  {run.name}:"
@@ -37,5 +37,5 @@ def _step(step: Step) -> Iterator[str]:
 
 
 def _argv(argv: Words) -> Iterator[str]:
-    for n, line in enumerate(lines(argv)):
+    for n, line in enumerate(command_lines(argv)):
         yield ("    " if n else "  ") + line.text

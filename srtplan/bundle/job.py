@@ -1,4 +1,4 @@
-"""``job.sh``: directives, data and stages. The tables STEPS, GATES and PROBES are rows with aligned columns."""
+"""Render ``job.sh``: directives, data and stages. STEPS, GATES and PROBES are tables with aligned columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from srtplan.ir.plan import Action, Gate, Plan, Probe, Step
 from srtplan.ir.shell import Lit
 
 _SECRETS_COLUMN = "secrets"
-_STEP_COLUMNS = ("name", "stage", "tier", "stop by", "role", "nodes")
+_STEP_COLUMNS = ("name", "stage", "tier", "signal", "role", "nodes")
 _GATE_COLUMNS = ("name", "interval_s", "timeout_s")
 _PROBE_COLUMNS = ("gate", "step", "type", "node", "port", "prefill,decode", "path")
 
@@ -85,7 +85,7 @@ def _gate_row(gate: Gate) -> tuple[str, ...]:
 
 
 def _steps_table(plan: Plan) -> tuple[Quoted, list[Quoted]]:
-    """The table STEPS; the names of secrets are a last column where there are some."""
+    """The table STEPS; secrets are an additional last column if any step uses some."""
     columns: tuple[str, ...] = _STEP_COLUMNS
     rows = [_step_row(s) for s in plan.steps]
     if any(s.env_from for s in plan.steps):
@@ -104,9 +104,9 @@ def _step_row(step: Step) -> tuple[str, ...]:
 
 
 def _restart_row(step: Step) -> Quoted:
-    """The step, the worker that it is a process of, and its policy."""
+    """A row of RESTARTS: the step, its worker, and the restart policy."""
     r = step.restart
-    assert r is not None  # noqa: S101 -- the caller has looked
+    assert r is not None  # noqa: S101 -- the caller selects steps with a policy
     unit = f"{step.mode}_{step.endpoint}"
     numbers = (str(n) for n in (r.max_restarts, r.backoff_s, r.max_backoff_s))
     return quote.row(" ".join((quote.step_name(step.name).text, unit, r.policy, *numbers)))
@@ -119,9 +119,9 @@ def _probe_row(probe: Probe) -> tuple[str, ...]:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[Quoted, list[Quoted]]:
-    """A head as a comment, and rows as single-quoted words, in columns."""
+    """A header as a comment, and rows as single-quoted words, with aligned columns."""
     widths = [max(len(r[i]) for r in [columns, *rows]) for i in range(len(columns))]
-    widths[0] = max(widths[0], len(columns[0]) + 1)  # the head begins with "# ", the rows with a quote
+    widths[0] = max(widths[0], len(columns[0]) + 1)  # the header begins with "# ", rows with a quote
     head = [
         columns[0].ljust(widths[0] - 1),
         *(c.ljust(w) for c, w in zip(columns[1:], widths[1:], strict=True)),

@@ -1,13 +1,13 @@
-r"""One quoter per output language. Only what a quoter returns may be printed by a template.
+r"""Quoting functions, one per output language. Templates print only their results.
 
     bash_word(word("http://", ip(3), ":8000"))   ->  "http://${IP[3]}:8000"
     bash_word(word("it costs $5"))               ->  'it costs $5'
     bash_word(word("two\nlines"))                ->  $'two\nlines'
     sbatch("--job-name=my job")                  ->  --job-name="my job"
 
-A word comes back byte for byte for every text that has no NUL, which no argument can hold.
+Every text survives byte for byte, except NUL, which an argument cannot contain.
 
-Thousands of launchers of one job say mostly the same: words are quoted once and remembered.
+Results are cached, because thousands of launchers of one job repeat the same words.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\", "'": r"\'"}
 
 @frozen
 class Quoted:
-    """Text that is safe where it is printed."""
+    """Text that is safe to print in its output language."""
 
     text: str
 
@@ -45,7 +45,7 @@ def bash_word(value: Word) -> Quoted:
 
 
 def home_path(text: str) -> Quoted:
-    """A path as one word; a leading ``~/`` becomes the home of who runs the job."""
+    """A path as one word; bash expands a leading ``~/`` to the home of the user who runs the job."""
     home, rest = ("~/", text[2:]) if text.startswith("~/") else ("", text)
     return Quoted(home + bash_word(Lit(rest)).text)
 
@@ -56,7 +56,7 @@ def function_name(text: str) -> Quoted:
 
 
 def step_name(text: str) -> Quoted:
-    """The name of a step: part of a file name and key of a bash array."""
+    """The name of a step, which is part of file names and a key of bash arrays."""
     return _checked(_STEP, text, "step name")
 
 
@@ -73,21 +73,21 @@ def env_name(text: str) -> Quoted:
 
 
 def row(text: str) -> Quoted:
-    """A row of a table, always in single quotes so that columns stay aligned."""
+    """A row of a table, always in single quotes to keep columns aligned."""
     if "'" in text or not text.isascii() or not text.isprintable():
-        raise InternalError([f"not a row of a table: {text!r}"])
+        raise InternalError([f"invalid table row: {text!r}"])
     return Quoted(f"'{text}'")
 
 
 def env_pair(name: str, value: Word) -> Quoted:
-    """``NAME=value`` as one word; raises InternalError for a name that no variable can have."""
+    """``NAME=value`` as one word; raises InternalError for an invalid name."""
     return bash_word(word(f"{env_name(name).text}=", value))
 
 
 def sbatch(directive: str) -> Quoted:
-    """A ``#SBATCH`` directive as Slurm reads it: quotes and backslashes are its own, a line break cannot be said."""
+    """A ``#SBATCH`` directive with Slurm's own quoting, which cannot express a line break."""
     if "\n" in directive or "\r" in directive or "\0" in directive:
-        raise InternalError([f"a directive of several lines: {directive!r}"])
+        raise InternalError([f"line break in a directive: {directive!r}"])
     option, sep, value = directive.partition("=")
     if re.fullmatch(r"[^\s'\"\\#]*", value):
         return Quoted(directive)
@@ -121,19 +121,19 @@ def _joined(value: Word) -> Quoted:
 
 @lru_cache(_REMEMBERED)
 def _option_name(text: str) -> Quoted:
-    return _checked(_OPTION, text, "name of an srun option")
+    return _checked(_OPTION, text, "srun option name")
 
 
 def _checked(pattern: re.Pattern[str], text: str, what: str) -> Quoted:
     if not pattern.fullmatch(text):
-        raise InternalError([f"not a {what}: {text!r}"])
+        raise InternalError([f"invalid {what}: {text!r}"])
     return Quoted(text)
 
 
 def _literal(text: str) -> str:
-    """Fixed text as one bash word: bare, in single quotes, or as ``$'...'``."""
+    """Fixed text as one bash word: unquoted, in single quotes, or as ``$'...'``."""
     if "\0" in text:
-        raise InternalError([f"a word with NUL: {text!r}"])
+        raise InternalError([f"NUL in a word: {text!r}"])
     if _PLAIN.fullmatch(text) and not _ASSIGNMENT.match(text):
         return text
     if text.isascii() and text.isprintable() and "'" not in text and not text.endswith("\\"):
@@ -148,7 +148,7 @@ def _ansi(char: str) -> str:
 
 
 def _segments(pieces: tuple[Lit | Ref, ...]) -> list[str]:
-    """Double-quoted text with references; characters that cannot be shown stand as ``$'...'`` between."""
+    """Double-quoted text with references, interleaved with ``$'...'`` for unprintable characters."""
     out: list[str] = []
     quoted = ""
     for piece in pieces:

@@ -1,7 +1,7 @@
-"""Plan to Bundle: the text of every file. Nothing is decided here.
+"""Render a Plan as a Bundle: the text of every file. Makes no decisions.
 
-Out: ``job.sh``, one ``steps/<step>.sh`` per step, ``files/...``, ``lib/...`` and ``stop`` as they are in the templates,
-the documents that the pipeline adds (``plan.json``, ``plan.txt``), and ``MANIFEST.sha256`` of all these.
+Out: ``job.sh``, one ``steps/<step>.sh`` per step, ``files/...``, ``lib/...`` and ``stop`` unchanged from the templates,
+the documents of the pipeline (``plan.json``, ``plan.txt``), and ``MANIFEST.sha256`` of all these.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PATH = re.compile(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*")
 
 
 def render(plan: Plan, documents: Mapping[str, str] | None = None) -> Bundle:
-    """All files of the bundle. ``documents`` are further files by path: ``plan.json`` must be among them to run it."""
+    """All files of the bundle; ``documents`` are additional files by path. A job needs ``plan.json`` among them."""
     files = sorted(
         [*_files(plan), *(_file(p, t) for p, t in (documents or {}).items())], key=lambda f: f.path
     )
@@ -48,22 +48,20 @@ def _file(path: str, text: str, *, executable: bool = False) -> BundleFile:
 
 
 def _content(file: PlanFile) -> str:
-    """The text of a file; where it holds references they stay in the Plan's notation until the job knows them."""
+    """The text of a file; references stay in the Plan's notation until the job resolves them."""
     pieces = parts(file.text)
     if not file.run_time:
         if any(isinstance(p, Ref) for p in pieces):
-            raise InternalError([f"{file.path} has references but is not written at run time"])
+            raise InternalError([f"{file.path}: references in a file that is not written at run time"])
         return "".join(p.text for p in pieces if isinstance(p, Lit))
     if any(isinstance(p, Lit) and p.text.endswith("$") for p in pieces[:-1]):
-        raise InternalError(
-            [f"{file.path}: a dollar sign before a reference cannot be written in the notation"]
-        )
+        raise InternalError([f"{file.path}: the notation cannot express a dollar sign before a reference"])
     return notation(file.text)
 
 
 def _check_line(check: PreflightCheck) -> str:
     if re.search(r"[\t\n]", check.subject):
-        raise InternalError([f"a preflight check with a tab or line break: {check.subject!r}"])
+        raise InternalError([f"tab or line break in a preflight check: {check.subject!r}"])
     nodes = ",".join(str(n) for n in check.nodes)
     return "\t".join((check.kind, check.subject, nodes, " ".join(check.why.split()))) + "\n"
 
@@ -71,10 +69,10 @@ def _check_line(check: PreflightCheck) -> str:
 def _check_paths(files: list[BundleFile]) -> None:
     paths = [f.path for f in files]
     bad = [p for p in paths if not _PATH.fullmatch(p) or ".." in p.split("/")]
-    twice = sorted(p for p, count in Counter(paths).items() if count > 1)
-    if bad or twice:
+    duplicates = sorted(p for p, count in Counter(paths).items() if count > 1)
+    if bad or duplicates:
         raise InternalError(
-            [f"not a path in a bundle: {p!r}" for p in bad] + [f"two files named {p}" for p in twice]
+            [f"invalid bundle path: {p!r}" for p in bad] + [f"duplicate bundle path: {p}" for p in duplicates]
         )
 
 

@@ -1,6 +1,6 @@
-"""The templates and the library, as files of this package; Jinja2 that prints quoted text only.
+"""Load the templates and the shell library; fill templates with quoted text only.
 
-``{#`` begins a comment in Jinja2 and stands in bash's ``${#array[@]}``: comments are ``<#`` and ``#>`` here.
+``{#`` begins a comment in Jinja2 but also occurs in bash's ``${#array[@]}``, so comments are ``<#`` and ``#>`` here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from srtplan.bundle.quote import Quoted
 
 @cache
 def folder() -> Path:
-    """Where the templates are: in an installed package, or beside it in a checkout."""
+    """The directory of the templates: inside an installed package, or next to it in a checkout."""
     package = Path(__file__).parents[1]
     return next(
         p for p in (package / "templates", package.parent / "templates") if (p / "job.sh.j2").is_file()
@@ -24,14 +24,14 @@ def folder() -> Path:
 
 
 def library() -> Mapping[str, bytes]:
-    """Files that every bundle holds unchanged, by their path in the bundle."""
+    """Files that are the same in every bundle, by their path in the bundle."""
     root = folder()
     files = [root / "stop", *(root / "lib").rglob("*")]
     return {str(f.relative_to(root)): f.read_bytes() for f in sorted(files) if f.is_file()}
 
 
 def fill(template: str, **values: object) -> str:
-    """A template with its values; they are ``Quoted``, sequences of them, or booleans for ``if``."""
+    """Render a template; values are ``Quoted``, sequences of them, or booleans for ``if``."""
     return _environment().get_template(template).render(**values)
 
 
@@ -40,8 +40,8 @@ def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(folder()),
         undefined=StrictUndefined,
-        auto_reload=False,  # else every launcher of a job asks the disk whether its template has changed
-        autoescape=False,  # noqa: S701 -- the output is shell; finalize admits quoted words only
+        auto_reload=False,  # avoids a stat() of the template for every launcher
+        autoescape=False,  # noqa: S701 -- the output is shell; finalize accepts only quoted words
         finalize=_finalize,
         comment_start_string="<#",
         comment_end_string="#>",
@@ -53,7 +53,5 @@ def _environment() -> Environment:
 
 def _finalize(value: object) -> str:
     if not isinstance(value, Quoted):
-        raise TypeError(
-            f"only quoted text may be printed by a template, not {type(value).__name__}: {value!r}"
-        )
+        raise TypeError(f"a template can print only quoted text, not {type(value).__name__}: {value!r}")
     return value.text

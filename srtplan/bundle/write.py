@@ -1,11 +1,11 @@
-"""Bundle to directory, the only place that writes.
+"""Write a Bundle to a directory; the only module that writes bundles.
 
-The directory appears complete or not at all: everything is written beside it first and then renamed. What stands
-there already is replaced only if it is a bundle whose files are those of its own manifest: no file of anybody else,
-no edit, no link. Writing the same bundle again changes nothing on disk.
+The directory appears complete or not at all: it is written under a temporary name and then renamed. An existing
+directory is replaced only if it is an unedited bundle: all its files match its manifest, and it contains no other file
+and no link. Writing the same bundle again changes nothing on disk.
 
-Nothing is written outside of a root, the folder that the user named: not by a name with ``..`` in it, and not through a
-link below the root. The root itself may be a link, it is the user's.
+Nothing is written outside the root, the directory that the user named: neither through ``..`` in a name nor through a
+link below the root. The root itself may be a link.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _RENAME_EXCHANGE = 2
 
 
 class WriteError(Exception):
-    """The bundle cannot be written there; the message says why and what to do."""
+    """The bundle cannot be written; the message gives the reason and a remedy."""
 
 
 def write(bundle: Bundle, directory: Path, root: Path | None = None) -> bool:
     """Write a bundle and return whether anything changed on disk; raises WriteError.
 
-    Parents are made as needed. ``directory`` may be missing, empty, or an unedited bundle, at ``root`` or below it;
-    without a root it is the folder above.
+    Creates parent directories as needed. ``directory`` must be missing, empty, or an unedited bundle, and be ``root`` or
+    lie below it. ``root`` defaults to the parent of ``directory``.
     """
     directory = check(directory, root)
     _remove_drafts(directory)
@@ -43,7 +43,7 @@ def write(bundle: Bundle, directory: Path, root: Path | None = None) -> bool:
         directory.parent.mkdir(parents=True, exist_ok=True)
         draft = _new_folder(directory)
     except OSError as error:
-        raise WriteError(f"cannot write beside {directory}: {error.strerror}") from error
+        raise WriteError(f"cannot write to {directory.parent}: {error.strerror}") from error
     try:
         _fill(draft, bundle)
         _put_in_place(draft, directory)
@@ -55,7 +55,7 @@ def write(bundle: Bundle, directory: Path, root: Path | None = None) -> bool:
 
 
 def check(directory: Path, root: Path | None = None) -> Path:
-    """The real path of a place where a bundle may be written; raises WriteError for any other, and writes nothing."""
+    """Return the real path of a directory if a bundle may be written there, else raise WriteError; writes nothing."""
     try:
         directory = _below(directory, directory.parent if root is None else root)
         _check_replaceable(directory)
@@ -66,24 +66,26 @@ def check(directory: Path, root: Path | None = None) -> Path:
 
 
 def _below(directory: Path, root: Path) -> Path:
-    """The place below the root's real path, reached without a link."""
+    """The real path of a directory below the root; raises WriteError for a link on the way."""
     absolute, top = (Path(os.path.abspath(p)) for p in (directory, root))  # noqa: PTH100 -- resolve() follows links
     if not absolute.is_relative_to(top):
-        raise WriteError(f"{directory} is outside of {root}")
+        raise WriteError(f"{directory} is outside {root}")
     if re.search(r"[\x00-\x1f\x7f]", str(absolute)):
-        raise WriteError(f"{str(directory)!r} has control characters: Slurm cannot be told of such a place")
+        raise WriteError(
+            f"{str(directory)!r} contains control characters, which Slurm does not accept in a path"
+        )
     place = Path(os.path.realpath(top))
     for part in absolute.relative_to(top).parts:
         if (place / MANIFEST).exists() and (place / "job.sh").exists():
-            raise WriteError(f"{place} is a bundle; nothing can be written into it: choose another directory")
+            raise WriteError(f"{place} is a bundle; choose a directory outside it")
         place /= part
         if place.is_symlink():
-            raise WriteError(f"{place} is a link; give the directory it leads to")
+            raise WriteError(f"{place} is a link; use the directory that it points to")
     return place
 
 
 def _check_replaceable(directory: Path) -> None:
-    """Raise WriteError unless nothing of value stands at the target."""
+    """Raise WriteError if the target contains anything but an unedited bundle."""
     if not directory.exists():
         return
     if not directory.is_dir():
@@ -92,17 +94,15 @@ def _check_replaceable(directory: Path) -> None:
     if not present:
         return
     if MANIFEST not in present:
-        raise WriteError(f"{directory} is not empty and not a bundle of srtplan; choose another directory")
+        raise WriteError(f"{directory} is not empty and not a bundle; choose another directory")
     known = _known(directory / MANIFEST)
     for path, mode in sorted(present.items()):
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise WriteError(f"{directory / path} is not a plain file; remove it first")
+            raise WriteError(f"{directory / path} is not a regular file; remove it first")
         if stat.S_ISREG(mode) and path != MANIFEST and path not in known:
             raise WriteError(f"{directory / path} is not part of the bundle; move it away first")
         if path in known and _sha256(directory / path) != known[path]:
-            raise WriteError(
-                f"{directory / path} was edited; copy what you need and remove {directory} first"
-            )
+            raise WriteError(f"{directory / path} was edited; save your changes and remove {directory} first")
 
 
 def _listing(directory: Path) -> dict[str, int]:
@@ -116,13 +116,13 @@ def _listing(directory: Path) -> dict[str, int]:
 
 
 def _known(manifest: Path) -> dict[str, str]:
-    """Checksums by path; lines that are none are left out, so that their files count as foreign."""
+    """The checksums of a manifest by path, without malformed lines, so that their files count as foreign."""
     lines = manifest.read_text(encoding="utf-8", errors="replace").splitlines()
     return {path: digest for digest, sep, path in (line.partition("  ") for line in lines) if sep}
 
 
 def _holds(directory: Path, bundle: Bundle) -> bool:
-    """Tell whether the directory is this bundle already, modes included."""
+    """Return whether the directory already holds this bundle, including file modes."""
     if not directory.is_dir():
         return False
     present = {path for path, mode in _listing(directory).items() if stat.S_ISREG(mode)}
@@ -134,9 +134,9 @@ def _holds(directory: Path, bundle: Bundle) -> bool:
 
 
 def _remove_drafts(directory: Path) -> None:
-    """Remove what writers of this place left that were killed: this user's, of this machine, whose process is gone.
+    """Remove drafts of this directory whose writer was killed: those of this user on this machine without a process.
 
-    A folder may be shared by machines, and a process of another one cannot be seen from here.
+    Machines may share the directory, and the processes of another machine are not visible.
     """
     ours = re.compile(rf"\.{re.escape(directory.name)}\.{re.escape(os.uname().nodename)}\.(\d+)\.\d+")
     if not directory.parent.is_dir():
@@ -158,7 +158,7 @@ def _runs(pid: int) -> bool:
 
 
 def _new_folder(directory: Path) -> Path:
-    """Make a folder beside the target that nobody else uses."""
+    """Create a unique temporary directory next to the target."""
     number = 0
     while True:
         draft = directory.with_name(f".{directory.name}.{os.uname().nodename}.{os.getpid()}.{number}")
@@ -183,7 +183,7 @@ def _executable(path: str, flags: int) -> int:
 
 
 def _put_in_place(draft: Path, directory: Path) -> None:
-    """Rename the draft to its place; what stood there ends up as the draft, to be removed by the caller."""
+    """Rename the draft to the target. The old target takes the name of the draft, for the caller to remove."""
     try:
         draft.rename(directory)
     except OSError:
@@ -191,7 +191,7 @@ def _put_in_place(draft: Path, directory: Path) -> None:
 
 
 def _exchange(draft: Path, directory: Path) -> None:
-    """Swap two directories in one step (renameat2, Linux 3.15); by two renames where the file system cannot."""
+    """Swap two directories atomically (renameat2, Linux 3.15), or with renames if the file system cannot."""
     libc = ctypes.CDLL(None, use_errno=True)
     swap = getattr(libc, "renameat2", None)
     if swap and swap(_AT_FDCWD, os.fsencode(draft), _AT_FDCWD, os.fsencode(directory), _RENAME_EXCHANGE) == 0:

@@ -1,7 +1,7 @@
-"""dry-run: everything that apply would submit, on stdout; nothing is submitted and nothing written.
+"""The ``dry-run`` command: print what ``apply`` would submit, without submitting or writing anything.
 
-Several jobs are first listed with what tells them apart. A job is its page of ``plan.txt``, then the environment by scope,
-every command, and the command line of sbatch.
+Several jobs are first listed with the parameters in which they differ. Each job is its ``plan.txt``, then its
+environment by scope, every command, and the command line of sbatch.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from srtplan.bundle.commands import commands
 from srtplan.cli.gather import Found, Request, gather
 from srtplan.cli.output import problems, say, say_profile
 from srtplan.cli.parameters import parameters
+from srtplan.diagnostics import count_of
 from srtplan.plan.show import scopes, serialise, text
 from srtplan.submit import slurm
 
 
 def run(request: Request, *, as_json: bool) -> int:
-    """Print all jobs; 1 if any recipe was refused, 70 if srtplan failed at one."""
+    """Print all jobs. Returns 1 if a recipe was refused, 70 after an internal error."""
     say_profile(request.cluster)
     gathered = gather(request)
     problems(gathered.report)
@@ -30,7 +31,7 @@ def run(request: Request, *, as_json: bool) -> int:
     if not gathered.is_blocked:
         for part in _lines(gathered.found) if as_json else _pages(gathered.found):
             print(part)
-        say(f"{len(gathered.found)} job{'s' if len(gathered.found) != 1 else ''}, nothing was submitted")
+        say(f"{count_of(len(gathered.found), 'job')}, nothing was submitted")
     return gathered.code
 
 
@@ -46,14 +47,14 @@ def _pages(found: tuple[Found, ...]) -> Iterator[str]:
 
 
 def _table(found: tuple[Found, ...]) -> list[str]:
-    """The jobs with their parameters; those of one file are compared with each other."""
-    told = [
-        p for _, same in groupby(found, lambda f: f.argument) for p in parameters([f.job.tree for f in same])
+    """Return the table of jobs with their parameters. Jobs of one file are compared with each other."""
+    differences = [
+        p for _, jobs in groupby(found, lambda f: f.argument) for p in parameters([f.job.tree for f in jobs])
     ]
     files = len({f.argument for f in found}) > 1
     rows = [
-        (str(n), job.plan.name, str(job.plan.nodes.total), *((job.argument,) if files else ()), said)
-        for n, (job, said) in enumerate(zip(found, told, strict=True), 1)
+        (str(n), job.plan.name, str(job.plan.nodes.total), *((job.argument,) if files else ()), difference)
+        for n, (job, difference) in enumerate(zip(found, differences, strict=True), 1)
     ]
     head = ("#", "name", "nodes", *(("recipe",) if files else ()), "parameters")
     return text.table("JOBS", head, rows)
@@ -61,7 +62,7 @@ def _table(found: tuple[Found, ...]) -> list[str]:
 
 def _submission(job: Found) -> list[str]:
     argv = slurm.sbatch_argv(Path("bundle/job.sh"), job.base)
-    return ["SUBMISSION", f"  {shlex.join(argv)}", f"  everything goes to {job.base}/JOB_ID"]
+    return ["SUBMISSION", f"  {shlex.join(argv)}", f"  run directory: {job.base}/JOB_ID"]
 
 
 def _lines(found: tuple[Found, ...]) -> Iterator[str]:

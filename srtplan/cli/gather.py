@@ -1,6 +1,6 @@
-"""What apply and dry-run have in common: from ``-f`` arguments to compiled jobs, and which recipes are refused.
+"""From the ``-f`` arguments of ``apply`` and ``dry-run`` to compiled jobs and refused recipes.
 
-A recipe with an error stops everything, unless it was found below a directory: then the others go on without it.
+A named recipe with an error blocks everything. A recipe found below a directory is only skipped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from srtplan.ir.plan import Plan
 
 @frozen(kw_only=True)
 class Request:
-    """The command line. ``output`` None is the profile's ``output_dir``, else ``outputs``."""
+    """The command line. ``output`` defaults to the profile's ``output_dir``, then to ``outputs``."""
 
     files: tuple[str, ...]
     output: Path | None = None
@@ -35,12 +35,12 @@ class Request:
 
     @property
     def options(self) -> pipeline.Options:
-        """What is chosen when compiling."""
+        """The options of the compiler."""
         return pipeline.Options(port_offset=self.port_offset, preflight=not self.no_preflight)
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """All changes to the recipe, as ``--set`` takes them."""
+        """All changes to the recipe, in the form of ``--set``."""
         if self.setup_script is None:
             return self.sets
         return (*self.sets, f"setup_script={json.dumps(self.setup_script)}")
@@ -48,7 +48,7 @@ class Request:
 
 @frozen
 class Found:
-    """A compiled job, the argument it came from, and the folder below which its run goes."""
+    """A compiled job, the argument it came from, and the base directory of its run."""
 
     argument: str
     job: Job
@@ -58,22 +58,22 @@ class Found:
 
 @frozen
 class Refused:
-    """A recipe with errors, or one at which srtplan itself failed (``fault``); ``is_fatal`` if it was named by itself."""
+    """A recipe with errors or an internal error; ``is_fatal`` if the command line names it."""
 
     argument: str
     report: Report
     is_fatal: bool
-    fault: str = ""
+    internal_error: str = ""
 
     @property
     def error(self) -> str:
-        """All that is wrong, as one text."""
-        return self.fault or "\n\n".join(p.render() for p in self.report.errors)
+        """All errors as one text."""
+        return self.internal_error or "\n\n".join(p.render() for p in self.report.errors)
 
 
 @frozen(kw_only=True)
 class Gathered:
-    """All jobs of a command line, what is refused, and every problem."""
+    """All jobs of a command line, the refused recipes, and every problem."""
 
     found: tuple[Found, ...]
     refused: tuple[Refused, ...]
@@ -81,17 +81,17 @@ class Gathered:
 
     @property
     def is_blocked(self) -> bool:
-        """Nothing may be done."""
+        """Nothing may be submitted."""
         return not self.found or any(r.is_fatal for r in self.refused)
 
     @property
     def code(self) -> int:
-        """The exit code if all else goes well."""
-        return INTERNAL if any(r.fault for r in self.refused) else int(bool(self.refused))
+        """The exit code if every job is submitted."""
+        return INTERNAL if any(r.internal_error for r in self.refused) else int(bool(self.refused))
 
 
 def gather(request: Request) -> Gathered:
-    """Compile everything that is asked for."""
+    """Compile every recipe of a request."""
     found: list[Found] = []
     refused: list[Refused] = []
     for argument, is_named in _arguments(request.files):
@@ -102,7 +102,7 @@ def gather(request: Request) -> Gathered:
         except InputError as e:
             refused.append(Refused(argument, e.report, is_named))
             continue
-        except Exception as e:  # noqa: BLE001 -- a fault of ours in one recipe does not concern the others
+        except Exception as e:  # noqa: BLE001 -- after an internal error the other recipes are still processed
             refused.append(Refused(argument, Report(), is_named, internal(e, argument)))
             continue
         found += [Found(argument, r.job, r.planned.plan, _base(request, r.job)) for r in jobs]
@@ -115,28 +115,26 @@ def gather(request: Request) -> Gathered:
 
 
 def split_tags(text: str) -> tuple[str, ...]:
-    """``a, b,,a`` is a and b."""
+    """Return the tags of a comma-separated list, without blanks and repetitions: ``a, b,,a`` gives a and b."""
     return tuple(dict.fromkeys(t for part in text.split(",") if (t := part.strip())))
 
 
 def _arguments(files: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
-    """Every recipe, and whether it was named by itself; a directory stands for all recipes below it."""
+    """Yield every recipe, and whether it is named; a directory stands for all recipes below it."""
     if files.count("-") > 1:
-        raise click_error("-f - can be given once")
+        raise click_error("-f - can be used only once")
     for argument in files:
         if not Path(argument).is_dir():
             yield argument, True
             continue
         below = pipeline.recipes_below(Path(argument))
         if not below:
-            raise click_error(f"no recipe below {argument}")
+            raise click_error(f"no recipe found below {argument}")
         yield from ((str(path), False) for path in below)
 
 
 def _base(request: Request, job: Job) -> Path:
-    base = Path(os.path.abspath(request.output or job.recipe.site.output_dir or "outputs"))  # noqa: PTH100 -- links stay
+    base = Path(os.path.abspath(request.output or job.recipe.site.output_dir or "outputs"))  # noqa: PTH100 -- keep links
     if "%" in str(base) or not str(base).isprintable():
-        raise click_error(
-            f"Slurm cannot be told to write below {str(base)!r}: no % and no control characters"
-        )
+        raise click_error(f"the output directory cannot contain '%' or control characters: {str(base)!r}")
     return base

@@ -1,6 +1,6 @@
 """``srtplan compile | check | plan | apply | dry-run | rehearse``.
 
-Exit codes: 0 all is well, 1 problems in the input (or a rehearsal's own code), 2 wrong usage, 70 srtplan itself is at fault.
+Exit codes: 0 success, 1 invalid input, 2 usage error, 70 internal error. ``rehearse`` returns the job's own code.
 Commands import what they need when they run, so that ``check`` starts fast.
 """
 
@@ -21,11 +21,11 @@ from srtplan.cli.output import INTERNAL, internal, problems, say
 from srtplan.diagnostics import InputError
 
 CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-"""Errors of a place that takes nothing (any more): never a fault of srtplan."""
+"""Errors of a full, closed or read-only output, which are not internal errors."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point: run a command, turn what it raises into an exit code."""
+    """Run a command and turn its exceptions into an exit code."""
     try:
         code = cli.main(
             args=list(argv) if argv is not None else None, prog_name="srtplan", standalone_mode=False
@@ -41,15 +41,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except Exception as e:  # noqa: BLE001 -- the last resort: a user never sees a bare traceback
         if isinstance(e, OSError) and e.errno in CANNOT_WRITE:
-            _lost(e)
+            _report_write_error(e)
             sys.exit(1)
         internal(e)
         sys.exit(INTERNAL)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _lost(error: OSError) -> None:
-    """Say it, unless a reader has had enough; what is left is given up, so that Python does not try again at its end."""
+def _report_write_error(error: OSError) -> None:
+    """Report an output that cannot be written; say nothing if the reader of a pipe has gone.
+
+    What is still buffered is discarded. Otherwise Python would try to write it again on exit.
+    """
     if not isinstance(error, BrokenPipeError):
         say(f"srtplan: cannot write: {error.strerror}")
     with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -59,44 +62,55 @@ def _lost(error: OSError) -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="srtplan")
 def cli() -> None:
-    """Compile recipes for distributed LLM inference into shell bundles for Slurm."""
+    """Compile recipes for distributed LLM inference into Slurm job bundles."""
 
 
-class _Given(click.Path):
-    """A path that is not empty: Python takes "" for the current directory, and a script's unset variable is "".
+class _NonEmptyPath(click.Path):
+    """A path that is not empty. Python reads "" as the current directory, and a script's unset variable is "".
 
-    Where several are given, one that cannot be read must not keep the command from the others: it takes ``readable=False``.
+    Commands that take several paths use ``readable=False``: one unreadable file must not hide the others' problems.
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        """The path, as click makes it."""
+        """Return the path as click converts it."""
         if value == "":
-            self.fail("it is empty; is a variable unset?", param, ctx)
+            self.fail("the path is empty; is a variable unset?", param, ctx)
         return super().convert(value, param, ctx)
 
 
 _cluster = click.option(
     "--cluster",
-    type=_Given(path_type=Path, dir_okay=False),
-    help="Cluster profile; default: $SRTSLURM_CONFIG, then srtslurm.yaml here or up to two folders above.",
+    type=_NonEmptyPath(path_type=Path, dir_okay=False),
+    help="Cluster profile. Defaults to $SRTSLURM_CONFIG, then to srtslurm.yaml in the current directory or up to "
+    "two levels above.",
 )
 _sets = click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a value: --set benchmark.isl=1024"
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a value of the recipe, for example benchmark.isl=1024. Repeatable.",
 )
 _offset = click.option(
-    "--port-offset", default=0, metavar="N", help="Move every port by N: for two jobs on the same nodes."
+    "--port-offset", default=0, metavar="N", help="Add N to every port, so that two jobs can share nodes."
 )
 _no_preflight = click.option(
-    "--no-preflight", is_flag=True, help="Leave out the checks of paths, ports and GPUs on the nodes."
+    "--no-preflight", is_flag=True, help="Do not check paths, ports and GPUs on the nodes before starting."
 )
 _recipes = click.argument(
-    "recipes", nargs=-1, required=True, metavar="RECIPE...", type=_Given(readable=False)
+    "recipes", nargs=-1, required=True, metavar="RECIPE...", type=_NonEmptyPath(readable=False)
 )
 
 
 @cli.command("compile")
 @_recipes
-@click.option("-o", "--output", type=_Given(path_type=Path), required=True, help="Where the bundle goes.")
+@click.option(
+    "-o",
+    "--output",
+    type=_NonEmptyPath(path_type=Path),
+    required=True,
+    help="Directory to write the bundle to.",
+)
 @_cluster
 @_sets
 @_offset
@@ -105,7 +119,10 @@ def compile_(
     recipes: tuple[str, ...], output: Path, cluster: Path | None, sets: tuple[str, ...], *,
     port_offset: int, no_preflight: bool,
 ) -> int:  # fmt: skip
-    """Write the bundle of each RECIPE (a file, file:variant, or a directory of recipes)."""
+    """Write a bundle for each RECIPE.
+
+    RECIPE is a file, FILE:VARIANT, or a directory that is searched for recipes. Prints the path of every job.sh.
+    """
     from srtplan import pipeline  # noqa: PLC0415
     from srtplan.cli import build  # noqa: PLC0415
 
@@ -118,36 +135,39 @@ def compile_(
 @_cluster
 @_sets
 def check(recipes: tuple[str, ...], cluster: Path | None, sets: tuple[str, ...]) -> int:
-    """Find everything that can be known before the queue; write nothing."""
+    """Report all problems of each RECIPE without writing anything."""
     from srtplan.cli import build  # noqa: PLC0415
 
     return build.check_all(recipes, cluster=cluster, sets=sets)
 
 
 @cli.command()
-@click.argument("recipe", type=_Given(readable=False))
+@click.argument("recipe", type=_NonEmptyPath(readable=False))
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="plan.json instead of the page; of several jobs a list.",
+    help="Print plan.json instead of text; a list if there are several jobs.",
 )
 @_cluster
 @_sets
 def plan(recipe: str, *, as_json: bool, cluster: Path | None, sets: tuple[str, ...]) -> int:
-    """Show what would run: nodes with GPUs, endpoints, steps, ports, probes, mounts."""
+    """Show the plan of RECIPE.
+
+    Prints nodes, GPUs, endpoints, steps, ports, probes and mounts.
+    """
     from srtplan.cli import build  # noqa: PLC0415
 
     return build.show(recipe, as_json=as_json, cluster=cluster, sets=sets)
 
 
 def _submission(command: Callable[..., int]) -> Callable[..., int]:
-    """The options of apply and dry-run."""
+    """Add the options of apply and dry-run to a command."""
     for option in (
-        click.option("-y", "--yes", is_flag=True, help="Do not ask before several jobs are submitted."),
-        click.option("--json", "as_json", is_flag=True, help="A line of JSON per job."),
-        click.option("--tags", default="", metavar="A,B", help="Words to find the job by, for its metadata."),
-        click.option("--setup-script", metavar="NAME", help="As setup_script in the recipe."),
+        click.option("-y", "--yes", is_flag=True, help="Submit several jobs without asking."),
+        click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per job."),
+        click.option("--tags", default="", metavar="A,B", help="Tags to record in the job's metadata."),
+        click.option("--setup-script", metavar="NAME", help="Override setup_script of the recipe."),
         _sets,
         _cluster,
         _offset,
@@ -155,8 +175,9 @@ def _submission(command: Callable[..., int]) -> Callable[..., int]:
         click.option(
             "-o",
             "--output",
-            type=_Given(path_type=Path, file_okay=False),
-            help="Runs go to OUTPUT/<job id>; default: output_dir of the profile, else ./outputs.",
+            type=_NonEmptyPath(path_type=Path, file_okay=False),
+            help="Base directory of runs; each goes to DIRECTORY/<job id>. Defaults to output_dir of the profile, "
+            "then to ./outputs.",
         ),
         click.option(
             "-f",
@@ -164,9 +185,9 @@ def _submission(command: Callable[..., int]) -> Callable[..., int]:
             "files",
             multiple=True,
             required=True,
-            type=_Given(readable=False),
+            type=_NonEmptyPath(readable=False),
             metavar="RECIPE|DIR|-",
-            help="A recipe, recipe:variant, a directory of recipes, or - for standard input.",
+            help="A recipe, RECIPE:VARIANT, a directory of recipes, or - for standard input. Repeatable.",
         ),
     ):
         command = option(command)
@@ -176,7 +197,7 @@ def _submission(command: Callable[..., int]) -> Callable[..., int]:
 @cli.command()
 @_submission
 def apply(*, as_json: bool, yes: bool, tags: str, **request: Any) -> int:  # noqa: ANN401 -- as click hands them over
-    """Compile recipes and submit their jobs."""
+    """Compile recipes and submit the jobs."""
     from srtplan.cli import apply as command  # noqa: PLC0415
     from srtplan.cli.gather import Request, split_tags  # noqa: PLC0415
 
@@ -186,7 +207,10 @@ def apply(*, as_json: bool, yes: bool, tags: str, **request: Any) -> int:  # noq
 @cli.command("dry-run")
 @_submission
 def dry_run(*, as_json: bool, yes: bool, tags: str, **request: Any) -> int:  # noqa: ANN401
-    """Show all that apply would submit: directives, nodes, mounts, environment, every command."""
+    """Show what apply would submit, without submitting it.
+
+    Prints the sbatch directives, nodes, mounts, environment and commands of every job.
+    """
     from srtplan.cli import dryrun  # noqa: PLC0415
     from srtplan.cli.gather import Request, split_tags  # noqa: PLC0415
 
@@ -195,93 +219,111 @@ def dry_run(*, as_json: bool, yes: bool, tags: str, **request: Any) -> int:  # n
 
 
 @cli.command()
-@click.argument("bundle", type=_Given(path_type=Path, exists=True, file_okay=False))
+@click.argument("bundle", type=_NonEmptyPath(path_type=Path, exists=True, file_okay=False))
 @click.option(
-    "--fault", "faults", multiple=True, metavar="STEP:KIND[@S]", help="Let a step fail: decode_1:crash@5s"
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="STEP:KIND[@S]",
+    help="Make a step fail, for example decode_1:crash@5s. Repeatable.",
 )
-@click.option("-o", "--output", type=_Given(path_type=Path), help="Where the run goes; default: outputs/.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=1), help="End it as a time limit would, after so many seconds."
+    "-o", "--output", type=_NonEmptyPath(path_type=Path), help="Directory of the run. Defaults to outputs."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Time limit of the job: end it after this many seconds.",
 )
 def rehearse(bundle: Path, faults: tuple[str, ...], output: Path | None, timeout: float | None) -> int:
-    """Run a BUNDLE on this machine with simulated Slurm and engines: no root, no GPU."""
+    """Run a BUNDLE on this machine with simulated Slurm and engines.
+
+    Needs neither root nor GPUs. Exits with the code of the job.
+    """
     from srtplan.cli import rehearsal  # noqa: PLC0415
 
     return rehearsal.run(bundle, faults=faults, output=output, timeout=timeout)
 
 
-_TOGETHER = (("--fail-above", "--compare"), ("--threshold", "--compare"), ("--format", "--pictures"))
-_APART = (("--csv", "--json"), *(("--compare", name) for name in ("--csv", "--json", "--html", "--pictures")))
-"""Options of ``results`` of which one would have no effect."""
+_REQUIRED = (("--fail-above", "--compare"), ("--threshold", "--compare"), ("--format", "--pictures"))
+"""Options of ``results`` that have no effect without the other."""
+_EXCLUSIVE = (
+    ("--csv", "--json"),
+    *(("--compare", name) for name in ("--csv", "--json", "--html", "--pictures")),
+)
+"""Options of ``results`` that cannot be combined."""
 
 
-def _fit(ctx: click.Context) -> None:
-    """Raise UsageError for options that have no effect."""
-    given = {
+def _reject_unused_options(ctx: click.Context) -> None:
+    """Raise UsageError for options that would have no effect."""
+    present = {
         p.opts[0]
         for p in ctx.command.params
         if p.name and ctx.get_parameter_source(p.name) is click.core.ParameterSource.COMMANDLINE
     }
-    for name, other in _TOGETHER:
-        if name in given and other not in given:
-            raise click.UsageError(f"{name} needs {other}", ctx)
-    for pair in _APART:
-        if given.issuperset(pair):
-            raise click.UsageError(f"{' and '.join(pair)} do not go together", ctx)
+    for name, other in _REQUIRED:
+        if name in present and other not in present:
+            raise click.UsageError(f"{name} requires {other}", ctx)
+    for pair in _EXCLUSIVE:
+        if present.issuperset(pair):
+            raise click.UsageError(f"{' and '.join(pair)} cannot be used together", ctx)
 
 
 def _percent(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    """From 0 up; NaN is above and below nothing."""
+    """Return the value; raise BadParameter below 0 and for NaN, which compares false with everything."""
     if value is not None and not value >= 0:
-        raise click.BadParameter("must be a number of percent, 0 or more", ctx, param)
+        raise click.BadParameter("must be a percentage of 0 or more", ctx, param)
     return value
 
 
 @cli.command()
 @click.argument(
-    "runs", nargs=-1, required=True, metavar="RUN...", type=_Given(path_type=Path, readable=False)
+    "runs", nargs=-1, required=True, metavar="RUN...", type=_NonEmptyPath(path_type=Path, readable=False)
 )
-@click.option("--csv", "as_csv", is_flag=True, help="A row per measured run, instead of the tables.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one row per measurement, instead of tables.")
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Everything, and the Pareto front of every workload, instead of the tables.",
+    help="Print JSON, with the Pareto front of every workload, instead of tables.",
 )
 @click.option(
-    "--html", type=_Given(path_type=Path, dir_okay=False), help="Write one page with tables and pictures."
+    "--html",
+    type=_NonEmptyPath(path_type=Path, dir_okay=False),
+    help="Write an HTML page with tables and charts.",
 )
 @click.option(
-    "--pictures", type=_Given(path_type=Path, file_okay=False), help="Write the pictures into a folder."
+    "--pictures", type=_NonEmptyPath(path_type=Path, file_okay=False), help="Write the charts to a directory."
 )
 @click.option(
     "--format", "kinds", multiple=True, type=click.Choice(["png", "svg"]), default=["png"], show_default=True,
-    help="Of the pictures; may be given twice.",
+    help="Format of the charts. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--compare", is_flag=True, help="Two runs beside each other, with the difference of their plans."
+    "--compare", is_flag=True, help="Compare two runs side by side, with the differences between their plans."
 )
 @click.option(
     "--threshold", default=5.0, show_default=True, callback=_percent, metavar="PERCENT",
-    help="With --compare: from which a change is marked.",
+    help="With --compare: highlight changes of at least this percentage.",
 )  # fmt: skip
 @click.option(
     "--fail-above", type=float, callback=_percent, metavar="PERCENT",
-    help="With --compare: exit with 1 if a figure is worse by more, or missing.",
+    help="With --compare: exit with 1 if a value is missing or worse by more than this percentage.",
 )  # fmt: skip
 @click.pass_context
 def results(
     ctx: click.Context, runs: tuple[Path, ...], *, as_csv: bool, as_json: bool, html: Path | None, pictures: Path | None,
     kinds: tuple[str, ...], compare: bool, threshold: float, fail_above: float | None,
 ) -> int:  # fmt: skip
-    """Show what RUNs have left: a run's directory, a job's, or a directory of jobs.
+    """Show the results of one or more RUNs.
 
-    Exits with 0 if all was shown, 1 if a run is missing or broken.
+    RUN is the directory of a run, of a job, or of several jobs. Exits with 1 if a run is missing or unreadable.
     """
     from srtplan.cli import results as command  # noqa: PLC0415
 
-    _fit(ctx)
+    _reject_unused_options(ctx)
     if compare:
-        return command.compared(runs, threshold=threshold, fail_above=fail_above)
+        return command.compare(runs, threshold=threshold, fail_above=fail_above)
     form = "csv" if as_csv else "json" if as_json else "table"
     return command.show(runs, form=form, html=html, folder=pictures, kinds=kinds)

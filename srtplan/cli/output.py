@@ -1,4 +1,4 @@
-"""Printing: prose to stderr, problems with the place in bold where the terminal can, and our own faults."""
+"""Printing to stderr: prose, problems (with their position in bold on a terminal) and internal errors."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import sys
 from pathlib import Path
 
 from srtplan import __version__
-from srtplan.diagnostics import InputError, InternalError, Report
+from srtplan.diagnostics import InputError, InternalError, Report, count_of
 
 INTERNAL = 70
-"""The exit code for a fault of srtplan's own."""
+"""The exit code of an internal error."""
 
 _HEAD = re.compile(r"^(.*?): (error|warning)(\[SP\d+\]): (.*)$")
 _COLOUR = {"error": "\033[1;31m", "warning": "\033[1;33m"}
 
 
 def say(text: str = "") -> None:
-    """One line of prose."""
+    """Print a line to stderr."""
     print(text, file=sys.stderr)
 
 
 def say_profile(cluster: Path | None) -> None:
-    """Say which cluster profile is used, and who named it; a fault of it is told with the problems."""
+    """Print which cluster profile is used, and what selected it. Its errors are printed with the other problems."""
     from srtplan.config.profile import VARIABLE, find  # noqa: PLC0415 -- `results` and `rehearse` need no profile
 
     try:
@@ -36,21 +36,19 @@ def say_profile(cluster: Path | None) -> None:
 
 
 def problems(report: Report) -> None:
-    """All problems, and how many there are."""
+    """Print all problems and their number."""
     if not report.problems:
         return
     text = report.render()
     say("\n".join(map(_paint, text.split("\n"))) if _coloured() else text)
     errors = len(report.errors)
     warnings = len(report.problems) - errors
-    counts = [
-        f"{n} {what}{'s' if n != 1 else ''}" for n, what in ((errors, "error"), (warnings, "warning")) if n
-    ]
+    counts = [count_of(n, what) for n, what in ((errors, "error"), (warnings, "warning")) if n]
     say("\n" + ", ".join(counts))
 
 
 def internal(error: Exception, recipe: str = "") -> str:
-    """Say that srtplan is at fault, and with which recipe; the same as one line, for programs."""
+    """Print an internal error and the recipe that caused it; return it as one line, for JSON."""
     where = f" in {recipe}" if recipe else ""
     what = error.violations if isinstance(error, InternalError) else (str(error),)
     say(f"srtplan {__version__}: internal error{where}, please report it: {type(error).__name__}")
@@ -61,7 +59,7 @@ def internal(error: Exception, recipe: str = "") -> str:
 
         traceback.print_exception(error)
     else:
-        say("  (SRTPLAN_DEBUG=1 shows where)")
+        say("  (set SRTPLAN_DEBUG=1 for a traceback)")
     return f"internal error: {type(error).__name__}: {'; '.join(what)}"
 
 

@@ -1,6 +1,6 @@
-"""What tells the jobs of one file apart: the values that differ, each under the shortest name that is clear.
+"""The values in which the jobs of one file differ, each under its shortest unambiguous name.
 
-``[{"a": {"tp": 4}}, {"a": {"tp": 8}}]`` is ``["tp=4", "tp=8"]``.
+``[{"a": {"tp": 4}}, {"a": {"tp": 8}}]`` gives ``["tp=4", "tp=8"]``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAME = ("name",)
 
 
 def parameters(trees: Sequence[Mapping]) -> list[str]:
-    """A text per job; empty where all are alike."""
+    """Return one text per job; empty if the jobs do not differ."""
     leaves: list[Leaves] = [dict(_leaves(tree, ())) for tree in trees]
     paths = list(dict.fromkeys(p for job in leaves for p in job))
     differing = [p for p in paths if p != NAME and len({job.get(p, MISSING) for job in leaves}) > 1]
@@ -40,7 +40,7 @@ def _leaves(node: Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
 
 
 def _short(path: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
-    """The last parts of a path, as many as tell it from the others."""
+    """Return the shortest end of a path that no other path has."""
     for length in range(1, len(path)):
         if sum(other[-length:] == path[-length:] for other in others) == 1:
             return ".".join(path[-length:])

@@ -1,4 +1,4 @@
-"""rehearse: a bundle, run here."""
+"""The ``rehearse`` command: run a bundle on this machine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from srtplan.cli.output import say
 
 
 def run(bundle: Path, *, faults: Sequence[str], output: Path | None, timeout: float | None) -> int:
-    """The exit code of the rehearsed job; 1 for a place that cannot be written, 2 for a fault that cannot be read."""
+    """Return the exit code of the rehearsed job; 1 if the output is not writable, 2 for an invalid argument."""
     from srtplan.rehearsal import FaultError, RehearsalError, rehearse  # noqa: PLC0415
 
     if not (bundle / "plan.json").is_file():
-        say(f"srtplan: {bundle} is no bundle: it has no plan.json")
+        say(f"srtplan: '{bundle}' is not a bundle: plan.json is missing")
         return 2
     work = output or Path("outputs")
     try:

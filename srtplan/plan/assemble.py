@@ -1,6 +1,6 @@
-"""The Plan of a recipe: placement, ports, launches, probes and directives put together.
+"""Assemble the Plan of a recipe from placement, ports, launches, probes and directives.
 
-In: a Recipe without faults of its own. Out: a verified Plan, or PlanError with findings at paths of the recipe.
+In: a valid Recipe. Out: a verified Plan, or PlanError with findings at paths of the recipe.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from srtplan.plugin import JobContext
 
 
 def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
-    """The Plan and its warnings. Raises PlanError for the user's faults, InternalError for ours."""
+    """Return the Plan and its warnings. Raises PlanError for errors in the recipe, InternalError for bugs in srtplan."""
     placed, found = _placed(recipe)
     if placed is None or any(f.severity == "error" for f in found):
         raise PlanError(found)
@@ -47,15 +47,15 @@ def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
     return result, found
 
 
-def faults(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
-    """What is wrong before ports are given out, whose numbers may be absurd; ``faulty`` sections are not looked at."""
+def check_recipe(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
+    """Return the findings of all checks that need no ports. Sections in ``faulty`` are skipped."""
     return _placed(recipe, faulty)[1]
 
 
 def _placed(
     recipe: Recipe, faulty: frozenset[str] = frozenset()
 ) -> tuple[placement.Placed | None, tuple[Finding, ...]]:
-    """Where the workers stand, if that can be said, and what is wrong."""
+    """Return the placement of the workers, None if they cannot be placed, and all findings."""
     found = rules.check(recipe, faulty)
     if faulty & {"resources", "engine"}:
         return None, found
@@ -71,12 +71,12 @@ def _topology(recipe: Recipe, placed: placement.Placed) -> tuple[Topology, Front
     roles = _bench(recipe, roles, endpoints)
     where = layout(recipe, roles, endpoints)
     ports = Allocator.over(recipe.site.ports, _fixed(recipe, roles, where))
-    made = processes.expand(recipe, engine, endpoints, ports)
-    return Topology(nodes=roles, endpoints=endpoints, processes=made), where
+    expanded = processes.expand(recipe, engine, endpoints, ports)
+    return Topology(nodes=roles, endpoints=endpoints, processes=expanded), where
 
 
 def _bench(recipe: Recipe, roles: Nodes, endpoints: tuple[Endpoint, ...]) -> Nodes:
-    """The client on the last decode node, where the recipe asks for that."""
+    """The node roles, with the client on the last decode node if the recipe requests that."""
     last = [e for e in endpoints if e.mode != "prefill"][-1:]
     if recipe.benchmark.client_placement != "last_decode" or not last:
         return roles
@@ -84,7 +84,7 @@ def _bench(recipe: Recipe, roles: Nodes, endpoints: tuple[Endpoint, ...]) -> Nod
 
 
 def _fixed(recipe: Recipe, roles: Nodes, where: FrontendLayout) -> list[tuple[int, int]]:
-    """(node, port) of everything that has one fixed port."""
+    """(node, port) of services and frontends, whose ports are fixed."""
     infra = [(roles.infra, p) for s in services(recipe) for p in plugin.service(s).ports(recipe)]
     return [*infra, *where.frontends, (where.public_node, where.public_port)]
 
@@ -110,8 +110,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         recipe=recipe,
         topology=topology,
         served_model_name=engine.served_name(recipe) or _stem(recipe.model.path),
-        model=staging.inside(recipe),
-        staged=staging.staged(recipe),
+        model=staging.model_path(recipe),
+        staged=staging.copy_path(recipe),
         logs=_logs(inside=inside),
         interface=reached,
         health_port=engine.health_port(reached),
@@ -119,8 +119,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         public_node=where.public_node,
         public_port=where.public_port,
     )
-    made = steps.launches(job, where)
-    asked = probes.probes(job, where)
+    launches = steps.launches(job, where)
+    probe_list = probes.probes(job, where)
     directives = sbatch.directives(recipe, engine, topology.nodes)
     return Plan(
         name=recipe.name,
@@ -132,18 +132,18 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         nodes=topology.nodes,
         endpoints=topology.endpoints,
         processes=topology.processes,
-        steps=made.steps,
-        sequence=gates.sequence(made.steps, waves.waves(job)),
-        gates=gates.gates(recipe, asked),
-        probes=asked,
-        files=made.files,
+        steps=launches.steps,
+        sequence=gates.sequence(launches.steps, waves.waves(job)),
+        gates=gates.gates(recipe, probe_list),
+        probes=probe_list,
+        files=launches.files,
         benchmark=BenchmarkPlan(
-            type=recipe.benchmark.type, node=topology.nodes.bench, parameters=made.benchmark.parameters
+            type=recipe.benchmark.type, node=topology.nodes.bench, parameters=launches.benchmark.parameters
         ),
-        preflight=preflight.checks(job, made),
+        preflight=preflight.checks(job, launches),
         url=steps.public_url(job),
         output_base=recipe.site.output_dir,
-        export=sbatch.exported(directives),
+        export=sbatch.exported_variables(directives),
         secrets_file=recipe.site.secrets_file,
         network_interface=recipe.site.network_interface,
         reports=recipe.reporting.endpoints,

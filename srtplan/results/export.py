@@ -1,7 +1,6 @@
-"""Results for programs: CSV with a row per measured run, JSON with everything.
+"""Machine-readable results: CSV with one row per measured run, JSON with all summaries.
 
-Columns of the CSV: the job's own first, then those of a record as they are named in ``summary.json``, then a column
-``scores.NAME`` per score.
+The CSV has the columns of the job, then those of a record as named in ``summary.json``, then ``scores.NAME`` for each score.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 
-from srtplan.results.compare.front import fronts
+from srtplan.results.compare.pareto import pareto_fronts
 from srtplan.results.read.model import FORMAT, Record, Summary, as_text
 from srtplan.results.read.workload import Workload
 
@@ -31,8 +30,8 @@ ROLES = ("total", "prefill", "decode", "agg")
 
 
 def to_csv(summaries: Sequence[Summary]) -> str:
-    """A head and a row per run; what is not known is empty."""
-    best = {id(r.values) for _, found in fronts(summaries) for _, r in found}
+    """A header and one row per measured run; unknown values are empty."""
+    best = {id(r.values) for _, found in pareto_fronts(summaries) for _, r in found}
     records = [(s, r) for s in summaries for r in s.records]
     keys = dict.fromkeys(k for _, r in records for k in r.values if k not in ("name", "scores"))
     scores = dict.fromkeys(k for _, r in records for k in r.scores)
@@ -56,7 +55,7 @@ def to_csv(summaries: Sequence[Summary]) -> str:
 
 
 def _cell(value: object) -> str:
-    """A value as text: a list's items with ``;`` between, for names of scores have commas; others as JSON."""
+    """A value as text. List items are joined by ``;``, because names of scores contain commas; mappings become JSON."""
     if isinstance(value, list):
         return ";".join(map(as_text, value))
     return json.dumps(value) if isinstance(value, bool | Mapping) else as_text(value)
@@ -67,7 +66,7 @@ def to_json(summaries: Sequence[Summary]) -> str:
     data = {
         "format": FORMAT,
         "summaries": [{"run_dir": str(s.run_dir), **s.values} for s in summaries],
-        "pareto_front": [_point(load, s, r) for load, found in fronts(summaries) for s, r in found],
+        "pareto_front": [_point(load, s, r) for load, found in pareto_fronts(summaries) for s, r in found],
     }
     return json.dumps(data, indent=1) + "\n"
 

@@ -1,4 +1,4 @@
-"""Results as text, one table per run of a job.
+"""Results as text: one table per run of a job.
 
 Out::
 
@@ -14,27 +14,27 @@ from collections.abc import Callable, Iterable, Sequence
 from unicodedata import combining, east_asian_width
 
 from srtplan.results.read.model import Record, Summary, as_text, items
-from srtplan.results.read.timeline import started_again
+from srtplan.results.read.timeline import restarted_steps
 
-MANY_AGAIN = 8
+MAX_RESTARTED_STEPS = 8
 INDENT, GAP = "  ", "  "
 Column = tuple[str, Callable[[Record], str]]
 
 
 def render(summaries: Iterable[Summary], width: int = 0) -> str:
-    """All tables, an empty line between; one that is wider than a terminal of so many columns in parts below each other."""
-    return "\n\n".join(_one(s, width) for s in summaries) + "\n"
+    """All tables, separated by empty lines. A table wider than ``width`` columns is split; 0 means no limit."""
+    return "\n\n".join(_render_summary(s, width) for s in summaries) + "\n"
 
 
-def figure(value: float | None) -> str:
-    """Three significant digits, whole from 100 up; ``-`` for what is not known."""
+def format_figure(value: float | None) -> str:
+    """Three significant digits, no decimals from 100 up; ``-`` for None."""
     if value is None:
         return "-"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 -- where digits no longer matter
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 -- decimals no longer matter
 
 
 def one_line(text: str, longest: int) -> str:
-    """A text without line breaks and what has no shape, shortened in the middle."""
+    """A text with spaces for line breaks and non-printable characters, shortened in the middle to ``longest``."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     if len(shown) <= longest:
         return shown
@@ -43,7 +43,7 @@ def one_line(text: str, longest: int) -> str:
 
 
 def rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells of a summary; columns that nobody fills are left out, and all where nothing was measured."""
+    """Column heads and cells of a summary, without empty columns; both empty if nothing was measured."""
     if not summary.records:
         return [], []
     columns = _columns(summary)
@@ -53,46 +53,66 @@ def rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
 
 
 def scores(summary: Summary) -> list[list[str]]:
-    """A row per score that an evaluation measured, a column per run; nothing where there are none."""
+    """A table of evaluation scores with one row per score and one column per run; empty without scores."""
     of = {r.name: r.scores for r in summary.records if r.scores}
     names = dict.fromkeys(k for found in of.values() for k in found)
-    body = [[name, *(score(found.get(name)) for found in of.values())] for name in names]
+    body = [[name, *(format_score(found.get(name)) for found in of.values())] for name in names]
     return [["", *of], *body] if body else []
 
 
-def score(value: float | None) -> str:
-    """Four digits, as leaderboards have them; ``-`` for what is not known."""
+def format_score(value: float | None) -> str:
+    """Four decimals, as on leaderboards; ``-`` for None."""
     if value is None:
         return "-"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.6g}"  # noqa: PLR2004 -- no share of one: a perplexity
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.6g}"  # noqa: PLR2004 -- larger scores are perplexities
 
 
-def head(summary: Summary) -> list[str]:
-    """Two lines about a run of a job."""
+def heading(summary: Summary) -> list[str]:
+    """Two lines that introduce a run of a job: what served the model, and how the benchmark ended."""
     gpus = " ".join(f"{k} {v}" for k, v in summary.gpus.items() if k != "total" and v)
     shape = " ".join(f"{k} {v}" for k in ("isl", "osl") if (v := summary.parameter(k)))
     ended = summary.text("class")
-    how = "" if ended in ("success", "") else f"; the job: {ended} {summary.text('cause')}".rstrip()
+    how = _outcome(ended, summary.text("cause"))
     planned = summary.text("runs_planned")
-    counted = "nothing to measure" if planned == "0" else f"{summary.text('runs_ok')} of {planned} runs"
+    measured = (
+        ": no benchmark"
+        if planned == "0"
+        else f", {summary.text('state')}: {summary.text('runs_ok')} of {count(planned, 'run')}"
+    )
     return [
         f"{summary.label}  {summary.text('model')} with {summary.text('engine')} behind {summary.text('frontend')}, "
-        f"{summary.gpus.get('total', 0)} GPUs ({gpus})",
-        f"{summary.text('benchmark')} {shape}".rstrip() + f", {summary.text('state')}: {counted}{how}",
+        f"{count(summary.gpus.get('total', 0), 'GPU')} ({gpus})",
+        f"{summary.text('benchmark')} {shape}".rstrip() + measured + how,
     ]
 
 
-def _one(summary: Summary, width: int) -> str:
+def count(number: int | str, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number} {noun}" if str(number) == "1" else f"{number} {noun}s"
+
+
+def _outcome(exit_class: str, cause: str) -> str:
+    """How the job ended, for the end of a line; empty after success."""
+    if exit_class in ("success", ""):
+        return ""
+    if exit_class == "running":
+        return "; job has not ended"
+    return f"; job ended with {exit_class}" + (f": {cause}" if cause else "")
+
+
+def _render_summary(summary: Summary, width: int) -> str:
     heads, cells = rows(summary)
     tables = [
-        part for table in ([heads, *cells], scores(summary)) for part in _parts(table, width - len(INDENT))
+        part
+        for table in ([heads, *cells], scores(summary))
+        for part in _split_to_width(table, width - len(INDENT))
     ]
     below = [*(line for table in tables for line in align(table)), *notes(summary)]
-    return "\n".join([*head(summary), *(f"{INDENT}{line}" for line in below)])
+    return "\n".join([*heading(summary), *(f"{INDENT}{line}" for line in below)])
 
 
-def _parts(table: list[list[str]], width: int) -> Iterable[list[list[str]]]:
-    """A table as tables that fit, each with the first column; one that fits, or where nothing else is known, as it is."""
+def _split_to_width(table: list[list[str]], width: int) -> Iterable[list[list[str]]]:
+    """Split a table into tables that fit, each with the first column. A ``width`` of 0 or less means no limit."""
     if width <= 0 or not table:
         return [table]
     sizes = [max(map(_width, column)) for column in zip(*table, strict=True)]
@@ -106,26 +126,30 @@ def _parts(table: list[list[str]], width: int) -> Iterable[list[list[str]]]:
 
 
 def notes(summary: Summary) -> list[str]:
-    """Further lines about a run of a job: steps that were started again, and traces."""
+    """Additional lines about a run of a job: restarted steps and traces."""
     found = []
-    again = [_again(step, codes) for step, codes in started_again(summary.run_dir).items()]
-    if again:
-        more = f", and {len(again) - MANY_AGAIN} more steps" if len(again) > MANY_AGAIN else ""
-        found.append(f"started again: {', '.join(again[:MANY_AGAIN])}{more}")
+    restarts = [_describe_restarts(step, codes) for step, codes in restarted_steps(summary.run_dir).items()]
+    if restarts:
+        more = (
+            f", and {count(len(restarts) - MAX_RESTARTED_STEPS, 'more step')}"
+            if len(restarts) > MAX_RESTARTED_STEPS
+            else ""
+        )
+        found.append(f"restarted: {', '.join(restarts[:MAX_RESTARTED_STEPS])}{more}")
     profiles = [as_text(p) for p in items(summary.values.get("profiles"))]
     if profiles:
-        found.append(f"{len(profiles)} traces: {profiles[0]}{', ...' if profiles[1:] else ''}")
+        found.append(f"{count(len(profiles), 'trace')}: {profiles[0]}{', ...' if profiles[1:] else ''}")
     return found
 
 
-def _again(step: str, codes: Sequence[int | None]) -> str:
+def _describe_restarts(step: str, codes: Sequence[int | None]) -> str:
     """``decode_0 2 times (exit 1, 137)``."""
     times = "once" if len(codes) == 1 else f"{len(codes)} times"
     return f"{step} {times} (exit {', '.join(str(c) for c in dict.fromkeys(codes) if c is not None) or 'unknown'})"
 
 
 def align(table: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with columns as wide as they must be, right-aligned but for one without a head, which holds words."""
+    """Lines of aligned columns. Columns are right-aligned; a column without a head holds words and is left-aligned."""
     if not table or not table[0]:
         return []
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
@@ -142,7 +166,7 @@ def _padded(cell: str, width: int, *, left: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal that a text takes: two for a wide character, none for what stands on the one before."""
+    """Terminal columns that a text takes: 2 for a wide character, 0 for a combining one."""
     if text.isascii():
         return len(text)
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
@@ -153,28 +177,28 @@ def _columns(summary: Summary) -> list[Column]:
     if all(
         r.number("concurrency") is not None and r.name.startswith("concurrency_") for r in summary.records
     ):
-        first = ("conc", lambda r: figure(r.number("concurrency")))
+        first = ("conc", lambda r: format_figure(r.number("concurrency")))
     return [
         first,
-        ("requests", lambda r: figure(r.number("completed"))),
-        ("failed", lambda r: figure(r.number("failed") or None)),
-        ("req/s", lambda r: figure(r.number("requests_per_s"))),
-        ("good req/s", lambda r: figure(r.number("good_requests_per_s"))),
-        ("out tok/s", lambda r: figure(r.number("output_tokens_per_s"))),
-        ("tok/s/GPU", lambda r: figure(r.number("output_tokens_per_s_per_gpu"))),
-        ("tok/s/user", lambda r: figure(r.number("tokens_per_s_per_user"))),
-        ("TTFT p50 ms", lambda r: figure(r.number("ttft_ms_p50"))),
-        ("TTFT p99 ms", lambda r: figure(r.number("ttft_ms_p99"))),
-        ("TPOT p50 ms", lambda r: figure(r.number("tpot_ms_p50"))),
-        ("TPOT p99 ms", lambda r: figure(r.number("tpot_ms_p99"))),
-        ("E2E p99 ms", lambda r: figure(r.number("e2e_ms_p99"))),
-        ("score", lambda r: score(r.number("score"))),
+        ("requests", lambda r: format_figure(r.number("completed"))),
+        ("failed", lambda r: format_figure(r.number("failed") or None)),
+        ("req/s", lambda r: format_figure(r.number("requests_per_s"))),
+        ("good req/s", lambda r: format_figure(r.number("good_requests_per_s"))),
+        ("out tok/s", lambda r: format_figure(r.number("output_tokens_per_s"))),
+        ("tok/s/GPU", lambda r: format_figure(r.number("output_tokens_per_s_per_gpu"))),
+        ("tok/s/user", lambda r: format_figure(r.number("tokens_per_s_per_user"))),
+        ("TTFT p50 ms", lambda r: format_figure(r.number("ttft_ms_p50"))),
+        ("TTFT p99 ms", lambda r: format_figure(r.number("ttft_ms_p99"))),
+        ("TPOT p50 ms", lambda r: format_figure(r.number("tpot_ms_p50"))),
+        ("TPOT p99 ms", lambda r: format_figure(r.number("tpot_ms_p99"))),
+        ("E2E p99 ms", lambda r: format_figure(r.number("e2e_ms_p99"))),
+        ("score", lambda r: format_score(r.number("score"))),
         ("", _remark),
     ]
 
 
 def _remark(record: Record) -> str:
     tries = record.number("tries") or 1
-    again = f"after {tries:.0f} tries" if tries > 1 else ""
-    reason = "" if record.is_ok else f"{record.text('status')} {record.text('reason')}".strip()
-    return ", ".join(filter(None, (reason, again)))
+    retried = f"after {tries:.0f} tries" if tries > 1 else ""
+    reason = "" if record.is_ok else ": ".join(filter(None, (record.text("status"), record.text("reason"))))
+    return ", ".join(filter(None, (reason, retried)))

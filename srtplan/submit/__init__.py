@@ -1,5 +1,5 @@
-"""Submission: a compiled job into Slurm's queue, together with everything that is to be known about it later.
+"""Submit a compiled job to Slurm, together with records of what was submitted.
 
-``transaction.submit`` is the whole of it for one job; ``slurm`` runs sbatch and scontrol, ``metadata`` writes down what was
-submitted, ``masking`` keeps secrets out of that, ``status`` tells status services.
+``transaction.submit`` submits one job; ``slurm`` runs sbatch and scontrol, ``metadata`` describes the submission,
+``masking`` removes secrets from it, and ``status`` reports to status services.
 """

@@ -1,7 +1,7 @@
-"""Secrets out of a text or a document, by the names they stand under and by what tokens look like.
+"""Mask secrets in a text or a document, by the name of their key and by the form of well-known tokens.
 
-``mask({"HF_TOKEN": "hf_abc", "max_tokens": 8})`` is ``{"HF_TOKEN": "<secret>", "max_tokens": 8}``; a reference to a variable
-stays. Names count as whole words between ``_``, ``-`` and ``.``: ``max_num_tokens`` and ``tokenizer`` are no secrets.
+``mask({"HF_TOKEN": "hf_abc", "max_tokens": 8})`` is ``{"HF_TOKEN": "<secret>", "max_tokens": 8}``. References to variables
+are kept. A name matches only by whole words between ``_``, ``-`` and ``.``: ``max_num_tokens`` and ``tokenizer`` do not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 MASK = "<secret>"
 SHORTEST = 6
-"""A secret value of so many characters is also looked for where no name stands beside it."""
+"""A secret value with at least this many characters is masked everywhere, not only next to its name."""
 
 _WORDS = (
     r"(?:token|secret|password|passwd|passphrase|credentials?|apikey|api[_-]?key|access[_-]?key|private[_-]?key|"
@@ -36,33 +36,33 @@ _SHAPES = re.compile(
 )
 
 
-def values(document: object) -> frozenset[str]:
-    """The secret values of a document, long ones, each line of it by itself."""
-    lines = (line.strip() for value in _values(document) for line in value.splitlines())
+def secret_values(document: object) -> frozenset[str]:
+    """The lines of all secret values of a document, without lines shorter than ``SHORTEST``."""
+    lines = (line.strip() for value in _secret_values(document) for line in value.splitlines())
     return frozenset(line for line in lines if len(line) >= SHORTEST)
 
 
 def mask(document: object, known: Iterable[str] = ()) -> object:
-    """The document with MASK for every secret; ``known`` are values that are masked wherever they stand."""
-    longest_first = sorted({*known, *values(document)}, key=len, reverse=True)
+    """The document with ``MASK`` for every secret; the values in ``known`` are masked everywhere."""
+    longest_first = sorted({*known, *secret_values(document)}, key=len, reverse=True)
     return _mask(document, longest_first)
 
 
 def mask_text(text: str, known: Iterable[str] = ()) -> str:
-    """The same for a text, such as YAML or a command."""
+    """A text such as YAML or a command with ``MASK`` for every secret; the values in ``known`` are masked everywhere."""
     for value in sorted(known, key=len, reverse=True):
         text = text.replace(value, MASK)
     for pattern in (_IN_YAML, _IN_SHELL, _LOGIN):
-        text = pattern.sub(_replaced, text)
+        text = pattern.sub(_mask_match, text)
     return _SHAPES.sub(MASK, text)
 
 
 def is_secret(name: str) -> bool:
-    """The name of a variable, key or flag that holds a secret."""
+    """Whether the name of a variable, key or flag denotes a secret."""
     return _IS_NAME.fullmatch(name) is not None
 
 
-def _replaced(match: re.Match[str]) -> str:
+def _mask_match(match: re.Match[str]) -> str:
     value = match["value"]
     bare = value.strip().strip("\"'")
     quote = value[0] if value[0] in "\"'" else ""
@@ -72,37 +72,39 @@ def _replaced(match: re.Match[str]) -> str:
     return f"{match['head']}{quote}{MASK}{quote}{trailing}"
 
 
-def _values(document: object, *, below: bool = False) -> Iterable[str]:
-    """The secret values; ``below`` a secret name every text is one."""
+def _secret_values(document: object, *, below: bool = False) -> Iterable[str]:
+    """All secret values; ``below`` a secret name, every string is one."""
     if isinstance(document, Mapping):
         for key, value in document.items():
-            yield from _values(value, below=below or is_secret(str(key)))
+            yield from _secret_values(value, below=below or is_secret(str(key)))
     elif isinstance(document, str):
         if below and not _REFERENCE.fullmatch(document):
             yield document
     elif isinstance(document, Sequence):
         for before, value in zip((None, *document), document, strict=False):
-            yield from _values(value, below=below or _is_flag(before))
+            yield from _secret_values(value, below=below or _is_flag(before))
 
 
 def _mask(document: object, known: Sequence[str]) -> object:
     if isinstance(document, Mapping):
-        return {k: _hidden(v) if is_secret(str(k)) else _mask(v, known) for k, v in document.items()}
+        return {
+            k: _mask_below_secret(v) if is_secret(str(k)) else _mask(v, known) for k, v in document.items()
+        }
     if isinstance(document, str):
         return mask_text(document, known)
     if isinstance(document, Sequence):
         pairs = zip((None, *document), document, strict=False)
-        return [_hidden(v) if _is_flag(before) else _mask(v, known) for before, v in pairs]
+        return [_mask_below_secret(v) if _is_flag(before) else _mask(v, known) for before, v in pairs]
     return document
 
 
-def _hidden(value: object) -> object:
-    """What stands below a secret's name; nothing, numbers and references to a variable may be seen."""
+def _mask_below_secret(value: object) -> object:
+    """A value below a secret name, with its strings masked; empty strings, numbers and references to variables stay."""
     if isinstance(value, Mapping):
-        return {k: _hidden(v) for k, v in value.items()}
+        return {k: _mask_below_secret(v) for k, v in value.items()}
     if isinstance(value, str):
         return value if not value or _REFERENCE.fullmatch(value) else MASK
-    return [_hidden(v) for v in value] if isinstance(value, Sequence) else value
+    return [_mask_below_secret(v) for v in value] if isinstance(value, Sequence) else value
 
 
 def _is_flag(word: object) -> bool:

@@ -1,7 +1,7 @@
-"""Signals during a submission are noted and obeyed between two steps of it, never inside one.
+"""Defer signals during a submission until the current step is done.
 
-In: INT, TERM, HUP. Out: ``KeyboardInterrupt`` at the next ``check``. A second signal also kills the command that is running,
-for one that hangs::
+In: INT, TERM, HUP. Out: ``KeyboardInterrupt`` at the next ``check``. A second signal also kills the running command, which
+may hang::
 
     with Signals() as signals:
         signals.check()
@@ -20,7 +20,7 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """The signals that arrived while the block ran. Outside the main thread nothing is caught."""
+    """Counts the signals that arrive inside the ``with`` block; outside the main thread it catches none."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -28,14 +28,14 @@ class Signals:
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal has come."""
+        """Raise KeyboardInterrupt if a signal has arrived."""
         if self.count:
             raise KeyboardInterrupt
 
     def run(
         self, argv: Sequence[str], environ: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, out of reach of the terminal's Ctrl-C. Raises OSError if it cannot start."""
+        """Run a command to its end, shielded from the terminal's Ctrl-C. Raises OSError if it cannot start."""
         with subprocess.Popen(
             argv,
             env=environ,
@@ -57,7 +57,7 @@ class Signals:
             self._child.kill()
 
     def __enter__(self) -> Signals:  # noqa: PYI034 -- Self is not in Python 3.10
-        """Begin to note them."""
+        """Install the handlers."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in NUMBERS}
         return self
@@ -65,6 +65,6 @@ class Signals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put back what was there."""
+        """Restore the previous handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -1,6 +1,7 @@
-"""Status services of ``reporting``: told of a job when it is queued; from then on the job tells them itself (report.sh).
+"""Report a submission to the status services of ``reporting``. Once the job runs, it reports itself (report.sh).
 
-srtctl's API: ``POST <service>/api/jobs``. Best effort: all services at once, five seconds each, an answer is only reported.
+The API is srtctl's: ``POST <service>/api/jobs``. All services are called at once, with a timeout of five seconds. Errors are
+returned as text and never fail the submission.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from srtplan.submit.metadata import utc
 TIMEOUT_S = 5
 
 
-def submitted(services: Iterable[str], metadata: Mapping[str, object]) -> tuple[str, ...]:
-    """Tell all services of a new job; what went wrong, a line each."""
+def report_submission(services: Iterable[str], metadata: Mapping[str, object]) -> tuple[str, ...]:
+    """Report a new job to all services. Returns one line per failed call."""
     recipe = metadata["recipe"]
     body = {
         "job_id": metadata["job_id"],
@@ -29,28 +30,28 @@ def submitted(services: Iterable[str], metadata: Mapping[str, object]) -> tuple[
         "recipe": recipe["path"] if isinstance(recipe, Mapping) else None,
         "metadata": metadata,
     }
-    return _tell(services, "POST", "/api/jobs", {k: v for k, v in body.items() if v is not None})
+    return _send_to_all(services, "POST", "/api/jobs", {k: v for k, v in body.items() if v is not None})
 
 
-def withdrawn(services: Iterable[str], job: str, why: str) -> tuple[str, ...]:
-    """Tell them that a job they know of has been cancelled before it could start."""
+def report_cancellation(services: Iterable[str], job: str, why: str) -> tuple[str, ...]:
+    """Report that a reported job was cancelled before it started. Returns one line per failed call."""
     now = utc(datetime.now(timezone.utc))
     body = {"status": "failed", "stage": "cleanup", "message": why, "completed_at": now, "updated_at": now}
-    return _tell(services, "PUT", f"/api/jobs/{job}", body)
+    return _send_to_all(services, "PUT", f"/api/jobs/{job}", body)
 
 
-def _tell(services: Iterable[str], verb: str, path: str, body: object) -> tuple[str, ...]:
+def _send_to_all(services: Iterable[str], verb: str, path: str, body: object) -> tuple[str, ...]:
     urls = [s + path for s in services]
     if not urls:
         return ()
     data = json.dumps(body).encode()
     with ThreadPoolExecutor(len(urls)) as pool:
-        return tuple(fault for fault in pool.map(lambda url: _send(verb, url, data), urls) if fault)
+        return tuple(error for error in pool.map(lambda url: _send(verb, url, data), urls) if error)
 
 
 def _send(verb: str, url: str, data: bytes) -> str:
     headers = {"Content-Type": "application/json", "User-Agent": f"srtplan/{__version__}"}
-    request = urllib.request.Request(url, data=data, method=verb, headers=headers)  # noqa: S310 -- SP235 saw to http
+    request = urllib.request.Request(url, data=data, method=verb, headers=headers)  # noqa: S310 -- SP235 allows only http
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S):  # noqa: S310
             return ""

@@ -1,13 +1,13 @@
-"""One job into the queue, whole or not at all.
+"""Submit one job, completely or not at all.
 
-In: an ``Order``, something that writes its bundle, the output base. Out: ``Submitted``. In between::
+In: an ``Order``, a function that writes its bundle, and the output base. Out: ``Submitted``. In between::
 
-    BASE/.submit-x1y2/bundle/       written first: what sbatch is given, with --hold, so that nothing can start
-    BASE/.submit-x1y2/4711.json     the id is known: metadata, the recipe, an empty log for `tail -f`
-    BASE/4711/                      the same folder, by one rename; then scontrol release
+    BASE/.submit-4242-0/bundle/       written first and submitted with --hold, so that nothing can start
+    BASE/.submit-4242-0/4711.json     once the id is known: metadata, the recipe, and an empty log for `tail -f`
+    BASE/4711/                        the same directory after one rename; then scontrol release
 
-Whatever fails, or a signal, cancels the job and removes the folder. Killed without notice, srtplan leaves a held job,
-which never starts by itself.
+An error or a signal cancels the job and removes the directory. If srtplan itself is killed, a held job remains, which never
+starts by itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from attrs import define, frozen
 
 from srtplan.submit import slurm, status
-from srtplan.submit.metadata import Order, document, recipe_text
+from srtplan.submit.metadata import Order, build_metadata, masked_recipe
 from srtplan.submit.signals import Signals
 from srtplan.submit.slurm import JobId, SlurmError
 
@@ -31,7 +31,7 @@ HELD = "--hold"
 
 
 class SubmitError(Exception):
-    """The job is not in the queue. ``is_final``: no other will be either, without Slurm or with a disk that is full."""
+    """The job was not submitted. ``is_final``: further submissions would fail as well, for example without Slurm."""
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class SubmitError(Exception):
 
 @frozen(kw_only=True)
 class Submitted:
-    """A job in the queue and its folder; ``notes`` are what else there is to say, ``held`` that its recipe asks for it."""
+    """A submitted job and its directory; ``notes`` are warnings, ``held`` is true if the recipe keeps the job on hold."""
 
     job: JobId
     name: str
@@ -51,23 +51,23 @@ class Submitted:
 
     @property
     def log(self) -> Path:
-        """What job.sh says; empty until it starts."""
+        """The log of job.sh, empty until the job starts."""
         return self.folder / slurm.LOG.format(self.job)
 
     @property
     def metadata(self) -> Path:
-        """The metadata."""
+        """The file with the job's metadata."""
         return self.folder / f"{self.job}.json"
 
     @property
     def config(self) -> Path:
-        """The recipe as it was given."""
+        """The copy of the recipe."""
         return self.folder / "config.yaml"
 
 
 @define
 class _State:
-    """How far a submission has come."""
+    """The progress of a submission, as far as an undo needs it."""
 
     folder: Path
     job: JobId | None = None
@@ -76,10 +76,10 @@ class _State:
 
 
 def submit(order: Order, write: Callable[[Path], object], base: Path, signals: Signals) -> Submitted:
-    """Submit one job. Raises SubmitError, or KeyboardInterrupt after a signal; in both cases nothing is left."""
+    """Submit one job. Raises SubmitError, or KeyboardInterrupt after a signal; both undo the submission."""
     state = _State(_staging(base))
     try:
-        return _steps(order, write, base, signals, state)
+        return _submit(order, write, base, signals, state)
     except (SlurmError, OSError, KeyboardInterrupt) as error:
         why = str(error) or "interrupted"
         left = _undo(order, signals, state, why)
@@ -89,7 +89,7 @@ def submit(order: Order, write: Callable[[Path], object], base: Path, signals: S
 
 
 def _staging(base: Path) -> Path:
-    """A new folder beside those of the jobs, with a name that nobody else takes."""
+    """Create a new directory with a unique name next to the directories of the jobs."""
     number = 0
     while True:
         folder = base / f"{STAGING}{os.getpid()}-{number}"
@@ -101,24 +101,24 @@ def _staging(base: Path) -> Path:
                 raise SubmitError(f"{base} is not a directory", is_final=True) from None
             number += 1
         except OSError as error:
-            raise SubmitError(f"cannot write in {base}: {error.strerror}", is_final=True) from error
+            raise SubmitError(f"cannot write to {base}: {error.strerror}", is_final=True) from error
         else:
             return folder
 
 
-def _steps(
+def _submit(
     order: Order, write: Callable[[Path], object], base: Path, signals: Signals, state: _State
 ) -> Submitted:
     write(state.folder / "bundle")
     signals.check()
     state.job = job = slurm.sbatch(signals, state.folder / "bundle" / "job.sh", base)
     signals.check()
-    made = document(order, job, base / job.number, datetime.now(timezone.utc))
-    _record(order, state.folder, job, made)
-    state.folder = _in_place(state.folder, base / job.number)
+    metadata = build_metadata(order, job, base / job.number, datetime.now(timezone.utc))
+    _write_records(order, state.folder, job, metadata)
+    state.folder = _move_into_place(state.folder, base / job.number)
     signals.check()
     state.reported = True
-    notes = status.submitted(order.plan.reports, made)
+    notes = status.report_submission(order.plan.reports, metadata)
     signals.check()
     held = HELD in order.plan.sbatch
     if not held:
@@ -129,40 +129,44 @@ def _steps(
     )
 
 
-def _record(order: Order, folder: Path, job: JobId, made: dict[str, object]) -> None:
-    """What stands beside the bundle."""
+def _write_records(order: Order, folder: Path, job: JobId, metadata: dict[str, object]) -> None:
+    """Write the metadata, the recipe and an empty log next to the bundle."""
     log = folder / slurm.LOG.format(job)
     log.parent.mkdir()
     log.touch()
-    (folder / "config.yaml").write_text(recipe_text(order), encoding="utf-8")
+    (folder / "config.yaml").write_text(masked_recipe(order), encoding="utf-8")
     (folder / f"{job}.json").write_text(
-        json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
 
 
-def _in_place(staging: Path, folder: Path) -> Path:
-    """Rename; a folder of that name is that of another job with the same number, and is left alone."""
+def _move_into_place(staging: Path, folder: Path) -> Path:
+    """Rename the directory to that of the job; an existing one belongs to an earlier job with the same id and is kept."""
     try:
         return staging.rename(folder)
     except OSError as error:
         if folder.exists():
-            message = f"{folder} exists already: Slurm has given the number to another job before; choose another -o"
+            message = (
+                f"{folder} already exists: an earlier job had the same id; choose another directory with -o"
+            )
             raise OSError(message) from error
         raise
 
 
 def _undo(order: Order, signals: Signals, state: _State, why: str) -> tuple[str, ...]:
-    """Cancel and remove; what could not be undone, a sentence each."""
+    """Cancel the job and remove its directory. Returns one sentence for each part that could not be undone."""
     left: list[str] = []
     if state.job is not None:
         try:
             slurm.cancel(signals, state.job)
         except SlurmError as error:
             left.append(
-                f"job {state.job} is still in the queue, on hold; remove it by: scancel {state.job} ({error})"
+                f"job {state.job} is still in the queue, on hold; remove it with: scancel {state.job} ({error})"
             )
         if state.reported:
-            status.withdrawn(order.plan.reports, state.job.number, f"cancelled by srtplan apply: {why}")
+            status.report_cancellation(
+                order.plan.reports, state.job.number, f"cancelled by srtplan apply: {why}"
+            )
     if state.released and any(state.folder.glob("attempt_*")):
         return (*left, f"the job had started; its logs are in {state.folder}")
     shutil.rmtree(state.folder, ignore_errors=True)

@@ -1,45 +1,45 @@
 # shellcheck shell=bash
-# Several commands in turn, each with a result to check: calls in the function "runs" of a launcher.
+# Benchmark runs: commands in sequence, each with a result to check. Called from the function "runs" of a launcher.
 #
-# A run that fails ends the step with its own code; one that leaves no usable result ends it with 80. Either way
-# results/summary.json says what there is, and run/benchmark.reason why it ended.
+# A failed run ends the step with the exit code of its command, a run without a usable result with 80. In both cases
+# results/summary.json lists the results so far, and run/benchmark.reason holds the reason.
 #
-# SRT_BENCH_RETRIES is how often a run that failed is tried again; SRT_BENCH_MAX_FAILED_SHARE bounds failed requests.
+# SRT_BENCH_RETRIES is the number of retries of a failed run; SRT_BENCH_MAX_FAILED_SHARE limits the failed requests.
 
 source "${BASH_SOURCE[0]%/*}/../lib/results.sh"
 source "${BASH_SOURCE[0]%/*}/../lib/profile.sh"
 
 RUN_NUMBER=0
 RUN_TOTAL=0
-RUN_CODE=0 # of the last try
+RUN_CODE=0 # exit code of the last attempt
 RUN_REASON=""
 
-# Runs a command: bench::run NAME RESULT CLIENT COMMAND... ("" for no result, and for no known client).
+# Runs a command: bench::run NAME RESULT CLIENT COMMAND... (RESULT and CLIENT may be "").
 bench::run() {
   local -r name="$1" result="$2" client="$3"
   shift 3
-  local -r began="${SECONDS}" most=$((${SRT_BENCH_RETRIES:-0} + 1))
+  local -r began="${SECONDS}" max_tries=$((${SRT_BENCH_RETRIES:-0} + 1))
   local tries=0
   RUN_NUMBER=$((RUN_NUMBER + 1))
   printf 'run %d/%d %s\n' "${RUN_NUMBER}" "${RUN_TOTAL}" "${name}"
-  step::say "$@"
-  while ((tries < most)); do
+  step::print_command "$@"
+  while ((tries < max_tries)); do
     tries=$((tries + 1))
     bench::_try "${result}" "$@"
-    # shellcheck disable=SC2310 # it answers yes or no; nothing in it counts on set -e
+    # shellcheck disable=SC2310 # a predicate; it does not rely on set -e
     if [[ -n "${result}" ]] || results::has_run "${name}"; then
       bench::_record "${name}" "${result}" "${client}" "${tries}" "${began}"
     fi
     ((RUN_CODE != 0)) || return 0
-    [[ -z "${IS_STOPPED}" ]] || break
-    printf 'run %s: %s (try %d of %d)\n' "${name}" "${RUN_REASON}" "${tries}" "${most}" >&2
+    [[ -z "${STOP_REQUESTED}" ]] || break
+    printf 'run %s: %s (try %d of %d)\n' "${name}" "${RUN_REASON}" "${tries}" "${max_tries}" >&2
   done
   printf '%s: %s\n' "${name}" "${RUN_REASON}" >"${RUN_DIR}/run/benchmark.reason"
   profile::abandon
   exit "${RUN_CODE}"
 }
 
-# One try; sets RUN_CODE and RUN_REASON.
+# Runs the command once; sets RUN_CODE and RUN_REASON.
 bench::_try() {
   local -r result="$1"
   shift
@@ -49,54 +49,55 @@ bench::_try() {
     mkdir -p -- "${result%/*}"
     : >"${result}.start"
   fi
-  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  # shellcheck disable=SC2310 # it returns its status; it does not rely on set -e
   step::call "$@" || RUN_CODE="$?"
-  if [[ -n "${IS_STOPPED}" ]]; then # a client may take its end for a success
+  if [[ -n "${STOP_REQUESTED}" ]]; then # a client may exit with 0 when it is stopped
     RUN_CODE=143
     RUN_REASON="stopped"
   elif ((RUN_CODE != 0)); then
     RUN_REASON="failed with ${RUN_CODE}"
   elif [[ -n "${result}" && ! (-f "${result}" && -s "${result}") ]]; then
-    bench::_no_result "left no result: ${result}"
-  elif [[ -n "${result}" ]] && env test "${result}" -ot "${result}.start"; then # bash 4.4 itself compares whole seconds
-    bench::_no_result "did not write its result, an older one lies there: ${result}"
+    bench::_reject_result "wrote no result: ${result}"
+  elif [[ -n "${result}" ]] && env test "${result}" -ot "${result}.start"; then # the test of bash 4.4 compares whole seconds only
+    bench::_reject_result "wrote no result; the file is older than this run: ${result}"
   fi
 }
 
-# Notes what came of a try, and looks whether its report says that it was a success.
+# Records an attempt and rejects a result that is not usable.
 bench::_record() {
   local -r name="$1" result="$2" client="$3" tries="$4" began="$5"
   [[ -z "${result}" ]] || rm -f -- "${result}.start"
-  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  # shellcheck disable=SC2310 # it returns its status; it does not rely on set -e
   if ! results::record "${name}" "${result}" "${client}" "${RUN_CODE}" "${RUN_REASON}" "${tries}" "${began}"; then
-    bench::_no_result "its report cannot be read: ${result}"
+    bench::_reject_result "cannot read the report: ${result}"
   elif ((RUN_CODE == 0)) && [[ -n "${RECORD_REASON}" ]]; then
-    bench::_no_result "${RECORD_REASON}: ${result}"
+    bench::_reject_result "${RECORD_REASON}: ${result}"
   elif ((RUN_CODE == 0)); then
     printf 'run %s: %s%s\n' "${name}" "${REPLY}" "${result:+; ${result}}"
   fi
 }
 
-bench::_no_result() {
+bench::_reject_result() {
   RUN_CODE=80
   RUN_REASON="$1"
 }
 
-# Runs aiperf and puts its report where the result is expected: bench::aiperf RESULT ARTIFACT_DIR -- COMMAND...
-# Told to stay offline, aiperf 0.13 takes a tokenizer's folder for a name of the hub and fails; a folder needs no network.
+# Runs aiperf and copies its report to RESULT: bench::aiperf RESULT ARTIFACT_DIR -- COMMAND...
+# With HF_HUB_OFFLINE, aiperf 0.13 mistakes a tokenizer's directory for the name of a model on the hub and fails. A directory
+# needs no network, so the variable is unset.
 bench::aiperf() {
   local -r result="$1" artifacts="$2"
   shift 3
   local -a online=()
   if [[ -n "${HF_HUB_OFFLINE:-}${TRANSFORMERS_OFFLINE:-}" && " $* " == *" --tokenizer /"* ]]; then
     online=(env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE)
-    printf 'aiperf runs without HF_HUB_OFFLINE: with it, it does not load a tokenizer from a folder\n'
+    printf 'running aiperf without HF_HUB_OFFLINE, which prevents it from loading a tokenizer from a directory\n'
   fi
   mkdir -p -- "${artifacts}" || return
   bench::_newest "${result}" "${artifacts}/profile_export_aiperf.json" "${online[@]}" "$@"
 }
 
-# The same with a trace, all of whose requests are sent: bench::aiperf_trace TRACE RESULT ARTIFACT_DIR -- COMMAND...
+# Like bench::aiperf, sending every request of a trace: bench::aiperf_trace TRACE RESULT ARTIFACT_DIR -- COMMAND...
 bench::aiperf_trace() {
   local -r trace="$1"
   shift
@@ -105,8 +106,8 @@ bench::aiperf_trace() {
   bench::aiperf "$@" --request-count "${requests}"
 }
 
-# Runs a load while workers are slowed down for its first seconds: bench::slowed NAP WAIT URL... -- COMMAND...
-# NAP is what a worker sleeps per step, until WAIT seconds have passed or the load is over.
+# Runs a load and slows down the workers at its start: bench::slowed NAP WAIT URL... -- COMMAND...
+# Each worker sleeps NAP seconds per step until WAIT seconds have passed or the load has finished.
 bench::slowed() {
   local -r nap="$1" wait="$2"
   shift 2
@@ -117,7 +118,7 @@ bench::slowed() {
     shift
   done
   shift
-  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  # shellcheck disable=SC2310 # it returns its status; it does not rely on set -e
   bench::_slow_down "${nap}" "${urls[@]}" || return
   (
     sleep "${wait}"
@@ -134,7 +135,7 @@ bench::slowed() {
   return "${code}"
 }
 
-# Tells workers how long to sleep per step, "null" for not at all.
+# Sets how many seconds workers sleep per step; "null" turns the sleep off.
 bench::_slow_down() {
   local -r nap="$1"
   shift
@@ -146,23 +147,23 @@ bench::_slow_down() {
   printf 'workers sleep %s s per step\n' "${nap/null/0}"
 }
 
-# Runs SGLang's evaluator, which names its report itself: bench::evaluate RESULT PREFIX_OF_REPORT -- COMMAND...
-# In a rehearsal the simulated evaluator writes into the run directory: /tmp is this machine's own.
+# Runs SGLang's evaluator, which chooses the name of its report: bench::evaluate RESULT PREFIX_OF_REPORT -- COMMAND...
+# In a rehearsal the simulated evaluator writes into the run directory instead of /tmp.
 bench::evaluate() {
   local -r result="$1" prefix="${SRT_REHEARSAL:+${RUN_DIR}/run}$2"
   shift 3
   local page
-  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  # shellcheck disable=SC2310 # it returns its status; it does not rely on set -e
   bench::_newest "${result}" "${prefix}*.json" "$@" || return
-  for page in "${prefix}"*.html; do # the questions and answers, for people
-    # shellcheck disable=SC2310 # it answers yes or no
+  for page in "${prefix}"*.html; do # questions and answers, for people
+    # shellcheck disable=SC2310 # a predicate
     ! bench::_is_new "${page}" "${result}.start" || bench::_publish "${page}" "${result%.json}.html"
   done
-  [[ -z "${REPLY}" ]] || rm -f -- "${REPLY}" "${REPLY%.json}.html" # they lie in /tmp, which may be the node's
+  [[ -z "${REPLY}" ]] || rm -f -- "${REPLY}" "${REPLY%.json}.html" # /tmp may be shared by all jobs on the node
 }
 
-# The same with questions from a file instead of an address, for which the evaluator has no option: a copy of its program
-# runs, with the file in the address's place: bench::evaluate_copy ADDRESS FILE RESULT PREFIX_OF_REPORT -- python3 -m MODULE...
+# Like bench::evaluate, with the questions from a file. The evaluator has no option for that, so a copy of its program runs in
+# which FILE replaces URL: bench::evaluate_copy URL FILE RESULT PREFIX_OF_REPORT -- python3 -m MODULE...
 bench::evaluate_copy() {
   local -r address="\"$1\"" questions="$2" result="$3" prefix="$4" module="$8"
   shift 8
@@ -170,22 +171,22 @@ bench::evaluate_copy() {
   program="$(python3 -c 'import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]).origin)' "${module}")" || return
   text="$(<"${program}")"
   if [[ "${text}" != *"${address}"* ]]; then
-    printf '%s does not read %s, so that %s cannot take its place\n' "${module}" "${address}" "${questions}" >&2
+    printf '%s does not read %s; cannot replace it with %s\n' "${module}" "${address}" "${questions}" >&2
     return 1
   fi
   file="${questions//\\/\\\\}"
   file="\"${file//\"/\\\"}\""
-  # Python imports from the folder of its program first: nobody else may write there
+  # Python imports from the directory of the program first, so it must be private
   folder="$(mktemp -d "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID:-0}-evaluate.XXXXXX")" || return
   copy="${folder}/${module}.py"
   printf '%s\n' "${text%%"${address}"*}${file}${text#*"${address}"}" >"${copy}" || return
-  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  # shellcheck disable=SC2310 # it returns its status; it does not rely on set -e
   bench::evaluate "${result}" "${prefix}" -- python3 "${copy}" "$@" || code="$?"
   rm -rf -- "${folder}"
   return "${code}"
 }
 
-# Runs lm-eval, which puts its report into a folder named after the model: bench::lm_eval RESULT FOLDER -- COMMAND...
+# Runs lm-eval, which writes its report into a directory named after the model: bench::lm_eval RESULT DIRECTORY -- COMMAND...
 bench::lm_eval() {
   local -r result="$1" folder="$2"
   shift 3
@@ -193,8 +194,8 @@ bench::lm_eval() {
   bench::_newest "${result}" "${folder}/*/results_*.json" "$@"
 }
 
-# Installs a package if the image has not the program: bench::need PROGRAM PACKAGE (for the preamble). It goes into a
-# folder of its own, for what it brings along must not replace anything of the image.
+# Installs a package if the image lacks a program: bench::need PROGRAM PACKAGE (for the preamble). The package gets its own
+# directory, so that its dependencies replace nothing in the image.
 bench::need() {
   local -r program="$1" package="$2"
   local -r folder="/tmp/srtplan-${SLURM_JOB_ID}-${program}"
@@ -204,16 +205,16 @@ bench::need() {
     export PATH="${folder}/bin:${PATH}" PYTHONPATH="${folder}${PYTHONPATH:+:${PYTHONPATH}}"
   fi
   if ! type -P "${program}"; then
-    printf '%s is not in the image, and not there after installing %s\n' "${program}" "${package}" >&2
+    printf '%s not found in the image, nor after installing %s\n' "${program}" "${package}" >&2
     return 1
   fi
 }
 
-# Fetches a file once, whole or not at all: bench::fetch URL FILE SHA256 (for the preamble; "" for no checksum).
+# Downloads a file completely or not at all: bench::fetch URL FILE SHA256 (for the preamble; "" skips the checksum).
 bench::fetch() {
   local -r url="$1" file="$2" sha256="$3"
   mkdir -p -- "${file%/*}"
-  step::say curl --fail --location --output "${file}" "${url}"
+  step::print_command curl --fail --location --output "${file}" "${url}"
   curl --fail --location --silent --show-error --retry 3 --output "${file}.new" "${url}"
   if [[ -n "${sha256}" ]]; then
     bench::verify "${file}.new" "${sha256}"
@@ -221,20 +222,20 @@ bench::fetch() {
   mv -f -- "${file}.new" "${file}"
 }
 
-# Compares a file with its checksum: bench::verify FILE SHA256 (for the preamble).
+# Verifies the checksum of a file: bench::verify FILE SHA256 (for the preamble).
 bench::verify() {
   local -r file="$1" sha256="$2"
   local sum
   sum="$(sha256sum -- "${file}")"
-  sum="${sum#\\}" # where the name has odd characters
+  sum="${sum#\\}" # sha256sum escapes names with special characters
   if [[ "${sum%% *}" != "${sha256,,}" ]]; then
-    printf '%s has the checksum %s, not %s\n' "${file}" "${sum%% *}" "${sha256}" >&2
+    printf '%s: checksum mismatch: expected %s, got %s\n' "${file}" "${sha256}" "${sum%% *}" >&2
     exit 1
   fi
 }
 
-# Runs a command and takes the newest file of this user and a pattern that was written meanwhile as its result; sets REPLY to
-# that file.
+# Runs a command and copies the newest file to RESULT that it wrote: bench::_newest RESULT PATTERN COMMAND...
+# Only files of this user that match PATTERN count. Sets REPLY to that file.
 bench::_newest() {
   local -r result="$1" pattern="$2"
   shift 2
@@ -243,9 +244,9 @@ bench::_newest() {
   # shellcheck disable=SC2310 # as above
   step::call "$@" || return
   local IFS="" # the pattern is one word
-  # shellcheck disable=SC2231 # and is to be expanded
+  # shellcheck disable=SC2231 # it is expanded on purpose
   for file in ${pattern}; do
-    # shellcheck disable=SC2310 # it answers yes or no
+    # shellcheck disable=SC2310 # a predicate
     if bench::_is_new "${file}" "${mark}" && ! env test "${found}" -nt "${file}"; then
       found="${file}"
     fi
@@ -255,13 +256,13 @@ bench::_newest() {
   REPLY="${found}"
 }
 
-# Whether a file is newer than a mark and this user's: another user can plant a report in /tmp, or a link to a file of ours.
+# Whether a file of this user is newer than a mark. Another user can plant a report in /tmp, or a link to a file of this user.
 bench::_is_new() {
   local -r file="$1" mark="$2"
   [[ -f "${file}" && -O "${file}" && ! -L "${file}" ]] && env test "${file}" -nt "${mark}"
 }
 
-# Copies a report so that it appears complete. The result is checked by bench::run.
+# Copies a report atomically. bench::run checks the result.
 bench::_publish() {
   local -r from="$1" to="$2"
   [[ "${to}" != /dev/null && -f "${from}" ]] || return 0

@@ -1,5 +1,5 @@
-# Replaces a dependency in a Cargo.toml: CRATE is its name, ENTRY the line that takes its place.
-# Ends with 0 if there was one, 1 if there was none, 3 if it is a table of its own ([dependencies.CRATE]).
+# Replaces a dependency in a Cargo.toml: CRATE is its name, ENTRY the replacement line.
+# Exits with 0 if the dependency was found, 1 if not, 3 if it is declared as a table ([dependencies.CRATE]).
 
 BEGIN {
   name = ENVIRON["CRATE"]
@@ -9,7 +9,7 @@ BEGIN {
   code = 1
 }
 
-# the rest of a declaration of several lines
+# the rest of a multi-line declaration
 depth > 0 {
   depth += opened($0)
   next
@@ -38,7 +38,7 @@ inside && $0 ~ declaration {
 
 END { exit code }
 
-# How many brackets a line opens and does not close.
+# The number of brackets that a line opens minus those that it closes.
 function opened(line, count) {
   gsub(/"[^"]*"/, "", line)
   sub(/#.*/, "", line)

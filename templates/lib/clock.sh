@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Time since the start of job.sh.
+# The time since the start of job.sh.
 
 CLOCK_START=0
 NOW=0
 
-# Sets NOW (whole seconds) and NOW_CS (hundredths) since the start of job.sh, by the kernel's clock that never jumps.
+# Sets NOW (seconds) and NOW_CS (hundredths of a second). The kernel's uptime never jumps, unlike the wall clock.
 clock::read() {
   local up
   read -r up _ </proc/uptime

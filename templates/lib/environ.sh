@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# What the steps get of the submitter's environment: all of it, or with --export=NONE only what is declared. And secrets,
-# the variables of env_from, which nobody gets but the steps whose plan names them.
+# The environment of the steps: all variables of the submitter, or with --export=NONE only the declared ones. Secrets, the
+# variables of env_from, reach only the steps that list them.
 #
-# A secret is a variable of this shell that is not exported (job.sh sees to that first of all), until the process that
-# becomes a launcher exports it. What works on values is not traced: `bash -x` and SHELLOPTS=xtrace would print them.
+# A secret is a shell variable that is not exported (job.sh does that first) until the process that becomes a launcher exports
+# it. Functions that handle values turn off tracing, because `bash -x` and SHELLOPTS=xtrace would print them.
 
-IS_RESTRICTED="" # set if only declared variables go on
-FOREIGN=()       # names of the variables that environ::drop_foreign has unset
+IS_RESTRICTED=""     # set if only declared variables reach the steps
+DROPPED_VARIABLES=() # names of the variables that environ::drop_foreign unset
 
-# Unsets what belongs to another step or job. A shell that was started by srun has such variables, as has all that was started
-# from it (a tmux, later an sbatch): srun would take them for options of each step, MPI for the ranks of this one. Sets FOREIGN.
+# Unsets variables of another step or job, and sets DROPPED_VARIABLES. A shell started by srun has such variables, and so does
+# everything started from it, such as a tmux or an sbatch. srun would read them as options of every step, MPI as its ranks.
 #
 # The names are srun's input variables (srun(1); env_vars in src/srun/opt.c, 22.05 to 26.05) that change where or how a step
-# runs, and those that srun, PMI, PMIx, Open MPI and PALS set in a step. sbatch(1) sets some of them for the job, too: those
-# stay if the job asked for them. What a site or a user sets to tune (OMPI_MCA_*, PMIX_MCA_*, SLURM_MPI_TYPE, SLURM_NETWORK) stays.
+# runs, and those that srun, PMI, PMIx, Open MPI and PALS set in a step. sbatch(1) also sets some of them for the job; those
+# stay if the job requested them. Tuning variables (OMPI_MCA_*, PMIX_MCA_*, SLURM_MPI_TYPE, SLURM_NETWORK) stay.
 environ::drop_foreign() {
   local -
   set +x
@@ -24,7 +24,7 @@ environ::drop_foreign() {
   mapfile -t names < <(compgen -e | LC_ALL=C sort || true)
   for name in "${names[@]}"; do
     case "${name}" in
-      *_HET_GROUP_*) continue ;; # sbatch has set them for the components
+      *_HET_GROUP_*) continue ;; # set by sbatch for the components
       SLURM_STEP_* | SLURM_STEPID | SLURM_SRUN_* | SLURM_LAUNCH_NODE_IPADDR | SLURM_PTY_* | SRUN_* | \
         SLURM_CPU_BIND* | SLURM_CPU_FREQ_REQ | SLURM_EXACT | SLURM_OVERLAP | SLURM_WHOLE | SLURM_EXCLUSIVE | \
         SLURM_CORE_SPEC | SLURM_THREAD_SPEC | SLURM_NCORES_PER_SOCKET | SLURM_NSOCKETS_PER_NODE | \
@@ -38,24 +38,24 @@ environ::drop_foreign() {
         OMPI_COMM_WORLD_* | OMPI_UNIVERSE_SIZE | OMPI_APP_CTX_NUM_PROCS | OMPI_NUM_APP_CTX | OMPI_FIRST_RANKS | \
         OMPI_ARGV | OMPI_COMMAND | OMPI_FILE_LOCATION | OMPI_MCA_orte_* | OMPI_MCA_ess*) ;;
       CUDA_VISIBLE_DEVICES | GPU_DEVICE_ORDINAL | ROCR_VISIBLE_DEVICES | HIP_VISIBLE_DEVICES | ZE_AFFINITY_MASK)
-        [[ -n "${step}" ]] || continue # Slurm sets them anew in a step that has GPUs
+        [[ -n "${step}" ]] || continue # outside a step they are the job's; Slurm sets them again in a step with GPUs
         ;;
       SLURM_CPUS_PER_TASK | SLURM_MEM_PER_* | SLURM_MEM_BIND* | SLURM_TRES_PER_TASK | SLURM_TRES_BIND | \
         SLURM_CPUS_PER_GPU | SLURM_GPUS | SLURM_GPUS_PER_* | SLURM_GPU_BIND | SLURM_GPU_FREQ | SLURM_NTASKS_PER_* | \
         SLURM_DISTRIBUTION | SLURM_DIST_PLANESIZE | SLURM_HINT | SLURM_THREADS_PER_CORE | SLURM_OVERCOMMIT | \
         SLURM_PROFILE | SLURM_OOM_KILL_STEP)
-        ! environ::_is_of_the_job "${name}" || continue
+        ! environ::_is_job_option "${name}" || continue
         ;;
       *) continue ;;
     esac
-    FOREIGN+=("${name}")
+    DROPPED_VARIABLES+=("${name}")
     unset "${name}"
   done
 }
 
-# Whether the job asked for what a variable says: by a directive of job.sh or, where Slurm writes its value anew for each job
-# (env_array_for_batch_job in src/common/env.c), by its record. Works on options and record of environ::drop_foreign.
-environ::_is_of_the_job() {
+# Whether the job requested the option behind a variable: by a directive of job.sh or, where Slurm sets the variable for each
+# job (env_array_for_batch_job in src/common/env.c), by its record. Uses options and record of environ::drop_foreign.
+environ::_is_job_option() {
   local -r name="$1"
   local option="${name#SLURM_}" field=""
   case "${name}" in
@@ -72,16 +72,17 @@ environ::_is_of_the_job() {
   [[ ! "${options}" =~ ^(.*$'\n')?"#SBATCH --${option//_/-}"(=|[[:space:]]) ]] || return 0
   [[ -n "${field}" ]] || return 1
   [[ -n "${record}" ]] || record="$(timeout 10 scontrol show job -o "${SLURM_JOB_ID:-0}" 2>/dev/null)" || record=""
-  [[ -z "${record}" || " ${record} " =~ " "${field} ]] # nobody knows: it stays
+  [[ -z "${record}" || " ${record} " =~ " "${field} ]] # without a record the variable stays
 }
 
-# Says what is missing compared with the submitter's shell.
-environ::tell_foreign() {
-  ((${#FOREIGN[@]} == 0)) || log::warn "dropped what the submitting shell had from another step or as options of srun: ${FOREIGN[*]}"
+# Logs the variables that were unset.
+environ::warn_dropped() {
+  ((${#DROPPED_VARIABLES[@]} == 0)) ||
+    log::warn "ignoring variables of another step, or with srun options, of the submitting shell: ${DROPPED_VARIABLES[*]}"
 }
 
-# With --export=NONE, or a list without ALL, nothing goes on that is not declared. Slurm itself is not as strict: it adds
-# what the user's login shell sets, and what one step is not given another one is.
+# With --export=NONE, or a list without ALL, only declared variables reach the steps. Slurm itself is less strict: it adds
+# variables of the user's login shell, and different steps may get different variables.
 environ::restrict() {
   local -
   set +x # a list may hold values
@@ -101,15 +102,14 @@ environ::restrict() {
   done < <(declare -Fx)
 }
 
-# Whether only declared variables reach the steps, by the recipe or by how the job was submitted. Sets REPLY to those that
-# are named there.
+# Whether only declared variables reach the steps, according to the recipe or the submission. Sets REPLY to their names.
 environ::_is_restricted() {
-  local said word all=1
+  local export_list word all=1
   local -a words
   REPLY=""
-  for said in "${EXPORT}" "${SLURM_EXPORT_ENV:-ALL}"; do
-    [[ ",${said^^}," == *,ALL,* ]] || all=""
-    IFS=, read -ra words <<<"${said}"
+  for export_list in "${EXPORT}" "${SLURM_EXPORT_ENV:-ALL}"; do
+    [[ ",${export_list^^}," == *,ALL,* ]] || all=""
+    IFS=, read -ra words <<<"${export_list}"
     for word in ${words[@]+"${words[@]}"}; do
       REPLY+="${REPLY:+,}${word%%=*}"
     done
@@ -117,7 +117,7 @@ environ::_is_restricted() {
   [[ -z "${all}" ]]
 }
 
-# Takes the secrets: from the environment, else from a private file. Ends the job with 72 if one is missing.
+# Reads the secrets from the environment, else from a private file. Ends the job with 72 if one is missing.
 environ::take_secrets() {
   local -
   set +x
@@ -129,14 +129,14 @@ environ::take_secrets() {
     environ::_read_secrets "${file}"
     environ::_list_missing
   fi
-  [[ -z "${REPLY}" ]] || environ::_give_up "${REPLY%% *}" "${file}"
+  [[ -z "${REPLY}" ]] || environ::_fail_missing "${REPLY%% *}" "${file}"
 }
 
-# What is said must work: where the environment is kept out, exporting does not help.
-environ::_give_up() {
+# Ends the job because of a missing secret. With --export=NONE exporting it would not help, so only the file is suggested.
+environ::_fail_missing() {
   local -r name="$1" file="$2"
   local -r remedy="write the line ${name}=<value> into ${file} and chmod 600 it"
-  [[ -z "${IS_RESTRICTED}" ]] || job::end 72 preflight "${name} is not set, for --export keeps the submitter's variables out: ${remedy}"
+  [[ -z "${IS_RESTRICTED}" ]] || job::end 72 preflight "${name} is not set, and --export does not pass it to the job: ${remedy}"
   job::end 72 preflight "${name} is not set: export it before sbatch, or ${remedy}"
 }
 
@@ -149,21 +149,21 @@ environ::_list_missing() {
   done
 }
 
-# Reads NAME=value lines, as they stand: nothing is expanded. What the environment has already wins.
+# Reads NAME=value lines literally, without expansion. Variables that are already set take precedence.
 environ::_read_secrets() {
   local -r file="$1"
   local mode line name
-  mode="$(stat -L -c %a -- "${file}")" || job::end 72 preflight "cannot read the file of secrets ${file}"
-  [[ "${mode}" == [46]00 ]] || job::end 72 preflight "${file} holds secrets but has mode ${mode}: chmod 600 it"
+  mode="$(stat -L -c %a -- "${file}")" || job::end 72 preflight "cannot read the secrets file ${file}"
+  [[ "${mode}" == [46]00 ]] || job::end 72 preflight "${file} holds secrets but has mode ${mode}; run: chmod 600 ${file}"
   while IFS= read -r line || [[ -n "${line}" ]]; do
     name="${line%%=*}"
     if [[ " ${SECRETS[*]} " == *" ${name} "* && "${line}" == *=* && -z "${!name:-}" ]]; then
       printf -v "${name}" %s "${line#*=}"
     fi
-  done <"${file}" || job::end 72 preflight "cannot read the file of secrets ${file}"
+  done <"${file}" || job::end 72 preflight "cannot read the secrets file ${file}"
 }
 
-# Becomes the launcher of a step, with the secrets of its row. For a process of its own.
+# Exports the secrets of a step and becomes its launcher. Runs in a process of its own.
 environ::launch() {
   local -r step="$1"
   local secret

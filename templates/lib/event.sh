@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# events.jsonl: one line per transition, for programs. Every write may fail, as in log.sh.
+# events.jsonl: one line per transition, for programs. As in log.sh, a failed write is ignored.
 
 EVENT_FD=""
 
-# Opens the events of this run.
+# Opens events.jsonl of this run.
 event::open() {
   local -r run_dir="$1"
   { exec {EVENT_FD}>>"${run_dir}/events.jsonl"; } 2>/dev/null || EVENT_FD=""

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The supervisor of one job: its clock tick, its end, and what every stage shares. Sourced by job.sh.
+# The supervisor of one job: setup, the tick, signals, and the end. Sourced by job.sh.
 #
-# Signal handlers only note the signal; what follows from it happens in job::tick, never in the middle of a start.
-# Whoever finds a reason to end calls job::end once; stopping and the report are done by the trap on EXIT.
+# Signal handlers only record the signal; job::tick acts on it, never in the middle of a start.
+# job::end ends the job; the trap on EXIT stops the steps and writes the summary.
 
 source "${BUNDLE_DIR}/lib/clock.sh"
 source "${BUNDLE_DIR}/lib/json.sh"
@@ -21,82 +21,81 @@ source "${BUNDLE_DIR}/lib/report.sh"
 source "${BUNDLE_DIR}/lib/stop.sh"
 
 JOB_ID="${SLURM_JOB_ID:-0}"
-RUN_DIR="" LOG_DIR="" SCRATCH="" # made by run::make_directory; SCRATCH is node-local
-STAGE=""                         # what the job is doing now
-URL=""                           # where it serves, once addresses are known
-READY="{}"                       # what probes say, as JSON
+RUN_DIR="" LOG_DIR="" SCRATCH="" # set by run::make_directory; SCRATCH is node-local
+STAGE=""                         # the current stage
+URL=""                           # the public URL, once addresses are known
+READY="{}"                       # the state of the probes, as JSON
 
-CODE="" # exit code and class of the end, and the first reason for it
+CODE="" # exit code, class and cause of the end; the first failure sets them
 CLASS=""
 CAUSE=""
 
-ENDING=""  # once there is a reason to end: "step" or "signal" while it is looked into, then "stop"
-ENDING_AT= # when that was: the time to stop counts from there
-SIGNALS=() # signals received so far
-CALL_PID=0 # the command that job::call waits for
+SHUTDOWN=""  # empty while the job runs; "step" or "signal" while the cause is determined, then "stop"
+SHUTDOWN_AT= # when the shutdown began; STOP_TIMEOUT_S counts from here
+SIGNALS=()   # signals received so far
+CALL_PID=0   # process that job::call waits for
 readonly CALL_GRACE_S=3
 
 # shellcheck disable=SC2312 # ":" does not fail
-exec {TICK_FD}<> <(:) # a pipe into which nobody writes
-# bash before 5.2 times read -t by an alarm: one that comes in the moment before the read blocks is lost, as is one that comes
-# while a handler runs. Then the read never ends. There a tick is a process that sleeps.
+exec {TICK_FD}<> <(:) # a pipe that carries nothing but the wake-ups of job::_note_signal
+# bash before 5.2 implements read -t with an alarm. An alarm just before the read blocks, or while a handler runs, is lost, and
+# the read never returns. On those versions a tick runs `sleep` instead.
 readonly READ_KEEPS_TIME=$((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 502))
 
-# Prepares the run: traps, run directory, tables.
+# Prepares the run: traps, environment, tables, run directory, copy of the bundle.
 job::begin() {
-  trap 'job::_hear TERM' TERM
-  trap 'job::_hear INT' INT
-  trap 'job::_hear USR1' USR1
-  trap 'job::_hear HUP' HUP # the terminal of an salloc is gone
-  trap 'job::_hear QUIT' QUIT
+  trap 'job::_note_signal TERM' TERM
+  trap 'job::_note_signal INT' INT
+  trap 'job::_note_signal USR1' USR1
+  trap 'job::_note_signal HUP' HUP # the terminal of an salloc was closed
+  trap 'job::_note_signal QUIT' QUIT
   trap ':' PIPE
   trap job::_exit EXIT
   environ::drop_foreign
   environ::restrict
   export SLURM_EXPORT_ENV=ALL
-  unset SLURM_NTASKS_PER_NODE # of the job; a step has its own number of tasks
+  unset SLURM_NTASKS_PER_NODE # it describes the job; each step sets its own number of tasks
   steps::load
   run::make_directory
   run::copy_bundle
   environ::take_secrets
   log::info "job ${JOB_ID} ${JOB_NAME}: run directory ${RUN_DIR}"
-  environ::tell_foreign
+  environ::warn_dropped
 }
 
-# A handler. A line ends a tick that reads; one that sleeps goes on to its end.
-job::_hear() {
+# Signal handler: records the signal and wakes up a tick that waits in `read`. A tick that sleeps runs to its end.
+job::_note_signal() {
   SIGNALS+=("$1")
   printf '\n' >&"${TICK_FD}"
 }
 
-job::stage() {
+job::enter_stage() {
   STAGE="$1"
   event::write stage "stage=${STAGE}"
   status::write
   report::stage "${STAGE}"
 }
 
-# Waits a moment, then acts on signals and on steps that ended. Nothing comes from TICK_FD but a line with a signal. It is
-# not `wait -n`, for a signal makes bash jump out of that, and the exit code of a child that ends at this very moment is lost:
-# whoever waits for it later waits for ever.
+# Waits a moment, then acts on signals and on steps that have ended. It does not use `wait -n`: a signal makes bash leave
+# `wait -n`, the exit code of a child that ends at that moment is lost, and a later `wait PID` for it never returns.
 job::tick() {
   local seconds=0.5 nothing
-  if [[ -n "${ENDING}" ]] || ((CALL_PID != 0 || ${#PROBE_PID[@]} > 0)); then
+  if [[ -n "${SHUTDOWN}" ]] || ((CALL_PID != 0 || ${#PROBE_PID[@]} > 0)); then
     seconds=0.1
   fi
   if ((READ_KEEPS_TIME)); then
-    # shellcheck disable=SC2034 # nothing comes
+    # shellcheck disable=SC2034 # the content does not matter
     read -r -t "${seconds}" -u "${TICK_FD}" nothing
   else
-    { sleep "${seconds}"; } 2>/dev/null # a signal to the whole job ends it as well: bash would tell
+    { sleep "${seconds}"; } 2>/dev/null # a signal to the whole job also kills the sleep, which bash would report
   fi
   clock::read
-  job::obey_signals
-  steps::look
+  job::handle_signals
+  steps::poll
   log::cap
 }
 
-# A child of ours that still runs. The number alone says little: it may have been given to somebody else by now.
+# Whether a child of this shell still runs. The parent is compared, too, because the pid may have been reused.
 job::is_running() {
   local -r pid="$1"
   local stat
@@ -104,13 +103,13 @@ job::is_running() {
   [[ "${stat##*) }" == [!ZX]" $$ "* ]]
 }
 
-# Runs a command that may take long, so that signals act meanwhile: job::call SECONDS OUTPUT COMMAND...
-# Returns the command's code, or 124 when the time is over: then it is told to end, for a TERM to srun ends its tasks and a KILL
-# would leave them, and killed if it does not.
+# Runs a command that may take long without blocking signals: job::call SECONDS OUTPUT COMMAND...
+# Returns the exit code of the command, or 124 after SECONDS. On timeout the command gets TERM first, because srun ends its
+# tasks on TERM but leaves them running on KILL, and KILL after CALL_GRACE_S.
 job::call() {
   local -r seconds="$1" output="$2"
   shift 2
-  local -r outer="${CALL_PID}" # a signal in the middle of a call asks Slurm, which is a call, too
+  local -r outer="${CALL_PID}" # handling a signal during a call queries Slurm, which is a nested call
   local deadline is_late=""
   clock::read
   deadline=$((NOW + seconds))
@@ -118,7 +117,7 @@ job::call() {
   CALL_PID="$!"
   while job::is_running "${CALL_PID}"; do
     if ((NOW >= deadline + CALL_GRACE_S)); then
-      kill -KILL "${CALL_PID}" 2>/dev/null # and not waited for: it may hang on a file system
+      kill -KILL "${CALL_PID}" 2>/dev/null # without waiting: it may hang on a file system
       CALL_PID="${outer}"
       return 124
     elif ((NOW >= deadline)) && [[ -z "${is_late}" ]]; then
@@ -133,7 +132,7 @@ job::call() {
   return "${REPLY}"
 }
 
-# Sets REPLY to the exit code of a child that has ended. A signal may interrupt wait: then it is asked again.
+# Sets REPLY to the exit code of a child that has ended. Repeats a `wait` that a signal interrupted.
 job::reap() {
   local -r pid="$1"
   local before
@@ -145,13 +144,13 @@ job::reap() {
   done
 }
 
-# Notes that there is a reason to end the job.
-job::note_ending() {
-  ENDING="$1"
-  ENDING_AT="${ENDING_AT:-${NOW}}"
+# Starts the stop timeout and sets the phase of the shutdown: step, signal or stop.
+job::begin_shutdown() {
+  SHUTDOWN="$1"
+  SHUTDOWN_AT="${SHUTDOWN_AT:-${NOW}}"
 }
 
-# Ends the job: job::end CODE CLASS CAUSE. The first call counts.
+# Ends the job: job::end CODE CLASS CAUSE. Only the first call sets the cause.
 job::end() {
   if [[ -z "${CODE}" ]]; then
     CODE="$1"
@@ -161,14 +160,14 @@ job::end() {
   exit "${CODE}"
 }
 
-# What a signal means: a time limit is USR1 near the end of the job's time, `stop` is USR1 before that.
-job::obey_signals() {
+# Ends the job if a signal was received. USR1 near the time limit is Slurm's warning; earlier it comes from `stop`.
+job::handle_signals() {
   ((${#SIGNALS[@]} > 0)) || return 0
-  [[ "${ENDING}" != signal && "${ENDING}" != stop ]] || return 0
-  job::note_ending signal
+  [[ "${SHUTDOWN}" != signal && "${SHUTDOWN}" != stop ]] || return 0
+  job::begin_shutdown signal
   local -r signal="${SIGNALS[0]}"
   event::write signal "signal=${signal}"
-  if [[ "${signal}" == USR1 ]] && job::_is_time_over; then
+  if [[ "${signal}" == USR1 ]] && job::_is_near_time_limit; then
     job::end 78 time_limit "the time limit is near (USR1)"
   fi
   if steps::find_lost_node; then
@@ -177,7 +176,8 @@ job::obey_signals() {
   job::end 79 cancelled "received ${signal}"
 }
 
-job::_is_time_over() {
+# Whether the job is so near its time limit that USR1 is Slurm's warning.
+job::_is_near_time_limit() {
   local now left
   clock::read
   ((WARNING_S > 0)) || return 1
@@ -187,75 +187,75 @@ job::_is_time_over() {
     printf -v now '%(%s)T' -1
     left=$((SLURM_JOB_END_TIME - now))
   fi
-  ((left < WARNING_S + 90)) # Slurm sends its warning up to a minute early
+  ((left < WARNING_S + 90)) # Slurm may send its warning up to a minute early
 }
 
-# Waits for the terminal step and ends the job with what came of it.
+# Waits for the terminal step, then ends the job with its result.
 job::await_terminal() {
   local -r name="$1"
-  job::stage benchmark
+  job::enter_stage benchmark
   log::info "${name} runs; log: ${LOG_DIR}/${name}.out"
   watch::begin
   while ! steps::is_over "${name}"; do
     job::tick
-    watch::look
+    watch::poll
   done
   local -r code="${STEP_EXIT[${name}]}"
   if ((code == 0)); then
     job::end 0 success ""
   fi
-  steps::settle 300 # a worker that died makes its client fail: the worker is the cause
-  steps::show_log "${name}"
+  steps::settle 300 # if a worker died, the client fails first; the worker is the cause
+  steps::print_log_tail "${name}"
   if steps::find_lost_node "${name}"; then
     job::end 77 node "Slurm lost a node: ${REPLY}"
   elif ((code == 80)); then
-    job::_why_it_failed "${name} left no usable result"
+    job::_describe_failure "${name} left no usable result"
     job::end 80 no_result "${REPLY}"
   elif ((code >= 70 && code <= 79)); then
-    job::end 1 benchmark "${name} failed with ${code}" # those codes are the job's own
+    job::end 1 benchmark "${name} failed with ${code}" # 70 to 79 are codes of job.sh itself
   fi
-  job::_why_it_failed "${name} failed with ${code}"
+  job::_describe_failure "${name} failed with ${code}"
   job::end "${code}" benchmark "${REPLY}"
 }
 
-# Sets REPLY to a sentence and what the benchmark itself wrote about its end.
-job::_why_it_failed() {
+# Sets REPLY to a sentence, followed by the reason that the benchmark recorded.
+job::_describe_failure() {
   local -r sentence="$1"
   local reason=""
   { read -r reason <"${RUN_DIR}/run/benchmark.reason"; } 2>/dev/null
   REPLY="${sentence}${reason:+; ${reason}}"
 }
 
-# Serves until a signal comes.
+# Serves until a signal or a failure ends the job.
 job::serve() {
-  job::stage serving
-  log::info "serving ${MODEL_NAME} at ${URL}; end it with: ${BUNDLE_HOME}/stop ${JOB_ID}"
+  job::enter_stage serving
+  log::info "serving ${MODEL_NAME} at ${URL}; to stop: ${BUNDLE_HOME}/stop ${JOB_ID}"
   watch::begin
   while true; do
     job::tick
-    watch::look
+    watch::poll
   done
 }
 
-# The trap on EXIT. Signals that arrive now are only counted; the second one forces.
+# The trap on EXIT. Signals that arrive from now on are only counted; a second signal forces the stop.
 job::_exit() {
   local -r code="$?"
   trap - EXIT
   clock::read
-  job::note_ending stop
+  job::begin_shutdown stop
   if [[ -z "${CODE}" ]]; then
-    CODE=70 CLASS=internal CAUSE="job.sh ended by itself with ${code}"
+    CODE=70 CLASS=internal CAUSE="job.sh exited unexpectedly with ${code}"
   fi
   if ((CODE == 0)); then
-    log::info "the job is done; stopping"
+    log::info "job complete; stopping"
   else
     log::error "${CLASS}: ${CAUSE}"
   fi
-  job::stage stop
+  job::enter_stage stop
   stop::all
   [[ -z "${RUN_DIR:-}" ]] || results::summarize
-  job::_summary
-  job::stage end
+  job::_print_summary
+  job::enter_stage end
   event::write end "class=${CLASS}" "code:=${CODE}" "cause=${CAUSE}"
   report::finish
   run::remove_scratch
@@ -263,8 +263,8 @@ job::_exit() {
   exit "${CODE}"
 }
 
-# One line per step.
-job::_summary() {
+# Logs a table with one line per step.
+job::_print_summary() {
   local name line REPLY
   local -a table=()
   ((${#STEP_PID[@]} > 0)) || return 0
@@ -272,7 +272,7 @@ job::_summary() {
   table+=("${line}")
   for name in "${ORDER[@]}"; do
     [[ -n "${STEP_PID[${name}]:-}" ]] || continue
-    steps::where "${name}"
+    steps::list_nodes "${name}"
     printf -v line '%-24s %-28s %7d s %9s %6s' "${name}" "${REPLY}" "${STEP_STARTED[${name}]}" \
       "${STEP_READY[${name}]:+${STEP_READY[${name}]} s}" "${STEP_EXIT[${name}]:-?}"
     table+=("${line}")

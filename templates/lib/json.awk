@@ -1,11 +1,11 @@
-# A JSON reader. For every value of the input, KIND[pointer] is its kind (object, array, string, number, true,
-# false, null), VALUE[pointer] the decoded text or the number as written, SIZE[pointer] the number of its members.
-# A pointer is that of RFC 6901: "/instances/0/endpoint"; the document itself is "".
+# A JSON parser. For every value of the input, KIND[pointer] is its kind (object, array, string, number, true, false, null),
+# VALUE[pointer] the decoded text or the number as written, and SIZE[pointer] the number of its members.
+# Pointers follow RFC 6901: "/instances/0/endpoint"; the document itself is "".
 #
-# Of several documents in a row (JSON lines) the last one stays. VALID is 1 if the input was JSON.
-# Run with LC_ALL=C: text is bytes. NaN and Infinity are numbers, as Python writes them.
+# Of several documents (JSON lines) only the last one is kept. VALID is 1 if the input is valid JSON.
+# Requires LC_ALL=C: text is bytes. NaN and Infinity count as numbers, as Python writes them.
 
-BEGIN { RS = "\001" } # never in JSON: the whole input is one record
+BEGIN { RS = "\001" } # never occurs in JSON, so the whole input is one record
 { JSON_TEXT = JSON_TEXT $0 }
 END { VALID = json_parse() }
 
@@ -40,7 +40,7 @@ function json_parse(    c, want, documents) {
   return documents > 0 && JSON_DEPTH == 0
 }
 
-# The next character that is no blank, "" at the end.
+# The next character that is not white space, "" at the end.
 function json_next() {
   while (match(substr(JSON_TEXT, JSON_AT, 64), /^[ \t\r\n]+/)) JSON_AT += RLENGTH
   return substr(JSON_TEXT, JSON_AT, 1)
@@ -51,7 +51,7 @@ function json_after() {
   return JSON_DEPTH ? ", or end" : "value"
 }
 
-# Reads a value that begins with c; an object or array is only opened.
+# Reads a value that begins with c; only opens an object or array.
 function json_value(c,    at, token) {
   at = json_here()
   if (c == "{" || c == "[") {
@@ -78,14 +78,14 @@ function json_value(c,    at, token) {
   return json_after()
 }
 
-# The pointer of the value that begins now; in an array it is a new element.
+# The pointer of the value at the current position; in an array it counts a new element.
 function json_here(    parent) {
   if (JSON_DEPTH == 0) return ""
   parent = JSON_PATH[JSON_DEPTH]
   return parent "/" (JSON_OPEN[JSON_DEPTH] == "[" ? SIZE[parent]++ : JSON_KEY[JSON_DEPTH])
 }
 
-# Reads the key of a member. Of two members with one key the later one counts.
+# Reads the key of a member. Of two members with the same key the later one wins.
 function json_key(    parent, old) {
   if (!json_string()) return ""
   gsub(/~/, "~0", JSON_STRING)
@@ -94,14 +94,14 @@ function json_key(    parent, old) {
   parent = JSON_PATH[JSON_DEPTH]
   if (parent "/" JSON_STRING in KIND) {
     old = parent "/" JSON_STRING
-    forget(old)
+    delete_value(old)
   } else {
     SIZE[parent]++
   }
   return ":"
 }
 
-# Reads a string into JSON_STRING; 0 if it is none.
+# Reads a string into JSON_STRING; returns 0 if it is invalid.
 function json_string(    c) {
   JSON_STRING = ""
   JSON_AT++
@@ -117,7 +117,7 @@ function json_string(    c) {
   }
 }
 
-# Reads what follows a backslash.
+# Reads an escape sequence after the backslash; returns 0 if it is invalid.
 function json_escape(    c, at, code, low) {
   c = substr(JSON_TEXT, JSON_AT++, 1)
   if (c == "u") {
@@ -136,7 +136,7 @@ function json_escape(    c, at, code, low) {
   return 1
 }
 
-# Four hexadecimal digits as a number, -1 if they are none.
+# Four hexadecimal digits as a number, -1 if they are invalid.
 function json_hex(    digits, i, n) {
   digits = tolower(substr(JSON_TEXT, JSON_AT, 4))
   if (digits !~ /^[0-9a-f][0-9a-f][0-9a-f][0-9a-f]$/) return -1
@@ -145,7 +145,7 @@ function json_hex(    digits, i, n) {
   return n
 }
 
-# The bytes of a code point.
+# The UTF-8 encoding of a code point.
 function utf8(code) {
   if (code < 128) return sprintf("%c", code)
   if (code < 2048) return sprintf("%c%c", 192 + int(code / 64), 128 + code % 64)
@@ -153,8 +153,8 @@ function utf8(code) {
   return sprintf("%c%c%c%c", 240 + int(code / 262144), 128 + int(code / 4096) % 64, 128 + int(code / 64) % 64, 128 + code % 64)
 }
 
-# Drops a value and all that is below it.
-function forget(pointer,    p) {
+# Deletes a value and everything below it.
+function delete_value(pointer,    p) {
   for (p in KIND) {
     if (p == pointer || index(p, pointer "/") == 1) {
       delete KIND[p]

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# JSON text.
+# JSON output.
 
 # Sets REPLY to a text as a JSON string.
 json::string() {

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# The log of a job, for people. A full disk or a missing log directory never stops the supervisor: every write may fail.
+# The log of a job, for people. A failed write is ignored, so a full disk or a missing directory does not stop the supervisor.
 
 LOG_FD=""
-CAP_NEXT=60
+NEXT_CAP=60
 
-# Opens the log of this run. Until then lines go to stdout only.
+# Opens logs/job.log of this run. Before that, lines go to stdout only.
 log::open() {
   local -r run_dir="$1"
   { exec {LOG_FD}>>"${run_dir}/logs/job.log"; } 2>/dev/null || LOG_FD=""
@@ -22,7 +22,7 @@ log::error() {
   log::_line ERROR "$*"
 }
 
-# Lines of a table or of somebody else's log, as they are.
+# Prints lines as they are, such as a table or the log of a step.
 log::text() {
   {
     printf '%s\n' "$@"
@@ -38,12 +38,12 @@ log::_line() {
   log::text "${line}"
 }
 
-# Once a minute: a log larger than SRTPLAN_LOG_CAP_MB (1024; 0 for no bound) goes on from its beginning, what it held is kept as
-# <log>.old. Whoever writes it appends, so nothing but a few lines that come while it is copied can be lost. In the background.
+# Once a minute, in the background: truncates logs larger than SRTPLAN_LOG_CAP_MB (default 1024, 0 disables it) and keeps the
+# old content as <log>.old. All writers append, so only lines written during the copy can be lost.
 log::cap() {
   local -r cap="${SRTPLAN_LOG_CAP_MB:-1024}"
-  ((NOW >= CAP_NEXT)) || return 0
-  CAP_NEXT=$((NOW + 60))
+  ((NOW >= NEXT_CAP)) || return 0
+  NEXT_CAP=$((NOW + 60))
   [[ "${cap}" != 0 && -n "${LOG_DIR}" ]] || return 0
   find "${LOG_DIR}" -maxdepth 1 -type f ! -name '*.old' -size "+${cap}M" \
     -exec sh -c 'for log; do cp -- "${log}" "${log}.old" && : >"${log}"; done' sh {} + </dev/null >/dev/null 2>&1 &

@@ -1,35 +1,35 @@
 # shellcheck shell=bash
-# The nodes of the job: names from Slurm, addresses and fitness from one fan-out step.
+# The nodes of the job: names from Slurm, addresses and checks from one preflight step.
 
 NODE=()
 IP=()
-PREFLIGHT_WAIT="${SRTPLAN_PREFLIGHT_WAIT_S:-120}" # seconds for every node to answer
+PREFLIGHT_WAIT_S="${SRTPLAN_PREFLIGHT_WAIT_S:-120}" # within which every node must answer
 
-# Checks every node before anything is started; ends the job with 72 if one is not fit.
+# Checks every node before services and workers start; ends the job with 72 if a check fails.
 nodes::preflight() {
   local -r out="${RUN_DIR}/run/preflight" log="${LOG_DIR}/preflight.out"
-  job::stage preflight
+  job::enter_stage preflight
   nodes::_check_slurm
   nodes::_list
-  nodes::each "${PREFLIGHT_WAIT}" "${log}" --job-name=preflight --output="${log}" --open-mode=append \
+  nodes::each "${PREFLIGHT_WAIT_S}" "${log}" --job-name=preflight --output="${log}" --open-mode=append \
     bash "${BUNDLE_DIR}/lib/preflight.sh" "${BUNDLE_DIR}/files/preflight.tsv" "${out}" "${NETWORK_INTERFACE}" "${NODE[@]}"
-  nodes::_report "${out}"
-  nodes::_write
+  nodes::_check_answers "${out}"
+  nodes::_write_addresses
   run::write_files
 }
 
-# srun has had --overlap since 20.11.
+# Ends the job with 72 if srun is older than 20.11, the first version with --overlap.
 nodes::_check_slurm() {
   local version=""
   job::call 10 "${SCRATCH}/version" srun --version
   { read -r _ version <"${SCRATCH}/version"; } 2>/dev/null
   log::info "Slurm ${version:-of an unknown version}, bash ${BASH_VERSION}"
   if [[ "${version}" =~ ^([0-9]+)\.([0-9]+) ]] && ((BASH_REMATCH[1] * 100 + 10#${BASH_REMATCH[2]} < 2011)); then
-    job::end 72 preflight "srun is of Slurm ${version}, but 20.11 or later is needed"
+    job::end 72 preflight "Slurm 20.11 or later is required, this is ${version}"
   fi
 }
 
-# Runs a command once on every node, one component after the other: nodes::each SECONDS OUTPUT [SRUN OPTION]... COMMAND...
+# Runs a command once on every node, component by component: nodes::each SECONDS OUTPUT [SRUN OPTION]... COMMAND...
 nodes::each() {
   local -r seconds="$1" output="$2"
   shift 2
@@ -42,7 +42,8 @@ nodes::each() {
   done
 }
 
-# Node names in the order of the allocation, component by component. A held allocation may have more nodes than planned.
+# Sets NODE to the node names in the order of the allocation, component by component. An existing allocation (salloc) may have
+# more nodes than the plan.
 nodes::_list() {
   local list="${SLURM_JOB_NODELIST:-}" group name size
   local -a names
@@ -61,35 +62,35 @@ nodes::_list() {
     NODE+=("${names[@]:0:size}")
   done
   for name in "${NODE[@]}"; do
-    [[ "${name}" =~ ^[A-Za-z0-9._-]+$ ]] || job::end 72 preflight "not a host name: ${name}"
+    [[ "${name}" =~ ^[A-Za-z0-9._-]+$ ]] || job::end 72 preflight "invalid host name: ${name}"
   done
 }
 
-# One table of all nodes. The first fault found is the cause.
-nodes::_report() {
+# Reads the answers of all nodes, logs them as a table, and sets IP. The first failed check ends the job.
+nodes::_check_answers() {
   local -r out="$1"
-  local node line address says fault first=""
+  local node line address summary failure first=""
   local -a notes
   printf -v line '%-24s %-16s %s' node address checks
   log::text "${line}"
   for node in "${NODE[@]}"; do
-    nodes::_read "${out}/${node}"
-    printf -v line '%-24s %-16s %s' "${node}" "${address:--}" "${fault:-${says}}"
+    nodes::_read_answer "${out}/${node}"
+    printf -v line '%-24s %-16s %s' "${node}" "${address:--}" "${failure:-${summary}}"
     log::text "${line}" ${notes[@]+"${notes[@]}"}
     if [[ -n "${address}" && " ${IP[*]} " == *" ${address} "* ]]; then
-      fault="${fault:-another node has the address ${address}, too}"
+      failure="${failure:-another node has the same address ${address}}"
     fi
     IP+=("${address}")
-    first="${first:-${fault:+${node}: ${fault}}}"
+    first="${first:-${failure:+${node}: ${failure}}}"
   done
-  [[ -z "${first}" ]] || nodes::_give_up "${first}"
+  [[ -z "${first}" ]] || nodes::_fail "${first}"
 }
 
-# A node that did not answer may be lost, or the fan-out itself went wrong: srun knows.
-nodes::_give_up() {
+# Ends the job because of a failed check. If a node did not answer, the log of srun shows whether Slurm lost it.
+nodes::_fail() {
   local -r why="$1"
   if [[ "${why}" == *"did not answer"* ]]; then
-    steps::show_log preflight
+    steps::print_log_tail preflight
     if steps::find_lost_node preflight; then
       job::end 77 node "Slurm lost a node: ${REPLY}"
     fi
@@ -97,28 +98,28 @@ nodes::_give_up() {
   job::end 72 preflight "${why}"
 }
 
-# Reads what one node wrote into the caller's variables: address, says, fault (the first), notes (what else).
-nodes::_read() {
+# Reads the answer of one node into variables of the caller: address, summary, failure (the first), notes (the others).
+nodes::_read_answer() {
   local -r file="$1"
   local kind text
-  address="" says="" fault="" notes=()
-  [[ -e "${file}" ]] || fault="did not answer"
+  address="" summary="" failure="" notes=()
+  [[ -e "${file}" ]] || failure="did not answer"
   while IFS=$'\t' read -r kind text; do
     case "${kind}" in
       address) address="${text}" ;;
-      ok) says="${text} ok" ;;
-      skipped) says+=", ${text} skipped" ;;
+      ok) summary="${text} ok" ;;
+      skipped) summary+=", ${text} skipped" ;;
       warn) notes+=("  ${text}") ;;
       fail)
-        [[ -z "${fault}" ]] || notes+=("  ${text}")
-        fault="${fault:-${text}}"
+        [[ -z "${failure}" ]] || notes+=("  ${text}")
+        failure="${failure:-${text}}"
         ;;
     esac
   done < <(cat -- "${file}" 2>/dev/null || true)
 }
 
-# Names and addresses for the launchers; both were checked.
-nodes::_write() {
+# Writes names and addresses for the launchers. Both were validated, so no quoting is needed.
+nodes::_write_addresses() {
   printf 'NODE=(%s)\nIP=(%s)\n' "${NODE[*]}" "${IP[*]}" >"${RUN_DIR}/run/nodes.sh" ||
     job::end 72 preflight "cannot write ${RUN_DIR}/run/nodes.sh"
 }

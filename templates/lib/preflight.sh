@@ -1,10 +1,10 @@
 #!/bin/bash
-# One node's part of the preflight: preflight.sh TABLE OUT_DIR INTERFACE NODE...
+# Preflight checks of one node: preflight.sh TABLE OUT_DIR INTERFACE NODE...
 #
-# Runs on every node at once, before anything is loaded. Checks the lines of TABLE (kind, subject, nodes, why;
-# separated by tabs) that name this node, and writes OUT_DIR/<node>: lines of "address", "ok", "warn" or "fail", a
-# tab, and text. Ends with 0 even where a check fails: the job reads the file. SRTPLAN_PREFLIGHT_SKIP="dir file gpus"
-# leaves out kinds of checks.
+# Runs on every node in parallel, before any service or worker starts. Runs the checks of TABLE (tab-separated: kind, subject,
+# nodes, reason) that name this node. Writes OUT_DIR/<node>: lines of "address", "ok", "skipped", "warn" or "fail", a tab, and
+# text. Exits with 0 even if a check fails, because job.sh reads the file. SRTPLAN_PREFLIGHT_SKIP="dir file gpus" skips kinds
+# of checks.
 set -uo pipefail
 
 readonly IPV4='^((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])$'
@@ -24,7 +24,7 @@ main() {
   mv -f -- "${out_dir}/.${name}" "${out_dir}/${name}"
 }
 
-# The position of this node among those of the job.
+# Prints the index of this node in the allocation.
 node_index() {
   local -r name="$1"
   shift
@@ -36,9 +36,9 @@ node_index() {
   printf '%d\n' "${index}"
 }
 
-# Launchers run here, unless they run in a container with a bash of its own.
+# Launchers run with the bash of this node, unless their container has its own.
 check_bash() {
-  ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || fail "bash ${BASH_VERSION}, but 4.4 or later is needed"
+  ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || fail "bash 4.4 or later is required, this is ${BASH_VERSION}"
 }
 
 report_address() {
@@ -52,7 +52,7 @@ report_address() {
   fi
 }
 
-# SRT_NODE_ADDRESS, else the interface of the profile, else the first address that is not the loopback's.
+# Prints SRT_NODE_ADDRESS, else the address of the interface in the profile, else the first address that is not loopback.
 find_address() {
   local -r interface="$1"
   if [[ -n "${SRT_NODE_ADDRESS:-}" ]]; then
@@ -71,7 +71,7 @@ check_table() {
     [[ ",${nodes}," == *",${index},"* ]] || continue
     if [[ " ${SRTPLAN_PREFLIGHT_SKIP:-} " == *" ${kind} "* ]]; then
       skipped=$((skipped + 1))
-    elif "is_${kind}_fit" "${subject}" "${why}"; then
+    elif "check_${kind}" "${subject}" "${why}"; then
       passed=$((passed + 1))
     fi
   done <"${table}"
@@ -79,31 +79,31 @@ check_table() {
   ((skipped == 0)) || printf 'skipped\t%d\n' "${skipped}"
 }
 
-is_dir_fit() {
+check_dir() {
   local -r path="$1" why="$2"
-  [[ -d "${path}" && -r "${path}" && -x "${path}" ]] || refuse_path "${path}" directory "${why}"
+  [[ -d "${path}" && -r "${path}" && -x "${path}" ]] || fail_path "${path}" directory "${why}"
 }
 
-is_path_fit() {
+check_path() {
   local -r path="$1" why="$2"
-  [[ -r "${path}" ]] || refuse_path "${path}" "file or directory" "${why}"
+  [[ -r "${path}" ]] || fail_path "${path}" "file or directory" "${why}"
 }
 
-is_file_fit() {
+check_file() {
   local -r path="$1" why="$2"
-  [[ -f "${path}" && -r "${path}" ]] || refuse_path "${path}" file "${why}"
+  [[ -f "${path}" && -r "${path}" ]] || fail_path "${path}" file "${why}"
 }
 
-# What is fetched later must be there now: hours of loading lie between.
-is_url_fit() {
+# A file that the benchmark downloads must be available now, not only after hours of loading.
+check_url() {
   local -r url="$1" why="$2"
   local code=0
   curl --head --location --fail --silent --output /dev/null --max-time 30 -- "${url}" || code="$?"
-  ((code == 0)) || fail "${why}: ${url} cannot be fetched from this node (curl ended with ${code})"
+  ((code == 0)) || fail "${why}: cannot download ${url} from this node (curl exited with ${code})"
 }
 
-# One of several files, with ":" between them.
-is_any_fit() {
+# At least one of several files must exist; the paths are separated by ":".
+check_any() {
   local -r paths="$1" why="$2"
   local path
   local -a choices
@@ -111,30 +111,30 @@ is_any_fit() {
   for path in "${choices[@]}"; do
     [[ ! -f "${path}" || ! -r "${path}" ]] || return 0
   done
-  fail "${why}: none of ${choices[*]} is a readable file"
+  fail "${why}: not found or not readable: ${choices[*]}"
 }
 
-refuse_path() {
+fail_path() {
   local -r path="$1" kind="$2" why="$3"
   if [[ -e "${path}" ]]; then
     fail "${why}: ${path} is not a readable ${kind}"
   elif [[ -L "${path}" ]]; then
-    fail "${why}: ${path} is a link that leads nowhere"
+    fail "${why}: ${path} is a broken link"
   else
     fail "${why}: ${path} does not exist"
   fi
 }
 
-is_port_fit() {
+check_port() {
   local -r port="$1" why="$2"
   local socket holder
   socket="$(listeners | awk -v port="${port}" '$1 == port { print $2, $3; exit }')"
   [[ -n "${socket}" ]] || return 0
-  holder="$(occupant "${socket% *}" "${socket#* }")"
+  holder="$(socket_holder "${socket% *}" "${socket#* }")"
   fail "port ${port} (${why}) is in use by ${holder}"
 }
 
-is_gpus_fit() {
+check_gpus() {
   local -r wanted="$1" why="$2"
   local have
   local -a devices=(/dev/nvidia[0-9]*)
@@ -143,10 +143,10 @@ is_gpus_fit() {
   elif [[ -e "${devices[0]}" ]]; then
     have="${#devices[@]}"
   else
-    printf 'warn\tGPUs cannot be counted: neither nvidia-smi nor /dev/nvidia*\n'
+    printf 'warn\tcannot count GPUs: neither nvidia-smi nor /dev/nvidia* found\n'
     return 0
   fi
-  ((have >= wanted)) || fail "${have} GPUs, but ${wanted} are needed (${why})"
+  ((have >= wanted)) || fail "GPUs found: ${have}, required: ${wanted} (${why})"
 }
 
 fail() {
@@ -154,8 +154,8 @@ fail() {
   return 1
 }
 
-# Ports that are listened on, with inode and owner of the socket. With SRT_NODE_ADDRESS the node is one address of many on this
-# machine: another address does not count.
+# Prints the listening TCP ports, each with the inode and the owner of its socket. SRT_NODE_ADDRESS limits them to one address,
+# for several simulated nodes on one machine.
 listeners() {
   local a b c d own=""
   if [[ -n "${SRT_NODE_ADDRESS:-}" ]]; then
@@ -173,8 +173,8 @@ listeners() {
     }'
 }
 
-# Who holds a socket, as far as this user may see.
-occupant() {
+# Prints the process that holds a socket, or its user id if the process is not visible to this user.
+socket_holder() {
   local -r inode="$1" uid="$2"
   local pid name
   # shellcheck disable=SC2012 # one ls for all descriptors of all processes; their names are numbers

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2310 # in this file every function answers by its code, and nothing counts on set -e
-# Directories whose contents are trusted. Job ids can be guessed, so a directory in /tmp that is named after the job may have
-# been created by another user. A directory is private if it belongs to this user, nobody else can write in it, and nobody
-# else can replace it: neither a directory above it nor a link on the way belongs to another user or lets others write.
+# shellcheck disable=SC2310 # every function in this file returns its status and does not rely on set -e
+# Private directories, whose contents can be trusted. Job ids can be guessed, so another user may have created a directory in
+# /tmp that is named after the job. A directory is private if it belongs to this user and no other user can write to it or
+# replace it: no parent directory and no link on the path belongs to another user or is writable by others.
 
 # Creates a directory that only this user can enter. Fails if the name is taken, even by a dangling link.
 private::create() {
@@ -11,14 +11,14 @@ private::create() {
   private::check "${directory}"
 }
 
-# Creates a private directory, or accepts one that is there.
+# Creates a private directory, or accepts an existing one.
 private::ensure() {
   local -r directory="$1"
   mkdir -m 700 -- "${directory}" 2>/dev/null || true
   private::check "${directory}"
 }
 
-# Removes what an earlier attempt of this job left, and creates the directory anew. Fails if the name is another user's.
+# Creates a directory again after removing what an earlier attempt of this job left. Fails if it belongs to another user.
 private::renew() {
   local -r directory="$1"
   private::require_own "${directory}" || return
@@ -30,34 +30,35 @@ private::renew() {
 private::check() {
   local -r directory="$1"
   local path above
-  if [[ -L "${directory}" ]]; then # whoever owns the link, or may replace it, decides where it leads
+  if [[ -L "${directory}" ]]; then # the owner of a link, and those who can replace it, control its target
     private::require_own "${directory}" || return
     above="$(cd -P -- "${directory%/*}/" && pwd -P)" || return
     private::_check_parents "${directory}" "${above%/}/link" || return
   fi
   if ! path="$(cd -P -- "${directory}" 2>/dev/null && pwd -P)"; then
-    private::_refuse "${directory}" "is not a directory that can be entered"
+    private::_refuse "${directory}" "is not an accessible directory"
     return 1
   fi
   private::require_own "${path}" || return
   if private::_is_open "${path}"; then
-    private::_refuse "${directory}" "can be written by other users" "chmod go-w '${path}'"
+    private::_refuse "${directory}" "is writable by other users" "chmod go-w '${path}'"
     return 1
   fi
   private::_check_parents "${directory}" "${path}"
 }
 
-# Fails if a name is taken by another user. A link counts as itself.
+# Fails if a path belongs to another user. Links are not followed.
 private::require_own() {
   local -r path="$1"
   local owner
-  owner="$(stat -c %u -- "${path}" 2>/dev/null)" || return 0 # the name is free
+  owner="$(stat -c %u -- "${path}" 2>/dev/null)" || return 0 # it does not exist
   [[ "${owner}" != "${EUID}" ]] || return 0
-  private::_refuse "${path}" "belongs to user ${owner}, not to this user (${EUID})"
+  private::_refuse "${path}" "belongs to user ${owner}, not to you (${EUID})"
   return 1
 }
 
-# Looks at the directories above a path, up to the first that is root's or sticky: there only the owner renames an entry.
+# Checks the parent directories of a path, up to the first that belongs to root or is sticky, where only the owner of an entry
+# can rename it.
 private::_check_parents() {
   local -r directory="$1"
   local path="$2" owner
@@ -70,23 +71,23 @@ private::_check_parents() {
       private::_warn_if_open "${path:-/}"
       return 0
     elif ((owner != EUID)); then
-      private::_refuse "${directory}" "lies below ${path}, which belongs to user ${owner}"
+      private::_refuse "${directory}" "is below ${path}, which belongs to user ${owner}"
       return 1
     elif private::_is_open "${path}"; then
-      private::_refuse "${directory}" "lies below ${path}, which other users can write" "chmod go-w '${path}'"
+      private::_refuse "${directory}" "is below ${path}, which is writable by other users" "chmod go-w '${path}'"
       return 1
     fi
   done
 }
 
-# Whether the group or others can write.
+# Whether the group or others can write to a directory.
 private::_is_open() {
   local mode
   mode="$(stat -c %a -- "$1")" || return 0
   ((8#${mode} & 8#022))
 }
 
-# Whether a user namespace does not map this owner: a host's root is shown like that in an unprivileged container.
+# Whether the user namespace does not map an owner. An unprivileged container shows root of the host like that.
 private::_is_unmapped() {
   local -r owner="$1"
   local first count
@@ -98,11 +99,11 @@ private::_is_unmapped() {
   done </proc/self/uid_map
 }
 
-# An open directory of root's is the administrator's decision, and often an image's /tmp.
+# Warns about a directory of root that others can write to: the administrator chose that, and /tmp of an image is often so.
 private::_warn_if_open() {
   local -r path="$1"
   if private::_is_open "${path}"; then
-    printf 'warning: any user can replace what lies in %s; root can prevent that: chmod +t %q\n' "${path}" "${path}" >&2
+    printf 'warning: any user can replace files in %s; as root, run: chmod +t %q\n' "${path}" "${path}" >&2
   fi
 }
 

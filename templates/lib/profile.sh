@@ -1,80 +1,81 @@
 # shellcheck shell=bash
-# Profiling of the workers: calls at their HTTP interface, around the runs of a benchmark.
+# Profiling of the workers through their HTTP interface, around the runs of a benchmark.
 #
-# Behind Dynamo a worker is called at its system port, /engine/start_profile (in later versions /engine/control/...); a
-# worker with an HTTP server of its own at /start_profile.
+# A worker of Dynamo is called on its system port at /engine/start_profile (/engine/control/start_profile in later versions),
+# a worker with its own HTTP server at /start_profile.
 
-PROFILED=() # kind and URLs of the workers that record now
+PROFILING_WORKERS=() # kind and URL of each worker that is recording
 
-# Makes the folder of the traces: profile::directory FOLDER (for the preamble).
+# Creates the directory of the traces: profile::directory DIRECTORY (for the preamble).
 profile::directory() {
   mkdir -p -- "$1"
 }
 
-# Starts the recording of workers: profile::start KIND BODY URL...; KIND is dynamo or http.
+# Starts profiling on workers: profile::start KIND BODY URL...; KIND is dynamo or http.
 profile::start() {
   local -r kind="$1" body="$2"
   shift 2
   local url
   for url in "$@"; do
-    # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+    # shellcheck disable=SC2310 # it returns its status; it does not rely on set -e
     if ! profile::_call "${kind}" start_profile "${body}" "${url}"; then
       printf 'profiling did not start at %s: %s\n' "${url}" "${REPLY}" >&2
       return 1
     fi
-    PROFILED+=("${kind} ${url}")
+    PROFILING_WORKERS+=("${kind} ${url}")
     printf 'profiling started at %s\n' "${url}"
   done
 }
 
-# Stops it: profile::stop KIND URL... A worker whose window has passed has stopped by itself and may say so.
+# Stops profiling: profile::stop KIND URL... A worker that has recorded its last step has already stopped and may report an error.
 profile::stop() {
   local -r kind="$1"
   shift
   local url
   for url in "$@"; do
-    # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+    # shellcheck disable=SC2310 # it returns its status; it does not rely on set -e
     if profile::_call "${kind}" stop_profile '{}' "${url}"; then
       printf 'profiling stopped at %s\n' "${url}"
     else
-      printf 'profiling at %s had ended: %s\n' "${url}" "${REPLY}"
+      printf 'profiling had already stopped at %s: %s\n' "${url}" "${REPLY}"
     fi
   done
-  PROFILED=()
+  PROFILING_WORKERS=()
 }
 
-# Waits until the traces are written, for workers write them after they have answered:
-# profile::await_traces FOLDER [WHO COUNT RANKS PATTERN]... with how many files of a pattern below FOLDER each worker or mode
-# owes, and how many ranks may write one. They are done when all that are owed are there and no size has changed for 10 s; it is
-# an error that names who has left too few. Whether each rank writes is the engine's affair: fewer is only said.
+# Waits until the traces are complete: profile::await_traces DIRECTORY [WORKER COUNT RANKS PATTERN]...
+# Workers write their traces after they have answered. For each worker or mode, COUNT is the required number of files that match
+# PATTERN below DIRECTORY, and RANKS the number of ranks that may write one. The traces are complete when the required files
+# exist and no size has changed for 10 s. Fewer than COUNT is an error; fewer than RANKS is a warning, because not every engine
+# writes one file per rank.
 profile::await_traces() {
-  local -r folder="$1" patience="${SRT_PROFILE_WAIT_S:-300}" quiet="${SRT_PROFILE_QUIET_S:-10}"
+  local -r folder="$1" timeout="${SRT_PROFILE_WAIT_S:-300}" quiet="${SRT_PROFILE_QUIET_S:-10}"
   shift
   local size="" before="" since="${SECONDS}"
   local -r began="${SECONDS}"
-  while ((SECONDS - began < patience)); do
+  while ((SECONDS - began < timeout)); do
     size="$(find "${folder}" -type f -size +0 -exec wc -c {} + 2>/dev/null)" || size=""
-    profile::_missing "${folder}" "$@"
+    profile::_list_missing "${folder}" "$@"
     if [[ -n "${REPLY}" || "${size}" != "${before}" ]]; then
       before="${size}"
       since="${SECONDS}"
     elif ((SECONDS - since >= quiet)); then
       printf 'traces:\n%s\n' "${size}"
-      profile::_say_ranks "${folder}" "$@"
+      profile::_warn_missing_ranks "${folder}" "$@"
       return 0
     fi
     sleep 1
   done
   if [[ -z "${REPLY}" ]]; then
-    printf 'traces in %s still grow after %d s:\n%s\n' "${folder}" "${patience}" "${size}" >&2
+    printf 'traces in %s still growing after %d s:\n%s\n' "${folder}" "${timeout}" "${size}" >&2
     return 0
   fi
-  printf 'traces are missing in %s after %d s: %s\n' "${folder}" "${patience}" "${REPLY}" >&2
+  printf 'traces missing in %s after %d s: %s\n' "${folder}" "${timeout}" "${REPLY}" >&2
   return 1
 }
 
-# Sets REPLY to who has left too few traces, "" if nobody: profile::_missing FOLDER [WHO COUNT RANKS PATTERN]...
-profile::_missing() {
+# Sets REPLY to the workers with too few traces: profile::_list_missing DIRECTORY [WORKER COUNT RANKS PATTERN]...
+profile::_list_missing() {
   local -r folder="$1"
   shift
   local missing=""
@@ -86,33 +87,33 @@ profile::_missing() {
   REPLY="${missing}"
 }
 
-# Says of which ranks a trace is missing, by number: profile::_say_ranks FOLDER [WHO COUNT RANKS PATTERN]...
-profile::_say_ranks() {
+# Warns about workers with fewer traces than ranks: profile::_warn_missing_ranks DIRECTORY [WORKER COUNT RANKS PATTERN]...
+profile::_warn_missing_ranks() {
   local -r folder="$1"
   shift
   while (($# > 0)); do
     profile::_count "${folder}" "$4"
-    ((REPLY >= $3)) || printf 'warning: %s has %d traces of %d ranks (%s)\n' "$1" "${REPLY}" "$3" "$4" >&2
+    ((REPLY >= $3)) || printf 'warning: %s: %d of %d ranks wrote a trace (%s)\n' "$1" "${REPLY}" "$3" "$4" >&2
     shift 4
   done
 }
 
-# Sets REPLY to the number of files with something in them: profile::_count FOLDER PATTERN
+# Sets REPLY to the number of non-empty files: profile::_count DIRECTORY PATTERN
 profile::_count() {
   REPLY="$(cd -- "$1" && find . -type f -size +0 -path "./$2" | wc -l)" 2>/dev/null || REPLY=0
   REPLY="$((REPLY))" # wc may indent
 }
 
-# A run failed: workers must not go on recording.
+# Stops profiling after a failed run.
 profile::abandon() {
   local item
-  for item in ${PROFILED[@]+"${PROFILED[@]}"}; do
-    # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
+  for item in ${PROFILING_WORKERS[@]+"${PROFILING_WORKERS[@]}"}; do
+    # shellcheck disable=SC2310 # it returns its status; it does not rely on set -e
     profile::_call "${item%% *}" stop_profile '{}' "${item#* }" || :
   done
 }
 
-# Posts a call; sets REPLY to what went wrong. A status 200 may still carry {"status": "error"}.
+# Posts a request; sets REPLY to the error. An answer with status 200 may still contain {"status": "error"}.
 profile::_call() {
   local -r kind="$1" verb="$2" body="$3" url="$4"
   local path answer status

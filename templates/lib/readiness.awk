@@ -1,7 +1,7 @@
-# Counts the ready instances in an answer that json.awk has read; prints "PREFILL DECODE".
+# Prints the number of ready instances, "PREFILL DECODE", in an answer that json.awk has parsed.
 #
-# probe=dynamo_health    GET /health: a worker registers several endpoints, the one named "generate" counts
-# probe=sglang_workers   GET /workers: the router's own counts; aggregated workers are "regular"
+# probe=dynamo_health    GET /health: a worker registers several endpoints; only "generate" counts
+# probe=sglang_workers   GET /workers: counts of the router; aggregated workers are "regular"
 
 END {
   if (VALID && probe == "dynamo_health" && KIND["/instances"] == "array") {

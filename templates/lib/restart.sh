@@ -1,85 +1,87 @@
 # shellcheck shell=bash
-# Steps that are started again: those that Slurm refused for a moment, and workers whose recipe says so.
+# Restarts: steps that Slurm temporarily refused to start, and workers with `restart` in the recipe.
 
-declare -gA RESTART_OF=()   # by step: worker, policy, how often, seconds before the first time, at most
-declare -gA RESTART_N=()    # by worker: how often it was started again
-declare -gA RESTART_AT=()   # by worker: when it is to be started, while it is down
-declare -gA REFUSED_N=()    # by step: how often Slurm refused it
-declare -gA REFUSED_AT=()   # by step: when it is asked again
-readonly REFUSALS_MOST=5    # 2 + 4 + 8 + 16 + 32 seconds
-readonly RESTART_GRACE_S=30 # for the other processes of a worker to end
+declare -gA RESTART_POLICY=() # by step: worker, policy, maximum restarts, first and maximum delay in seconds
+declare -gA RESTART_COUNT=()  # by worker: restarts so far
+declare -gA RESTART_AT=()     # by worker: when it restarts, while it is down
+declare -gA REFUSAL_COUNT=()  # by step: how often Slurm refused to start it
+declare -gA RETRY_AT=()       # by step: when the next attempt is due
+readonly MAX_REFUSALS=5       # delays of 2, 4, 8, 16 and 32 seconds
+readonly RESTART_GRACE_S=30   # time for the other processes of a worker to end
 
-# Reads the table RESTARTS of job.sh; most jobs have none.
+# Reads the table RESTARTS of job.sh, if there is one.
 restart::load() {
   local row name
-  # shellcheck disable=SC2153 # job.sh has it, in a job where a worker is started again
+  # shellcheck disable=SC2153 # set by job.sh if a worker may restart
   declare -p RESTARTS >/dev/null 2>&1 || return 0
   for row in "${RESTARTS[@]}"; do
     read -r name row <<<"${row}"
-    RESTART_OF["${name}"]="${row}"
+    RESTART_POLICY["${name}"]="${row}"
   done
 }
 
-# Whether a step that has ended will be started again. The job goes on as if it had not ended.
-restart::takes() {
+# Schedules a restart of a step that has ended: restart::schedule STEP CODE
+# Fails if the step is not restarted; then its end counts.
+restart::schedule() {
   local -r name="$1" code="$2"
-  [[ -z "${ENDING}" ]] || return 1
+  [[ -z "${SHUTDOWN}" ]] || return 1
   if restart::_was_refused "${name}" "${code}"; then
-    restart::_ask_again "${name}"
+    restart::_schedule_retry "${name}"
   else
-    restart::_takes_worker "${name}" "${code}"
+    restart::_schedule_worker "${name}" "${code}"
   fi
 }
 
-# A step that never ran, because Slurm could not start it just then: while its controller is restarted, for instance. What
-# it says of a request that will never fit is left as it is.
+# Whether a step never ran because of a temporary error of Slurm, such as a restart of its controller. A request that can
+# never be satisfied does not count.
 restart::_was_refused() {
   local -r name="$1" code="$2"
   local -r reasons="Unable to (create step|confirm allocation|contact slurm controller|connect to slurm)|Socket timed out"
-  local said
-  ((code != 0 && ${REFUSED_N[${name}]:-0} < REFUSALS_MOST)) || return 1
+  local errors
+  ((code != 0 && ${REFUSAL_COUNT[${name}]:-0} < MAX_REFUSALS)) || return 1
   [[ -z "${STEP_ID[${name}]:-}" && ! -e "${RUN_DIR}/run/steps/${name}.id" ]] || return 1
-  said="$(tail -c 4096 -- "${LOG_DIR}/${name}.out" 2>/dev/null |
+  errors="$(tail -c 4096 -- "${LOG_DIR}/${name}.out" 2>/dev/null |
     grep -E "^srun: error: .*(${reasons})")"
-  [[ -n "${said}" && ! "${said##*$'\n'}" =~ (More processors|configuration is not available|Invalid|already completing|exceed) ]]
+  [[ -n "${errors}" ]] || return 1
+  [[ ! "${errors##*$'\n'}" =~ (More processors|configuration is not available|Invalid|already completing|exceed) ]]
 }
 
-restart::_ask_again() {
+restart::_schedule_retry() {
   local -r name="$1"
   local delay
-  REFUSED_N["${name}"]=$((${REFUSED_N[${name}]:-0} + 1))
-  delay=$((2 ** REFUSED_N[${name}]))
-  REFUSED_AT["${name}"]=$((NOW + delay))
-  log::warn "Slurm refused ${name} for now; asking again in ${delay} s (${REFUSED_N[${name}]} of ${REFUSALS_MOST})"
+  REFUSAL_COUNT["${name}"]=$((${REFUSAL_COUNT[${name}]:-0} + 1))
+  delay=$((2 ** REFUSAL_COUNT[${name}]))
+  RETRY_AT["${name}"]=$((NOW + delay))
+  log::warn "Slurm did not start ${name}; retrying in ${delay} s (${REFUSAL_COUNT[${name}]} of ${MAX_REFUSALS})"
 }
 
-# The process of a worker: it is down as a whole, and the others are told to end.
-restart::_takes_worker() {
+# Schedules a restart of the worker that a step belongs to, and stops its other processes.
+restart::_schedule_worker() {
   local -r name="$1" code="$2"
-  local unit policy most delay longest count
-  [[ -n "${RESTART_OF[${name}]:-}" ]] || return 1
-  read -r unit policy most delay longest <<<"${RESTART_OF[${name}]}"
+  local unit policy max_restarts delay max_delay count
+  [[ -n "${RESTART_POLICY[${name}]:-}" ]] || return 1
+  read -r unit policy max_restarts delay max_delay <<<"${RESTART_POLICY[${name}]}"
   [[ -z "${RESTART_AT[${unit}]:-}" ]] || return 0
-  count="${RESTART_N[${unit}]:-0}"
-  ((count < most)) && [[ "${policy}" == always || "${code}" != 0 ]] || return 1
+  count="${RESTART_COUNT[${unit}]:-0}"
+  ((count < max_restarts)) && [[ "${policy}" == always || "${code}" != 0 ]] || return 1
   ! steps::find_lost_node "${name}" || return 1
-  while ((count > 0 && delay < longest)); do
+  while ((count > 0 && delay < max_delay)); do
     delay=$((2 * delay))
     count=$((count - 1))
   done
-  ((delay <= longest)) || delay="${longest}"
-  RESTART_N["${unit}"]=$((${RESTART_N[${unit}]:-0} + 1))
+  ((delay <= max_delay)) || delay="${max_delay}"
+  RESTART_COUNT["${unit}"]=$((${RESTART_COUNT[${unit}]:-0} + 1))
   RESTART_AT["${unit}"]=$((NOW + delay))
-  log::warn "${name} ended with ${code}; ${unit} is started again in ${delay} s (${RESTART_N[${unit}]} of ${most})"
+  log::warn "${name} ended with ${code}; restarting ${unit} in ${delay} s (${RESTART_COUNT[${unit}]} of ${max_restarts})"
   restart::_signal "${unit}" TERM
 }
 
-# Tells the processes of a worker that still run to end. It takes a moment; nobody waits for it here.
+# Signals the processes of a worker that still run, in the background.
 restart::_signal() {
   local -r unit="$1" signal="$2"
   local name ids=""
-  for name in "${!RESTART_OF[@]}"; do
-    if [[ "${RESTART_OF[${name}]}" == "${unit} "* ]] && steps::is_live "${name}" && [[ -n "${STEP_ID[${name}]:-}" ]]; then
+  for name in "${!RESTART_POLICY[@]}"; do
+    if [[ "${RESTART_POLICY[${name}]}" == "${unit} "* ]] && steps::is_live "${name}" && [[ -n "${STEP_ID[${name}]:-}" ]]; then
       ids+=" ${STEP_ID[${name}]}"
     fi
   done
@@ -87,14 +89,14 @@ restart::_signal() {
   [[ -z "${ids}" ]] || scancel --signal="${signal}" ${ids} </dev/null >>"${SCRATCH}/scancel" 2>&1 &
 }
 
-# Called after every tick: starts what is due.
-restart::look() {
+# Starts the retries and restarts that are due. Called after every tick.
+restart::poll() {
   local name unit
-  [[ -z "${ENDING}" ]] || return 0
-  for name in "${!REFUSED_AT[@]}"; do
-    if ((NOW >= REFUSED_AT[${name}])); then
-      unset "REFUSED_AT[${name}]"
-      steps::start_again "${name}"
+  [[ -z "${SHUTDOWN}" ]] || return 0
+  for name in "${!RETRY_AT[@]}"; do
+    if ((NOW >= RETRY_AT[${name}])); then
+      unset "RETRY_AT[${name}]"
+      steps::restart "${name}"
     fi
   done
   for unit in "${!RESTART_AT[@]}"; do
@@ -107,23 +109,25 @@ restart::look() {
   done
 }
 
+# Whether no process of a worker runs.
 restart::_is_down() {
   local -r unit="$1"
   local name
-  for name in "${!RESTART_OF[@]}"; do
-    [[ "${RESTART_OF[${name}]}" != "${unit} "* ]] || ! steps::is_live "${name}" || return 1
+  for name in "${!RESTART_POLICY[@]}"; do
+    [[ "${RESTART_POLICY[${name}]}" != "${unit} "* ]] || ! steps::is_live "${name}" || return 1
   done
 }
 
+# Starts all steps of a worker again. Their old logs are kept with the number of the restart as a suffix.
 restart::_start() {
   local -r unit="$1"
   local name
   unset "RESTART_AT[${unit}]"
   for name in "${ORDER[@]}"; do
-    if [[ "${RESTART_OF[${name}]:-}" == "${unit} "* ]]; then
-      mv -f -- "${LOG_DIR}/${name}.out" "${LOG_DIR}/${name}.out.${RESTART_N[${unit}]}" 2>/dev/null
-      steps::start_again "${name}"
+    if [[ "${RESTART_POLICY[${name}]:-}" == "${unit} "* ]]; then
+      mv -f -- "${LOG_DIR}/${name}.out" "${LOG_DIR}/${name}.out.${RESTART_COUNT[${unit}]}" 2>/dev/null
+      steps::restart "${name}"
     fi
   done
-  log::info "${unit}: started again"
+  log::info "${unit}: restarted"
 }

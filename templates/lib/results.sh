@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# What a benchmark leaves: RUN_DIR/results/summary.json, written anew after every run and once more at the job's end.
+# Results of the benchmark: RUN_DIR/results/summary.json, rewritten after every run and at the end of the job.
 #
-# files/benchmark.tsv of the bundle has what is known beforehand, a row each, columns divided by tabs:
+# files/benchmark.tsv of the bundle holds what is known at compile time, in tab-separated columns:
 #
 #   gpus   TOTAL   PREFILL   DECODE   AGG
 #   head   MEMBERS_OF_A_JSON_OBJECT
-#   run    NAME   CLIENT   RESULT   MEMBERS_OF_A_JSON_OBJECT     for each run that is measured, in order; - for none
+#   run    NAME   CLIENT   RESULT   MEMBERS_OF_A_JSON_OBJECT     for each measured run, in order; "-" if empty
 #
-# results/.runs/NAME.json is the record of a run that has ended (see record.awk).
+# results/.runs/NAME.json is the record of a finished run (see record.awk).
 
-# Whether the summary has a record of a run.
+# Whether the summary includes a run.
 results::has_run() {
   local kind name rest
   [[ -f "${BUNDLE_DIR}/files/benchmark.tsv" ]] || return 1
@@ -20,8 +20,8 @@ results::has_run() {
 }
 
 # Writes the record of a run and the summary: results::record NAME RESULT CLIENT CODE REASON TRIES BEGAN. BEGAN is the
-# value of SECONDS when the run began.
-# Sets REPLY to what the report says, and RECORD_REASON to why it is no result, "" if it is one.
+# value of SECONDS at the start of the run.
+# Sets REPLY to a summary of the report, and RECORD_REASON to why the result is unusable, "" if it is usable.
 results::record() {
   local -r name="$1" result="$2" client="$3" code="$4" tries="$6" began="$7"
   local -r folder="${RUN_DIR}/results/.runs"
@@ -85,11 +85,11 @@ results::_reduce() {
   fi
   REPLY="$(mktemp "${TMPDIR:-/tmp}/srtplan-${SLURM_JOB_ID:-0}-result.XXXXXX")"
   if ! LC_ALL=C awk -f "${BUNDLE_DIR}/lib/reduce.awk" "${file}" >"${REPLY}"; then
-    : >"${REPLY}" # cut off
+    : >"${REPLY}" # the report is truncated
   fi
 }
 
-# Puts the records together. At the job's end CLASS and CODE say how it ended; before that it is still running.
+# Writes summary.json from the records. CLASS and CODE are empty until the job ends.
 results::summarize() {
   local -r file="${RUN_DIR}/results/summary.json"
   local kind name rest head="" rows="" row good=0 all=0 state=none text cause
@@ -121,7 +121,7 @@ results::summarize() {
   } >"${file}.new" && mv -f -- "${file}.new" "${file}"
 }
 
-# Sets REPLY to the record of a run, or to one that says that it has not ended.
+# Sets REPLY to the record of a run, or to one with status "missing" if the run has not finished.
 results::_row() {
   local -r name="$1" rest="$2"
   local client result facts
@@ -134,7 +134,7 @@ results::_row() {
   REPLY="{\"name\":\"${name}\",\"status\":\"missing\",\"reason\":\"\",\"client\":\"${client}\",\"result\":\"${result}\",${facts}}"
 }
 
-# Sets REPLY to the traces below logs/profiles, as JSON strings.
+# Sets REPLY to the paths of the traces below logs/profiles, as JSON strings.
 results::_profiles() {
   local file list=""
   while IFS= read -r file; do

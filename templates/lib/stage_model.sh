@@ -1,12 +1,12 @@
 #!/bin/bash
-# Copies a model to this node's own disk: stage_model.sh SOURCE TARGET
+# Copies a model to the local disk of this node: stage_model.sh SOURCE TARGET
 #
-# Files whose name and size are already there are left. Each file is copied beside its place and then renamed, so a copy that was
-# interrupted is never taken for a whole one. Ends with 1 if the copy is not the original afterwards.
+# Skips files that exist with the same name and size. Each file is copied under a temporary name and then renamed, so an
+# interrupted copy is never mistaken for a complete one. Exits with 1 if the copy differs from the original.
 #
-# Workers load what is here, and the copy is compared by name and size only, so the target must be this user's own directory.
+# Workers load the copy, which is compared by name and size only, so TARGET must be a private directory.
 set -Eeuo pipefail
-umask 022 # nobody else may write in the copy
+umask 022 # other users must not write to the copy
 
 source "${BASH_SOURCE[0]%/*}/private.sh"
 
@@ -17,38 +17,39 @@ main() {
   local lock
   local -a missing
   if [[ -n "${SRT_REHEARSAL:-}" ]]; then
-    say "a rehearsal copies nothing to ${target}" # it has no model
+    log "skipped in a rehearsal, which has no model: ${target}"
     return 0
   fi
   mkdir -p -- "${target}"
-  # shellcheck disable=SC2310 # it answers by its code; nothing in it counts on set -e
-  private::check "${target}" || fail "other users could change the model in ${target}; set model.stage_dir to a directory of your own"
+  # shellcheck disable=SC2310 # it returns its status; it does not rely on set -e
+  private::check "${target}" ||
+    fail "other users can change the model in ${target}; set model.stage_dir to a directory that only you can write to"
   exec {lock}>>"${target}/.staging.lock"
-  flock "${lock}" # another job on this node may want the same model
-  list "${source}" | LC_ALL=C sort >"${TMP}/wanted"
-  list "${target}" | LC_ALL=C sort >"${TMP}/present"
+  flock "${lock}" # another job on this node may stage the same model
+  list_files "${source}" | LC_ALL=C sort >"${TMP}/wanted"
+  list_files "${target}" | LC_ALL=C sort >"${TMP}/present"
   LC_ALL=C comm -23 "${TMP}/wanted" "${TMP}/present" >"${TMP}/missing"
   if [[ ! -s "${TMP}/wanted" ]]; then
-    fail "${source} holds no files"
+    fail "${source} contains no files"
   elif [[ ! -s "${TMP}/missing" ]]; then
-    say "${target} is complete"
+    log "${target} is complete"
     return 0
   fi
   check_space "${target}"
   mapfile -t missing <"${TMP}/missing"
-  say "copying ${#missing[@]} files to ${target}"
+  log "copying ${#missing[@]} files to ${target}"
   cut -d / -f 2- "${TMP}/missing" | tr '\n' '\0' |
     xargs -0 -P "${COPIES}" -n 1 bash "${BASH_SOURCE[0]}" --one "${source}" "${target}"
-  list "${target}" | LC_ALL=C sort >"${TMP}/present"
+  list_files "${target}" | LC_ALL=C sort >"${TMP}/present"
   LC_ALL=C comm -23 "${TMP}/wanted" "${TMP}/present" >"${TMP}/missing"
   if [[ -s "${TMP}/missing" ]]; then
-    fail "${target} is not what ${source} is"
+    fail "${target} differs from ${source} after copying"
   fi
-  say "${target} is complete"
+  log "${target} is complete"
 }
 
-# Lines of "SIZE/PATH" of all files below a folder; links are followed.
-list() {
+# Prints "SIZE/PATH" of every file below a directory, following links.
+list_files() {
   local -r folder="$1"
   find -L "${folder}" -type f ! -name '.staging.*' -printf '%s/%P\n'
 }
@@ -58,10 +59,10 @@ check_space() {
   local needed free
   needed="$(awk -F / '{ sum += $1 } END { printf "%d", sum / 1024 + 1 }' "${TMP}/missing")"
   free="$(df -Pk -- "${target}" | awk 'NR == 2 { print $4 }')"
-  ((free > needed)) || fail "${target} has room for ${free} KiB, the model needs ${needed} KiB more"
+  ((free > needed)) || fail "not enough space in ${target}: ${needed} KiB required, ${free} KiB free"
 }
 
-# One file, through a name beside its place.
+# Copies one file under a temporary name and renames it.
 copy_one() {
   local -r source="$1" target="$2" path="$3"
   local folder name
@@ -73,12 +74,12 @@ copy_one() {
   mv -f -- "${folder}/.staging.${name}" "${folder}/${name}"
 }
 
-say() {
+log() {
   printf 'stage_model %s: %s\n' "${SLURMD_NODENAME:-here}" "$1"
 }
 
 fail() {
-  say "$1" >&2
+  log "$1" >&2
   exit 1
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# status.json: the present state of the job, for programs. Every write may fail, as in log.sh.
+# status.json: the current state of the job, for programs. As in log.sh, a failed write is ignored.
 
-# Replaces status.json, so that a reader never sees half of it.
+# Replaces status.json atomically, so that a reader never sees a partial file.
 status::write() {
   [[ -n "${RUN_DIR}" ]] || return 0
   local -r file="${RUN_DIR}/status.json"
@@ -21,7 +21,7 @@ status::write() {
   return 0
 }
 
-# On a full disk the old text makes room for the new one: written over it, with spaces to its end.
+# Overwrites status.json in place, padded with spaces to its old length. That works on a full disk, too.
 status::_overwrite() {
   local -r file="$1" line="$2"
   local LC_ALL=C

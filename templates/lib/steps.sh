@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# The steps of the job: start them in waves, watch them, say which one failed first.
+# The steps of the job: start them, watch them, and find the step that failed first.
 
-# By step name, from the table.
+# By step name, from the table STEPS.
 declare -gA STEP_STAGE=() STEP_TIER=() STEP_SIGNAL=() STEP_ROLE=() STEP_NODES=() STEP_SECRETS=()
-# By step name, from the run: pid of its srun, Slurm step id, seconds, exit code.
+# By step name, at run time: pid of srun, Slurm step id, start time, seconds until ready, exit code.
 declare -gA STEP_PID=() STEP_ID=() STEP_STARTED=() STEP_READY=() STEP_EXIT=()
 
-ORDER=()        # names in start order
+ORDER=()        # step names in start order
 FIRST_FAILED="" # the critical step that ended first
-LOOKS=0         # how often the steps were looked at
-STARTING=0      # steps whose Slurm step id is not known yet
+POLL_COUNT=0    # calls of steps::poll
+STARTING=0      # started steps whose Slurm step id is not known yet
 
 # Reads the table STEPS of job.sh.
 steps::load() {
@@ -24,22 +24,22 @@ steps::load() {
   probes::load_gates
 }
 
-# Starts the steps of a stage, or of these only those that are named, PARALLEL_STARTS of them a second; the others are watched
-# meanwhile. What runs already is left.
+# Starts the steps of a stage that have not started yet, PARALLEL_STARTS per second: steps::start STAGE [STEP]...
+# With STEP arguments only those steps.
 steps::start() {
   local -r stage="$1"
   shift
   local name count=0
-  job::stage "${stage}"
+  job::enter_stage "${stage}"
   for name in "${ORDER[@]}"; do
     [[ "${STEP_STAGE[${name}]}" == "${stage}" && -z "${STEP_PID[${name}]:-}" ]] || continue
     (($# == 0)) || [[ " $* " == *" ${name} "* ]] || continue
-    job::obey_signals
+    job::handle_signals
     steps::_start_one "${name}"
     count=$((count + 1))
     ((count % PARALLEL_STARTS != 0)) || steps::settle 100
   done
-  ((count == 0)) || log::info "${stage}: started ${count} steps"
+  ((count == 0)) || log::info "${stage}: steps started: ${count}"
 }
 
 steps::_start_one() {
@@ -52,49 +52,50 @@ steps::_start_one() {
   event::write step "step=${name}" "state=started" "pid:=${STEP_PID[${name}]}"
 }
 
-# Starts a step that has ended once more; its log goes on, if it was left where it was.
-steps::start_again() {
+# Starts a step again that has ended. Its log is appended to, unless the caller has moved it away.
+steps::restart() {
   local -r name="$1"
   rm -f -- "${RUN_DIR}/run/steps/${name}.id"
   unset "STEP_ID[${name}]" "STEP_EXIT[${name}]" "STEP_READY[${name}]"
   steps::_start_one "${name}"
 }
 
-# Notices ids and ends. A critical step that ends, with any code, ends the job. With hundreds of steps this is what the
-# supervisor costs: bash has collected what is dead, so mostly it is enough that the number is there.
-steps::look() {
+# Reads step ids and detects steps that have ended. A critical step that ends, with any code, ends the job.
+# With hundreds of steps this dominates the cost of the supervisor. bash reaps its dead children, so on most polls it is
+# enough that the pid exists.
+steps::poll() {
   local name pid
-  ((STARTING == 0)) || steps::_learn_ids
-  LOOKS=$((LOOKS + 1))
+  ((STARTING == 0)) || steps::read_ids
+  POLL_COUNT=$((POLL_COUNT + 1))
   for name in "${ORDER[@]}"; do
     pid="${STEP_PID[${name}]:-}"
     [[ -n "${pid}" && -z "${STEP_EXIT[${name}]:-}" ]] || continue
-    if [[ ! -e "/proc/${pid}" ]] || { ((LOOKS % 10 == 0)) && ! job::is_running "${pid}"; }; then
-      steps::_note_end "${name}"
+    if [[ ! -e "/proc/${pid}" ]] || { ((POLL_COUNT % 10 == 0)) && ! job::is_running "${pid}"; }; then
+      steps::_record_end "${name}"
     fi
   done
-  restart::look
-  if [[ -n "${FIRST_FAILED}" && -z "${ENDING}" ]]; then
-    job::note_ending step
-    steps::settle 50 # a signal to the whole job may reach the steps a moment before it reaches us
+  restart::poll
+  if [[ -n "${FIRST_FAILED}" && -z "${SHUTDOWN}" ]]; then
+    job::begin_shutdown step
+    steps::settle 50 # a signal to the whole job may reach the steps a moment before job.sh
     steps::_fail "${FIRST_FAILED}"
   fi
 }
 
-# Started, and not seen to end.
+# Whether a step has started and is not known to have ended.
 steps::is_live() {
   local -r name="$1"
   [[ -n "${STEP_PID[${name}]:-}" && -z "${STEP_EXIT[${name}]:-}" ]]
 }
 
-# Ended, and not to be started again.
+# Whether a step has ended and no retry is scheduled.
 steps::is_over() {
   local -r name="$1"
-  [[ -n "${STEP_EXIT[${name}]:-}" && -z "${REFUSED_AT[${name}]:-}" ]]
+  [[ -n "${STEP_EXIT[${name}]:-}" && -z "${RETRY_AT[${name}]:-}" ]]
 }
 
-# Step ids are written by the steps themselves. Listing the directory makes NFS look again.
-steps::_learn_ids() {
+# Reads the step ids that the steps have written. Listing the directory makes NFS revalidate its cache.
+steps::read_ids() {
   local name file
   for file in "${RUN_DIR}"/run/steps/*.id; do
     name="${file##*/}"
@@ -106,19 +107,20 @@ steps::_learn_ids() {
   done
 }
 
-steps::_note_end() {
+# Records the exit code of a step and decides whether it matters: restart, failure of the job, or a warning.
+steps::_record_end() {
   local -r name="$1"
   local REPLY
   job::reap "${STEP_PID[${name}]}"
   STEP_EXIT["${name}"]="${REPLY}"
   [[ -n "${STEP_ID[${name}]:-}" ]] || STARTING=$((STARTING - 1))
   event::write step "step=${name}" "state=ended" "exit:=${REPLY}"
-  [[ "${ENDING}" != stop ]] || return 0
-  ! restart::takes "${name}" "${REPLY}" || return 0
+  [[ "${SHUTDOWN}" != stop ]] || return 0
+  ! restart::schedule "${name}" "${REPLY}" || return 0
   case "${STEP_ROLE[${name}]}:${REPLY}" in
     setup:0 | attempt:0) ;;
     critical:* | setup:*) FIRST_FAILED="${FIRST_FAILED:-${name}}" ;;
-    optional:* | attempt:*) log::warn "${name} ended with ${REPLY}; the job goes on without it" ;;
+    optional:* | attempt:*) log::warn "${name} ended with ${REPLY}; the job continues without it" ;;
   esac
 }
 
@@ -134,10 +136,10 @@ steps::await_end() {
       job::tick
     done
   done
-  log::info "${stage}: done after $((NOW - begin)) s"
+  log::info "${stage}: finished after $((NOW - begin)) s"
 }
 
-# Waits so many hundredths of a second for whatever else may come to light: another end, a signal.
+# Handles further events, such as other steps that end, for a number of hundredths of a second.
 steps::settle() {
   local deadline
   clock::read
@@ -152,9 +154,9 @@ steps::_fail() {
   local -r name="$1"
   local -r code="${STEP_EXIT[${name}]}"
   local where
-  steps::where "${name}"
+  steps::list_nodes "${name}"
   where="${REPLY}"
-  steps::show_log "${name}"
+  steps::print_log_tail "${name}"
   if steps::find_lost_node "${name}"; then
     job::end 77 node "Slurm lost a node: ${REPLY} (${name} on ${where})"
   fi
@@ -167,8 +169,8 @@ steps::_fail() {
   esac
 }
 
-# Sets REPLY to the names of a step's nodes.
-steps::where() {
+# Sets REPLY to the host names of a step, separated by commas.
+steps::list_nodes() {
   local -r name="$1"
   local index
   REPLY=""
@@ -177,23 +179,24 @@ steps::where() {
   done
 }
 
-# The last lines of a step's log: of a log with progress bars or without line breaks no more than can be read.
-steps::show_log() {
+# Logs the end of a step's log. Progress bars and very long lines are cut to a readable amount.
+steps::print_log_tail() {
   local -r name="$1"
   local lines
   lines="$(tail -c 65536 -- "${LOG_DIR}/${name}.out" 2>/dev/null | tr '\r' '\n' | tail -n 30 | cut -c 1-2000)"
-  log::text "--- the last lines of ${LOG_DIR}/${name}.out" "${lines}" "---"
+  log::text "--- last lines of ${LOG_DIR}/${name}.out" "${lines}" "---"
 }
 
-# Whether Slurm lost a node, by what srun said about it (of one step, or of any). Sets REPLY to that.
+# Whether Slurm lost a node, according to the errors of srun or the state of the job: steps::find_lost_node [STEP]
+# Sets REPLY to the evidence. With STEP only the log of that step is searched.
 steps::find_lost_node() {
-  local -r said='^(srun|slurmstepd): error: .*(Node failure on|DUE TO NODE FAILURE|failed on node .* connection failure)'
+  local -r pattern='^(srun|slurmstepd): error: .*(Node failure on|DUE TO NODE FAILURE|failed on node .* connection failure)'
   local -a logs=("${LOG_DIR}"/*.out)
   (($# == 0)) || logs=("${LOG_DIR}/$1.out")
-  REPLY="$(tail -q -c 16384 -- "${logs[@]}" 2>/dev/null | LC_ALL=C grep -a -m 1 -E "${said}" | cut -c 1-500)"
+  REPLY="$(tail -q -c 16384 -- "${logs[@]}" 2>/dev/null | LC_ALL=C grep -a -m 1 -E "${pattern}" | cut -c 1-500)"
   [[ -z "${REPLY}" ]] || return 0
   job::call 5 "${SCRATCH}/state" squeue --noheader --jobs="${JOB_ID}" --format=%T,%r
-  # a line per component; while Slurm ends the job it is COMPLETING
+  # one line per component; the state is COMPLETING while Slurm ends the job
   REPLY="$(grep -m 1 -E 'NODE_FAIL|,NodeDown$' -- "${SCRATCH}/state")" || return 1
-  REPLY="squeue says ${REPLY}"
+  REPLY="squeue reports ${REPLY}"
 }

@@ -1,39 +1,39 @@
 # shellcheck shell=bash
-# Stops the steps tier by tier, and verifies that none is left.
+# Stops the steps tier by tier and verifies that none is left.
 
-# Stops whatever runs within STOP_TIMEOUT_S: TERM from tier 0 up, then KILL.
+# Stops all steps within STOP_TIMEOUT_S: TERM to each tier in ascending order, then KILL.
 stop::all() {
   local -r caller="${CALL_PID}"
-  local -r deadline=$((ENDING_AT + STOP_TIMEOUT_S))
+  local -r deadline=$((SHUTDOWN_AT + STOP_TIMEOUT_S))
   local tier
   CALL_PID=0
   if ((caller != 0)) && kill -TERM "${caller}" 2>/dev/null; then
-    while job::is_running "${caller}" && ((NOW < deadline)) && ! stop::_is_forced; do # a fan-out is a step as well
+    while job::is_running "${caller}" && ((NOW < deadline)) && ! stop::is_forced; do # an srun on every node is a step, too
       job::tick
     done
   fi
   for tier in {0..9}; do
-    if stop::_is_live "${tier}"; then
-      stop::_end TERM "${tier}"
+    if stop::_has_live_steps "${tier}"; then
+      stop::_signal_tier TERM "${tier}"
       stop::_count_tiers "${tier}"
-      stop::_wait "$((NOW + (deadline - NOW) / REPLY))" "${tier}"
+      stop::_await_tier "$((NOW + (deadline - NOW) / REPLY))" "${tier}"
     fi
   done
-  stop::_wait "${deadline}" "*"
-  if stop::_is_live "*"; then
-    stop::_kill
+  stop::_await_tier "${deadline}" "*"
+  if stop::_has_live_steps "*"; then
+    stop::_kill_remaining
   fi
-  stop::_verify
-  stop::_clear_nodes
+  stop::_verify_none_left
+  stop::_clean_nodes
 }
 
-# Whether the user lost patience, or Slurm did.
-stop::_is_forced() {
+# Whether a second signal was received.
+stop::is_forced() {
   ((${#SIGNALS[@]} > 1))
 }
 
-# Whether steps of a tier ("*": of any) run; sets REPLY to their names.
-stop::_is_live() {
+# Whether any step of a tier runs ("*" is any tier). Sets REPLY to the names of those steps.
+stop::_has_live_steps() {
   local -r tier="$1"
   local name
   REPLY=""
@@ -46,26 +46,26 @@ stop::_is_live() {
   [[ -n "${REPLY}" ]]
 }
 
-# Sets REPLY to the number of tiers above this one that have running steps, plus one: each may use its share of the time.
+# Sets REPLY to one plus the number of later tiers with running steps. The remaining time is divided by it.
 stop::_count_tiers() {
   local tier count=1
   for ((tier = $1 + 1; tier <= 9; tier++)); do
-    ! stop::_is_live "${tier}" || count=$((count + 1))
+    ! stop::_has_live_steps "${tier}" || count=$((count + 1))
   done
   REPLY="${count}"
 }
 
-# Signals all running steps of a tier by one scancel. A step that has not told its id is still starting: there a TERM
-# to its srun is the only handle (srun then kills hard, which is fine: nothing runs there yet).
-# The exit code of scancel means nothing: Slurm 22.05 also asks nodes that the step does not run on.
-stop::_end() {
+# Signals all running steps of a tier with one scancel: stop::_signal_tier SIGNAL TIER
+# A step whose id is unknown is still starting: its srun gets TERM, which kills the step hard, but nothing runs there yet.
+# The exit code of scancel is ignored: Slurm 22.05 also contacts nodes that the step does not run on, and reports an error.
+stop::_signal_tier() {
   local -r signal="$1" tier="$2"
   local name by
   local -a names
   local -A ids=()
-  stop::_is_live "${tier}" || return 0
+  stop::_has_live_steps "${tier}" || return 0
   read -ra names <<<"${REPLY}"
-  ((STARTING == 0)) || steps::_learn_ids
+  ((STARTING == 0)) || steps::read_ids
   log::info "stop: ${signal} to ${names[*]:0:8}${names[8]:+ ... (${#names[@]} steps)}"
   for name in "${names[@]}"; do
     by="${STEP_SIGNAL[${name}]}"
@@ -82,21 +82,21 @@ stop::_end() {
   done
 }
 
-# Waits until no step of a tier runs, the deadline has passed, or the end is forced.
-stop::_wait() {
+# Waits until no step of a tier runs, the deadline has passed, or a second signal arrives.
+stop::_await_tier() {
   local -r deadline="$1" tier="$2"
-  while stop::_is_live "${tier}" && ((NOW < deadline)) && ! stop::_is_forced; do
+  while stop::_has_live_steps "${tier}" && ((NOW < deadline)) && ! stop::is_forced; do
     job::tick
   done
 }
 
-# Ends what is left the hard way: by Slurm, and if that does not help by ending srun itself.
-stop::_kill() {
+# Kills the remaining steps through Slurm, and after 5 s their srun processes.
+stop::_kill_remaining() {
   local deadline name
-  log::warn "killed, for it still ran: ${REPLY}"
-  stop::_end KILL "*"
+  log::warn "killing steps that did not stop in time: ${REPLY}"
+  stop::_signal_tier KILL "*"
   deadline=$((NOW + 5))
-  while stop::_is_live "*" && ((NOW < deadline)); do
+  while stop::_has_live_steps "*" && ((NOW < deadline)); do
     job::tick
   done
   for name in "${ORDER[@]}"; do
@@ -104,9 +104,9 @@ stop::_kill() {
   done
 }
 
-# Asks Slurm whether a step of ours is left; kills it if so. Slurm lists a step for a moment after its srun has ended, so the
-# first times it is only asked again. In a heterogeneous job each component has a number, and lists the steps of its own.
-stop::_verify() {
+# Checks that Slurm lists no step of this job, and kills any that is left. Slurm lists a step for a moment after its srun has
+# ended, so the first checks only wait. In a heterogeneous job each component has its own job id and lists its own steps.
+stop::_verify_none_left() {
   local name pause left id jobs=""
   local -A listed
   ((${#STEP_ID[@]} > 0)) || return 0
@@ -131,15 +131,15 @@ stop::_verify() {
   log::warn "Slurm still lists steps of this job:${left:- (squeue did not answer)}"
 }
 
-# A step that was killed could not remove its directories in /tmp, and a build is shared by several: once more on every node,
-# if there is time. In a job that is cancelled Slurm starts no step: then they stay, named after the job and used by nobody.
-stop::_clear_nodes() {
-  if [[ "${CLASS}" == node ]] || stop::_is_forced; then
+# Removes directories of this job in /tmp of every node: a killed step leaves its own, and a build of Dynamo is shared by
+# several steps. Slurm starts no step in a cancelled job, so there they stay; no other job uses those names.
+stop::_clean_nodes() {
+  if [[ "${CLASS}" == node ]] || stop::is_forced; then
     return 0
   elif [[ " ${STEP_EXIT[*]} " != *" 137 "* ]] && ! grep -qs setup::dynamo_source -- "${BUNDLE_DIR}"/steps/*.sh; then
     return 0
   fi
-  # what job.sh itself has there is still in use, and another user's directory of that name is not ours to remove
+  # job.sh still uses its own directory; a directory of another user stays, too
   nodes::each 5 "${SCRATCH}/clear" --job-name=clear \
     find /tmp -maxdepth 1 -user "${EUID}" -name "srtplan-${JOB_ID}-*" ! -name "srtplan-${JOB_ID}-job.*" -exec rm -rf -- {} +
 }

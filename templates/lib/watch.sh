@@ -1,69 +1,69 @@
 # shellcheck shell=bash
-# While a job serves: what was ready must stay so.
+# Repeats the health probes while the job serves, and ends the job if one keeps failing.
 
-WATCH_TIMEOUT_S=0  # how long a probe may fail before the job ends; 0 is never
-WATCH_INTERVAL_S=0 # how often to ask
-WATCH_NEXT=0       # when to ask again
-WATCH_BAD=""       # since when a probe fails
+WATCH_TIMEOUT_S=0  # how long probes may fail before the job ends; 0 disables the watch
+WATCH_INTERVAL_S=0 # time between two rounds of probes
+NEXT_WATCH=0       # when the next round starts
+FAILING_SINCE=""   # when a probe began to fail; empty while all succeed
 
-# From now on watch::look asks the probes of health again, at the interval of the gate "serving". The job ends when one has
-# failed for the gate's timeout_s; SRTPLAN_UNHEALTHY_AFTER_S overrides that. A server under full load may be slow to answer:
-# a probe that times out is given five times as long as one that gets a bad answer.
+# Starts the watch: watch::poll repeats the probes of the gate "health" at the interval of the gate "serving". The job ends
+# when a probe has failed for the timeout of that gate; SRTPLAN_UNHEALTHY_AFTER_S overrides it. A probe that times out may
+# fail five times as long as one that gets a bad answer, because a server under full load answers slowly.
 watch::begin() {
   WATCH_TIMEOUT_S="${SRTPLAN_UNHEALTHY_AFTER_S:-${GATE_TIMEOUT_S[serving]}}"
   WATCH_INTERVAL_S="${GATE_INTERVAL_S[serving]}"
   if ((WATCH_TIMEOUT_S < 3 * WATCH_INTERVAL_S)); then
     WATCH_INTERVAL_S=$(((WATCH_TIMEOUT_S + 2) / 3))
   fi
-  WATCH_NEXT=$((NOW + WATCH_INTERVAL_S))
+  NEXT_WATCH=$((NOW + WATCH_INTERVAL_S))
   probes::load health
 }
 
-# Called after every tick.
-watch::look() {
+# Runs and evaluates the probes that are due. Called after every tick.
+watch::poll() {
   local -r reload_s="${GATE_TIMEOUT_S[health]}"
-  local open n patience="${WATCH_TIMEOUT_S}"
+  local pending n limit="${WATCH_TIMEOUT_S}"
   ((WATCH_TIMEOUT_S > 0)) || return 0
   if ((${#PROBE_PID[@]} > 0)); then
-    probes::hear
+    probes::collect_answers
     ((${#PROBE_PID[@]} == 0)) || return 0
-    probes::list_open
-    open="${REPLY}"
-    watch::_note "${open}"
-    watch::_has_bad_news || patience=$((5 * WATCH_TIMEOUT_S))
-    ((${#RESTART_N[@]} == 0 || patience > reload_s)) || patience="${reload_s}" # a worker that loads again
-    if [[ -n "${WATCH_BAD}" ]] && ((NOW - WATCH_BAD >= patience)); then
+    probes::list_pending
+    pending="${REPLY}"
+    watch::_report_change "${pending}"
+    watch::_has_failed_probe || limit=$((5 * WATCH_TIMEOUT_S))
+    ((${#RESTART_COUNT[@]} == 0 || limit > reload_s)) || limit="${reload_s}" # a restarted worker loads its model again
+    if [[ -n "${FAILING_SINCE}" ]] && ((NOW - FAILING_SINCE >= limit)); then
       for n in "${!PROBE_STEP[@]}"; do
-        [[ "${PROBE_SAYS[n]}" == ready* ]] || steps::show_log "${PROBE_STEP[n]}"
+        [[ "${PROBE_ANSWER[n]}" == ready* ]] || steps::print_log_tail "${PROBE_STEP[n]}"
       done
-      job::end 76 unhealthy "not ready any more for $((NOW - WATCH_BAD)) s: ${open}"
+      job::end 76 unhealthy "not ready for $((NOW - FAILING_SINCE)) s while serving: ${pending}"
     fi
-  elif ((NOW >= WATCH_NEXT)); then
-    WATCH_NEXT=$((NOW + WATCH_INTERVAL_S))
-    PROBE_SAYS=()
-    probes::ask_all
+  elif ((NOW >= NEXT_WATCH)); then
+    NEXT_WATCH=$((NOW + WATCH_INTERVAL_S))
+    PROBE_ANSWER=()
+    probes::run_all
   fi
 }
 
-# Whether something that is not ready has said so, or cannot be reached at all.
-watch::_has_bad_news() {
+# Whether a probe failed with a bad answer or an unreachable server, rather than a timeout.
+watch::_has_failed_probe() {
   local n
   for n in "${!PROBE_STEP[@]}"; do
-    [[ "${PROBE_SAYS[n]}" == ready* || "${PROBE_SAYS[n]}" == "${SILENCE}" ]] || return 0
+    [[ "${PROBE_ANSWER[n]}" == ready* || "${PROBE_ANSWER[n]}" == "${TIMED_OUT}" ]] || return 0
   done
   return 1
 }
 
-# Tells when what was ready is not, and when it is again.
-watch::_note() {
-  local -r open="$1"
-  if [[ -n "${open}" && -z "${WATCH_BAD}" ]]; then
-    WATCH_BAD="${NOW}"
-    log::warn "not ready any more: ${open}"
-    probes::tell "${open}"
-  elif [[ -z "${open}" && -n "${WATCH_BAD}" ]]; then
-    WATCH_BAD=""
+# Logs and publishes when probes begin to fail, and when all succeed again.
+watch::_report_change() {
+  local -r pending="$1"
+  if [[ -n "${pending}" && -z "${FAILING_SINCE}" ]]; then
+    FAILING_SINCE="${NOW}"
+    log::warn "stopped being ready: ${pending}"
+    probes::publish "${pending}"
+  elif [[ -z "${pending}" && -n "${FAILING_SINCE}" ]]; then
+    FAILING_SINCE=""
     log::info "ready again"
-    probes::tell ""
+    probes::publish ""
   fi
 }

@@ -1,4 +1,4 @@
-"""Bundles for tests on the real Slurm: compiled from a recipe, with the rig's image, and submitted as a user would."""
+"""Bundles for tests on the real Slurm: compiled from a recipe, with the rig's image, and submitted by sbatch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BEHAVIORS = {
 
 
 class Run:
-    """One submitted bundle: the job, and what it leaves below ``outputs/<job id>/latest``; ``outputs`` may lie elsewhere."""
+    """A submitted bundle: the job, and its run in ``outputs/<job id>/latest``; ``outputs`` can be changed."""
 
     def __init__(self, job: Job, folder: Path) -> None:
         self.job, self.folder = job, folder
@@ -54,17 +54,17 @@ class Run:
 
     @property
     def status(self) -> dict[str, Any]:
-        """status.json."""
+        """The content of status.json."""
         found: dict[str, Any] = json.loads((self.directory / "status.json").read_text())
         return found
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """events.jsonl."""
+        """The events of events.jsonl."""
         return [json.loads(line) for line in (self.directory / "events.jsonl").read_text().splitlines()]
 
     def results(self) -> dict[str, dict[str, Any]]:
-        """The result files of the ladder, by name."""
+        """The result files of sa-bench by name."""
         found = sorted((self.directory / "results").glob("sa-bench*/results_*.json"))
         return {
             p.name: json.loads(
@@ -76,19 +76,19 @@ class Run:
         }
 
     def explain(self) -> str:
-        """Everything that helps to see why a test failed."""
+        """The job's output and the ends of all logs, for the message of a failed test."""
         logs = sorted((self.directory / "logs").glob("*.out"))
         ends = [f"== {p.name}\n{p.read_text(errors='replace')[-1500:]}" for p in logs]
         return "\n".join([self.job.output, *ends])
 
 
 def own_folder(cluster: Cluster, name: str) -> Path:
-    """A new folder that all nodes see, also if a test runs for the second time."""
+    """A new directory that all nodes see."""
     return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cluster.shared))
 
 
 def compile_bundle(cluster: Cluster, name: str, recipe: str, *sets: str, profile: str = "") -> Path:
-    """Compile a recipe to a folder that all nodes see; ``profile`` is the text of a cluster profile."""
+    """Compile a recipe to a directory that all nodes see; ``profile`` is the text of a cluster profile."""
     folder = own_folder(cluster, name)
     site = folder / "site.yaml"
     site.write_text(profile or "use_segment_sbatch_directive: false\n")
@@ -98,13 +98,13 @@ def compile_bundle(cluster: Cluster, name: str, recipe: str, *sets: str, profile
 
 
 def submit(cluster: Cluster, folder: Path, *options: str, env: Mapping[str, str] | None = None) -> Run:
-    """``sbatch bundle/job.sh`` in the folder."""
+    """Run ``sbatch bundle/job.sh`` in the directory."""
     job = cluster.sbatch(folder / "bundle" / "job.sh", *options, cwd=folder, env=env)
     return Run(job, folder)
 
 
 def profile_for(rig: Rig, *more: str) -> str:
-    """A profile whose containers are the rig's image and whose mounts bring the tiny model."""
+    """A profile whose containers are the rig's image and whose mounts include the tiny model."""
     names = ("dynamo-sglang", "nginx", "nvcr.io#nvidia/ai-dynamo/vllm-runtime:1.0.0", "nginx:1.27.4")
     lines = [
         "use_segment_sbatch_directive: false",
@@ -117,13 +117,13 @@ def profile_for(rig: Rig, *more: str) -> str:
 
 
 def environment(rig: Rig) -> dict[str, str]:
-    """What the submitting user has exported: where the tiny model is, and that there is no network."""
+    """The environment of the submitting user: the path of the tiny model, and offline mode."""
     tiny_model.make(rig.hf_home, "Qwen/Qwen3-0.6B")
     return {"HF_HOME": str(rig.hf_home), "HF_HUB_OFFLINE": "1"}
 
 
 def simulated_sglang(folder: Path) -> Path:
-    """A Python package ``sglang`` whose server and load generator are simulated; to be mounted and put on PYTHONPATH."""
+    """Create a Python package ``sglang`` with a simulated server and load generator, to be mounted and put on PYTHONPATH."""
     package = folder / "simulated" / "sglang"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
@@ -138,7 +138,7 @@ HOST = ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives", "/etc/ssl")
 
 
 def simulated_image(folder: Path, *programs: str) -> tuple[Path, Path]:
-    """An image with the host's programs and these simulated ones, and the folder in it where more can be put.
+    """Create an image with the host's programs and these simulated ones. Returns it and its directory for more programs.
 
     ``folder`` must be mounted: the simulated programs are below it.
     """

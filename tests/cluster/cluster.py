@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""A real multi-node Slurm on one Linux machine, for the tests and for trying things out.
+"""A real multi-node Slurm on one Linux machine, for the tests and for experiments.
 
-    cluster.py up 4                  raise it; returns when all nodes are idle
+    cluster.py up 4                  start it; returns when all nodes are idle
     cluster.py run sbatch job.sh     run a command on the login host
     cluster.py run --node node2 ps   run a command on a node
-    cluster.py status                what runs, and sinfo
+    cluster.py status                show the hosts and sinfo
     cluster.py power-off NODE        kill everything on NODE and drop its network; power-on boots it again
-    cluster.py link-down NODE        cut NODE's network, its processes live on; link-up restores it
-    cluster.py down                  destroy it; nothing remains
+    cluster.py link-down NODE        cut NODE's network, its processes keep running; link-up restores it
+    cluster.py down                  destroy it and remove all its files
 
-Needs root, Linux with namespaces, and what `tests/rig/install` installs. Python's standard library only.
-How it is built is described in `slurm_cluster/__init__.py`.
+It requires root, Linux with namespaces, and the packages that `tests/rig/install` installs. It uses only Python's standard
+library. `slurm_cluster/__init__.py` describes how it is built.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from slurm_cluster.config import DIRECTORY_VARIABLE, ClusterConfig, default_dire
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line as one value, so that its help is its documentation."""
+    """Return the parser of the command line."""
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument(
         "--dir",
@@ -35,16 +35,16 @@ def parser() -> argparse.ArgumentParser:
         help=f"state of the cluster (default: ${DIRECTORY_VARIABLE}, else %(default)s)",
     )
     verbs = top.add_subparsers(dest="verb", required=True)
-    add_up(verbs.add_parser("up", help="raise a cluster"))
+    add_up(verbs.add_parser("up", help="start a cluster"))
     down = verbs.add_parser("down", help="destroy the cluster")
     down.add_argument("--keep", action="store_true", help="keep the state directory, for its logs")
     run = verbs.add_parser("run", help="run a command on the login host or on a node")
     run.add_argument("--node", default="")
     run.add_argument("command", nargs=argparse.REMAINDER)
-    verbs.add_parser("status", help="what runs, and sinfo")
+    verbs.add_parser("status", help="show the hosts and sinfo")
     for verb in ("power-off", "power-on", "link-down", "link-up"):
         verbs.add_parser(verb).add_argument("node")
-    # these three are how the program starts itself again, inside and beside the cluster
+    # the program calls itself with these three verbs, inside the cluster and as its guard
     verbs.add_parser("_login")
     verbs.add_parser("_node").add_argument("node")
     verbs.add_parser("_guard").add_argument("owner", type=int)

@@ -6,8 +6,8 @@
         assert job.wait(timeout=20).exit_code == 0, job.output
         assert leftovers() == []
 
-The cluster has four nodes with eight fake GPUs each. It is raised once per session, or a running one that
-$SRTPLAN_CLUSTER names is used. Where none can run the tests are skipped with the reason; under $CI they fail.
+The cluster has four nodes with eight fake GPUs each. It is started once per session, unless $SRTPLAN_CLUSTER names a
+running one. On a machine without Slurm the tests are skipped with a reason; under $CI they fail.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from slurm_cluster.client import Cluster  # noqa: E402
 from slurm_cluster.config import DIRECTORY_VARIABLE, default_directory  # noqa: E402
 from slurm_cluster.leftovers import Leftovers  # noqa: E402
 
-# processes that left their job survive it with linuxproc, so that `leftovers` sees them; and jobs end sooner
+# with linuxproc, detached processes survive their job, so that `leftovers` sees them, and jobs end sooner
 OPTIONS = ("--proctrack=linuxproc",)
 
 
 def unavailable(reason: str) -> None:
-    """Skip this test, or fail it where nothing may be skipped."""
+    """Skip this test, or fail it under CI."""
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
@@ -41,16 +41,14 @@ def unavailable(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def can_cluster() -> None:
-    """Skip what needs a cluster where this machine cannot have one."""
+    """Skip the test if this machine cannot run a cluster."""
     if lacks := commands.missing():
-        unavailable(
-            f"no Slurm here, this machine lacks: {', '.join(lacks)}; tests/rig/install brings the programs"
-        )
+        unavailable(f"cannot start Slurm, this machine lacks: {', '.join(lacks)}; run tests/rig/install")
 
 
 @pytest.fixture(scope="session")
 def session_cluster(can_cluster: None) -> Iterator[Cluster]:  # noqa: ARG001 (it skips)
-    """Raise the cluster of this session, or take the running one that is named."""
+    """Start the cluster of this session, or use the running one that $SRTPLAN_CLUSTER names."""
     if os.environ.get(DIRECTORY_VARIABLE) and commands.is_up(default_directory()):
         cluster = Cluster(default_directory())
         yield cluster
@@ -63,20 +61,20 @@ def session_cluster(can_cluster: None) -> Iterator[Cluster]:  # noqa: ARG001 (it
 
 @pytest.fixture
 def cluster(session_cluster: Cluster) -> Iterator[Cluster]:
-    """Give a cluster of four nodes; jobs that the test leaves are cancelled after it."""
+    """A cluster of four nodes; jobs that the test leaves are cancelled."""
     yield session_cluster
     session_cluster.end_jobs()
 
 
 @pytest.fixture
 def leftovers(cluster: Cluster) -> Leftovers:
-    """Look at all hosts before the test; a call returns what has been added since, once it has settled."""
+    """A snapshot of all hosts before the test; a call returns what a job has left since."""
     return Leftovers(cluster)
 
 
 @pytest.fixture
 def raise_cluster(can_cluster: None) -> Iterator[Callable[..., Cluster]]:  # noqa: ARG001 (it skips)
-    """Raise clusters for tests that break nodes: `raise_cluster("--slurmd-timeout=3", nodes=2)`."""
+    """A function that starts a cluster for a test that breaks nodes: `raise_cluster("--slurmd-timeout=3", nodes=2)`."""
     raised: list[Cluster] = []
 
     def up(*options: str, nodes: int = 2) -> Cluster:
@@ -90,7 +88,7 @@ def raise_cluster(can_cluster: None) -> Iterator[Callable[..., Cluster]]:  # noq
 
 @pytest.fixture(scope="session")
 def rig(session_cluster: Cluster) -> Rig:
-    """Give the real parts: a container image with Dynamo, aiperf and more in it, and a tiny model."""
+    """The real parts: a container image with Dynamo, aiperf and more, and a tiny model."""
     venv = find_rig()
     if venv is None:
         unavailable("no rig of real parts here; tests/rig/install makes it")

@@ -1,7 +1,7 @@
-/* A stand-in for trtllm-llmapi-launch that really meets its peers through PMIx.
+/* A stand-in for trtllm-llmapi-launch that connects to its peers through PMIx.
  *
- * Every rank publishes its host, fences, and reads the hosts of all others; it writes what it found to the file
- * $RANKS/<rank>. Then rank 0 becomes the command that was given, and the others wait until they are told to end.
+ * Every rank publishes its host, fences, reads the hosts of all other ranks, and writes them to the file
+ * $RANKS/<rank>. Then rank 0 executes the given command, and the other ranks wait for the signal to end.
  */
 #include <pmix.h>
 #include <signal.h>

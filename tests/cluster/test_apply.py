@@ -1,11 +1,10 @@
-"""apply and dry-run on a real Slurm: jobs to their end, and nothing half of those that fail."""
+"""apply and dry-run on a real Slurm: jobs run to their end, and failed submissions leave nothing."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ benchmark: {type: manual}
 
 
 class Desk:
-    """A folder on the login host to submit from."""
+    """A directory on the login host from which a test submits."""
 
     def __init__(
         self, cluster: Cluster, name: str, profile: str = "use_segment_sbatch_directive: false\n"
@@ -39,13 +38,13 @@ class Desk:
         (self.folder / "tiny.yaml").write_text(TINY)
 
     def run(self, *argv: str | Path, path: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-        """``srtplan`` on the login host; ``path`` is searched before Slurm's commands."""
+        """Run ``srtplan`` on the login host; ``path`` takes precedence over Slurm's commands."""
         system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         more = {"PYTHONPATH": str(ROOT), "PATH": f"{path}:{system}" if path else system, **env}
         return self.cluster.run([*CLI, *argv], cwd=self.folder, env=more, timeout=120, check=False)
 
     def apply(self, *argv: str | Path, path: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-        """``srtplan apply -o BASE``; jobs that it has submitted are cancelled after the test."""
+        """Run ``srtplan apply -o BASE``; submitted jobs are cancelled after the test."""
         done = self.run("apply", "-o", self.base, *argv, path=path, **env)
         for line in done.stdout.splitlines():
             if line.isdigit():
@@ -53,7 +52,7 @@ class Desk:
         return done
 
     def program(self, name: str, script: str) -> str:
-        """A program in the place of Slurm's, and the folder to search; ``real`` in it is Slurm's own."""
+        """Replace a Slurm command by a script, in which ``real`` is Slurm's own. Returns the directory for PATH."""
         folder = self.folder / "bin"
         folder.mkdir(exist_ok=True)
         (folder / name).write_text(f'#!/bin/bash\nreal() {{ /usr/bin/{name} "$@"; }}\n{script}\n')
@@ -61,23 +60,23 @@ class Desk:
         return str(folder)
 
     def queue(self) -> list[str]:
-        """State and reason of every job that is not over."""
+        """The state and reason of every unfinished job."""
         return self.cluster.run(["squeue", "--noheader", "--format=%T %r"]).stdout.splitlines()
 
     def log(self, number: str | int) -> str:
-        """What job.sh said."""
+        """The log of job.sh."""
         return (self.base / str(number) / "logs" / f"srtplan-{number}.log").read_text()
 
 
 @pytest.fixture
 def desk(cluster: Cluster, request: pytest.FixtureRequest) -> Desk:
-    """A folder of this test's own."""
+    """A directory for this test."""
     return Desk(cluster, request.node.name.replace("[", "-").replace("]", ""))
 
 
 @pytest.mark.parts
 def test_a_job_and_two_variants_run_to_their_end(cluster: Cluster, rig: Rig, leftovers: Leftovers) -> None:
-    """Three jobs, submitted by name and as variants of a file: each ends with success, in a folder of its own."""
+    """Three jobs, one from a recipe and two variants of another, each succeed in their own directory."""
     desk = Desk(cluster, "applied", profile_for(rig))
     one = (ROOT / "examples" / "quickstart.yaml").read_text()
     (desk.folder / "one.yaml").write_text(one)
@@ -103,7 +102,7 @@ def test_a_job_and_two_variants_run_to_their_end(cluster: Cluster, rig: Rig, lef
 
 
 def test_the_job_finds_its_bundle(desk: Desk, cluster: Cluster) -> None:
-    """job.sh runs the bundle below its own number and writes beside it; here the preflight finds no image."""
+    """job.sh finds the bundle in its own directory and writes next to it; here the preflight finds no image."""
     done = desk.apply("-f", "tiny.yaml")
     number = done.stdout.strip()
     job = Job(cluster, int(number)).wait(timeout=60)
@@ -114,7 +113,7 @@ def test_the_job_finds_its_bundle(desk: Desk, cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("how", ["directive", "variable"])
 def test_without_the_environment_of_the_submission(desk: Desk, cluster: Cluster, how: str) -> None:
-    """--export=NONE, by the recipe or by the site: the path that was submitted leads to the bundle."""
+    """With --export=NONE, from the recipe or the site, the job finds its bundle by the submitted path."""
     sets = ["--set", "sbatch_directives.export=NONE"] if how == "directive" else []
     env = {"SBATCH_EXPORT": "NONE"} if how == "variable" else {}
     done = desk.apply("-f", "tiny.yaml", *sets, **env)
@@ -123,8 +122,8 @@ def test_without_the_environment_of_the_submission(desk: Desk, cluster: Cluster,
     assert f"run directory {desk.base}/{number}/attempt_0" in desk.log(number)
 
 
-def test_slurm_refuses(desk: Desk) -> None:
-    """An unknown partition: Slurm's own words, exit code 1, no job and no folder."""
+def test_sbatch_fails(desk: Desk) -> None:
+    """An unknown partition fails with Slurm's message and exit code 1; no job and no directory is left."""
     done = desk.apply("-f", "tiny.yaml", "--set", "slurm.partition=nope")
     assert (done.returncode, done.stdout) == (1, "")
     assert "invalid partition specified: nope" in done.stderr
@@ -132,8 +131,8 @@ def test_slurm_refuses(desk: Desk) -> None:
     assert list(desk.base.iterdir()) == []
 
 
-def test_a_recipe_is_refused(desk: Desk) -> None:
-    """A fault in the recipe is found before Slurm is asked."""
+def test_an_invalid_recipe_is_rejected(desk: Desk) -> None:
+    """An error in the recipe is found before sbatch is called."""
     done = desk.apply("-f", "tiny.yaml", "--set", "resources.agg_workers=0")
     assert (done.returncode, done.stdout) == (1, "")
     assert "SP222" in done.stderr
@@ -142,7 +141,7 @@ def test_a_recipe_is_refused(desk: Desk) -> None:
 
 
 def test_the_release_fails(desk: Desk) -> None:
-    """The held job is cancelled, and its folder goes."""
+    """The held job is cancelled, and its directory is removed."""
     path = desk.program("scontrol", "exit 1")
     done = desk.apply("-f", "tiny.yaml", path=path)
     assert (done.returncode, done.stdout) == (1, "")
@@ -152,19 +151,19 @@ def test_the_release_fails(desk: Desk) -> None:
 
 
 def test_a_kill_between_submission_and_rename(desk: Desk, cluster: Cluster) -> None:
-    """The job that is left is on hold: it has not run and does not."""
+    """The remaining job stays on hold, although a later job runs to its end."""
     path = desk.program("sbatch", f'real "$@" >{desk.folder}/number; kill -KILL "$PPID"')
     done = desk.apply("-f", "tiny.yaml", path=path)
     assert done.returncode != 0
     job = Job(cluster, int((desk.folder / "number").read_text()))
     cluster.jobs.append(job)
-    time.sleep(3)
+    cluster.sbatch(cluster.script("later.sh", "true\n")).wait(timeout=60)
     assert desk.queue() == ["PENDING JobHeldUser"]
     assert [p.name for p in desk.base.iterdir() if not p.name.startswith(".submit-")] == []
 
 
-def test_a_heterogeneous_job_is_released_whole(desk: Desk, cluster: Cluster) -> None:
-    """Both components leave the queue's hold by one release."""
+def test_a_heterogeneous_job_is_released(desk: Desk, cluster: Cluster) -> None:
+    """One release starts both components."""
     text = TINY.replace(
         "agg_nodes: 1, agg_workers: 1",
         "prefill_nodes: 1, prefill_workers: 1, decode_nodes: 1, decode_workers: 1, het_jobs: true",
@@ -177,8 +176,8 @@ def test_a_heterogeneous_job_is_released_whole(desk: Desk, cluster: Cluster) -> 
     assert f"{desk.base}/{number}/attempt_0" in desk.log(number)
 
 
-def test_dry_run_asks_slurm_nothing(desk: Desk) -> None:
-    """It shows the job and leaves the queue and the disk as they were."""
+def test_dry_run_does_not_call_slurm(desk: Desk) -> None:
+    """A dry run shows the job, and changes neither the queue nor the disk."""
     path = desk.program("sbatch", "exit 9")
     done = desk.run("dry-run", "-f", "tiny.yaml", path=path)
     assert done.returncode == 0

@@ -20,7 +20,7 @@ REQUESTS = 14
 
 
 def trace(folder: Path) -> Path:
-    """A trace as Mooncake's are: blocks of 512 tokens with their hashes, the first one shared by all requests."""
+    """A trace in Mooncake's format: blocks of 512 tokens with their hashes; all requests share the first block."""
     rows = [
         {"timestamp": 100 * n, "input_length": BLOCK + 20 + n, "output_length": 12, "hash_ids": [0, n + 1]}
         for n in range(REQUESTS)
@@ -31,7 +31,7 @@ def trace(folder: Path) -> Path:
 
 
 def recipe(folder: Path, benchmark: str) -> Path:
-    """The quickstart with another benchmark."""
+    """The quickstart example with another benchmark."""
     head, _, _ = (ROOT / "examples" / "quickstart.yaml").read_text().partition("\nbenchmark:")
     path = folder / "recipe.yaml"
     path.write_text(f"{head}\nbenchmark: {{{benchmark}}}\n")
@@ -45,8 +45,8 @@ def recipe(folder: Path, benchmark: str) -> Path:
         "mooncake-router, ttft_threshold_ms: 60000, itl_threshold_ms: 60000",
     ],
 )
-def test_a_trace_is_sent_whole(cluster: Cluster, rig: Rig, kind: str) -> None:
-    """As many requests are completed as the trace has lines, with as many tokens as it asks for, and the table shows them."""
+def test_a_whole_trace_is_sent(cluster: Cluster, rig: Rig, kind: str) -> None:
+    """All requests of the trace complete with the requested number of tokens, and the table shows them."""
     name = kind.partition(",")[0]
     parts = own_folder(cluster, f"{name}-parts")
     benchmark = f"type: {kind}, trace_file: {trace(parts)}"
@@ -85,7 +85,7 @@ def answered(doc, results):
 
 
 def tasks(folder: Path) -> Path:
-    """A folder with a task of four questions; right is an answer with text, but to the last one, so that 0.75 is the score."""
+    """A directory with a task of four questions; an answer with text is right, except for the last one: the score is 0.75."""
     path = folder / "tasks"
     path.mkdir()
     questions = [{"question": f"{n} + {n} =", "answered": n < 3} for n in range(4)]
@@ -96,8 +96,8 @@ def tasks(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("chat", [True, False])
-def test_lm_eval_scores_a_task_of_the_recipes_own(cluster: Cluster, rig: Rig, chat: bool) -> None:  # noqa: FBT001
-    """The real program reads task and data from a local folder, asks either interface, and its score is in the summary."""
+def test_lm_eval_scores_a_task_of_the_recipe(cluster: Cluster, rig: Rig, chat: bool) -> None:  # noqa: FBT001
+    """The real lm_eval reads a task from a local directory and calls either API; its score is in the summary."""
     parts = own_folder(cluster, "lm-eval-parts")
     benchmark = (
         f"type: lm-eval, tasks: [tiny], include_path: {tasks(parts)}, hf_home: {rig.hf_home}, num_concurrent: 2, "

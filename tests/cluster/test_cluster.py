@@ -1,4 +1,4 @@
-"""The test cluster itself: what the other tests on a real Slurm rely on."""
+"""The test cluster itself: properties on which the other tests on a real Slurm rely."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ srun --nodes=1 --nodelist=node1 bash -c '
 
 
 def cluster_py(*argv: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `cluster.py` as a person does."""
+    """Run `cluster.py` from the command line."""
     words = [sys.executable, str(PROGRAM), *map(str, argv)]
     return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
 
@@ -46,7 +46,7 @@ def cluster_py(*argv: str | Path, cwd: Path | None = None) -> subprocess.Complet
 
 
 def test_the_whole_cluster_runs_a_job(cluster: Cluster) -> None:
-    """Four nodes run a step each, and the exit status and output of a job can be read."""
+    """Each of four nodes runs a step, and the exit status and output of the job can be read."""
     script = cluster.script("job.sh", 'srun --nodes=4 hostname | sort\nexit "$1"\n')
     job = cluster.sbatch(script, "--nodes=4", args=["7"]).wait(timeout=20)
     assert (job.state, job.exit_code) == ("FAILED", 7)
@@ -54,7 +54,7 @@ def test_the_whole_cluster_runs_a_job(cluster: Cluster) -> None:
 
 
 def test_every_node_has_its_own_ports(cluster: Cluster) -> None:
-    """The same port can be open on all nodes at once, and host names lead to the right one."""
+    """The same port can be open on all nodes at once, and a host name reaches the right node."""
     cluster.script("server.py", SERVER)
     script = cluster.script("job.sh", f"srun --nodes=4 python3 {cluster.shared}/server.py\n")
     cluster.sbatch(script, "--nodes=4")
@@ -63,8 +63,8 @@ def test_every_node_has_its_own_ports(cluster: Cluster) -> None:
         assert cluster.run([*argv, f"http://{node}:30000/"]).stdout == node
 
 
-def test_gpus_are_counted_out(cluster: Cluster) -> None:
-    """Steps get the indices of their fake GPUs: all of a node, or the job's half."""
+def test_gpus_are_allocated(cluster: Cluster) -> None:
+    """Steps get the indices of their fake GPUs: all of a node, or the half that the job has."""
     show = "srun bash -c 'echo \"${CUDA_VISIBLE_DEVICES}\"'\n"
     whole = cluster.sbatch(cluster.script("whole.sh", show), "--gpus-per-node=8").wait(timeout=20)
     half = cluster.sbatch(cluster.script("half.sh", show), "--gpus-per-node=4").wait(timeout=20)
@@ -72,7 +72,7 @@ def test_gpus_are_counted_out(cluster: Cluster) -> None:
 
 
 def test_tmp_is_private_and_the_rest_is_shared(cluster: Cluster) -> None:
-    """A file below /tmp is seen by one node only, a file elsewhere by all."""
+    """Only one node sees a file below /tmp; all nodes see a file elsewhere."""
     paths = [*PRIVATE, str(cluster.shared / "ours")]
     cluster.run(["touch", *paths], node="node1")
     seen = {
@@ -83,14 +83,14 @@ def test_tmp_is_private_and_the_rest_is_shared(cluster: Cluster) -> None:
     assert seen["node0"] == seen["node2"] == seen["node3"] == paths[2:]
 
 
-def test_nothing_leads_out(cluster: Cluster) -> None:
-    """A node has a way to the other hosts of the cluster, and to nothing else."""
+def test_nodes_reach_only_the_cluster(cluster: Cluster) -> None:
+    """A node has routes to the other hosts of the cluster, and no others."""
     routes = cluster.run(["ip", "route"], node="node2").stdout.splitlines()
     assert [route.split()[:3] for route in routes] == [["10.99.0.0/16", "dev", "eth0"]]
 
 
 def test_a_signal_to_the_caller_reaches_the_command(cluster: Cluster) -> None:
-    """What is started inside gets a TERM that is sent outside, and its status comes back."""
+    """A TERM sent to the outer process reaches the command inside, and its exit status is returned."""
     text = "sleep 600 & trap 'kill %1; exit 9' TERM; echo up; wait"
     process = cluster.start(["bash", "-c", text], node="node3")
     assert process.stdout is not None
@@ -104,7 +104,7 @@ def test_a_signal_to_the_caller_reaches_the_command(cluster: Cluster) -> None:
 
 
 def test_leftovers_finds_what_a_job_left(raise_cluster: RaiseCluster) -> None:
-    """Each kind of litter is named with its node, and nothing else is."""
+    """Every kind of leftover is reported with its node, and nothing else is."""
     cluster = raise_cluster()
     leftovers = Leftovers(cluster)
     job = cluster.sbatch(cluster.script("job.sh", LITTER), "--nodes=2").wait(timeout=20)
@@ -123,7 +123,7 @@ def test_leftovers_finds_what_a_job_left(raise_cluster: RaiseCluster) -> None:
 
 
 def test_leftovers_sees_a_step(cluster: Cluster, leftovers: Leftovers) -> None:
-    """A step that Slurm still has is left over, until it ends; then nothing is."""
+    """A step that Slurm still lists is a leftover until it ends."""
     job = cluster.sbatch(cluster.script("job.sh", "srun sleep 60\n")).wait_for("RUNNING", timeout=10)
     eventually(lambda: f"{job.id}.0" in job.steps, timeout=5, what="the step")
     assert f"step {job.id}.0" in leftovers(grace=0)
@@ -135,8 +135,8 @@ def test_leftovers_sees_a_step(cluster: Cluster, leftovers: Leftovers) -> None:
 # ------------------------------------------------------------------ machines that fail
 
 
-def test_a_power_cut_is_seen(raise_cluster: RaiseCluster) -> None:
-    """A node without power takes its job with it, and is idle again after it has been booted."""
+def test_a_power_failure_is_detected(raise_cluster: RaiseCluster) -> None:
+    """A power failure ends the node's job; after a boot the node is idle again."""
     cluster = raise_cluster("--slurmd-timeout=2")
     job = cluster.sbatch(cluster.script("job.sh", "srun sleep 60\n"), "--nodes=2", "--no-requeue")
     job.wait_for("RUNNING", timeout=10)
@@ -147,8 +147,8 @@ def test_a_power_cut_is_seen(raise_cluster: RaiseCluster) -> None:
     eventually(lambda: cluster.node_state("node1") == "idle", timeout=20, what="node1 is idle")
 
 
-def test_a_cut_link_is_seen(raise_cluster: RaiseCluster) -> None:
-    """A node without network stops answering Slurm while its processes live on; then it comes back."""
+def test_a_lost_link_is_detected(raise_cluster: RaiseCluster) -> None:
+    """A node without network stops responding while its processes keep running; then it comes back."""
     cluster = raise_cluster("--slurmd-timeout=2")
     cluster.link_down("node1")
     eventually(lambda: cluster.node_state("node1").endswith("*"), timeout=40, what="node1 does not answer")
@@ -167,7 +167,7 @@ def processes_below(pid: int) -> list[int]:
 
 
 def test_down_leaves_nothing(raise_cluster: RaiseCluster) -> None:
-    """After `down` no process, interface, mount, cgroup or file of the cluster is there, busy as it was."""
+    """After `down`, even of a busy cluster, no process, interface, mount, cgroup or file of it is left."""
     cluster = raise_cluster("--proctrack=auto")
     text = "srun sleep 60 & setsid --fork sleep 61; wait\n"
     cluster.sbatch(cluster.script("job.sh", text)).wait_for("RUNNING", timeout=10)
@@ -185,7 +185,7 @@ def test_down_leaves_nothing(raise_cluster: RaiseCluster) -> None:
 
 @pytest.mark.usefixtures("can_cluster")
 def test_a_cluster_ends_with_its_owner() -> None:
-    """A test session that is killed takes its cluster with it, files and all."""
+    """If a test session is killed, its cluster ends, and its files are removed."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from slurm_cluster.client import Cluster\n"
         "cluster = Cluster.up(nodes=1); print(cluster.directory, cluster.shared, flush=True); sys.stdin.read()"
@@ -199,8 +199,8 @@ def test_a_cluster_ends_with_its_owner() -> None:
     eventually(lambda: not any(path.exists() for path in paths), timeout=10, what="the cluster is gone")
 
 
-def test_mistakes_are_told_in_a_line(cluster: Cluster, tmp_path: Path) -> None:
-    """A wrong node, a second `up` or a foreign directory ends with one line that says so."""
+def test_usage_errors_are_one_line(cluster: Cluster, tmp_path: Path) -> None:
+    """An unknown node, a second `up` and a foreign directory fail with a message of one line."""
     (tmp_path / "mine").touch()
     told = [
         cluster_py("--dir", cluster.directory, "power-off", "node9"),
@@ -209,7 +209,7 @@ def test_mistakes_are_told_in_a_line(cluster: Cluster, tmp_path: Path) -> None:
         cluster_py("--dir", tmp_path, "run", "true"),
     ]
     assert [(one.returncode, one.stderr) for one in told] == [
-        (1, "cluster: there is no node node9\n"),
+        (1, "cluster: node not found: node9\n"),
         (1, f"cluster: already up in {cluster.directory}\n"),
         (1, f"cluster: no cluster is up in {tmp_path}\n"),
         (1, f"cluster: no cluster is up in {tmp_path}\n"),
@@ -217,16 +217,16 @@ def test_mistakes_are_told_in_a_line(cluster: Cluster, tmp_path: Path) -> None:
     assert (tmp_path / "mine").exists()
 
 
-def test_the_environment_of_a_job_is_small(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the test session's environment reaches a job, but what the test gives."""
+def test_a_job_has_a_minimal_environment(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job gets only the variables that the test passes, none of the test session."""
     monkeypatch.setenv("STRAY", "1")
     script = cluster.script("job.sh", 'echo "${STRAY-}:${GIVEN-}:${PATH}"\n')
     job = cluster.sbatch(script, env={"GIVEN": "2"}).wait(timeout=20)
     assert job.output.startswith(f":2:{environment()['PATH']}")
 
 
-def test_a_job_that_hangs_is_told_apart(cluster: Cluster) -> None:
-    """Waiting for a job ends in time, says what the job printed, and the job ends with the test."""
+def test_a_hanging_job_is_reported(cluster: Cluster) -> None:
+    """A wait for a job times out with the job's output, and the job ends with the test."""
     job = cluster.sbatch(cluster.script("job.sh", "echo hanging here\nsleep 600\n")).wait_for(
         "RUNNING", timeout=10
     )

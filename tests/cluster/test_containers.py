@@ -1,4 +1,4 @@
-"""The stand-in for pyxis: what `srun --container-image` shows a task, and what it does not."""
+"""The stand-in for pyxis: the files and variables that a task sees with `srun --container-image`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOST = ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives")
 
 @pytest.fixture
 def image(cluster: Cluster) -> Path:
-    """Make an image file whose container has the host's programs and a file of its own."""
+    """Create an image with the host's programs and one additional file."""
     root = cluster.shared / "image"
     if not root.exists():
         root.mkdir()
@@ -35,15 +35,15 @@ def run(cluster: Cluster, command: str, *options: str, env: dict[str, str] | Non
     return cluster.sbatch(script, "--error=job.err", env=env).wait(timeout=20)
 
 
-def refused(cluster: Cluster, *options: str) -> tuple[int, str]:
-    """Run a task that is not to start, and return srun's status and what it said."""
+def rejected(cluster: Cluster, *options: str) -> tuple[int, str]:
+    """Run a task that must not start, and return srun's exit status and message."""
     job = run(cluster, "echo started", *options)
     assert job.output == ""
     return job.exit_code, (cluster.shared / "job.err").read_text()
 
 
 def test_a_container_shows_only_its_image(cluster: Cluster, image: Path) -> None:
-    """The root is the image, with the host's programs; other directories of the host are not there."""
+    """The root is the image with the host's programs; other directories of the host are not visible."""
     job = run(cluster, "cat /motd; ls -d /var /srv /home; pwd; hostname", f"--container-image={image}")
     lines = job.output.splitlines()
     assert lines[0] == "inside"
@@ -52,14 +52,14 @@ def test_a_container_shows_only_its_image(cluster: Cluster, image: Path) -> None
 
 
 def test_an_image_is_a_file_a_directory_or_a_name(cluster: Cluster, image: Path) -> None:
-    """The same container comes from a file, its directory, and a name below the cluster's images."""
+    """A file, its directory and a name in the cluster's images give the same container."""
     (cluster.directory / "images" / "registry+org+name+tag").symlink_to(image.with_suffix(""))
-    for given in (image, image.with_suffix(""), "registry#org/name:tag"):
-        assert run(cluster, "cat /motd", f"--container-image={given}").output == "inside\n"
+    for name in (image, image.with_suffix(""), "registry#org/name:tag"):
+        assert run(cluster, "cat /motd", f"--container-image={name}").output == "inside\n"
 
 
-def test_mounts_are_all_that_is_added(cluster: Cluster, image: Path) -> None:
-    """A mounted directory can be written to; with :ro it cannot; the shared directory itself is not seen."""
+def test_only_mounts_are_added(cluster: Cluster, image: Path) -> None:
+    """A mounted directory is writable unless it has :ro; the shared directory itself is not visible."""
     data = cluster.shared / "data"
     data.mkdir()
     (data / "here").write_text("data\n")
@@ -73,13 +73,13 @@ def test_mounts_are_all_that_is_added(cluster: Cluster, image: Path) -> None:
 
 
 def test_the_working_directory_is_not_the_jobs(cluster: Cluster, image: Path) -> None:
-    """A container starts in / or where --container-workdir says."""
+    """A container starts in / or in --container-workdir."""
     options = (f"--container-image={image}", "--container-workdir=/etc")
     assert run(cluster, "pwd", *options).output == "/etc\n"
 
 
-def test_the_images_environment_wins(cluster: Cluster, image: Path) -> None:
-    """A variable of the image hides the job's, unless --container-env names it; others pass."""
+def test_the_images_environment_takes_precedence(cluster: Cluster, image: Path) -> None:
+    """A variable of the image overrides the job's, unless --container-env names it; other variables are kept."""
     option, env = f"--container-image={image}", {"FLAVOUR": "job", "OTHER": "job"}
     command = 'echo "${FLAVOUR} ${OTHER} ${PATH}"'
     hidden = run(cluster, command, option, env=env)
@@ -88,8 +88,8 @@ def test_the_images_environment_wins(cluster: Cluster, image: Path) -> None:
     assert named.output == "job job /opt/bin:/usr/bin:/bin\n"
 
 
-def test_mistakes_are_refused_as_pyxis_does(cluster: Cluster, image: Path) -> None:
-    """An unknown image, a mount of nothing, and bad syntax end srun with pyxis' words."""
+def test_errors_are_those_of_pyxis(cluster: Cluster, image: Path) -> None:
+    """An unknown image, a missing mount source and invalid syntax fail srun with pyxis' messages."""
     told = {
         (1, "failed to import docker image: /no/such.sqsh"): ["--container-image=/no/such.sqsh"],
         (1, "/no/such: No such file"): [f"--container-image={image}", "--container-mounts=/no/such:/x"],
@@ -97,13 +97,13 @@ def test_mistakes_are_refused_as_pyxis_does(cluster: Cluster, image: Path) -> No
         (255, "unrecognized option"): ["--container-imagine=x"],
     }
     for (status, words), options in told.items():
-        code, said = refused(cluster, *options)
+        code, said = rejected(cluster, *options)
         assert code == status
         assert words in said
 
 
-def test_the_log_tells_what_was_asked(cluster: Cluster, image: Path) -> None:
-    """Tests can read which container each task had."""
+def test_the_log_lists_requested_containers(cluster: Cluster, image: Path) -> None:
+    """Tests can read the container of each task."""
     option = "--no-container-mount-home"
     job = run(cluster, "true", f"--container-image={image}", f"--container-mounts={image.parent}:/x", option)
     line = [line for line in cluster.container_log() if f" {job.id}.0 " in line]
@@ -111,8 +111,8 @@ def test_the_log_tells_what_was_asked(cluster: Cluster, image: Path) -> None:
     assert line == [f"node0 {job.id}.0 {asked}"]
 
 
-def test_nothing_of_a_container_stays(cluster: Cluster, image: Path) -> None:
-    """What a task writes into its container is gone at the end, and the next one starts afresh."""
+def test_a_container_keeps_no_changes(cluster: Cluster, image: Path) -> None:
+    """Files that a task writes in its container are gone at the end, and the next container starts clean."""
     option = f"--container-image={image}"
     first = run(cluster, "echo changed >/motd; cat /motd", option)
     second = run(cluster, "cat /motd", option)

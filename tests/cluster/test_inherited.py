@@ -19,7 +19,7 @@ echo "step id of the batch script: ${{SLURM_STEP_ID-none}}"
 echo "as submitted"
 srun --overlap bash -c "$2"
 environ::drop_foreign
-echo "dropped ${{FOREIGN[*]}}"
+echo "dropped ${{DROPPED_VARIABLES[*]}}"
 srun --overlap bash -c "$2"
 """
 SHOW = 'echo "cpus $(nproc) ${PMIX_RANK-none} ${SLURM_MEM_PER_CPU-none}"'
@@ -30,7 +30,7 @@ INHERITED = {
 
 
 def lines(cluster: Cluster, env: dict[str, str], *options: str) -> list[str]:
-    """What a job says that looks at a step before and after variables are dropped."""
+    """The output of a job that inspects a step before and after variables are dropped."""
     script = cluster.script("job.sh", LOOK.format(library=LIBRARY.read_text()))
     shell = [
         "env",
@@ -42,10 +42,10 @@ def lines(cluster: Cluster, env: dict[str, str], *options: str) -> list[str]:
     return job.wait(timeout=60).output.splitlines()
 
 
-def test_a_job_submitted_in_a_step_is_as_one_from_a_fresh_shell(
+def test_a_job_submitted_in_a_step_drops_its_variables(
     raise_cluster: Callable[..., Cluster],
 ) -> None:
-    """Bound to one core as submitted, to both afterwards; the job's own number of CPUs stays."""
+    """A step is bound to one core before, and to both cores after; the job's own CPU count is kept."""
     cluster = raise_cluster("--conf=TaskPlugin=task/affinity", nodes=1)
     fresh = lines(cluster, {})
     assert fresh[0] == "step id of the batch script: none"

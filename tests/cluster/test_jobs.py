@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.parts, pytest.mark.xdist_group("c
 
 
 def assert_clean_end(run: Run, leftovers: Leftovers) -> None:
-    """COMPLETED, exit 0, class success, nothing left on any node."""
+    """Assert state COMPLETED, exit code 0, class success, and no leftovers on any node."""
     assert (run.job.state, run.job.exit_code) == ("COMPLETED", 0), run.explain()
     assert run.status["class"] == "success"
     assert run.job.steps == []
@@ -28,7 +28,7 @@ def assert_clean_end(run: Run, leftovers: Leftovers) -> None:
 def test_public_mocker_recipe(
     cluster: Cluster, rig: Rig, leftovers: Leftovers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The public recipe mocker/agg.yaml runs to its end behind a real frontend, and tokens came out."""
+    """The public recipe mocker/agg.yaml runs to its end behind a real frontend, and produces tokens."""
     recipes = corpus.corpus()
     monkeypatch.chdir(ROOT)
     folder = compile_bundle(
@@ -43,7 +43,7 @@ def test_public_mocker_recipe(
 
 
 def test_disaggregated_mocker_behind_nginx(cluster: Cluster, rig: Rig, leftovers: Leftovers) -> None:
-    """Two prefill and two decode workers on three nodes, two frontends behind nginx: every frontend counts all four."""
+    """With 2 prefill and 2 decode workers on 3 nodes and 2 frontends behind nginx, every frontend counts all workers."""
     folder = compile_bundle(
         cluster, "mocker-disagg", str(ROOT / "examples" / "mocker-disagg.yaml"), "frontend.nginx_container=nginx",
         profile=profile_for(rig),
@@ -57,10 +57,10 @@ def test_disaggregated_mocker_behind_nginx(cluster: Cluster, rig: Rig, leftovers
     assert result["total_output_tokens"]["avg"] > 0
 
 
-def test_services_stop_gently_where_only_the_task_is_signalled(
+def test_services_stop_in_order_if_only_the_task_is_signalled(
     raise_cluster: Callable[..., Cluster], rig: Rig
 ) -> None:
-    """With proctrack/cgroup a signal reaches a step's first process only; NATS, etcd and the client end all the same."""
+    """With proctrack/cgroup, a signal reaches only the first process of a step; NATS, etcd and the client still end."""
     cluster = raise_cluster("--proctrack=auto", nodes=3)
     folder = compile_bundle(
         cluster, "cgroup", str(ROOT / "examples" / "mocker-disagg.yaml"), "frontend.nginx_container=nginx",
@@ -73,7 +73,7 @@ def test_services_stop_gently_where_only_the_task_is_signalled(
 
 
 def sglang_bundle(cluster: Cluster, rig: Rig, name: str, *sets: str) -> Path:
-    """The 1P+1D example, its workers and client simulated, its router the real one."""
+    """The 1P+1D example with simulated workers and client, and the real router."""
     folder = own_folder(cluster, f"{name}-parts")
     packages = simulated_sglang(folder)
     model = folder / "model"
@@ -88,7 +88,7 @@ def sglang_bundle(cluster: Cluster, rig: Rig, name: str, *sets: str) -> Path:
 
 
 def test_sglang_behind_the_real_router(cluster: Cluster, rig: Rig, leftovers: Leftovers) -> None:
-    """A prefill and a decode worker behind the real sglang-router: /workers is the gate, sa-bench runs its ladder."""
+    """A prefill and a decode worker behind the real sglang-router become ready by /workers, and sa-bench runs."""
     run = submit(cluster, sglang_bundle(cluster, rig, "sglang-1p1d"), env=environment(rig))
     run.job.wait(timeout=200)
     assert_clean_end(run, leftovers)
@@ -97,7 +97,7 @@ def test_sglang_behind_the_real_router(cluster: Cluster, rig: Rig, leftovers: Le
 
 
 def wait_for_stage(run: Run, stage: str, timeout: float = 90) -> None:
-    """Until status.json shows a stage."""
+    """Wait until status.json shows a stage."""
 
     def reached() -> bool:
         return (run.directory / "status.json").exists() and run.status["stage"] == stage
@@ -111,7 +111,7 @@ def wait_for_stage(run: Run, stage: str, timeout: float = 90) -> None:
 def test_a_killed_worker_ends_the_job(
     cluster: Cluster, rig: Rig, leftovers: Leftovers, stage: str, loads: str
 ) -> None:
-    """SIGKILL to a worker, while the job waits for health or measures, ends it within 5 s, with the cause named."""
+    """SIGKILL to a worker, during the wait for health or the benchmark, ends the job within 5 s and names the cause."""
     more = ("benchmark.num_prompts_mult=4000", f"environment.SRT_REHEARSAL_LOAD='{loads}'")
     run = submit(cluster, sglang_bundle(cluster, rig, f"kill-{stage}", *more), env=environment(rig))
     wait_for_stage(run, stage)

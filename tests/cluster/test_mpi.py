@@ -1,4 +1,4 @@
-"""TensorRT-LLM's MPI launch on a real Slurm: one step over two nodes with four tasks each, which meet through PMIx."""
+"""TensorRT-LLM's MPI launch on a real Slurm: one step on two nodes with four tasks each, connected through PMIx."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def launcher(folder: Path) -> Path:
 
 
 def recipe(folder: Path) -> str:
-    """The TensorRT-LLM example, without Dynamo and NUMA, with one request as its benchmark."""
+    """The TensorRT-LLM example without Dynamo and NUMA, with one request as its benchmark."""
     made = yaml.safe_load((ROOT / "examples" / "trtllm-disagg.yaml").read_text())
     made["resources"]["gpu_type"] = "h100"
     made["frontend"]["type"] = "trtllm_serve"
@@ -48,8 +48,8 @@ def recipe(folder: Path) -> str:
     return str(path)
 
 
-def test_eight_ranks_on_two_nodes_meet(cluster: Cluster, leftovers: Leftovers) -> None:
-    """Every rank of the decode worker has its number from Slurm and PMIx alike, and knows the hosts of all eight."""
+def test_eight_ranks_on_two_nodes_connect(cluster: Cluster, leftovers: Leftovers) -> None:
+    """Slurm and PMIx assign the same rank to every task of the decode worker, and every rank knows all hosts."""
     parts = own_folder(cluster, "mpi-parts")
     profile = f"use_segment_sbatch_directive: false\ndefault_mounts: {{{parts}: {parts}}}\n"
     folder = compile_bundle(cluster, "mpi", recipe(parts), profile=profile)

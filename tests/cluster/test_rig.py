@@ -46,7 +46,7 @@ http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Worker).serve_for
 
 
 class Script:
-    """A batch script that is written down step by step, as one would do it by hand."""
+    """A batch script that is written step by step, as by hand."""
 
     def __init__(self, rig: Rig, folder: Path) -> None:
         self.folder = folder
@@ -73,7 +73,7 @@ class Script:
 
 
 def logs(folder: Path) -> str:
-    """Return the ends of the logs of all steps, for a failure."""
+    """Return the ends of the logs of all steps, for the message of a failure."""
     return "\n".join(f"== {path.name}\n{path.read_text()[-1500:]}" for path in sorted(folder.glob("*.out")))
 
 
@@ -86,7 +86,7 @@ def folder(cluster: Cluster, request: pytest.FixtureRequest) -> Path:
 
 
 def completion(url: str, model: str) -> str:
-    """Return the shell command that asks for a completion and prints the answer in a line."""
+    """Return a shell command that requests a completion and prints the answer on one line."""
     ask = json.dumps({"model": model, "prompt": "hello", "max_tokens": 8})
     return f"curl --silent --fail {url}/v1/completions -H 'Content-Type: application/json' -d '{ask}'"
 
@@ -99,7 +99,7 @@ def answers(job: Job) -> list[dict[str, Any]]:
 def test_dynamo_serves_and_is_measured(
     cluster: Cluster, rig: Rig, folder: Path, leftovers: Leftovers
 ) -> None:
-    """NATS, etcd, a frontend, a prefill and a decode mocker serve a completion, and aiperf gets all of its own."""
+    """NATS, etcd, a frontend, a prefill and a decode mocker serve a completion and all requests of aiperf."""
     url, etcd = "http://node1:8000", "http://node0:2379"
     script = Script(rig, folder)
     script.step("node0", "nats-server -js -sd /opt/nats")
@@ -135,7 +135,7 @@ def test_dynamo_serves_and_is_measured(
     assert leftovers() == []
 
 
-def test_the_sglang_router_counts_and_asks_its_workers(cluster: Cluster, rig: Rig, folder: Path) -> None:
+def test_the_sglang_router_counts_and_calls_its_workers(cluster: Cluster, rig: Rig, folder: Path) -> None:
     """A router in front of two workers lists them under /workers, and passes a completion to both."""
     url = "http://node1:8000"
     (folder / "worker.py").write_text(WORKER)
@@ -163,7 +163,7 @@ def test_the_sglang_router_counts_and_asks_its_workers(cluster: Cluster, rig: Ri
 
 
 def test_nginx_runs_in_the_container(cluster: Cluster, rig: Rig, folder: Path) -> None:
-    """Debian's nginx starts in the image, with its mime types, its user and its directories."""
+    """Debian's nginx starts in the image with its MIME types, its user and its directories."""
     (folder / "nginx.conf").write_text(
         "daemon off; error_log /dev/stderr; events {}\n"
         "http { include /etc/nginx/mime.types; access_log off; server { listen 8080; return 200 hello; } }\n"
@@ -175,8 +175,8 @@ def test_nginx_runs_in_the_container(cluster: Cluster, rig: Rig, folder: Path) -
     assert (job.exit_code, job.output) == (0, "hello"), logs(folder)
 
 
-def test_only_the_rig_is_seen(cluster: Cluster, rig: Rig, folder: Path) -> None:
-    """In the image python3 is the rig's, and of the host only what the image names is there."""
+def test_a_container_shows_only_the_rig(cluster: Cluster, rig: Rig, folder: Path) -> None:
+    """In the image, python3 is the rig's, and only the paths of the host that the image names are visible."""
     script = Script(rig, folder)
     absent = f"/var/lib/dpkg /boot /home {cluster.shared}/job.sh"
     script.step("node0", f"bash -c 'command -v python3; ls -d {absent}'", end="")

@@ -1,4 +1,4 @@
-"""The rig's own files: the tiny model, the image, and where the environment is looked for."""
+"""Files of the rig: the tiny model, the image, and the path of the Python environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_tiny_model_is_the_same_each_time(tmp_path: Path) -> None:
 
 
 def test_every_token_of_the_tiny_model_is_text(tmp_path: Path) -> None:
-    """The vocabulary has no gap and no two tokens alike, and as many entries as the config says."""
+    """The vocabulary has no gaps and no duplicates, and as many entries as the config sets."""
     path = tiny_model.make(tmp_path, "acme/tiny")
     tokenizer = json.loads((path / "tokenizer.json").read_text())
     special = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
@@ -32,7 +32,7 @@ def test_every_token_of_the_tiny_model_is_text(tmp_path: Path) -> None:
 
 
 def test_an_image_names_what_its_python_needs(tmp_path: Path) -> None:
-    """The binds of an image cover the environment and the Python behind it, wherever that lies."""
+    """The binds of an image cover the environment and the Python that it links to."""
     image = parts.make_image(tmp_path / "rig.sqsh", Path(sys.prefix))
     root = Path(image.read_text().removeprefix("image: ").strip())
     binds = [Path(line) for line in (root / ".host-binds").read_text().splitlines()]
@@ -42,8 +42,8 @@ def test_an_image_names_what_its_python_needs(tmp_path: Path) -> None:
     assert not {Path("/"), Path("/root"), Path("/home"), tmp_path} & set(binds)
 
 
-def test_an_unfinished_environment_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rig is there when its installation has reached the end, or when a person names it."""
+def test_an_incomplete_environment_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rig is used if its installation is complete, or if SRTPLAN_RIG names it."""
     monkeypatch.delenv("SRTPLAN_RIG", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert parts.find_rig() is None

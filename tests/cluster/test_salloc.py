@@ -1,4 +1,4 @@
-"""A bundle inside a held allocation: ``salloc ... bash bundle/job.sh`` ends as ``sbatch bundle/job.sh`` does."""
+"""A bundle inside an allocation: ``salloc ... bash bundle/job.sh`` behaves like ``sbatch bundle/job.sh``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
 
 def bundle(cluster: Cluster, benchmark: dict[str, object]) -> Path:
-    """A prefill and a decode worker on two nodes, simulated; the folder of the bundle."""
+    """Compile a bundle with simulated prefill and decode workers on two nodes, and return its directory."""
     parts = own_folder(cluster, "salloc-parts")
     image, _ = simulated_image(parts, "trtllm-serve", "trtllm-llmapi-launch", "vllm")
     (parts / "model").mkdir()
@@ -43,10 +43,10 @@ def bundle(cluster: Cluster, benchmark: dict[str, object]) -> Path:
     ],
     ids=["success", "failure"],
 )
-def test_a_held_allocation(
+def test_a_bundle_in_an_allocation(
     cluster: Cluster, leftovers: Leftovers, benchmark: dict[str, object], code: int, ends: str
 ) -> None:
-    """salloc's exit code is the job's, the run is where it would be otherwise, and no step or process is left."""
+    """salloc returns the job's exit code, the run is in its usual place, and no step or process is left."""
     folder = bundle(cluster, benchmark)
     argv = ["salloc", "--nodes=2", "bash", "bundle/job.sh"]
     done = cluster.run(argv, cwd=folder, timeout=200, check=False)

@@ -68,7 +68,7 @@ def test_a_log_directory_that_gets_full(
 
 
 def fill(folder: Path) -> None:
-    """Write until nothing goes in any more."""
+    """Write until the disk is full."""
     with (folder / "filler").open("wb", buffering=0) as file:
         for size in (1 << 16, 1):
             with contextlib.suppress(OSError):
@@ -88,11 +88,11 @@ def test_a_log_directory_that_is_read_only(small_disk: Path, raise_cluster: Call
     took = time.monotonic() - since
     assert leftovers() == []
     said = job.job.output
-    assert f"ERROR preflight: cannot make the output directory {small_disk}/{job.job.id}\n" in said
+    assert f"ERROR preflight: cannot create the output directory {small_disk}/{job.job.id}\n" in said
     assert re.search(r"end class=preflight code=72\n\Z", said)
     assert job.job.exit_code == 72
     assert took < 8 + noise_s()
-    cause = "cannot make the output directory .../ID"
+    cause = "cannot create the output directory .../ID"
     table.compare(
         table.Row(
             "preflight", "the log directory is read-only", "Slurm", "72", "preflight", cause, f"{took:.1f}"

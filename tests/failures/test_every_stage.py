@@ -54,7 +54,7 @@ ENDS = tuple(
 
 @pytest.mark.parametrize("case", ENDS, ids=lambda case: case.id)
 def test_whatever_ends_a_job_ends_it_in_order(case: Case, tmp_path: Path) -> None:
-    """In any stage, also between two starts: within KillWait, with its own class, and every step that runs is told."""
+    """In any stage the job ends within KillWait, with its own class, and signals every running step."""
     with PlainTrial(case.stage, tmp_path, options=LIMIT if case.fault == "time limit" else ()) as trial:
         trial.hold()
         ACTS[case.fault][0](trial)
@@ -88,7 +88,8 @@ def test_what_happens_while_a_job_stops_does_not_change_its_reason(case: Case, t
         outcome = trial.wait()
     judge(outcome, case, 3)
     is_killed = (
-        re.search(r"WARN  killed, for it still ran: .*\bdeaf_0$", outcome.log, re.MULTILINE) is not None
+        re.search(r"WARN  killing steps that did not stop in time: .*\bdeaf_0$", outcome.log, re.MULTILINE)
+        is not None
     )
     assert is_killed == (case.fault != "node lost")
 

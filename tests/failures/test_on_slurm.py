@@ -73,7 +73,7 @@ FAULTS: tuple[tuple[Case, Break], ...] = (
     ("case", "do"), FAULTS, ids=lambda value: getattr(value, "fault", "").replace(" ", "_")
 )
 def test_a_fault_while_serving(slurm: Cluster, case: Case, do: Break) -> None:
-    """Each fault ends the job with its own class, in time, and leaves nothing; all others are stopped gently."""
+    """Each fault ends the job with its own class, in time, leaves nothing, and stops all other steps gracefully."""
     leftovers = Leftovers(slurm)
     run = start(slurm, serving())
     until(run, "serving")
@@ -168,7 +168,7 @@ BENCH: tuple[tuple[Case, str], ...] = (
 @pytest.mark.parametrize(
     ("case", "script"), BENCH, ids=lambda value: getattr(value, "fault", "").replace(" ", "_")
 )
-def test_a_benchmark_that_is_none(slurm: Cluster, case: Case, script: str) -> None:
+def test_a_benchmark_without_a_result(slurm: Cluster, case: Case, script: str) -> None:
     """Its own code, or 80 if it claims success without tokens."""
     leftovers = Leftovers(slurm)
     client = benchmark(run("b", "bash", "-c", f"sleep 1; {script}", result="r.json"))
@@ -193,7 +193,7 @@ def test_a_deaf_worker_is_killed_at_the_deadline(slurm: Cluster) -> None:
     stop(slurm, job)
     job.job.wait(timeout=40)
     slurm.run(["rm", "-rf", "/tmp/srtplan-deaf"], node="node1")  # noqa: S108 -- not named after the job
-    assert "killed, for it still ran: deaf_0\n" in log(job)
+    assert "killing steps that did not stop in time: deaf_0\n" in log(job)
     case = Case("stopping", "a worker ignores TERM", 79, "cancelled", "received USR1", seconds=STOP_S + 6)
     judge(job, case, since, leftovers)
 

@@ -1,4 +1,4 @@
-"""What happens only when two things happen at once, made likely by doing them often."""
+"""Race conditions, made likely by many repetitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "shell")]
 from shell_lab import in_library  # noqa: E402 (found by the line above)
 
 SCRIPT = """
-ENDING=stop # signals are only counted
+SHUTDOWN=stop # signals are only counted
 trap 'SIGNALS+=(USR1)' USR1
 (while sleep 0.002; do kill -USR1 "$$" || exit; done) 2>/dev/null &
 hammer="$!"
@@ -24,6 +24,6 @@ printf 'signals %d\\n' "$((${#SIGNALS[@]} > 500))"
 
 
 def test_no_exit_code_is_lost_to_a_signal() -> None:
-    """A command that ends while signals arrive gives its own code, and nobody waits for it for ever."""
+    """A command that ends while signals arrive keeps its exit code, and the job does not hang."""
     done = in_library(SCRIPT)
     assert done.stdout.decode() == "signals 1\n", done.stderr.decode()

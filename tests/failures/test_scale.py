@@ -38,7 +38,7 @@ def test_a_rack_of_steps_starts_and_ends_together(raise_cluster: Callable[..., C
     assert run.status["cause"] == f"w_77 on node{77 % 18} ended with 137", log(run)
     ended = [event["step"] for event in run.events if event.get("state") == "ended"]
     assert len(ended) == len(set(ended)) == 128
-    assert "killed, for it still ran" not in log(run)
+    assert "killing steps that did not stop" not in log(run)
     assert took < 20 + 2 * noise_s(), log(run)
     assert leftovers() == []
 

@@ -64,7 +64,7 @@ def test_another_jobs_nats_is_not_taken_for_ours(bundle: Bundle, tmp_path: Path)
             made, tmp_path / "b", cluster=one.cluster, env=skip, faults=["nats:slow=3", "etcd:slow=9"]
         ) as other:
             other.until(
-                lambda: "nats (somebody else answers there, not the one of this job)" in other.log,
+                lambda: "nats (the server does not belong to this job)" in other.log,
                 "it is seen",
             )
             other.fault()

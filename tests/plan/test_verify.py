@@ -1,4 +1,4 @@
-"""verify: a Plan with a fault of ours is named, each kind of fault in words; sound ones have none."""
+"""verify: each kind of invalid Plan has a message; a valid Plan has none."""
 
 from __future__ import annotations
 
@@ -49,52 +49,56 @@ def _mount(made: Plan, source: str) -> Plan:
 
 
 FAULTS: dict[str, Callable[[Plan], Plan]] = {
-    r"step nats stands 2 times": lambda p: evolve(p, steps=(p.steps[0], *p.steps)),
-    r"step name '../nats' is no file name": lambda p: first(p, name="../nats"),
-    r"not in the order of their stages": lambda p: evolve(p, steps=p.steps[::-1]),
+    r"step nats occurs 2 times": lambda p: evolve(p, steps=(p.steps[0], *p.steps)),
+    r"invalid step name '../nats'": lambda p: first(p, name="../nats"),
+    r"not ordered by stage": lambda p: evolve(p, steps=p.steps[::-1]),
     r"more than one terminal step": lambda p: evolve(
         p, steps=tuple(evolve(s, terminal=True) for s in p.steps)
     ),
-    r"neither or both of argv and runs": lambda p: first(p, argv=()),
-    r"0 tasks on 1 nodes": lambda p: first(p, srun=(SrunOption(name="ntasks", value=Lit("0")),)),
-    r"has system port 70000": lambda p: evolve(
+    r"must have either argv or runs": lambda p: first(p, argv=()),
+    r"needs a task on every node: nodes 1, tasks 0": lambda p: first(
+        p, srun=(SrunOption(name="ntasks", value=Lit("0")),)
+    ),
+    r"has invalid system port 70000": lambda p: evolve(
         p, processes=(evolve(p.processes[0], ports=(("system", 70000),)),)
     ),
-    r"port 8081 of node 0 belongs to prefill_0 rank 0 system and decode_0 rank 0 system": _process_port,
-    r"port 13345 of node 0 belongs to prefill_0 rank 0 dp_rpc and decode_0 rank 0 dp_rpc": _meeting_port,
+    r"port 8081 on node 0 is assigned to prefill_0 rank 0 system and decode_0 rank 0 system": _process_port,
+    r"port 13345 on node 0 is assigned to prefill_0 rank 0 dp_rpc and decode_0 rank 0 dp_rpc": _meeting_port,
     r"both listen on port": _listener,
-    r"decode_0 listens on port 30000 of node 0, which belongs to prefill_0 rank 0 http": _foreign_port,
-    r"GPU 0 of node 0 belongs to prefill_0 and decode_0": lambda p: evolve(
+    r"decode_0 listens on port 30000 on node 0, which is assigned to prefill_0 rank 0 http": _foreign_port,
+    r"GPU 0 on node 0 is assigned to prefill_0 and decode_0": lambda p: evolve(
         p, endpoints=tuple(evolve(e, nodes=(0,)) for e in p.endpoints)
     ),
     r"not for workers": lambda p: evolve(p, nodes=evolve(p.nodes, workers=(0,))),
-    r"components of \(1, 2\) are not 2 nodes": lambda p: evolve(p, nodes=evolve(p.nodes, components=(1, 2))),
-    r"nodes of two components": lambda p: evolve(
+    r"components \(1, 2\) do not add up to 2 nodes": lambda p: evolve(
+        p, nodes=evolve(p.nodes, components=(1, 2))
+    ),
+    r"spans two components": lambda p: evolve(
         first(p, nodes=(0, 1)), nodes=evolve(p.nodes, components=(1, 1))
     ),
     r"refers to node 7 of 2": lambda p: first(p, argv=(ip(7),)),
-    r"holds a NUL character": lambda p: first(p, argv=(Lit("a\0"),)),
-    r"a probe points at gone": lambda p: evolve(p, probes=(evolve(p.probes[0], step="gone"),)),
-    r"waits at gate gone, which does not exist": lambda p: evolve(
+    r"contains a NUL character": lambda p: first(p, argv=(Lit("a\0"),)),
+    r"a probe refers to step gone": lambda p: evolve(p, probes=(evolve(p.probes[0], step="gone"),)),
+    r"refers to gate gone, which does not exist": lambda p: evolve(
         p, probes=(evolve(p.probes[0], gate="gone"),)
     ),
     r"step nats never starts": lambda p: evolve(p, sequence=p.sequence[1:]),
     r"waits for gone \(await_ready\), which does not exist": lambda p: evolve(
         p, sequence=(*p.sequence, Action(verb="await_ready", subject="gone"))
     ),
-    r"step nats has other srun options than its container: container-image": lambda p: first(
+    r"srun options of step nats do not match its container: container-image": lambda p: first(
         p, container=Container(image="/other.sqsh", runtime="pyxis")
     ),
-    r"has no time": lambda p: evolve(p, gates=(evolve(p.gates[0], timeout_s=0),)),
-    r"an environment name 'A-B'": lambda p: first(p, env=(EnvVar(name="A-B", value=Lit("")),)),
-    r"mounts 'here', which is not absolute": lambda p: _mount(p, "here"),
+    r"has no interval or timeout": lambda p: evolve(p, gates=(evolve(p.gates[0], timeout_s=0),)),
+    r"invalid environment variable name 'A-B'": lambda p: first(p, env=(EnvVar(name="A-B", value=Lit("")),)),
+    r"mounts 'here', which is not an absolute path": lambda p: _mount(p, "here"),
     r"a mount with ',' or ':' in a path": lambda p: _mount(p, "/a,b"),
 }
 
 
 @pytest.mark.parametrize("says", FAULTS)
-def test_a_fault_is_named(says: str) -> None:
-    """Each invariant, broken in a sound plan, is reported; the plan as it was is not."""
+def test_a_violated_invariant_is_reported(says: str) -> None:
+    """Each violated invariant is reported; a valid plan is not."""
     made = plan(recipe())
     assert verify(made) == ()
     broken = verify(FAULTS[says](made))

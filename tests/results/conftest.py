@@ -1,4 +1,4 @@
-"""What the tests of results share: the command as a user calls it, and a browser."""
+"""Shared fixtures of the results tests: the command as a user calls it, and a browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from srtplan.cli.main import main
 
 @pytest.fixture
 def command() -> Callable[..., int]:
-    """The exit code of ``srtplan results ...``."""
+    """A function that runs ``srtplan results ...`` and returns its exit code."""
 
     def run(*args: object) -> int:
         with pytest.raises(SystemExit) as ended:
@@ -25,10 +25,10 @@ def command() -> Callable[..., int]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """A browser; where there is none the test is skipped, and under CI it fails."""
+    """The name of a Chromium binary; without one the test is skipped, or fails under CI."""
     found = next((b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), "")
     if not found:
-        reason = "no chromium here; tests/rig/install brings it"
+        reason = "chromium not found; run tests/rig/install"
         if os.environ.get("CI"):
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)

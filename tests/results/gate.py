@@ -1,4 +1,4 @@
-"""The benchmark library in a bash of its own: a run directory, a table of planned runs, and calls of ``bench::run``."""
+"""Run the benchmark library in bash: a run directory, a table of planned runs, and calls of ``bench::run``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
+from busy import patient
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 SCRIPT = """
 set -Eeuo pipefail
 source "$1/lib/step.sh"
 BUNDLE_DIR="$1" RUN_DIR="$2" LOG_DIR="$2/logs" STEP=benchmark
-step::say() { :; }
+step::print_command() { :; }
 """
 GOOD = {
     "completed": 10,
@@ -28,7 +29,7 @@ GOOD = {
 
 @frozen
 class Gate:
-    """``folder`` gets a bundle with the table, and a run."""
+    """A bundle with the table of runs, and a run directory, both in ``folder``."""
 
     folder: Path
     runs: tuple[str, ...] = field(default=("concurrency_2", "concurrency_4"))
@@ -39,7 +40,7 @@ class Gate:
         return self.folder / "out dir" / "attempt_0"
 
     def make(self) -> Gate:
-        """Write it."""
+        """Create the bundle and the run directory."""
         (self.folder / "bundle" / "files").mkdir(parents=True)
         (self.folder / "bundle" / "lib").symlink_to(TEMPLATES / "lib")
         for name in ("results", "logs", "run"):
@@ -52,32 +53,32 @@ class Gate:
         return self
 
     def result(self, name: str) -> Path:
-        """Where a run's report belongs."""
+        """The path of a run's report."""
         return self.run_dir / "results" / f"{name}.json"
 
     def bash(self, script: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run lines of shell after the library."""
+        """Run shell lines after sourcing the library."""
         return subprocess.run(
             ["bash", "-c", SCRIPT + script, "bash", self.folder / "bundle", self.run_dir],
             capture_output=True,
             text=True,
             check=False,
             env=os.environ | {"SLURM_JOB_ID": "7"} | env,
-            timeout=60,
+            timeout=patient(60),
             stdin=subprocess.DEVNULL,
         )
 
     def call(self, name: str, command: str, client: str = "vllm") -> str:
-        """A line that runs a measured run by a command of bash, with $F being the report."""
+        """A shell line that performs a measured run with a bash command; $F is the path of its report."""
         file = self.result(name)
         return f"F='{file}' bench::run {name} '{file}' '{client}' bash -c '{command}'\n"
 
     def summary(self) -> dict[str, Any]:
-        """summary.json."""
+        """The content of summary.json."""
         found: dict[str, Any] = json.loads((self.run_dir / "results" / "summary.json").read_text())
         return found
 
 
 def writes(report: object) -> str:
-    """A command that writes a report to $F."""
+    """A shell command that writes a report to $F."""
     return f'export F; printf "%s" "$1" >"$F"\' _ \'{json.dumps(report)}'

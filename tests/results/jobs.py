@@ -1,4 +1,4 @@
-"""Run directories with results as a job leaves them, for tests of what reads them."""
+"""Create run directories as a job leaves them, for tests that read results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIMES = {"mean": 1.1, "p50": 1.0, "p90": 1.3, "p95": 1.5, "p99": 2.0, "std": 0.2
 
 
 def record(concurrency: int, *, user: float = 100.0, gpu: float = 50.0, ttft: float = 120.0) -> Data:
-    """A rung that counts."""
+    """A record of a successful run."""
     found: Data = {
         "name": f"concurrency_{concurrency}", "status": "ok", "reason": "", "tries": 1, "client": "sglang",
         "result": f"results/c{concurrency}.json", "concurrency": concurrency, "completed": 10 * concurrency, "failed": 0,
@@ -32,7 +32,7 @@ def record(concurrency: int, *, user: float = 100.0, gpu: float = 50.0, ttft: fl
 
 
 def lost(concurrency: int) -> Data:
-    """A rung without a result."""
+    """A record of a failed run."""
     return {
         "name": f"concurrency_{concurrency}",
         "status": "failed",
@@ -44,7 +44,7 @@ def lost(concurrency: int) -> Data:
 def job(
     folder: Path, job_id: int, *records: Data, plan: Data | None = None, events: str = "", **more: object
 ) -> Path:
-    """A job's directory with one attempt; returns the attempt's."""
+    """Create a job's directory with one attempt, and return the attempt's directory."""
     run_dir = begun(folder, job_id, PLAN if plan is None else plan)
     (run_dir / "results").mkdir()
     good = sum(r["status"] == "ok" for r in records)
@@ -63,7 +63,7 @@ def job(
 
 
 def begun(folder: Path, job_id: int, plan: Data) -> Path:
-    """The directory of a run that has left nothing yet but its copy of the bundle."""
+    """Create the directory of a run that has written nothing but its copy of the bundle."""
     run_dir = folder / str(job_id) / "attempt_0"
     (run_dir / "bundle").mkdir(parents=True)
     (run_dir / "bundle" / "plan.json").write_text(json.dumps(plan))
@@ -72,7 +72,7 @@ def begun(folder: Path, job_id: int, plan: Data) -> Path:
 
 
 def unmeasured(folder: Path, job_id: int, **plan: object) -> Path:
-    """A job that leaves no summary, one that serves unless its Plan is given; returns the attempt's directory."""
+    """Create a job without a summary, by default one that only serves, and return the attempt's directory."""
     nothing = {"type": "manual", "node": 0, "parameters": {}, "runs": []}
     run_dir = begun(folder, job_id, PLAN | {"benchmark": nothing} | plan)
     (run_dir / "results").mkdir()
@@ -91,13 +91,13 @@ def unmeasured(folder: Path, job_id: int, **plan: object) -> Path:
 
 
 def counted(at: float, prefill: int, decode: int, wanted: tuple[int, int] = (1, 1)) -> Data:
-    """The event of a probe that counts workers."""
+    """An event of a probe that counts workers."""
     workers = {"prefill": prefill, "prefill_wanted": wanted[0], "decode": decode, "decode_wanted": wanted[1]}
     return {"t": at, "event": "probes", "ready": 0, "of": 1, "workers": workers, "waiting": "router_0"}
 
 
 def stage(at: float, name: str) -> Data:
-    """The event of a stage that begins."""
+    """An event for the begin of a stage."""
     return {"t": at, "event": "stage", "stage": name}
 
 
@@ -107,13 +107,13 @@ def step(at: float, name: str, state: str, **more: object) -> Data:
 
 
 def lines(*events: Data) -> str:
-    """A file of events."""
+    """The text of an events file."""
     return "".join(json.dumps(e) + "\n" for e in events)
 
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "sglang-router-1p1d.yaml"
 PLAN: Data = json.loads(to_json(compile_recipe(str(EXAMPLE))[0].plan))
-"""One prefill and one decode worker behind SGLang's router, which counts them; a benchmark."""
+"""One prefill and one decode worker behind SGLang's router, which counts them, and a benchmark."""
 
 EVENTS = lines(
     stage(0.1, "preflight"),

@@ -1,7 +1,7 @@
-"""record.awk from Python: a report in, its record out; and what that record must hold, worked out by Python alone.
+"""Run record.awk from Python, and compute the expected record of a report in Python alone.
 
-``figures(report, "vllm")`` is every figure of the record, None where nothing is known; ``counts(...)`` the verdict. They
-read the clients' reports by tables of their own, so that a key which record.awk reads wrongly shows as a difference.
+``figures(report, "vllm")`` returns every figure of the record, None if unknown; ``counts(...)`` returns the verdict. Both
+have their own tables of the clients' keys, so that a key that record.awk reads incorrectly shows up as a difference.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def run(
     report: bytes, client: str, *, awk: str = "awk", facts: Report | None = None, gpus: int = 8, decode: int = 4,
     bound: str = "0.05", reason: str = "", bundle: Path = LIB.parent,
 ) -> tuple[str, dict[str, Any]]:  # fmt: skip
-    """The verdict line and the record; the record is read by Python's strict parser."""
+    """Run record.awk on a report; returns the verdict line and the record, parsed as strict JSON."""
     env = {
         "RECORD_NAME": "concurrency_4", "RECORD_CLIENT": client, "RECORD_RESULT": "results/r.json", "RECORD_REASON": reason,
         "RECORD_FACTS": json.dumps(facts or {"concurrency": 4}, separators=(",", ":"))[1:-1], "RECORD_CODE": "0",
@@ -55,16 +55,16 @@ def reader(client: str, bundle: Path = LIB.parent) -> str:
 
 
 def _refuse(name: str) -> Any:
-    raise AssertionError(f"{name} is no JSON")
+    raise AssertionError(f"{name} is not valid JSON")
 
 
 def text(report: Report) -> bytes:
-    """A report as a Python client writes it: NaN and Infinity in it are no JSON, but they come."""
+    """A report as a Python client writes it, possibly with NaN and Infinity, which JSON does not allow."""
     return json.dumps(report).encode()
 
 
 def finite(value: object) -> float | None:
-    """A number that JSON can hold."""
+    """A finite number as float; None for any other value."""
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if good else None  # type: ignore[arg-type]
 
@@ -101,7 +101,7 @@ AIPERF_TIMES = {"ttft": "time_to_first_token", "tpot": "inter_token_latency", "i
 def figures(
     report: Report, client: str, *, facts: Report | None = None, gpus: int = 8, decode: int = 4
 ) -> Figures:
-    """Every figure that the record of a load generator must have."""
+    """All figures that the record of a load generator must have."""
     found = _aiperf(report) if client == "aiperf" else _ladder(report, client, facts or {})
     for name, count in (
         ("requests_per_s", "completed"),
@@ -121,14 +121,14 @@ def figures(
 
 
 def over(what: float | None, parts: float | None) -> float | None:
-    """A share; None of nothing, and where it is beyond all numbers."""
+    """The quotient; None if a value is missing, the divisor is not positive, or the result is infinite."""
     if what is None or parts is None or parts <= 0:
         return None
     return finite(what / parts)
 
 
 def first(report: Report, names: tuple[str, ...]) -> float | None:
-    """The first of these that is a number."""
+    """The first finite number among these keys."""
     return next((v for n in names if (v := finite(report.get(n))) is not None), None)
 
 
@@ -176,7 +176,7 @@ def _aiperf(report: Report) -> Figures:
 
 
 def counts(found: Figures, bound: float) -> bool:
-    """Whether a load generator's record is a result: tokens, requests, few failures, a duration, first tokens."""
+    """Whether a load generator's record counts: tokens, requests, few failures, a duration and first tokens."""
     done, failed = found["completed"], found["failed"] or 0
     whole = (done or 0) + failed
     return (

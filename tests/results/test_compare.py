@@ -1,4 +1,4 @@
-"""srtplan results --compare: what is worse, what is lost, what cannot be compared, and how the plans differ."""
+"""srtplan results --compare: regressions, missing results, incomparable jobs, and differences between plans."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from pathlib import Path
 import pytest
 from jobs import job, lost, record
 
-from srtplan.results.compare import plan_differences, summaries
+from srtplan.results.compare import comparison, plan_differences
 from srtplan.results.read import load
 
 Command = Callable[..., int]
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines that were printed, with single spaces."""
+def printed_lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines on stdout, with runs of spaces collapsed."""
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
 def evaluated(folder: Path, job_id: int, scores: dict[str, float], score: float | None = None) -> Path:
-    """A job that measured scores."""
+    """Create a job with evaluation scores."""
     first = next(iter(scores.values()), None) if score is None else score
     return job(folder, job_id, {"name": "lm-eval", "status": "ok", "score": first, "scores": scores})
 
 
-def test_a_comparison_says_what_is_worse_in_percent(
+def test_a_comparison_shows_regressions_in_percent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
 ) -> None:
-    """Lower throughput and higher latency are worse; the difference of the plans stands below."""
+    """Lower throughput and higher latency are worse; differences between the plans follow."""
     step = {"name": "decode_0", "argv": ["python3", "--mem", "0.8"], "env": {"A": "1"}}
     other = {**step, "argv": ["python3", "--mem", "0.9", "--new"]}
     a = job(tmp_path, 1, record(2), record(4), plan={"steps": [step, {**step, "name": "decode_1"}]})
@@ -42,19 +42,19 @@ def test_a_comparison_says_what_is_worse_in_percent(
         plan={"steps": [other, {**other, "name": "decode_1"}]},
     )
     assert command("--compare", a, b) == 0
-    lines = said(capsys)
+    lines = printed_lines(capsys)
     assert "concurrency_2 output_tokens_per_s_per_gpu 50 40 -20.0 % worse" in lines
     assert "concurrency_2 ttft_ms_p99 240 180 -25.0 % better" in lines
     assert "concurrency_4: no result in dsr1 2" in lines
     assert "- steps.decode_* (2).argv: --mem 0.8" in lines
     assert "+ steps.decode_* (2).argv: --mem 0.9" in lines
     assert not any(line.startswith("warning") for line in lines)
-    assert command("--compare", a, b, "--fail-above", 50) == 1, "a rung is lost"
+    assert command("--compare", a, b, "--fail-above", 50) == 1, "a run has no result"
 
 
 @pytest.mark.parametrize(("percent", "code"), [(10, 1), (30, 0)])
 def test_a_regression_can_fail_a_script(tmp_path: Path, percent: int, code: int, command: Command) -> None:
-    """``--fail-above`` is the largest regression that is still accepted."""
+    """``--fail-above`` is the largest accepted regression."""
     a, b = job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2, gpu=40))
     assert command("--compare", a, b, "--fail-above", percent) == code
     assert command("--compare", b, a, "--fail-above", percent) == 0
@@ -75,10 +75,10 @@ LESS = tuple(
 
 
 @pytest.mark.parametrize("name", [*MORE, *LESS])
-def test_every_figure_of_which_it_is_known_can_fail_a_script(
+def test_every_figure_with_a_direction_can_fail_a_script(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, command: Command
 ) -> None:
-    """In its direction only, and the report says which figure of which run it was."""
+    """A figure fails only in its own direction, and the message names the figure and the run."""
     low, high = (job(tmp_path, n, record(2), record(4) | {name: v}) for n, v in ((1, 10.0), (2, 15.0)))
     before, after = (high, low) if name in MORE else (low, high)
     assert command("--compare", before, after, "--fail-above", 10) == 1
@@ -95,7 +95,7 @@ def test_every_figure_of_which_it_is_known_can_fail_a_script(
 def test_failed_requests_count_as_a_share_of_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
 ) -> None:
-    """One more of a thousand is no regression without bound, and half of all is one."""
+    """One more failure in a thousand requests is within the limit, half of all requests is not."""
     none, one, half = (
         job(tmp_path, n, record(2) | {"completed": 1000 - f, "failed": f}) for n, f in enumerate((0, 1, 500))
     )
@@ -108,21 +108,21 @@ def test_failed_requests_count_as_a_share_of_all(
     )
 
 
-def test_lesser_figures_are_shown_where_they_say_more(tmp_path: Path) -> None:
-    """A quantile that rose with the median and the 99th percentile is in the report of a failure, not in the table."""
+def test_secondary_figures_are_shown_if_they_add_information(tmp_path: Path) -> None:
+    """A quantile that changed like the median and the 99th percentile is in the failure message, not in the table."""
     a, b = load.load(
         [job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2, ttft=240) | {"itl_ms_p95": 99})]
     )
     shown = [
         line.split()[1]
-        for line in summaries.render(a, b, [], threshold=5).splitlines()
+        for line in comparison.render(a, b, [], threshold=5).splitlines()
         if "concurrency" in line
     ]
     assert shown == [
         *("output_tokens_per_s_per_gpu", "tokens_per_s_per_user", "requests_per_s"),
         *("ttft_ms_p50", "ttft_ms_p99", "tpot_ms_p50", "tpot_ms_p99", "itl_ms_p95", "e2e_ms_p99"),
     ]
-    (line,) = summaries.failures(a, b, 50)
+    (line,) = comparison.failures(a, b, 50)
     names = ", ".join(f"ttft_ms_{q}" for q in ("mean", "p50", "p90", "p95", "p99"))
     assert re.sub(r" [^ ]+ -> [^ ]+ \([^)]+\)", "", line).endswith(f": {names}, itl_ms_p95")
 
@@ -130,36 +130,36 @@ def test_lesser_figures_are_shown_where_they_say_more(tmp_path: Path) -> None:
 def test_a_run_is_not_compared_with_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
 ) -> None:
-    """By whatever two names."""
+    """A run directory and its job's directory name the same run."""
     run_dir = job(tmp_path, 1, record(2))
     assert command("--compare", run_dir, run_dir.parent) == 2
-    assert "takes two different runs, these are 1" in capsys.readouterr().err
+    assert "--compare requires 2 different runs, found 1" in capsys.readouterr().err
 
 
 def test_runs_with_nothing_in_common_fail_a_script(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
 ) -> None:
-    """Nothing was compared, so that nothing can be said to be no worse."""
+    """If nothing can be compared, the check fails."""
     assert (
         command("--compare", job(tmp_path, 1, lost(2)), job(tmp_path, 2, record(2)), "--fail-above", 5) == 1
     )
-    assert "no run has figures in both dsr1 1 and dsr1 2" in capsys.readouterr().err
+    assert "dsr1 1 and dsr1 2 have no run in common with figures" in capsys.readouterr().err
 
 
-def test_fewer_requests_within_the_thresholds_are_a_regression(
+def test_lower_goodput_is_a_regression(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Command
 ) -> None:
-    """Goodput is compared, falls to nothing as well, and one that is no longer measured is lost."""
+    """Goodput is compared, can fall to 0, and is reported as missing if it is no longer measured."""
     good, less, none = (record(2) | {"good_requests_per_s": g} for g in (2.0, 1.5, None))
     a, b, c, zero = (
         job(tmp_path, n, r) for n, r in enumerate((good, less, none, good | {"good_requests_per_s": 0}))
     )
     assert command("--compare", a, b, "--fail-above", 10) == 1
-    assert "concurrency_2 good_requests_per_s 2 1.5 -25.0 % worse" in said(capsys)
+    assert "concurrency_2 good_requests_per_s 2 1.5 -25.0 % worse" in printed_lines(capsys)
     assert command("--compare", a, c, "--fail-above", 10) == 1
-    assert "concurrency_2: no good_requests_per_s in dsr1 2" in said(capsys)
+    assert "concurrency_2: no good_requests_per_s in dsr1 2" in printed_lines(capsys)
     assert command("--compare", zero, a, "--fail-above", 10) == 0
-    assert "concurrency_2 good_requests_per_s 0 2 +inf % better" in said(capsys)
+    assert "concurrency_2 good_requests_per_s 0 2 +inf % better" in printed_lines(capsys)
     assert command("--compare", c, a, "--fail-above", 10) == 0
 
 
@@ -182,29 +182,29 @@ def test_fewer_requests_within_the_thresholds_are_a_regression(
 def test_less_is_better_for_some_scores(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, mark: str, command: Command
 ) -> None:
-    """A perplexity that rises is worse, an accuracy that rises is better, and a spread is neither."""
+    """Higher perplexity is worse, higher accuracy is better, and a standard deviation is neither."""
     a, b = evaluated(tmp_path, 1, {name: 0.5}), evaluated(tmp_path, 2, {name: 0.75})
     assert command("--compare", a, b, "--fail-above", 20) == (1 if mark == "worse" else 0)
-    assert f"lm-eval scores.{name} 0.5 0.75 +50.0 % {mark}".rstrip() in said(capsys)
+    assert f"lm-eval scores.{name} 0.5 0.75 +50.0 % {mark}".rstrip() in printed_lines(capsys)
     assert command("--compare", b, a, "--fail-above", 20) == (1 if mark == "better" else 0)
 
 
-def test_an_evaluator_may_say_of_which_less_is_better(tmp_path: Path) -> None:
-    """A metric whose name says nothing counts as its report says."""
+def test_an_evaluator_can_mark_a_score_as_lower_is_better(tmp_path: Path) -> None:
+    """The report decides the direction of a metric whose name does not tell it."""
     jobs = [evaluated(tmp_path, n, {"task/odd,none": v}) for n, v in ((1, 0.5), (2, 0.75))]
     for folder in jobs:
         (path,) = folder.rglob("summary.json")
         data = json.loads(path.read_text())
         data["runs"][0]["lower_is_better"] = ["task/odd,none"]
         path.write_text(json.dumps(data))
-    assert [round(c.worse) for c in summaries.changes(*load.load(jobs))] == [50]
+    assert [round(c.worse) for c in comparison.changes(*load.load(jobs))] == [50]
 
 
-def test_every_score_is_compared_and_none_twice(tmp_path: Path, command: Command) -> None:
-    """Not the first by name only; ``score`` is one of them, and is compared under its name."""
+def test_every_score_is_compared_once(tmp_path: Path, command: Command) -> None:
+    """All scores are compared; ``score`` repeats one of them and is left out."""
     a = evaluated(tmp_path, 1, {"a/acc,none": 0.9, "z/acc,none": 0.8})
     b = evaluated(tmp_path, 2, {"a/acc,none": 0.9, "z/acc,none": 0.2})
-    found = summaries.changes(*load.load([a, b]))
+    found = comparison.changes(*load.load([a, b]))
     assert [(c.figure, round(c.worse)) for c in found] == [
         ("scores.a/acc,none", 0),
         ("scores.z/acc,none", 75),
@@ -212,13 +212,13 @@ def test_every_score_is_compared_and_none_twice(tmp_path: Path, command: Command
     assert command("--compare", a, b, "--fail-above", 5) == 1
 
 
-def test_a_score_without_a_name_is_compared_as_such(tmp_path: Path) -> None:
-    """SGLang's evaluator says one score, and other numbers beside it; one that is lost is said to be."""
+def test_a_score_without_a_name_is_compared_as_score(tmp_path: Path) -> None:
+    """SGLang's evaluator writes one score and other numbers next to it; a missing number is reported."""
     a, b = (evaluated(tmp_path, n, {"score:std": 0.1}, score) for n, score in ((1, 0.8), (2, 0.6)))
-    found = summaries.changes(*load.load([a, b]))
+    found = comparison.changes(*load.load([a, b]))
     assert [(c.figure, round(c.worse)) for c in found] == [("score", 25), ("scores.score:std", 0)]
     one, other = load.load([a, evaluated(tmp_path, 3, {"x": 1.0}, 0.6)])
-    assert summaries.lost(one, other) == ["lm-eval: no scores.score:std in dsr1 3"]
+    assert comparison.missing_results(one, other) == ["lm-eval: no scores.score:std in dsr1 3"]
 
 
 @pytest.mark.parametrize(
@@ -237,43 +237,43 @@ def test_a_score_without_a_name_is_compared_as_such(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_jobs_that_are_no_measure_of_each_other_are_warned_of(
+def test_a_comparison_warns_about_different_conditions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], says: str, command: Command
 ) -> None:
-    """What was asked of them differs: their figures differ for that."""
+    """Jobs with different workloads or hardware are not comparable."""
     gpus = {"gpus": {"total": 8, "prefill": 4, "decode": 4}}
     a, b = job(tmp_path, 1, record(2), **gpus), job(tmp_path, 2, record(2), **gpus | change)
     assert command("--compare", a, b) == 0
-    (warning,) = [line for line in said(capsys) if "warning" in line]
+    (warning,) = [line for line in printed_lines(capsys) if "warning" in line]
     assert says in warning
 
 
 def test_long_conditions_that_look_alike_are_named(tmp_path: Path) -> None:
-    """Two commands that differ in the middle."""
-    asked = [{"command": "x" * 40 + c + "x" * 40} for c in "ab"]
-    a, b = (job(tmp_path, n, record(2), parameters=p) for n, p in enumerate(asked))
-    assert summaries.unlike(*load.load([a, b])) == ["command"]
+    """Two long commands that differ only in the middle are reported by name."""
+    parameters = [{"command": "x" * 40 + c + "x" * 40} for c in "ab"]
+    a, b = (job(tmp_path, n, record(2), parameters=p) for n, p in enumerate(parameters))
+    assert comparison.differing_conditions(*load.load([a, b])) == ["command"]
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("--fail-above 5", "--fail-above needs --compare"),
-        ("--threshold 5", "--threshold needs --compare"),
-        ("--format svg", "--format needs --pictures"),
-        ("--csv --json", "--csv and --json do not go together"),
-        *((f"--compare {o}", f"--compare and {o.split()[0]} do not go together") for o in (
+        ("--fail-above 5", "--fail-above requires --compare"),
+        ("--threshold 5", "--threshold requires --compare"),
+        ("--format svg", "--format requires --pictures"),
+        ("--csv --json", "--csv and --json cannot be used together"),
+        *((f"--compare {o}", f"--compare and {o.split()[0]} cannot be used together") for o in (
             "--csv", "--json", "--html p.html", "--pictures p")),
         ("--compare --fail-above nan", "0 or more"),
         ("--compare --fail-above -1", "0 or more"),
         ("--compare --threshold nan", "0 or more"),
     ],
 )  # fmt: skip
-def test_options_without_effect_are_wrong_usage(
+def test_options_without_effect_are_usage_errors(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: str, says: str, command: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Nothing is shown and nothing is written: a script that says more than it gets would believe it."""
+    """Nothing is printed and nothing is written, so that a script does not rely on an ignored option."""
     monkeypatch.chdir(tmp_path)
     runs = [job(tmp_path / "jobs", n, record(2)) for n in (1, 2)]
     assert command(*runs, *options.split()) == 2
@@ -282,8 +282,8 @@ def test_options_without_effect_are_wrong_usage(
     assert [p.name for p in tmp_path.iterdir()] == ["jobs"]
 
 
-def test_a_comparison_takes_two(tmp_path: Path, command: Command) -> None:
-    """One run, or three, are wrong usage; one that is broken is an error."""
+def test_a_comparison_requires_two_runs(tmp_path: Path, command: Command) -> None:
+    """One or three runs are a usage error; a broken run fails with 1."""
     runs = [job(tmp_path, n, record(2)) for n in (1, 2, 3)]
     assert command("--compare", runs[0]) == 2
     assert command("--compare", tmp_path) == 2
@@ -291,15 +291,15 @@ def test_a_comparison_takes_two(tmp_path: Path, command: Command) -> None:
     assert command("--compare", *runs[:2]) == 1
 
 
-def test_equal_plans_differ_in_nothing(tmp_path: Path) -> None:
-    """And a run without its plan says that there is nothing to compare, unless it lies beside the job's runs."""
+def test_equal_plans_have_no_differences(tmp_path: Path) -> None:
+    """The Plan is read from the run or the job's directory; if it is missing or invalid, a note says so."""
     a, b = job(tmp_path, 1, record(2)), job(tmp_path, 2, record(2))
-    assert plan_differences.of_runs(a, b) == []
+    assert plan_differences.diff_runs(a, b) == []
     (b.parent / "bundle").mkdir()
     (b / "bundle" / "plan.json").rename(b.parent / "bundle" / "plan.json")
-    assert plan_differences.of_runs(a, b) == []
+    assert plan_differences.diff_runs(a, b) == []
     (b.parent / "bundle" / "plan.json").write_text("[1]")
-    assert plan_differences.of_runs(a, b) == [
-        f"(cannot be compared: no bundle/plan.json that can be read in {b})"
+    assert plan_differences.diff_runs(a, b) == [
+        f"(not compared: bundle/plan.json is missing or invalid in {b})"
     ]
-    assert "no difference" in summaries.render(*load.load([a, b]), [], threshold=5)
+    assert "no difference" in comparison.render(*load.load([a, b]), [], threshold=5)

@@ -1,4 +1,4 @@
-"""The result gate: success means results, and whatever there is stays."""
+"""The result gate: a job succeeds only with results, and results of earlier runs are kept."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from records import AWKS, LIB
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
-    """A run of two rungs that has not begun."""
+    """A benchmark of two runs that has not started."""
     return Gate(tmp_path).make()
 
 
-def test_a_whole_ladder_is_complete(gate: Gate) -> None:
-    """Every rung is there with its figures per GPU and user, in the planned order."""
+def test_all_runs_make_a_complete_summary(gate: Gate) -> None:
+    """Every run is listed in the planned order, with its figures per GPU and per user."""
     done = gate.bash(gate.call("concurrency_2", writes(GOOD)) + gate.call("concurrency_4", writes(GOOD)))
     assert done.returncode == 0, done.stderr
     summary = gate.summary()
@@ -33,16 +33,16 @@ def test_a_whole_ladder_is_complete(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("command", "code", "reason"),
     [
-        ("true", 80, "left no result"),
-        ('mkdir "$F"', 80, "left no result"),
+        ("true", 80, "wrote no result"),
+        ('mkdir "$F"', 80, "wrote no result"),
         ("exit 9", 9, "failed with 9"),
         (writes({"completed": 3, "total_output_tokens": 0}), 80, "no output tokens"),
         (writes({"completed": 3, "num_prompts": 9, "total_output_tokens": 5}), 80, "6 of 9 requests failed"),
         (writes("text"), 80, "no output tokens"),
     ],
 )
-def test_a_rung_without_a_result_ends_the_step(gate: Gate, command: str, code: int, reason: str) -> None:
-    """The step ends with the client's code or 80, says why, and the rungs before it are kept (W121, W122)."""
+def test_a_run_without_a_result_fails_the_step(gate: Gate, command: str, code: int, reason: str) -> None:
+    """The step fails with the client's code or 80 and a reason; earlier runs are kept (W121, W122)."""
     done = gate.bash(
         gate.call("concurrency_2", writes(GOOD)) + gate.call("concurrency_4", command),
         SRT_BENCH_MAX_FAILED_SHARE="0.05",
@@ -55,15 +55,15 @@ def test_a_rung_without_a_result_ends_the_step(gate: Gate, command: str, code: i
     assert (gate.run_dir / "run" / "benchmark.reason").read_text().startswith("concurrency_4: ")
 
 
-def test_a_report_of_an_earlier_run_is_not_taken(gate: Gate) -> None:
-    """A file that lay there before and was not written again is no result (W121)."""
+def test_an_older_report_is_not_a_result(gate: Gate) -> None:
+    """A report that existed before the run and was not rewritten is ignored (W121)."""
     gate.result("concurrency_2").write_text('{"completed": 1, "total_output_tokens": 9}')
     done = gate.bash("sleep 0.05\n" + gate.call("concurrency_2", "true"))
-    assert (done.returncode, "an older one lies there" in done.stderr) == (80, True)
+    assert (done.returncode, "the file is older than this run" in done.stderr) == (80, True)
 
 
-def test_an_older_evaluation_in_tmp_is_not_taken(gate: Gate, tmp_path: Path) -> None:
-    """The evaluator's report of another run, in /tmp, is left where it is (W121)."""
+def test_an_older_evaluation_in_tmp_is_not_a_result(gate: Gate, tmp_path: Path) -> None:
+    """The report of another evaluation in /tmp is ignored and left in place (W121)."""
     old = tmp_path / "gsm8k_m.json"
     old.write_text('{"score": 1.0}')
     file = gate.result("concurrency_2")
@@ -83,17 +83,17 @@ def test_an_older_evaluation_in_tmp_is_not_taken(gate: Gate, tmp_path: Path) -> 
 ADDRESS = "https://host/questions.csv"
 EVALUATOR = f"""
 import sys
-from tiny_eval import score  # what a copy could not import if it were relative
+from tiny_eval import score  # a copy could not resolve a relative import
 file = "{ADDRESS}"
 if __name__ == "__main__":
     open(sys.argv[1] + "_m.json", "w").write('{{"score": %s, "chars": 2}}' % score(file))
 """
 
 
-def copied(
+def run_evaluator_copy(
     gate: Gate, tmp_path: Path, questions: Path, address: str = ADDRESS
 ) -> subprocess.CompletedProcess[str]:
-    """Run an evaluator whose program has an address, with a file for it."""
+    """Run an evaluator that reads ``address``, with a local file in its place."""
     package = tmp_path / "tiny_eval"
     package.mkdir()
     (package / "__init__.py").write_text("def score(path):\n    return open(path).read()\n")
@@ -110,25 +110,25 @@ def copied(
     )
 
 
-def test_a_file_takes_the_place_of_an_address(gate: Gate, tmp_path: Path) -> None:
-    """A copy of the evaluator reads it, whatever its name; the evaluator stays as it is, nothing in TMPDIR is imported or left."""
+def test_a_local_file_replaces_an_address(gate: Gate, tmp_path: Path) -> None:
+    """A copy of the evaluator reads the file; the evaluator is not modified, and nothing in TMPDIR is imported or left."""
     questions = tmp_path / 'our "own" \\n & more.csv'
     questions.write_text("0.25")
-    done = copied(gate, tmp_path, questions)
+    done = run_evaluator_copy(gate, tmp_path, questions)
     assert done.returncode == 0, done.stderr
     assert gate.summary()["runs"][0]["score"] == 0.25
     assert (tmp_path / "tiny_eval" / "run.py").read_text() == EVALUATOR
     assert [p.name for p in (tmp_path / "tmp").iterdir()] == ["tiny_eval.py"]
 
 
-def test_an_evaluator_without_that_address_is_refused(gate: Gate, tmp_path: Path) -> None:
-    """Else it would fetch its questions after all."""
-    done = copied(gate, tmp_path, tmp_path / "q.csv", "https://host/other.csv")
+def test_an_evaluator_without_the_address_is_rejected(gate: Gate, tmp_path: Path) -> None:
+    """Otherwise it would download its questions."""
+    done = run_evaluator_copy(gate, tmp_path, tmp_path / "q.csv", "https://host/other.csv")
     assert (done.returncode, "does not read" in done.stderr) == (1, True)
 
 
-def test_a_failed_run_is_tried_again(gate: Gate, tmp_path: Path) -> None:
-    """``benchmark.retries`` gives a run further chances, with the model still loaded."""
+def test_a_failed_run_is_retried(gate: Gate, tmp_path: Path) -> None:
+    """``benchmark.retries`` repeats a failed run while the model stays loaded."""
     flaky = f"echo x >>{tmp_path}/tries; [[ $(wc -l <{tmp_path}/tries) -ge 3 ]] || exit 4; " + writes(GOOD)
     done = gate.bash(gate.call("concurrency_2", flaky), SRT_BENCH_RETRIES="2")
     assert done.returncode == 0, done.stderr
@@ -136,14 +136,14 @@ def test_a_failed_run_is_tried_again(gate: Gate, tmp_path: Path) -> None:
     assert "failed with 4 (try 2 of 3)" in done.stderr
 
 
-def test_retries_come_to_an_end(gate: Gate) -> None:
-    """After the last try the run has failed, with how often it was tried."""
+def test_retries_are_limited(gate: Gate) -> None:
+    """After the last try the run fails, and its record has the number of tries."""
     done = gate.bash(gate.call("concurrency_2", "exit 4"), SRT_BENCH_RETRIES="1")
     assert (done.returncode, gate.summary()["runs"][0]["tries"]) == (4, 2)
 
 
-def test_a_warm_up_that_fails_ends_the_ladder(gate: Gate) -> None:
-    """A run without a result is no rung, but the ladder does not go on behind it."""
+def test_a_failed_warm_up_fails_the_step(gate: Gate) -> None:
+    """A warm-up has no record, but no run starts after it failed."""
     done = gate.bash(
         'bench::run warmup_2 "" "" bash -c "exit 5"\n' + gate.call("concurrency_2", writes(GOOD))
     )
@@ -156,7 +156,7 @@ def test_a_warm_up_that_fails_ends_the_ladder(gate: Gate) -> None:
 def test_a_command_without_a_result_is_in_the_summary(
     tmp_path: Path, command: str, code: int, status: str
 ) -> None:
-    """What ran and how it ended; before that it is missing."""
+    """The summary shows the command with its exit code; before it ran, its status is missing."""
     gate = Gate(tmp_path, runs=()).make()
     with (tmp_path / "bundle" / "files" / "benchmark.tsv").open("a") as table:
         table.write('run\tcustom\t-\t-\t"concurrency":null\n')
@@ -169,8 +169,8 @@ def test_a_command_without_a_result_is_in_the_summary(
     assert gate.summary()["runs_ok"] == (status == "ok")
 
 
-def test_what_never_ran_is_missing(gate: Gate) -> None:
-    """A rung that the job did not come to stands in the summary without figures."""
+def test_a_run_that_never_started_is_missing(gate: Gate) -> None:
+    """A run that the job did not reach is in the summary without figures."""
     gate.bash(gate.call("concurrency_2", writes(GOOD)))
     assert gate.summary()["runs"][1] == {
         "name": "concurrency_4", "status": "missing", "reason": "", "client": "vllm",
@@ -179,7 +179,7 @@ def test_what_never_ran_is_missing(gate: Gate) -> None:
 
 
 def test_the_end_of_the_job_is_in_the_summary(gate: Gate) -> None:
-    """job.sh writes the summary once more, with class, code, cause and the traces that profilers left."""
+    """At the end, job.sh rewrites the summary with exit class, code, cause and the traces of profilers."""
     traces = gate.run_dir / "logs" / "profiles" / "decode"
     traces.mkdir(parents=True)
     (traces / 'a "b".json.gz').write_text("x")
@@ -197,14 +197,14 @@ def test_the_end_of_the_job_is_in_the_summary(gate: Gate) -> None:
 
 
 def test_a_job_without_a_benchmark_has_no_summary(gate: Gate) -> None:
-    """Nothing was planned, nothing is written, nothing fails."""
+    """Without planned runs, no summary is written and nothing fails."""
     (gate.folder / "bundle" / "files" / "benchmark.tsv").unlink()
     assert gate.bash("results::summarize\n").returncode == 0
     assert not (gate.run_dir / "results" / "summary.json").exists()
 
 
-def test_the_failing_command_is_reached_in_functions_too(gate: Gate) -> None:
-    """aiperf that fails before it writes a report is a failed run with its code (W127)."""
+def test_the_exit_code_of_a_client_in_a_function_is_kept(gate: Gate) -> None:
+    """If aiperf fails before it writes a report, the run fails with its exit code (W127)."""
     file = gate.result("concurrency_2")
     done = gate.bash(
         f"bench::run concurrency_2 '{file}' aiperf bench::aiperf '{file}' '{gate.folder}/a' -- bash -c 'exit 6'\n"
@@ -216,10 +216,10 @@ def test_the_failing_command_is_reached_in_functions_too(gate: Gate) -> None:
     ("tokenizer", "offline", "seen"),
     [("/models/m", "1", "-"), ("org/m", "1", "1"), ("/models/m", "", "-")],
 )
-def test_aiperf_loads_a_tokenizers_folder_where_the_job_is_offline(
+def test_aiperf_loads_a_local_tokenizer_in_an_offline_job(
     gate: Gate, tokenizer: str, offline: str, seen: str
 ) -> None:
-    """Offline it would look for the folder on the hub; a name of the hub stays offline."""
+    """With HF_HUB_OFFLINE, aiperf would look for the directory on the hub; a hub name stays offline."""
     program = "bash -c 'echo \"seen ${HF_HUB_OFFLINE:--} ${OTHER}\"' --tokenizer"
     done = gate.bash(
         f"bench::aiperf /dev/null '{gate.folder}/a' -- {program} {tokenizer}\n",
@@ -227,11 +227,11 @@ def test_aiperf_loads_a_tokenizers_folder_where_the_job_is_offline(
         OTHER="kept",
     )
     assert done.stdout.splitlines()[-1] == f"seen {seen} kept", done.stderr
-    assert ("runs without HF_HUB_OFFLINE" in done.stdout) == (offline not in (seen, ""))
+    assert ("running aiperf without HF_HUB_OFFLINE" in done.stdout) == (offline not in (seen, ""))
 
 
 def test_a_whole_trace_is_sent(gate: Gate) -> None:
-    """As many requests as the trace has lines; empty ones do not count."""
+    """The number of requests is the number of non-empty lines in the trace."""
     trace = gate.folder / "t.jsonl"
     trace.write_text('{"input_length": 1}\n\n{"input_length": 2}\n{"input_length": 3}')
     done = gate.bash(f"bench::aiperf_trace '{trace}' /dev/null '{gate.folder}/a' -- echo aiperf --x 1\n")
@@ -239,8 +239,8 @@ def test_a_whole_trace_is_sent(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize(("sum_", "code"), [("good", 0), ("bad", 1)])
-def test_a_trace_is_what_its_checksum_says(gate: Gate, sum_: str, code: int) -> None:
-    """A file with another checksum ends the step before anything is measured."""
+def test_a_trace_must_match_its_checksum(gate: Gate, sum_: str, code: int) -> None:
+    """A wrong checksum fails the step before anything is measured."""
     trace = gate.folder / "t.jsonl"
     trace.write_text("{}\n")
     done = gate.bash(
@@ -249,8 +249,8 @@ def test_a_trace_is_what_its_checksum_says(gate: Gate, sum_: str, code: int) -> 
     assert done.returncode == code
 
 
-def test_a_large_report_is_read_by_its_figures(gate: Gate) -> None:
-    """A client that keeps every token's time leaves hundreds of megabytes; texts in it are not taken for figures."""
+def test_figures_of_a_large_report_are_read(gate: Gate) -> None:
+    """A report with the time of every token has hundreds of megabytes; texts in it are not taken for figures."""
     big = {
         "generated_texts": ['say "completed": 99, "total_output_tokens": 1'],
         "itls": [[0.25] * 1000] * 2000,
@@ -262,8 +262,8 @@ def test_a_large_report_is_read_by_its_figures(gate: Gate) -> None:
     assert (record["completed"], record["output_tokens"], record["tokens_per_s_per_user"]) == (10, 320, 250)
 
 
-def test_a_large_report_tells_how_many_were_sent(gate: Gate) -> None:
-    """The last list of the prompts' lengths counts, one in a text does not; what was never sent has not failed."""
+def test_a_large_report_has_the_number_of_sent_requests(gate: Gate) -> None:
+    """The last list of prompt lengths counts, not one in a text; requests that were never sent have not failed."""
     texts = [json.dumps({"input_lens": [1] * 99})]
     first, last = ({"input_lens": [7] * n, "itls": [[0.25] * 1000] * 1000} for n in (50, 12))
     lines = [json.dumps(GOOD | {"generated_texts": texts} | more) for more in (first, last)]
@@ -274,7 +274,7 @@ def test_a_large_report_tells_how_many_were_sent(gate: Gate) -> None:
 
 
 FILL = {"itls": [[0.25] * 1000] * 1800}
-"""What makes a report large."""
+"""A value that makes a report large."""
 TEXTS = {"generated_texts": ['a "completed": 7} ] {', "a \\", '"]', "}"]}
 
 
@@ -290,11 +290,11 @@ TEXTS = {"generated_texts": ['a "completed": 7} ] {', "a \\", '"]', "}"]}
         "[" + json.dumps(GOOD | FILL),
     ],
 )
-def test_half_of_a_large_report_is_no_result(gate: Gate, report: str) -> None:
-    """A file that was cut off is noticed, however large, and wherever it ends."""
+def test_a_truncated_large_report_is_not_a_result(gate: Gate, report: str) -> None:
+    """A truncated report is detected wherever it ends."""
     gate.folder.joinpath("big.json").write_text(report)
     done = gate.bash(gate.call("concurrency_2", f'cp {gate.folder}/big.json "$F"'))
-    assert (done.returncode, "no JSON" in done.stderr) == (80, True)
+    assert (done.returncode, "not valid JSON" in done.stderr) == (80, True)
 
 
 LENGTHS = {"input_lens": [7] * 12, "outputs": {"input_lens": [1] * 99, "completed": 98}}
@@ -302,10 +302,10 @@ LENGTHS = {"input_lens": [7] * 12, "outputs": {"input_lens": [1] * 99, "complete
 
 @pytest.mark.parametrize("indent", [None, 1])
 @pytest.mark.parametrize("awk", AWKS)
-def test_the_figures_of_a_large_report_are_those_of_its_last_document(
+def test_a_large_report_is_reduced_to_its_last_document(
     tmp_path: Path, awk: str, *, indent: int | None
 ) -> None:
-    """Its own members, not those of a value within, of a text, or of a run before; in any layout."""
+    """Only top-level members of the last document count, in any layout: not nested values, texts or earlier runs."""
     before = GOOD | {"completed": 3, "failed": 5, "input_lens": [1] * 50}
     report = {"config": {"duration": 9, "all": [{"failed": 4}]}} | TEXTS | GOOD | LENGTHS | {"e": 1.5e-3}
     file = tmp_path / "r.jsonl"

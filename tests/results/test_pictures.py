@@ -1,4 +1,4 @@
-"""Pictures and the page: they are drawn, they are the same for the same data, and a browser shows the page whole."""
+"""Pictures and the HTML page: complete, reproducible, and fully visible in a browser."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from busy import patient
 from jobs import EVENTS, job, lost, record
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from srtplan.results.draw import charts, drawing, page, pictures
+from srtplan.results.draw import charts, page, pictures, style
 from srtplan.results.read import load, workload
 from srtplan.results.read.model import Summary
 
@@ -25,28 +26,28 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def summaries(tmp_path: Path) -> tuple[Summary, ...]:
-    """Two jobs, one of them partial, with names that HTML and file names must not trip over."""
+    """Two jobs, one of them partial, one with a name that needs escaping in HTML and file names."""
     job(tmp_path, 1, record(2), record(4, user=80, gpu=70), record(1024, user=20, gpu=90), events=EVENTS)
     job(tmp_path, 2, record(2, user=120, gpu=40), lost(4), events=EVENTS, name='<b>"it\'s" & co</b>/x')
     return load.load([tmp_path])
 
 
 def test_every_picture_is_drawn(summaries: tuple[Summary, ...]) -> None:
-    """Throughput, latency, and a timeline per job, under names that are file names."""
-    drawn = list(pictures.draw(summaries, "png"))
+    """There is a throughput chart, a latency chart and a timeline for each job, all with valid file names."""
+    drawn = list(pictures.draw_pictures(summaries, "png"))
     assert [p.name for p in drawn] == ["throughput", "latency", "timeline_dsr1_1", "timeline_b_it_s_co_b_x_2"]
     assert all(p.content.startswith(b"\x89PNG") and len(p.content) > 20_000 for p in drawn)
 
 
 def test_pictures_are_the_same_for_the_same_data(summaries: tuple[Summary, ...]) -> None:
-    """No date, no random names: a picture can be kept and compared."""
+    """A picture has no date and no random ids, so that it can be compared byte by byte."""
     for kind in ("png", "svg"):
-        assert list(pictures.draw(summaries, kind)) == list(pictures.draw(summaries, kind))
+        assert list(pictures.draw_pictures(summaries, kind)) == list(pictures.draw_pictures(summaries, kind))
 
 
-def test_the_throughput_picture_shows_every_point_and_the_front(summaries: tuple[Summary, ...]) -> None:
-    """One line per job with as many points as it has results, and a band of what nothing beats."""
-    figure = charts.throughput(list(enumerate(summaries)), "sa-bench isl 1024")
+def test_the_throughput_chart_shows_every_point_and_the_front(summaries: tuple[Summary, ...]) -> None:
+    """Each job is a line with one point per result; the band is the Pareto front."""
+    figure = charts.throughput_chart(list(enumerate(summaries)), "sa-bench isl 1024")
     assert figure
     (axes,) = figure.axes
     lines = {str(line.get_label()): line.get_xdata() for line in axes.get_lines()}
@@ -61,16 +62,16 @@ def test_the_throughput_picture_shows_every_point_and_the_front(summaries: tuple
         [50, 70, 90],
     )  # type: ignore[arg-type]
     assert (axes.get_xlim()[0], axes.get_ylim()[0]) == (0, 0)
-    assert axes.get_title(loc="left") == "Throughput against interactivity\nsa-bench isl 1024"
+    assert axes.get_title(loc="left") == "Throughput versus interactivity\nsa-bench isl 1024"
 
 
-def test_the_latency_picture_has_two_quantiles_of_four_latencies(summaries: tuple[Summary, ...]) -> None:
-    """In milliseconds over concurrency, full lines for medians; a job stands once in the legend."""
-    figure = charts.latency(list(enumerate(summaries)), "sa-bench isl 1024")
+def test_the_latency_chart_has_two_quantiles_of_four_latencies(summaries: tuple[Summary, ...]) -> None:
+    """Latencies are in milliseconds over concurrency, medians as solid lines; a job has one entry in the legend."""
+    figure = charts.latency_chart(list(enumerate(summaries)), "sa-bench isl 1024")
     assert figure
     assert [len(axes.get_lines()) for axes in figure.axes] == [4, 4, 4, 4]
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "Time to first token", "Time per output token", "Gap between tokens", "Whole request",
+        "Time to first token", "Time per output token", "Inter-token latency", "End-to-end latency",
     ]  # fmt: skip
     assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes] == [
         ("", "ms"), ("", "ms"), ("concurrency", "ms"), ("concurrency", "ms"),
@@ -87,27 +88,25 @@ def test_the_latency_picture_has_two_quantiles_of_four_latencies(summaries: tupl
 
 
 @pytest.mark.parametrize(("slowest", "scale"), [(400.0, "linear"), (40_000.0, "log")])
-def test_a_slow_job_does_not_press_the_others_to_the_floor(
-    tmp_path: Path, slowest: float, scale: str
-) -> None:
-    """Where latencies are far apart the axis is logarithmic, else it begins at 0."""
+def test_latencies_far_apart_have_a_logarithmic_axis(tmp_path: Path, slowest: float, scale: str) -> None:
+    """The axis starts at 0 unless a slow job would flatten all others."""
     job(tmp_path, 1, record(2, ttft=100), record(4, ttft=slowest))
-    figure = charts.latency(list(enumerate(load.load([tmp_path]))), "x")
+    figure = charts.latency_chart(list(enumerate(load.load([tmp_path]))), "x")
     assert figure
     axes = figure.axes[0]
     assert (axes.get_yscale(), axes.get_ylim()[0] == 0) == (scale, scale == "linear")
 
 
-def test_a_latency_that_no_client_measured_is_said_so(tmp_path: Path) -> None:
-    """An empty pair of axes would look like a fault."""
+def test_an_unmeasured_latency_is_labelled(tmp_path: Path) -> None:
+    """Empty axes would look like an error."""
     job(tmp_path, 1, {k: v for k, v in record(2).items() if not k.startswith("itl")})
-    figure = charts.latency(list(enumerate(load.load([tmp_path]))), "x")
+    figure = charts.latency_chart(list(enumerate(load.load([tmp_path]))), "x")
     assert figure
     assert [[t.get_text() for t in axes.texts] for axes in figure.axes] == [[], [], ["not measured"], []]
 
 
 def many(folder: Path, jobs: int) -> list[tuple[int, Summary]]:
-    """Jobs with names as people give them."""
+    """Jobs with long, realistic names."""
     for n in range(jobs):
         name = (
             f"deepseek-r1-gb200-fp4-8k1k-disagg-mid-curve-{n % 4}p{n % 3}d-dep{8 * n}-mtp-eplb-nixl-kv-router"
@@ -122,13 +121,13 @@ def many(folder: Path, jobs: int) -> list[tuple[int, Summary]]:
 
 
 @pytest.mark.parametrize("jobs", [1, 6, 30])
-@pytest.mark.parametrize("make", [charts.throughput, charts.latency])
+@pytest.mark.parametrize("make", [charts.throughput_chart, charts.latency_chart])
 def test_a_legend_covers_nothing(tmp_path: Path, jobs: int, make: Callable[..., Figure | None]) -> None:
-    """The picture grows with its legend: axes keep their size, and legend, axes and all their words lie apart and inside."""
+    """The figure grows with its legend: axes keep their size, and no element overlaps another or the border."""
     figure = make(many(tmp_path, jobs), "sa-bench isl 8192 osl 1024, deepseek-ai/DeepSeek-R1, gb200, fp4")
     assert figure
     canvas = FigureCanvasAgg(figure)
-    with rc_context(drawing.STYLE):
+    with rc_context(style.STYLE):
         canvas.draw()
     renderer = canvas.get_renderer()
     legend = figure.legends[0].get_window_extent(renderer)
@@ -141,14 +140,14 @@ def test_a_legend_covers_nothing(tmp_path: Path, jobs: int, make: Callable[..., 
         assert box
         assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 - 1 <= box.y0 <= box.y1 <= figure.bbox.y1 + 1
-    assert len(figure.legends[0].get_texts()) == jobs + (2 if make is charts.latency else 1)
+    assert len(figure.legends[0].get_texts()) == jobs + (2 if make is charts.latency_chart else 1)
     height = figure.axes[0].get_position().height * figure.get_size_inches()[1]
-    assert height > (4 if make is charts.throughput else 1.9)
+    assert height > (4 if make is charts.throughput_chart else 1.9)
 
 
-def test_of_many_jobs_the_points_of_the_front_have_the_jobs_number(tmp_path: Path) -> None:
-    """The numbers stand in the legend, too."""
-    figure = charts.throughput(many(tmp_path, 7), "x")
+def test_with_many_jobs_points_of_the_front_are_labelled_with_the_job_number(tmp_path: Path) -> None:
+    """The same numbers are in the legend."""
+    figure = charts.throughput_chart(many(tmp_path, 7), "x")
     assert figure
     assert [t.get_text() for t in figure.legends[0].get_texts()][1].startswith("#1 deepseek-r1-")
     on_front = next(line for line in figure.axes[0].get_lines() if line.get_label() == "Pareto front")
@@ -159,14 +158,14 @@ def test_of_many_jobs_the_points_of_the_front_have_the_jobs_number(tmp_path: Pat
     assert all(re.fullmatch(r"#[1-7]: (4|16|64|256|1024)", text) for text in named)
 
 
-def test_a_job_has_its_colour_in_every_picture_and_no_other_has_it(tmp_path: Path) -> None:
-    """Where jobs of another workload lie between them, too; those without a point in one picture count all the same."""
+def test_a_job_has_the_same_unique_style_in_every_chart(tmp_path: Path) -> None:
+    """Jobs of another workload in between, or a chart without the job, do not change its colour and marker."""
     for n in range(16):
         own = record(2) if n else {k: v for k, v in record(2).items() if k != "tokens_per_s_per_user"}
         job(tmp_path, n, own, model=f"org/{n % 2}")
-    for jobs in workload.groups(load.load([tmp_path])).values():
+    for jobs in workload.group_by_workload(load.load([tmp_path])).values():
         seen: dict[str, set[object]] = {}
-        for make in (charts.throughput, charts.latency):
+        for make in (charts.throughput_chart, charts.latency_chart):
             figure = make(jobs, "x")
             assert figure
             for line in figure.axes[0].get_lines():
@@ -177,24 +176,27 @@ def test_a_job_has_its_colour_in_every_picture_and_no_other_has_it(tmp_path: Pat
 
 
 def rows_of_points(folder: Path) -> tuple[Figure, int]:
-    """A picture of six jobs with twelve rungs each, many of which lie close together; how many points it has."""
+    """A chart of 6 jobs with 12 close points each, and the number of its points."""
     for n in range(6):
-        rungs = [2**k for k in range(12)]
+        concurrencies = [2**k for k in range(12)]
         job(
             folder,
             n,
-            *(record(c, user=(135 + 3 * n) / (1 + c / (40 + 9 * n)), gpu=c / (1 + c / 900)) for c in rungs),
+            *(
+                record(c, user=(135 + 3 * n) / (1 + c / (40 + 9 * n)), gpu=c / (1 + c / 900))
+                for c in concurrencies
+            ),
         )
-    figure = charts.throughput(list(enumerate(load.load([folder]))), "x")
+    figure = charts.throughput_chart(list(enumerate(load.load([folder]))), "x")
     assert figure
     return figure, 72
 
 
-def test_no_label_lies_on_another_or_on_a_point(tmp_path: Path) -> None:
-    """Those that have no room are left out, of the front the last."""
+def test_labels_overlap_neither_labels_nor_points(tmp_path: Path) -> None:
+    """Labels that do not fit are left out."""
     figure, points = rows_of_points(tmp_path)
     canvas = FigureCanvasAgg(figure)
-    with rc_context(drawing.STYLE):
+    with rc_context(style.STYLE):
         canvas.draw()
     (axes,) = figure.axes
     boxes = [t.get_window_extent(canvas.get_renderer()) for t in axes.texts]
@@ -208,27 +210,27 @@ def test_no_label_lies_on_another_or_on_a_point(tmp_path: Path) -> None:
     assert all(whole.x0 <= b.x0 and b.x1 <= whole.x1 and whole.y0 <= b.y0 and b.y1 <= whole.y1 for b in boxes)
 
 
-def test_the_points_of_the_router_have_their_ratio(tmp_path: Path) -> None:
-    """Its runs differ in that, not in concurrency: beside the points and on the axis of latencies."""
+def test_router_runs_are_labelled_with_their_prefix_ratio(tmp_path: Path) -> None:
+    """Runs of the router benchmark differ in prefix ratio, not in concurrency: labels and the axis show the ratio."""
     ratios = (0.1, 0.5, 0.9)
     job(tmp_path, 1, *(record(20, user=50 + 100 * r, gpu=40 + 90 * r) | {"prefix_ratio": r} for r in ratios))
     jobs = list(enumerate(load.load([tmp_path])))
-    points, latencies = charts.throughput(jobs, "x"), charts.latency(jobs, "x")
+    points, latencies = charts.throughput_chart(jobs, "x"), charts.latency_chart(jobs, "x")
     assert points
     assert latencies
     assert sorted(t.get_text() for t in points.axes[0].texts) == ["0.1", "0.5", "0.9"]
     axes = latencies.axes[2]
-    assert (axes.get_xlabel(), axes.get_xscale()) == ("share of the prompt in common", "linear")
+    assert (axes.get_xlabel(), axes.get_xscale()) == ("prefix ratio", "linear")
     assert list(axes.get_lines()[0].get_xdata()) == list(ratios)  # type: ignore[arg-type]
 
 
-def test_the_rungs_on_an_axis_keep_apart(tmp_path: Path) -> None:
-    """Of a dense ladder some are named, the first and the last among them; large numbers have no exponent."""
+def test_ticks_do_not_overlap(tmp_path: Path) -> None:
+    """Only some of many close values have ticks, among them the first and the last; large numbers have no exponent."""
     job(tmp_path, 1, *(record(c, ttft=1e6 * c) for c in range(4, 132, 4)))
-    figure = charts.latency(list(enumerate(load.load([tmp_path]))), "x")
+    figure = charts.latency_chart(list(enumerate(load.load([tmp_path]))), "x")
     assert figure
     canvas = FigureCanvasAgg(figure)
-    with rc_context(drawing.STYLE):
+    with rc_context(style.STYLE):
         canvas.draw()
     axes = figure.axes[2]
     labels = [t for t in axes.get_xticklabels() if t.get_text()]
@@ -239,13 +241,13 @@ def test_the_rungs_on_an_axis_keep_apart(tmp_path: Path) -> None:
     assert "100000000" in [t.get_text() for t in figure.axes[0].get_yticklabels()]
 
 
-def test_of_very_many_jobs_those_of_the_front_have_a_colour(tmp_path: Path) -> None:
-    """The others are one grey line, so that neither legend nor picture grows without end; none is lost."""
+def test_with_very_many_jobs_only_those_on_the_front_have_a_colour(tmp_path: Path) -> None:
+    """All other jobs are one grey line, so that the legend stays short."""
     for n in range(60):
         user, gpu = {20: (200, 500), 50: (300, 100)}.get(n, (100, 1))
         job(tmp_path, n, *(record(c, user=user - c, gpu=gpu + c) for c in (1, 4, 16)))
     jobs = list(enumerate(load.load([tmp_path])))
-    for make, more in ((charts.throughput, 1), (charts.latency, 2)):
+    for make, more in ((charts.throughput_chart, 1), (charts.latency_chart, 2)):
         figure = make(jobs, "x")
         assert figure
         texts = [t.get_text() for t in figure.legends[0].get_texts()]
@@ -254,51 +256,53 @@ def test_of_very_many_jobs_those_of_the_front_have_a_colour(tmp_path: Path) -> N
         assert sum(x == x for x in grey.get_xdata()) == 58 * 3  # type: ignore[union-attr]  # noqa: PLR0124 -- NaN is not
 
 
-def test_of_very_many_jobs_the_failed_have_a_timeline(
+def test_with_very_many_jobs_failed_jobs_have_timelines_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """In their own order, and it is said that it is not all."""
-    monkeypatch.setattr(pictures, "MOST_TIMELINES", 3)
+    """Timelines keep the order of the jobs, and a message says that not all were drawn."""
+    monkeypatch.setattr(pictures, "MAX_TIMELINES", 3)
     for n in range(6):
         job(tmp_path / "jobs", n, record(2), events=EVENTS, **{"class": "worker" if n > 3 else "success"})
     assert command(tmp_path / "jobs", "--pictures", tmp_path / "p") == 0
     drawn = sorted(p.name for p in (tmp_path / "p").iterdir() if p.name.startswith("timeline"))
     assert drawn == [f"timeline_dsr1_{n}.png" for n in (0, 4, 5)]
-    said = "srtplan: timelines of 3 of 6 jobs, those that ended badly first; name a job to see its own"
-    assert said in capsys.readouterr().err.splitlines()
+    message = (
+        "srtplan: drew timelines for 3 of 6 jobs, failed jobs first; pass a single job to draw its timeline"
+    )
+    assert message in capsys.readouterr().err.splitlines()
     assert command(tmp_path / "jobs") == 0
     assert capsys.readouterr().err == ""
 
 
-def test_every_workload_has_its_own_pictures(tmp_path: Path) -> None:
-    """No front over jobs that did something else; the workload stands in title and name, and colours begin anew."""
+def test_every_workload_has_its_own_charts(tmp_path: Path) -> None:
+    """Different workloads do not share a front; title and file name contain the workload, and colours restart."""
     for n, model in enumerate(("org/a", "org/b", "org/a")):
         job(tmp_path, n, record(2, user=10 + n), record(4, gpu=60 + n), model=model)
-    drawn = list(pictures.draw(load.load([tmp_path]), "svg"))
+    drawn = list(pictures.draw_pictures(load.load([tmp_path]), "svg"))
     assert [p.name for p in drawn] == [
         f"{kind}_sa-bench_isl_1024_osl_128_org_{m}_h100_fp8"
         for kind in ("throughput", "latency")
         for m in "ab"
     ]
     assert [p.title for p in drawn][:2] == [
-        f"Throughput and interactivity: sa-bench isl 1024 osl 128, org/{m}, h100, fp8" for m in "ab"
+        f"Throughput versus interactivity: sa-bench isl 1024 osl 128, org/{m}, h100, fp8" for m in "ab"
     ]
-    jobs = workload.groups(load.load([tmp_path]))
+    jobs = workload.group_by_workload(load.load([tmp_path]))
     colours = []
     for group in jobs.values():
-        figure = charts.throughput(group, "x")
+        figure = charts.throughput_chart(group, "x")
         assert figure
         lines = [line for line in figure.axes[0].get_lines() if line.get_label() != "Pareto front"]
         colours.append([line.get_color() for line in lines])
-    assert colours == [[drawing.COLOURS[0], drawing.COLOURS[1]], [drawing.COLOURS[0]]]
+    assert colours == [[style.COLOURS[0], style.COLOURS[1]], [style.COLOURS[0]]]
 
 
-def test_workloads_that_read_the_same_are_told_apart(tmp_path: Path) -> None:
-    """By what they differ in, in title and file name."""
+def test_workloads_with_the_same_title_are_distinguished(tmp_path: Path) -> None:
+    """Title and file name are extended by the parameters that differ."""
     for n, own in enumerate(({}, {"request_rate": "10"}, {"dataset_path": "/a", "request_rate": "10"})):
         job(tmp_path, n, record(2), parameters={"isl": "1024", "osl": "128"} | own)
-    drawn = list(pictures.draw(load.load([tmp_path]), "svg"))[:3]
+    drawn = list(pictures.draw_pictures(load.load([tmp_path]), "svg"))[:3]
     assert [p.title.partition(": ")[2] for p in drawn] == [
         "sa-bench isl 1024 osl 128, org/m, h100, fp8, request_rate -",
         "sa-bench isl 1024 osl 128, org/m, h100, fp8, request_rate 10",
@@ -307,24 +311,24 @@ def test_workloads_that_read_the_same_are_told_apart(tmp_path: Path) -> None:
     assert drawn[1].name == "throughput_sa-bench_isl_1024_osl_128_org_m_h100_fp8_request_rate_10"
 
 
-def test_two_jobs_of_one_name_have_two_files(tmp_path: Path) -> None:
-    """A job id is given again in another cluster: no picture takes another's place."""
+def test_two_jobs_with_the_same_name_have_two_files(tmp_path: Path) -> None:
+    """Two clusters can assign the same job id: no picture overwrites another."""
     for cluster in "ab":
         job(tmp_path / cluster, 1, record(2), events=EVENTS)
-    names = [p.name for p in pictures.draw(load.load([tmp_path / "a", tmp_path / "b"]), "svg")]
+    names = [p.name for p in pictures.draw_pictures(load.load([tmp_path / "a", tmp_path / "b"]), "svg")]
     assert names[-2:] == ["timeline_dsr1_1", "timeline_dsr1_1_2"]
 
 
-def test_a_job_of_evaluations_has_no_throughput(tmp_path: Path) -> None:
-    """Nothing is drawn of what was not measured."""
+def test_an_evaluation_has_no_charts(tmp_path: Path) -> None:
+    """Without throughput and latencies there is nothing to draw."""
     job(tmp_path, 1, {"name": "gsm8k", "status": "ok", "score": 0.9})
     summaries = load.load([tmp_path])
-    assert list(pictures.draw(summaries, "svg")) == []
+    assert list(pictures.draw_pictures(summaries, "svg")) == []
     assert "No pictures" not in rendered(summaries), "nothing lacks"
 
 
 class _Links(HTMLParser):
-    """Everything that a page would load."""
+    """Collects everything that a page would load."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -341,12 +345,12 @@ class _Links(HTMLParser):
 
 
 def rendered(summaries: tuple[Summary, ...]) -> str:
-    """The page with its pictures."""
-    return page.render(summaries, list(pictures.draw(summaries, "svg")))
+    """The HTML page with its pictures."""
+    return page.render(summaries, list(pictures.draw_pictures(summaries, "svg")))
 
 
 def test_the_page_loads_nothing(summaries: tuple[Summary, ...]) -> None:
-    """One file: no script, no style sheet, no image from elsewhere; names of jobs stay text."""
+    """The page has no script, no external style sheet and no external image; job names are escaped."""
     text = rendered(summaries)
     links = _Links()
     links.feed(text)
@@ -359,17 +363,17 @@ def test_the_page_loads_nothing(summaries: tuple[Summary, ...]) -> None:
 
 
 def test_every_picture_in_the_page_is_well_formed(summaries: tuple[Summary, ...]) -> None:
-    """Each is an SVG by itself."""
+    """Each picture is a complete SVG element."""
     for svg in re.findall(r"<svg.*?</svg>", rendered(summaries), flags=re.DOTALL):
         assert ET.fromstring(svg).tag.endswith("svg")  # noqa: S314 -- our own
 
 
-def test_without_matplotlib_there_is_a_page_and_a_word(
+def test_without_matplotlib_the_page_has_only_tables(
     summaries: tuple[Summary, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], command: Callable[..., int],
 ) -> None:  # fmt: skip
-    """The tables need nothing; pictures say what to install, with exit code 2."""
-    monkeypatch.setattr(pictures, "available", lambda: False)
+    """The page names the package to install; ``--pictures`` fails with 2."""
+    monkeypatch.setattr(pictures, "has_matplotlib", lambda: False)
     for more, code in (("--html", 0), ("--pictures", 2)):
         assert command(summaries[0].run_dir, more, tmp_path / more) == code
     assert "pip install 'srtplan[results]'" in (tmp_path / "--html").read_text()
@@ -379,7 +383,7 @@ def test_without_matplotlib_there_is_a_page_and_a_word(
 def test_the_command_writes_pictures_and_page(
     summaries: tuple[Summary, ...], tmp_path: Path, command: Callable[..., int]
 ) -> None:
-    """Both formats, into a folder that it makes."""
+    """Pictures and page are written, and missing directories are created."""
     folder, file = tmp_path / "a" / "b", tmp_path / "p.html"
     assert command(summaries[0].run_dir, "--pictures", folder, "--format", "svg", "--html", file) == 0
     assert sorted(p.name for p in folder.iterdir()) == [
@@ -391,10 +395,10 @@ def test_the_command_writes_pictures_and_page(
 
 
 @pytest.mark.parametrize("width", [1200, 420])
-def test_a_browser_shows_the_page_whole(
+def test_a_browser_shows_the_whole_page(
     summaries: tuple[Summary, ...], tmp_path: Path, width: int, chromium: str
 ) -> None:
-    """Nothing is wider than the window, no error is logged, every picture has a size."""
+    """Nothing is wider than the window, nothing is logged, and every picture has a size."""
     probe = """<script>addEventListener("load", () => {
       const wide = [...document.body.children].filter(e => e.getBoundingClientRect().right > innerWidth + 1).length;
       const sizes = [...document.querySelectorAll("figure > svg")].map(e => Math.round(e.getBoundingClientRect().height));
@@ -408,7 +412,7 @@ def test_a_browser_shows_the_page_whole(
     ]  # fmt: skip
     done = subprocess.run(
         [chromium, *options, "--virtual-time-budget=3000", "--dump-dom", file.as_uri()],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=True, timeout=patient(120),
     )  # fmt: skip
     title = re.search(r"<title>(.*?)</title>", done.stdout)
     assert title

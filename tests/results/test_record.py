@@ -1,4 +1,4 @@
-"""record.awk: reports of every client become one shape, and what is no result is found out."""
+"""record.awk: reports of all clients become records of one form, and reports without a result are detected."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ AIPERF_WHOLE = {
 
 
 def sample(name: str) -> bytes:
-    """A real report."""
+    """The content of a sample report."""
     return (SAMPLES / name).read_bytes()
 
 
 def agree(record: dict[str, Any], expected: Figures) -> None:
-    """Every figure is what Python makes of the report."""
+    """Assert that every figure equals the one that Python computed."""
     for key in EVERY:
         value = expected[key]
         assert record[key] == (value if value is None else pytest.approx(value, rel=1e-8)), key
@@ -100,7 +100,7 @@ def agree(record: dict[str, Any], expected: Figures) -> None:
 def test_any_load_report_is_read_as_python_reads_it(
     awk: str, report: dict[str, Any], client: str, requests: int | None, dataset: str | None, gpus: tuple[int, int], bound: float
 ) -> None:  # fmt: skip
-    """Every figure and the verdict agree with Python for every report, NaN, text and holes included."""
+    """Figures and verdict equal Python's for any report, including NaN, text and missing values."""
     facts = {"concurrency": 4, "requests": requests, "dataset": dataset}
     verdict, record = run(
         text(report), client, awk=awk, facts=facts, gpus=gpus[0], decode=gpus[1], bound=str(bound)
@@ -124,7 +124,7 @@ def test_any_load_report_is_read_as_python_reads_it(
 def test_any_report_of_aiperf_is_read_as_python_reads_it(
     awk: str, report: dict[str, Any], gpus: tuple[int, int], bound: float, *, whole: bool
 ) -> None:
-    """Likewise: names, statistics and units are aiperf's own."""
+    """Figures and verdict equal Python's for aiperf's own names, statistics and units."""
     report |= AIPERF_WHOLE if whole else {}
     verdict, record = run(text(report), "aiperf", awk=awk, gpus=gpus[0], decode=gpus[1], bound=str(bound))
     expected = figures(report, "aiperf", gpus=gpus[0], decode=gpus[1])
@@ -144,8 +144,8 @@ def test_any_report_of_aiperf_is_read_as_python_reads_it(
     ),
     score=st.floats(0.01, 1),
 )
-def test_scores_of_any_name_survive(awk: str, scores: dict[str, float], score: float) -> None:
-    """Names with quotes, slashes, tildes and any letters come back as they were."""
+def test_scores_keep_any_name(awk: str, scores: dict[str, float], score: float) -> None:
+    """Names with quotes, slashes, tildes and any letters are unchanged."""
     own = {
         k: v
         for k, v in scores.items()
@@ -177,7 +177,7 @@ def test_scores_of_any_name_survive(awk: str, scores: dict[str, float], score: f
 def test_every_figure_of_a_real_report_is_read(
     awk: str, name: str, client: str, facts: dict[str, Any]
 ) -> None:
-    """All of a record's figures are those of the report, and what a client measures is there."""
+    """All figures equal those of the report, and no figure that the client measures is missing."""
     facts = {"concurrency": 2} | facts
     verdict, record = run(sample(name), client, awk=awk, facts=facts, gpus=8, decode=3, bound="0.1")
     assert verdict.startswith("ok "), verdict
@@ -202,7 +202,7 @@ def test_every_figure_of_a_real_report_is_read(
     ],
 )
 def test_some_figures_by_hand(name: str, figure: str, value: float) -> None:
-    """Both readers could be wrong alike: these were looked up in the reports by eye."""
+    """Both readers could have the same error, so these figures were read from the reports by hand."""
     facts = {"concurrency": 2, "requests": 10} | ({"dataset": "/d.jsonl"} if "custom" in name else {})
     record = run(sample(name), name.partition("-")[0], facts=facts)[1]
     assert record[figure] == pytest.approx(value, rel=1e-9)
@@ -217,17 +217,15 @@ def test_some_figures_by_hand(name: str, figure: str, value: float) -> None:
     ],
 )
 @awks
-def test_a_real_evaluation_is_understood(
-    awk: str, name: str, client: str, found: tuple[float | None, ...]
-) -> None:
-    """Score, token rate, and how long it took: lm-eval writes its seconds as a text."""
+def test_a_real_evaluation_is_read(awk: str, name: str, client: str, found: tuple[float | None, ...]) -> None:
+    """The record has the score, token rate and duration; lm-eval writes its seconds as a string."""
     verdict, record = run(sample(name), client, awk=awk)
     assert verdict.startswith("ok "), verdict
     assert (record["score"], record["output_tokens_per_s"], record["duration_s"]) == found
 
 
 def test_all_records_have_the_same_keys() -> None:
-    """Whoever reads summary.json finds every key with every client, null where nothing is known."""
+    """A record has every key with every client; unknown values are null."""
     clients = {
         "aiperf-0.13.0.json": "aiperf",
         "sglang-0.5.23.jsonl": "sglang",
@@ -238,8 +236,8 @@ def test_all_records_have_the_same_keys() -> None:
 
 
 @awks
-def test_lm_evals_scores_have_names_of_task_and_metric(awk: str) -> None:
-    """Every metric of every task is there, standard errors and counts are not; those that are better lower are named."""
+def test_scores_of_lm_eval_are_named_by_task_and_metric(awk: str) -> None:
+    """The record has every metric of every task, without standard errors and counts, and marks lower-is-better metrics."""
     record = run(sample("lm-eval-0.4.13-gsm8k-documented.json"), "lm-eval", awk=awk)[1]
     assert record["scores"] == {
         "gsm8k/exact_match,flexible-extract": 0.875,
@@ -268,8 +266,8 @@ def test_lm_evals_scores_have_names_of_task_and_metric(awk: str) -> None:
     ],
 )
 @awks
-def test_the_score_is_the_most_telling_metric(awk: str, results: dict[str, Any], score: float) -> None:
-    """Exact matches and accuracy first, strict before flexible, higher is better before lower, a group before its tasks."""
+def test_the_score_is_the_most_significant_metric(awk: str, results: dict[str, Any], score: float) -> None:
+    """Exact match and accuracy come first, strict before flexible, higher-is-better before lower, groups before tasks."""
     report = {
         "results": results,
         "groups": {"group": {}},
@@ -279,8 +277,8 @@ def test_the_score_is_the_most_telling_metric(awk: str, results: dict[str, Any],
     assert run(text(report), "lm-eval", awk=awk)[1]["score"] == score
 
 
-def test_several_rounds_have_a_mean_score() -> None:
-    """With ``--repeat`` SGLang's evaluator writes ``mean_score`` and texts instead of ``score``."""
+def test_repeated_evaluations_have_a_mean_score() -> None:
+    """With ``--repeat``, SGLang's evaluator writes ``mean_score`` and strings instead of ``score``."""
     report = {"chars": 812.5, "scores": ["0.701", "0.699"], "mean_score": 0.7, "latency": 9.5}
     verdict, record = run(text(report), "sglang-eval")
     assert (verdict, record["score"], record["duration_s"]) == ("ok score 0.7", 0.7, 9.5)
@@ -292,42 +290,42 @@ LM_EVAL = {"results": {"a": {"acc,none": 0.5}}}
 @pytest.mark.parametrize(
     ("client", "report", "says"),
     [
-        ("sglang", b"", "no JSON"),
-        ("sglang", b'{"completed": 3', "no JSON"),
+        ("sglang", b"", "not valid JSON"),
+        ("sglang", b'{"completed": 3', "not valid JSON"),
         ("vllm", text({"completed": 10, "total_output_tokens": 0}), "no output tokens"),
-        ("vllm", text({"completed": 0, "total_output_tokens": 5}), "no request was completed"),
+        ("vllm", text({"completed": 0, "total_output_tokens": 5}), "no request completed"),
         ("vllm", text({"completed": 90, "failed": 10, "total_output_tokens": 5}), "10 of 100 requests failed"),
         ("trtllm", text({"completed": 90, "num_prompts": 100, "total_output_tokens": 5}), "10 of 100 requests failed"),
-        ("vllm", text({"total_output_tokens": 9}), "how many requests were completed"),
+        ("vllm", text({"total_output_tokens": 9}), "no number of completed requests"),
         ("vllm", text({k: v for k, v in WHOLE.items() if k != "duration"}), "no duration"),
         ("sglang", text(WHOLE | {"duration": 0.0}), "no duration"),
         ("trtllm", text({k: v for k, v in WHOLE.items() if k != "mean_ttft_ms"}), "no time to the first token"),
-        ("vllm", text(WHOLE | {"failed": -3}), "less than no failed"),
+        ("vllm", text(WHOLE | {"failed": -3}), "negative number of failed"),
         ("vllm", text({"completed": 3e9, "failed": 5e9, "total_output_tokens": 5}), "5000000000 of 8000000000 requests"),
         ("vllm", text(WHOLE).replace(b"2.5", b"1e999"), "no duration"),
-        ("sglang", text(WHOLE | {"total_output_tokens_retokenized": 0}), "no text came back"),
-        ("sglang", text(WHOLE | {"mean_ttft_ms": 0.0, "median_ttft_ms": 0.0}), "no first token came"),
-        ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"avg": 0}}), "no first token came"),
+        ("sglang", text(WHOLE | {"total_output_tokens_retokenized": 0}), "no text received"),
+        ("sglang", text(WHOLE | {"mean_ttft_ms": 0.0, "median_ttft_ms": 0.0}), "time to the first token is 0"),
+        ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"avg": 0}}), "time to the first token is 0"),
         ("aiperf", text({"total_osl": {"avg": 9}, "was_cancelled": True}), "cancelled"),
-        ("aiperf", text({"total_osl": {"avg": 9}, "is_complete": False}), "not complete"),
-        ("aiperf", text({"total_osl": {"avg": 9}}), "how many requests were completed"),
+        ("aiperf", text({"total_osl": {"avg": 9}, "is_complete": False}), "incomplete"),
+        ("aiperf", text({"total_osl": {"avg": 9}}), "no number of completed requests"),
         ("aiperf", text(AIPERF_WHOLE | {"benchmark_duration": {}}), "no duration"),
         ("aiperf", text(AIPERF_WHOLE | {"time_to_first_token": {"p99": 3}}), "no time to the first token"),
         ("aiperf", text({"total_osl": {"avg": 9}, "request_count": {"avg": 4},
                          "error_summary": [{"count": 2}, {"count": 1}]}), "3 of 7 requests failed"),
         ("sglang-eval", text({"latency": 3}), "no score"),
-        ("sglang-eval", text({"score": 0.25, "chars": 0.0}), "answered nothing"),
-        ("sglang-eval", text({"score": 0, "output_throughput": 0, "latency": 3}), "no answer had tokens"),
+        ("sglang-eval", text({"score": 0.25, "chars": 0.0}), "returned no text"),
+        ("sglang-eval", text({"score": 0, "output_throughput": 0, "latency": 3}), "the model returned no tokens"),
         ("lm-eval", text({"results": {}}), "no score"),
-        ("lm-eval", text(LM_EVAL), "counts no samples"),
+        ("lm-eval", text(LM_EVAL), "no sample counts"),
         ("lm-eval", text(LM_EVAL | {"n-samples": {"a": {"original": 9, "effective": 0}}}), "no sample of a was evaluated"),
         ("lm-eval", text(LM_EVAL | {"n-samples": {"b": {"effective": 3}, "a/x": {"effective": 0}}}), "no sample of a/x"),
         ("lm-eval", text({"results": {"a": {"acc,none": 0.5, "sample_len": 0}}}), "no sample of a was evaluated"),
     ],
 )  # fmt: skip
 @awks
-def test_what_is_no_result_is_found_out(awk: str, client: str, report: bytes, says: str) -> None:
-    """Empty, broken, cancelled, without tokens, counts or times, with too many failures: the reason is said (W121, W122)."""
+def test_a_report_without_a_result_is_detected(awk: str, client: str, report: bytes, says: str) -> None:
+    """The reason is named: empty, broken, cancelled, no tokens, counts or times, too many failures (W121, W122)."""
     verdict, record = run(report, client, awk=awk)
     assert verdict.startswith("bad ")
     assert says in verdict
@@ -345,30 +343,30 @@ def test_what_is_no_result_is_found_out(awk: str, client: str, report: bytes, sa
         ("sglang", {"requests": 100}, {}, 60),
     ],
 )
-def test_only_what_was_sent_can_fail(
+def test_only_sent_requests_can_fail(
     client: str, facts: dict[str, Any], more: dict[str, Any], failed: int | None
 ) -> None:
-    """SGLang's client sends no more than its data set has rows, vLLM's repeats them; where nobody says, nothing is counted."""
+    """SGLang's client sends at most one request per row of its data set, vLLM's repeats rows; unknown counts are ignored."""
     verdict, record = run(text(WHOLE | more), client, facts=facts)
     assert (record["failed"], verdict.startswith("ok ")) == (failed, not failed)
 
 
-def test_an_evaluation_whose_requests_all_failed_is_no_result() -> None:
-    """A real case: the evaluator of SGLang 0.5.23 sends what Dynamo refuses, scores 0 and exits with 0."""
+def test_an_evaluation_without_successful_requests_is_not_a_result() -> None:
+    """Dynamo rejects the requests of SGLang 0.5.23's evaluator, which then scores 0 and exits with 0."""
     verdict, _ = run(sample("sglang-eval-0.5.23-no-tokens.json"), "sglang-eval")
-    assert verdict == "bad no answer had tokens"
+    assert verdict == "bad the model returned no tokens"
 
 
 @awks
-def test_large_counts_are_said_in_full(awk: str) -> None:
-    """mawk's ``%d`` ends at 2^31."""
+def test_large_counts_are_printed_in_full(awk: str) -> None:
+    """mawk's ``%d`` is limited to 2^31."""
     verdict, record = run(text(WHOLE | {"total_output_tokens": 5 * 10**9}), "vllm", awk=awk)
     assert verdict.startswith("ok 5000000000 output tokens")
     assert record["output_tokens"] == 5 * 10**9
 
 
-def test_failed_requests_of_aiperf_are_told_by_the_real_one_and_the_simulated_one() -> None:
-    """Both count them alike, and the gate finds them."""
+def test_real_and_simulated_aiperf_report_failed_requests() -> None:
+    """Both report failed requests in the same way, and the gate detects them."""
     real = json.loads(sample("aiperf-0.13.0-failed.json"))
     good = Result(ttft=0.031, latency=0.031, gaps=[0.0], input_tokens=9, output_tokens=5)
     simulated = simulated_report(Run([good] * 6 + [Result(error="HTTP 500: no")] * 3, 0.16))
@@ -383,29 +381,29 @@ def test_failed_requests_of_aiperf_are_told_by_the_real_one_and_the_simulated_on
     assert "error_request_count" not in json.loads(sample("aiperf-0.13.0.json"))
 
 
-def test_aiperfs_completed_requests_are_those_that_succeeded() -> None:
-    """Its ``completed_request_count`` has the failed ones, too, and is not taken."""
+def test_completed_requests_of_aiperf_exclude_failures() -> None:
+    """aiperf's ``completed_request_count`` includes failed requests and is not used."""
     report = {k: v for k, v in AIPERF_WHOLE.items() if k != "request_count"}
     report["completed_request_count"] = {"avg": 9.0}
     verdict, record = run(text(report), "aiperf")
-    assert (record["completed"], "how many requests were completed" in verdict) == (None, True)
+    assert (record["completed"], "no number of completed requests" in verdict) == (None, True)
 
 
-def test_the_reason_of_the_shell_comes_first() -> None:
-    """A client that failed keeps its reason, and the figures that it left all the same."""
+def test_the_reason_from_the_shell_takes_precedence() -> None:
+    """The record of a failed client has the client's reason, and the figures of its report."""
     verdict, record = run(sample("sglang-0.5.23.jsonl"), "sglang", reason="failed with 3")
     assert (verdict, record["reason"], record["output_tokens"]) == ("bad failed with 3", "failed with 3", 282)
 
 
 @pytest.mark.parametrize("name", ["total_throughput", "total_token_throughput"])
-def test_a_total_of_the_clients_own_is_taken(name: str) -> None:
-    """SGLang's and vLLM's clients name it differently; it is not added up where it is said."""
+def test_a_total_reported_by_the_client_is_used(name: str) -> None:
+    """SGLang's and vLLM's clients name the total differently; it is computed only if it is missing."""
     report = WHOLE | {"input_throughput": 1.0, "output_throughput": 2.0, name: 77.0}
     assert run(text(report), "sglang")[1]["total_tokens_per_s"] == 77
 
 
-def test_numbers_stay_as_the_client_wrote_them() -> None:
-    """Nothing is rounded on the way."""
+def test_numbers_are_copied_without_rounding() -> None:
+    """A number in the record has the digits that the client wrote."""
     report = {"completed": 1, "total_output_tokens": 3, "median_ttft_ms": 0.1 + 0.2}
     assert finite(run(text(report), "vllm")[1]["ttft_ms_p50"]) == 0.1 + 0.2
 
@@ -431,10 +429,10 @@ def test_a_plugin_says_where_the_figures_of_its_report_are(awk: str, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "figures", "says"),
     [
-        ("mine", {"complete": "/ok"}, "'complete' is not a figure of a report"),
+        ("mine", {"complete": "/ok"}, "unknown figure 'complete'"),
         ("mine", {"completed": "ok"}, "'ok' is not a JSON pointer"),
-        ("a/b", {}, "not a name for a reader"),
-        ("vllm", {}, "not a name for a reader"),
+        ("a/b", {}, "not a valid reader name"),
+        ("vllm", {}, "not a valid reader name"),
     ],
 )
 def test_a_reader_with_a_slip_is_refused(name: str, figures: dict[str, str], says: str) -> None:

@@ -1,4 +1,4 @@
-"""Jobs that really ran, in the rehearsal: what they leave is what is read, compared and drawn."""
+"""Read, compare and draw the results of jobs that ran in the rehearsal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUICK = ("health_check.interval_seconds=1",)
 def run(
     recipe: str | Path, folder: Path, *sets: str, faults: tuple[str, ...] = (), timeout: float = 600
 ) -> Path:
-    """Compile an example or a recipe of one's own, rehearse it, and return its run directory."""
+    """Compile and rehearse an example or another recipe, and return its run directory."""
     (only,) = pipeline.compile_recipe(str(ROOT / "examples" / recipe), sets=(*QUICK, *sets))
     pipeline.write(pipeline.bundle(only.plan), folder / "bundle")
     out = io.StringIO()
@@ -34,22 +34,22 @@ def run(
 
 @pytest.fixture(scope="module")
 def disaggregated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A job of two prefill and two decode workers behind two frontends; one decode worker is slow."""
+    """The run directory of a job with 2 prefill and 2 decode workers behind 2 frontends; one decode worker is slow."""
     folder = tmp_path_factory.mktemp("disaggregated")
     return run("mocker-disagg.yaml", folder, faults=("decode_0:slow=3",))
 
 
-def test_the_plans_of_two_jobs_that_ran_are_compared(
+def test_the_plans_of_two_finished_jobs_are_compared(
     disaggregated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Callable[..., int]
 ) -> None:
-    """Each run has its own plan, whatever became of the bundle that it was started from."""
+    """The run's own copy of the Plan is compared, even if the original bundle has changed."""
     other = run("mocker-disagg.yaml", tmp_path, "benchmark.isl=256", "backend.speedup_ratio=50")
     for started in (disaggregated, other):
         (started.parents[2] / "bundle" / "plan.json").write_text("{}")
     capsys.readouterr()
     assert command("--compare", disaggregated, other) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "warning: they differ in isl: 128 and 256" in lines
+    assert "warning: not the same workload or hardware: isl: 128 and 256" in lines
     assert any(line.startswith("concurrency_4 output_tokens_per_s_per_gpu ") for line in lines)
     assert "~ benchmark.parameters.isl: 128 -> 256" in lines
     assert "- steps.decode_* (2).argv: --speedup-ratio 100.0" in lines
@@ -59,19 +59,22 @@ def test_the_plans_of_two_jobs_that_ran_are_compared(
 
 
 def test_workers_behind_frontends_have_ready_times(disaggregated: Path) -> None:
-    """By the counts in the job's events: prefill is complete first, and the slow decode worker makes its mode wait."""
-    told = timeline.read(disaggregated)
-    assert told
-    ready = {s.name: s.ready or 0 for s in told.steps}
-    assert [(c.mode, c.wanted, c.points[-1][1]) for c in told.counts] == [("prefill", 2, 2), ("decode", 2, 2)]
+    """Ready times follow from worker counts in the events: prefill first, decode after its slow worker."""
+    job_timeline = timeline.read_timeline(disaggregated)
+    assert job_timeline
+    ready = {s.name: s.ready or 0 for s in job_timeline.steps}
+    assert [(c.mode, c.wanted, c.points[-1][1]) for c in job_timeline.counts] == [
+        ("prefill", 2, 2),
+        ("decode", 2, 2),
+    ]
     assert 0 < ready["prefill_0"] == ready["prefill_1"] < ready["decode_0"] == ready["decode_1"]
-    assert ready["decode_0"] <= ready["frontend_0"] + 0.5  # a count is told a moment after
-    assert {s.name for s in told.steps if not s.awaited} == {"benchmark"}
+    assert ready["decode_0"] <= ready["frontend_0"] + 0.5  # a count is reported a moment later
+    assert {s.name for s in job_timeline.steps if not s.awaited} == {"benchmark"}
 
 
-AGAIN = """
+RETRYING = """
 schema: 2
-name: again
+name: retrying
 engine: {type: mocker, speedup_ratio: 100}
 model: {path: "hf:Qwen/Qwen3-0.6B", container: "nvcr.io#nvidia/ai-dynamo/vllm-runtime:1.0.0", precision: fp16}
 resources: {gpu_type: h100, gpus_per_node: 8}
@@ -89,33 +92,33 @@ benchmark:
 """
 
 
-def test_what_was_started_again_is_told(
+def test_restarts_and_retries_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Callable[..., int]
 ) -> None:
-    """A decode worker that crashes twice with one restart, and a benchmark whose first try fails: in timeline and table."""
-    recipe = tmp_path / "again.yaml"
-    recipe.write_text(AGAIN.replace("REPORT", str(Path(__file__).parent / "samples" / "vllm-0.33.0.json")))
+    """The timeline and the table show a worker that crashes twice with one restart, and a benchmark's failed first try."""
+    recipe = tmp_path / "retrying.yaml"
+    recipe.write_text(RETRYING.replace("REPORT", str(Path(__file__).parent / "samples" / "vllm-0.33.0.json")))
     run_dir = run(recipe, tmp_path, faults=("decode_0:crash@5s",))
     (summary,) = load.load([run_dir])
-    told = timeline.of(summary)
-    assert told
-    (decode,) = (s for s in told.steps if s.before)
+    job_timeline = timeline.timeline_of(summary)
+    assert job_timeline
+    (decode,) = (s for s in job_timeline.steps if s.before)
     assert (decode.name, decode.exit_code, [s.exit_code for s in decode.before]) == ("decode_0", 1, [1])
     assert decode.before[0].ready
     assert not decode.awaited
-    (bench,) = (s for s in told.steps if s.name == "benchmark")
-    ((tried,), length) = told.retried, (bench.ended or 0) - bench.started
+    (bench,) = (s for s in job_timeline.steps if s.name == "benchmark")
+    ((tried,), length) = job_timeline.retried, (bench.ended or 0) - bench.started
     assert (tried.name, tried.tries) == ("custom", 2)
     assert length - 3 < tried.end - tried.begin <= length
     capsys.readouterr()
     assert command(run_dir) == 0
     out = capsys.readouterr().out
-    assert "  started again: decode_0 once (exit 1)\n" in out
+    assert "  restarted: decode_0 once (exit 1)\n" in out
     assert "after 2 tries" in out
 
 
-def test_tests_know_what_a_run_leaves(disaggregated: Path, tmp_path: Path) -> None:
-    """What ``jobs.py`` makes has no file that a real run lacks, and no key that its summary, plan or records lack."""
+def test_sample_jobs_match_real_runs(disaggregated: Path, tmp_path: Path) -> None:
+    """``jobs.py`` creates no file and no key of a summary, Plan or record that a real run lacks."""
     made = job(tmp_path, 1, record(4), events="{}\n")
     assert {p.relative_to(made) for p in made.rglob("*.json*")} <= {
         p.relative_to(disaggregated) for p in disaggregated.rglob("*.json*")
@@ -132,14 +135,14 @@ def test_tests_know_what_a_run_leaves(disaggregated: Path, tmp_path: Path) -> No
 def test_a_job_that_serves_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Callable[..., int]
 ) -> None:
-    """It has no summary: its plan, its status and its events say what there is to say."""
+    """Without a summary, the job is shown from its Plan, status and events."""
     run_dir = run("sglang-manual.yaml", tmp_path, timeout=5)
     capsys.readouterr()
     assert command(run_dir, "--pictures", tmp_path / "p") == 0
     out, err = capsys.readouterr()
     assert (
         out.splitlines()[1]
-        == "manual, none: nothing to measure; the job: time_limit the time limit is near (USR1)"
+        == "manual: no benchmark; job ended with time_limit: the time limit is near (USR1)"
     )
     assert [line.partition(" ")[0] for line in err.splitlines()] == ["wrote"]
     (picture,) = (tmp_path / "p").iterdir()

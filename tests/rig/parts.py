@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The rig of real parts, made ready for a cluster: a container image, a model, programs.
+"""Prepare the real parts for a cluster: a container image, a model and programs.
 
     parts.py /srv/rig      makes it there (once `tests/rig/install` has run) and prints what is where
 
@@ -21,7 +21,7 @@ import tiny_model
 
 INSTALL = Path(__file__).resolve().parent / "install"
 MODEL = "acme/tiny"
-# what belongs to /usr: without these awk is missing, nginx has no user, and TLS no certificates
+# parts of /usr; without them awk is missing, nginx has no user, and TLS has no certificates
 OF_THE_HOST = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib64"),
     *(
@@ -40,12 +40,12 @@ PREFIXES = "import os, sys; print(sys.prefix, sys.base_prefix, os.path.realpath(
 
 
 def where() -> Path:
-    """Return the directory of the rig's virtual environment, be it there or not."""
+    """Return the directory of the rig's virtual environment, whether or not it exists."""
     return Path(subprocess.run([INSTALL, "where"], check=True, capture_output=True, text=True).stdout.strip())
 
 
 def find_rig() -> Path | None:
-    """Return the rig's virtual environment; None if it has not been installed, or not to the end."""
+    """Return the rig's virtual environment; None if it is missing or incomplete."""
     venv = where()
     complete = (venv / "rig-complete").exists() or "SRTPLAN_RIG" in os.environ
     return venv if complete and (venv / "bin" / "python3").exists() else None
@@ -53,10 +53,10 @@ def find_rig() -> Path | None:
 
 @dataclasses.dataclass(frozen=True)
 class Rig:
-    """Where the real parts are. All paths are the same on every node and outside.
+    """Paths of the real parts, which are the same on every node and outside.
 
-    `image` is a file, as a .sqsh is; `image_directory` is what it stands for. `hf_home` has to be mounted
-    into containers. `configs` is a folder with `nats-server` and `etcd`, as srtctl's /configs has them.
+    `image` is a file like a .sqsh; `image_directory` has its content. `hf_home` must be mounted into containers.
+    `configs` is a directory with `nats-server` and `etcd`, like srtctl's /configs.
     """
 
     venv: Path
@@ -69,7 +69,7 @@ class Rig:
 
     @classmethod
     def make(cls, directory: Path, venv: Path) -> Rig:
-        """Make it in a directory that all nodes see. Takes half a second."""
+        """Create the parts in a directory that all nodes see, which takes half a second."""
         image = make_image(directory / "rig.sqsh", venv)
         configs = directory / "configs"
         configs.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Rig:
         return cls(venv, image, image.with_suffix(""), hf_home, MODEL, model_path, configs)
 
     def environment(self, infra: str) -> dict[str, str]:
-        """Return what Dynamo and aiperf need in a container when NATS and etcd run on the host `infra`."""
+        """Return the environment of Dynamo and aiperf in a container, with NATS and etcd on the host `infra`."""
         return {
             "NATS_SERVER": f"nats://{infra}:4222",
             "ETCD_ENDPOINTS": f"http://{infra}:2379",
@@ -91,7 +91,7 @@ class Rig:
 
 
 def make_image(file: Path, venv: Path) -> Path:
-    """Make the image NAME.sqsh and, beside it, the directory NAME that it stands for; return the file."""
+    """Create the image NAME.sqsh and, next to it, the directory NAME with its content; return the file."""
     root = file.with_suffix("")
     for name in OWN:
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def make_image(file: Path, venv: Path) -> Path:
             link(root / path[1:], str(Path(path).readlink()))
         elif Path(path).exists():
             binds.append(path)
-    # a virtual environment is links to another Python, which may lie anywhere
+    # a virtual environment links to another Python, which can be anywhere
     for prefix in dict.fromkeys([str(venv), *prefixes[:2], str(Path(prefixes[2]).parent.parent)]):
         if not any(Path(prefix).is_relative_to(bound) for bound in binds):
             binds.append(prefix)
@@ -114,7 +114,7 @@ def make_image(file: Path, venv: Path) -> Path:
 
 
 def link(path: Path, target: str) -> None:
-    """Make a symbolic link, unless there is one."""
+    """Create a symbolic link unless it exists."""
     if not path.is_symlink():
         path.symlink_to(target)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a model that is only a config and a tokenizer, in the layout of Hugging Face's cache.
+"""Create a model with only a config and a tokenizer, in the layout of Hugging Face's cache.
 
     tiny_model.py HF_HOME acme/tiny     prints HF_HOME/hub/models--acme--tiny/snapshots/<40 hex digits>
 
@@ -31,7 +31,7 @@ CHAT_TEMPLATE = (
 
 
 def byte_alphabet() -> list[str]:
-    """Return the printable characters that stand for the bytes 0 to 255 in a byte-level vocabulary."""
+    """Return the printable characters for the bytes 0 to 255 in a byte-level vocabulary."""
     printable = {
         *range(ord("!"), ord("~") + 1),
         *range(ord("¡"), ord("¬") + 1),
@@ -42,7 +42,7 @@ def byte_alphabet() -> list[str]:
 
 
 def vocabulary() -> list[str]:
-    """Return all tokens but the special ones: bytes, then words, each with its space before it."""
+    """Return all tokens except the special ones: bytes, then words with a leading space."""
     alphabet = byte_alphabet()
     space = alphabet[ord(" ")]
     words = (

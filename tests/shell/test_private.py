@@ -82,7 +82,7 @@ def test_what_another_user_owns_is_not_private(tmp_path: Path) -> None:
     for path, reason in {
         "theirs": f"theirs belongs to user {OTHER}",
         "link": f"link belongs to user {OTHER}",
-        "theirs/ours": f"lies below {tmp_path}/theirs, which belongs to user {OTHER}",
+        "theirs/ours": f"is below {tmp_path}/theirs, which belongs to user {OTHER}",
     }.items():
         done = check(tmp_path / path)
         assert (done.returncode, reason.encode() in done.stderr) == (1, True), done
@@ -111,7 +111,7 @@ def test_a_directory_of_this_user_that_others_can_write_makes_those_below_unsafe
     words = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", "/bin/bash", "-c"]
     script = 'source "$0/private.sh"; private::check "$0/ours"'
     said = subprocess.run([*words, script, str(above)], capture_output=True, check=False)
-    assert (said.returncode, b"which other users can write" in said.stderr) == (1, True), said
+    assert (said.returncode, b"which is writable by other users" in said.stderr) == (1, True), said
     above.chmod(0o755)
     assert subprocess.run([*words, script, str(above)], check=False).returncode == 0
 
@@ -119,7 +119,7 @@ def test_a_directory_of_this_user_that_others_can_write_makes_those_below_unsafe
 BUILD = """
 set -Eeuo pipefail
 source "$1"
-step::say() { :; }
+step::print_command() { :; }
 dynamo::build() { printf 'build %s\n' "$1"; }
 dynamo::install() { printf 'install %s\n' "$1"; }
 setup::dynamo_source HEAD
@@ -189,9 +189,7 @@ def test_scratch_of_another_user_ends_the_step(tmp_path: Path, job: str, planted
     else:
         place(job, "etcd").symlink_to(tmp_path / "mine")
     give_away(place(job, "etcd"))
-    script = (
-        'set -Eeuo pipefail; SCRATCH=(); source "$1"; trap step::_clear EXIT; setup::scratch "$2"; echo used'
-    )
+    script = 'set -Eeuo pipefail; SCRATCH=(); source "$1"; trap step::_remove_scratch EXIT; setup::scratch "$2"; echo used'
     done = bash(script, str(LIBRARY / "step.sh"), str(place(job, "etcd")))
     assert (done.returncode, done.stdout) == (1, b"")
     assert f"etcd belongs to user {OTHER}".encode() in done.stderr
@@ -209,7 +207,7 @@ def test_the_end_of_a_job_removes_only_its_own_directories(tmp_path: Path, job: 
     give_away(place(job, "theirs"))
     script = """
     JOB_ID="$1" NODE=(a) STEP_EXIT=([w]=137) SCRATCH="$2"
-    stop::_clear_nodes
+    stop::_clean_nodes
     """
     in_library(script, job, str(tmp_path), env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert (place(job, "w").exists(), place(job, "theirs").exists()) == (False, True)

@@ -215,7 +215,7 @@ def test_files_are_filled_in(text: Word) -> None:
         event("refused: a dollar before a reference")
         return
     done = in_library(
-        'NODE=(n0 n1) IP=(10.0.0.1 10.0.0.2) JOB_ID=7 RUN_DIR=/r LOG_DIR=/r/logs; run::_fill_in "$1"; printf %s "${REPLY}"',
+        'NODE=(n0 n1) IP=(10.0.0.1 10.0.0.2) JOB_ID=7 RUN_DIR=/r LOG_DIR=/r/logs; run::_resolve_references "$1"; printf %s "${REPLY}"',
         written,
     )
     lab = {"JOB_ID": "7", "RUN_DIR": "/r", "LOG_DIR": "/r/logs"}
@@ -231,7 +231,7 @@ def test_files_are_filled_in(text: Word) -> None:
 
 
 @pytest.mark.slow
-def test_shellcheck_has_nothing_to_say_of_odd_words(tmp_path: Path) -> None:
+def test_odd_words_pass_shellcheck(tmp_path: Path) -> None:
     """Words that look like mistakes are no reason for a warning in the launcher."""
     odd = [
         "a,b",

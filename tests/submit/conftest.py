@@ -1,4 +1,4 @@
-"""Fixtures for tests of the submission."""
+"""Fixtures of the submission tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from srtplan.plan.show.serialise import to_json  # noqa: E402
 
 @pytest.fixture(scope="session")
 def stand_ins() -> Iterator[StandInCluster]:
-    """Two stand-in nodes for all tests."""
+    """A stand-in cluster of two nodes, shared by all tests."""
     folder = Path(tempfile.mkdtemp(prefix="srtplan-submit-"))
     (folder / "recipe.yaml").write_text(RECIPE)
     (job,) = pipeline.compile_recipe(str(folder / "recipe.yaml"))
@@ -35,7 +35,7 @@ def stand_ins() -> Iterator[StandInCluster]:
 
 @pytest.fixture
 def site(stand_ins: StandInCluster, tmp_path: Path) -> Iterator[Site]:
-    """A place to submit from; what a test leaves in the queue is cancelled."""
-    made = Site(stand_ins, tmp_path)
-    yield made
-    made.close()
+    """A site to submit from; jobs that a test leaves in the queue are cancelled."""
+    site = Site(stand_ins, tmp_path)
+    yield site
+    site.close()

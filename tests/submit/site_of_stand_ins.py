@@ -1,4 +1,4 @@
-"""A site to submit on: the stand-in cluster, a folder with recipes, and commands of Slurm that can be made to fail."""
+"""A site to submit from: the stand-in cluster, a directory with recipes, and Slurm commands that tests can replace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ health_check: {max_attempts: 60, interval_seconds: 1}
 benchmark: {type: sa-bench, isl: 16, osl: 8, concurrencies: [2], num_prompts_mult: 2}
 """
 HELD = RECIPE + "sbatch_directives: {hold: ''}\n"
-"""Stays on hold, so that a test that looks at the submission only does not run a job."""
+"""A recipe whose job stays on hold, for tests of the submission alone."""
 BROKEN = RECIPE.replace("agg_workers: 1", "agg_workers: 0")
 VARIANTS = (
     "base:\n"
@@ -37,7 +37,7 @@ VARIANTS = (
 
 
 class Site:
-    """Where a test works: ``folder`` with recipes, ``base`` for the runs, programs of ``bin`` before Slurm's."""
+    """``folder`` holds recipes, ``base`` the runs; programs in ``bin`` take precedence over Slurm's."""
 
     def __init__(self, cluster: StandInCluster, folder: Path) -> None:
         self.cluster, self.folder = cluster, folder
@@ -46,35 +46,35 @@ class Site:
         self.began = {job.number for job in cluster.state.jobs()}
 
     def recipe(self, text: str = HELD, name: str = "recipe.yaml") -> Path:
-        """A file of the folder."""
+        """Write a recipe, and return its path."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
 
     def program(self, name: str, script: str) -> None:
-        """A program in the place of Slurm's; ``real "$@"`` in it is the stand-in."""
+        """Replace a Slurm command by a shell script, in which ``real "$@"`` calls the stand-in."""
         real = f'real() {{ {self.cluster.folder}/bin/{name} "$@"; }}\n'
         path = self.bin / name
         path.write_text(f"#!/bin/bash\nprintf '%s\\n' \"{name} $*\" >>{self.calls}\n{real}{script}\n")
         path.chmod(0o755)
 
     def environment(self, **more: str) -> dict[str, str]:
-        """What the submitter has exported."""
+        """The environment of the submitter."""
         path = f"{self.bin}:{self.cluster.environment['PATH']}"
         return {"PYTHONPATH": str(ROOT), "PATH": path, "SRTPLAN_PREFLIGHT_SKIP": "dir file path gpus", **more}
 
     def run(self, *argv: str | Path, timeout: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
-        """The command line, in the folder."""
+        """Run srtplan in the directory of recipes."""
         words = [*CLI, *map(str, argv)]
         return self.cluster.run(words, cwd=self.folder, env=self.environment(**env), timeout=timeout)
 
     def apply(self, *argv: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-        """``srtplan apply -o BASE ...``."""
+        """Run ``srtplan apply -o BASE ...``."""
         return self.run("apply", "-o", self.base, *argv, **env)
 
     def start(self, *argv: str | Path) -> subprocess.Popen[str]:
-        """The same, without waiting for its end."""
+        """Start ``srtplan apply -o BASE ...`` without waiting for its end."""
         words = [*CLI, "apply", "-o", str(self.base), *map(str, argv)]
         return subprocess.Popen(
             words,
@@ -88,13 +88,13 @@ class Site:
 
     @property
     def jobs(self) -> dict[str, str]:
-        """State of every job of this test, by number."""
+        """The state of every job of this test, by job id."""
         found = (j for j in self.cluster.state.jobs() if j.number not in self.began)
         return {str(j.number): j.state for j in found}
 
     @property
     def called(self) -> list[str]:
-        """What was called of the programs that stand in for Slurm's."""
+        """The calls of the replaced Slurm commands."""
         return self.calls.read_text().splitlines() if self.calls.exists() else []
 
     def metadata(self, number: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Site:
         return loaded
 
     def wait(self, number: str, timeout: float = 60) -> str:
-        """Until a job is over; its state."""
+        """Wait until a job is over, and return its state."""
         job = self.cluster.state.job(number)
         assert job is not None
         self.eventually(lambda: job.is_over, timeout)
@@ -111,21 +111,33 @@ class Site:
 
     @staticmethod
     def eventually(condition: Any, timeout: float = 20) -> None:
-        """Wait until something is so."""
+        """Wait until a condition holds."""
         end = time.monotonic() + patient(timeout)
         while not condition():
             assert time.monotonic() < end, "not in time"
             time.sleep(0.05)
 
+    def send_signal(self, process: subprocess.Popen[str], number: int) -> None:
+        """Send a signal, and wait until the kernel has delivered it: two pending signals of a kind are one."""
+        process.send_signal(number)
+        status = Path(f"/proc/{process.pid}/status")
+        bit = 1 << (number - 1)
+
+        def is_delivered() -> bool:
+            masks = re.findall(r"^(?:SigPnd|ShdPnd):\s*(\w+)$", status.read_text(), re.MULTILINE)
+            return not any(int(mask, 16) & bit for mask in masks)
+
+        self.eventually(is_delivered)
+
     def listing(self) -> list[str]:
-        """Everything below the base but what is inside bundles; the staging folder under one name."""
+        """All paths below the base except those in bundles; staging directories are called STAGING."""
         paths = (
             (p.relative_to(self.base).as_posix() for p in self.base.rglob("*")) if self.base.exists() else ()
         )
         return sorted(re.sub(r"\.submit-\d+-\d+", "STAGING", p) for p in paths if "bundle/" not in p)
 
     def close(self) -> None:
-        """End what the test has left."""
+        """Cancel the jobs that the test has left."""
         for number, state in self.jobs.items():
             if state in ("PENDING", "RUNNING", "COMPLETING"):
                 self.cluster.run(["scancel", number])

@@ -1,4 +1,4 @@
-"""apply on the stand-ins: what is submitted, what lies where, what is printed, what is refused."""
+"""apply on the stand-in cluster: submitted jobs, files, output and rejected recipes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from status_service import StatusService
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
-def test_a_job_runs_to_its_end_below_its_number(site: Site) -> None:
-    """Bundle, log, metadata and run lie together; recipe and profile are not needed any more once it is submitted."""
+def test_a_job_runs_in_its_own_directory(site: Site) -> None:
+    """Bundle, log, metadata and run are together; recipe and profile can be removed after the submission."""
     with StatusService() as service:
         reporting = f"reporting: {{status: {{endpoint: '{service.url}'}}}}\n"
         recipe = site.recipe(RECIPE + reporting)
@@ -40,8 +40,8 @@ def test_a_job_runs_to_its_end_below_its_number(site: Site) -> None:
     assert service.said()[-1] == ("completed", "cleanup")
 
 
-def test_everything_is_there_before_the_job_may_start(site: Site) -> None:
-    """When scontrol release is called, the bundle is in its place and the log can be followed."""
+def test_all_files_exist_before_the_job_is_released(site: Site) -> None:
+    """When scontrol release is called, the bundle is in place and the log exists."""
     site.program(
         "scontrol",
         f'[[ "$1" != release ]] || {{ cd {site.base} && ls -A . "$2" "$2/logs"; }} >{site.folder}/seen; real "$@"',
@@ -54,8 +54,8 @@ def test_everything_is_there_before_the_job_may_start(site: Site) -> None:
     assert f"scontrol release {number}" in site.called
 
 
-def test_what_is_printed(site: Site) -> None:
-    """stdout has the number and nothing else; stderr where the logs are and how to follow them."""
+def test_the_output_of_apply(site: Site) -> None:
+    """stdout has only the job id; stderr tells where the logs are and how to follow them."""
     done = site.apply("-f", site.recipe())
     number = done.stdout.strip()
     assert done.stdout == f"{number}\n"
@@ -66,7 +66,7 @@ def test_what_is_printed(site: Site) -> None:
 
 
 def test_the_command_line_of_sbatch(site: Site) -> None:
-    """On hold, the number alone as answer, and its output below the job's folder."""
+    """The job is submitted on hold, sbatch prints only the job id, and its log is in the job's directory."""
     site.program("sbatch", 'real "$@"')
     done = site.apply("-f", site.recipe())
     assert done.returncode == 0, done.stderr
@@ -77,7 +77,7 @@ def test_the_command_line_of_sbatch(site: Site) -> None:
 
 
 def test_the_environment_of_sbatch(site: Site) -> None:
-    """The job learns where it writes and where its bundle will be; SBATCH_WAIT would wait for ever."""
+    """The environment has the output base and the path of the bundle, but not SBATCH_WAIT, which would block."""
     seen = site.folder / "seen"
     site.program(
         "sbatch",
@@ -87,8 +87,8 @@ def test_the_environment_of_sbatch(site: Site) -> None:
     assert seen.read_text().split() == [str(site.base), f"{site.base}/%j/bundle", "unset"]
 
 
-def test_json_is_a_line_per_job(site: Site) -> None:
-    """The keys are srtctl's; all that a line names exists."""
+def test_json_output_has_a_line_per_job(site: Site) -> None:
+    """The keys are srtctl's, and all paths in a line exist."""
     done = site.apply("--json", "-f", site.recipe(VARIANTS), "--tags", "a,b")
     assert done.returncode == 0
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -99,8 +99,8 @@ def test_json_is_a_line_per_job(site: Site) -> None:
         assert all(Path(line[k]).is_file() for k in ("metadata_path", "config_path", "log_path"))
 
 
-def test_a_sweep_is_several_jobs(site: Site) -> None:
-    """Each combination is compiled and submitted, with its own values."""
+def test_a_sweep_submits_several_jobs(site: Site) -> None:
+    """Each combination is compiled and submitted with its own values."""
     text = HELD.replace("isl: 16", 'isl: "{isl}"') + "sweep: {isl: [16, 32, 64]}\n"
     done = site.apply("-f", site.recipe(text))
     numbers = done.stdout.split()
@@ -111,7 +111,7 @@ def test_a_sweep_is_several_jobs(site: Site) -> None:
 
 
 def test_a_selector_and_several_files(site: Site) -> None:
-    """-f may be given more than once, and choose a variant."""
+    """``-f`` can be repeated, and can select a variant."""
     site.recipe(VARIANTS, "many.yaml")
     site.recipe(HELD, "one.yaml")
     done = site.apply("-f", "many.yaml:large", "-f", "one.yaml")
@@ -119,7 +119,7 @@ def test_a_selector_and_several_files(site: Site) -> None:
 
 
 def test_a_recipe_from_standard_input(site: Site) -> None:
-    """-f - reads it; what was given is in the metadata, since there is no file."""
+    """``-f -`` reads the recipe; its text is in the metadata."""
     recipe = site.recipe()
     script = f'cat {recipe} | exec "$@"'
     done = site.cluster.run(
@@ -140,27 +140,27 @@ def site_cli() -> list[str]:
 
 
 def test_metadata(site: Site) -> None:
-    """As given and as resolved: text and digest of the file, and every value after profile, --set and defaults."""
+    """The metadata has the recipe's text, and every value after profile, ``--set`` and defaults."""
     site.recipe("cluster: alps\ndefault_account: acct\ndefault_time_limit: '02:00:00'\n", "srtslurm.yaml")
     recipe = site.recipe()
     done = site.apply(
         "-f", recipe, "--set", "benchmark.osl=9", "--setup-script", "fix.sh", "--set", "setup_script=a.sh"
     )
-    made = site.metadata(done.stdout.strip())
-    assert (made["version"], made["cluster"], made["engine"], made["frontend"]) == (
+    metadata = site.metadata(done.stdout.strip())
+    assert (metadata["version"], metadata["cluster"], metadata["engine"], metadata["frontend"]) == (
         "2.0",
         "alps",
         "mocker",
         "dynamo",
     )
-    assert (made["job_name"], made["setup_script"], made["nodes"]) == ("tiny", "fix.sh", 1)
-    assert made["model"] == {"path": "hf:acme/tiny", "container": "/images/i.sqsh", "precision": "fp8"}
-    assert made["resources"]["agg_workers"] == 1
-    assert made["benchmark"] == {"type": "sa-bench", "isl": 16, "osl": 9}
-    assert UTC.fullmatch(made["submitted_at"])
-    given, resolved = made["recipe"], made["recipe"]["resolved"]
-    assert (given["path"], given["text"], given["variant"]) == (str(recipe), HELD, None)
-    assert given["set"] == ["benchmark.osl=9", "setup_script=a.sh", 'setup_script="fix.sh"']
+    assert (metadata["job_name"], metadata["setup_script"], metadata["nodes"]) == ("tiny", "fix.sh", 1)
+    assert metadata["model"] == {"path": "hf:acme/tiny", "container": "/images/i.sqsh", "precision": "fp8"}
+    assert metadata["resources"]["agg_workers"] == 1
+    assert metadata["benchmark"] == {"type": "sa-bench", "isl": 16, "osl": 9}
+    assert UTC.fullmatch(metadata["submitted_at"])
+    source, resolved = metadata["recipe"], metadata["recipe"]["resolved"]
+    assert (source["path"], source["text"], source["variant"]) == (str(recipe), HELD, None)
+    assert source["set"] == ["benchmark.osl=9", "setup_script=a.sh", 'setup_script="fix.sh"']
     assert resolved["slurm"] == {"account": "acct", "partition": None, "time_limit": "02:00:00"}
     assert resolved["benchmark"]["options"]["osl"] == 9
     assert resolved["sbatch_directives"] == {"hold": ""}
@@ -170,7 +170,7 @@ def test_metadata(site: Site) -> None:
 
 
 def test_secrets_stay_out_of_the_records(site: Site) -> None:
-    """Neither the metadata nor the copy of the recipe has a token, wherever it stood."""
+    """Neither the metadata nor the copy of the recipe contains a secret."""
     text = (
         HELD
         + "environment: {HF_TOKEN: hf-topsecret, PLAIN: '1'}\nreporting: {s3: {bucket: b, secret_access_key: s3cr3tkey}}\n"
@@ -188,15 +188,15 @@ def test_secrets_stay_out_of_the_records(site: Site) -> None:
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_one_bad_recipe_stops_all(site: Site, *, as_json: bool) -> None:
-    """Of files that were named none is submitted if one has an error, and its place is shown."""
+def test_one_invalid_recipe_stops_all(site: Site, *, as_json: bool) -> None:
+    """If one of the named files has an error, no job is submitted, and the error is shown with its position."""
     site.program("sbatch", 'real "$@"')
     site.recipe(HELD, "good.yaml")
     site.recipe(BROKEN, "bad.yaml")
     done = site.apply("-f", "good.yaml", "-f", "bad.yaml", *(["--json"] if as_json else []))
     assert done.returncode == 1
     assert "bad.yaml:3" in done.stderr
-    assert "1 job would have been fine" in done.stderr
+    assert "1 job would have been valid" in done.stderr
     assert (site.jobs, site.called, site.listing()) == ({}, [], [])
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["status"], line["recipe"]) for line in lines] == (
@@ -204,14 +204,14 @@ def test_one_bad_recipe_stops_all(site: Site, *, as_json: bool) -> None:
     )
 
 
-def test_one_bad_variant_stops_all(site: Site) -> None:
-    """Variants are submitted together or not at all."""
+def test_one_invalid_variant_stops_all(site: Site) -> None:
+    """The variants of a recipe are submitted together or not at all."""
     done = site.apply("-f", site.recipe(VARIANTS + "override_bad: {resources: {agg_workers: 0}}\n"))
     assert (done.returncode, done.stdout, site.jobs) == (1, "", {})
 
 
-def test_a_directory_submits_what_is_good(site: Site) -> None:
-    """Below a directory the bad ones are reported, the others submitted, and the exit code says so."""
+def test_valid_recipes_of_a_directory_are_submitted(site: Site) -> None:
+    """Invalid recipes in a directory are reported, the others are submitted, and the exit code is 1."""
     site.recipe(HELD.replace("tiny", "first"), "all/a.yaml")
     site.recipe(BROKEN, "all/sub/b.yml")
     site.recipe(HELD.replace("tiny", "third"), "all/sub/c.yaml")
@@ -222,31 +222,31 @@ def test_a_directory_submits_what_is_good(site: Site) -> None:
     assert "2 of 2 jobs submitted, 1 recipe refused" in done.stderr
 
 
-def test_a_directory_of_bad_recipes(site: Site) -> None:
-    """If all are bad nothing is submitted: exit code 1 (srtctl's is 0)."""
+def test_a_directory_of_invalid_recipes(site: Site) -> None:
+    """If all recipes are invalid, nothing is submitted and the exit code is 1 (0 with srtctl)."""
     site.recipe(BROKEN, "all/a.yaml")
     done = site.apply("-f", "all")
     assert (done.returncode, done.stdout, site.listing()) == (1, "", [])
 
 
 @pytest.mark.parametrize("argv", [["-f", "empty"], ["-f", "-", "-f", "-"], []])
-def test_wrong_usage(site: Site, argv: list[str]) -> None:
-    """An empty directory, standard input twice, no recipe: exit code 2, and a sentence."""
+def test_usage_errors(site: Site, argv: list[str]) -> None:
+    """An empty directory, repeated standard input and a missing recipe fail with 2 and a message."""
     (site.folder / "empty").mkdir()
     done = site.apply(*argv)
     assert done.returncode == 2
     assert "Error: " in done.stderr
 
 
-def test_a_base_that_slurm_would_read_otherwise(site: Site) -> None:
-    """Slurm replaces %x and the like in the name of its output: such a folder is refused."""
+def test_a_base_with_a_percent_sign_is_rejected(site: Site) -> None:
+    """Slurm expands ``%x`` and similar patterns in the path of its log."""
     done = site.run("apply", "-f", site.recipe(), "-o", "100%done")
     assert (done.returncode, site.jobs) == (2, {})
     assert "100%done" in done.stderr
 
 
-def test_the_base_is_the_profile_s_or_outputs(site: Site) -> None:
-    """Without -o runs go to the profile's output_dir, else to outputs in the current directory."""
+def test_the_default_base(site: Site) -> None:
+    """Without ``-o``, runs go to the profile's ``output_dir``, else to ``outputs`` in the current directory."""
     recipe = site.recipe()
     first = site.run("apply", "-f", recipe).stdout.strip()
     site.recipe(f"output_dir: {site.folder}/from profile\n", "srtslurm.yaml")
@@ -256,7 +256,7 @@ def test_the_base_is_the_profile_s_or_outputs(site: Site) -> None:
 
 
 def test_a_base_with_spaces_and_quotes(site: Site) -> None:
-    """The job finds its bundle and writes its log there."""
+    """The job finds its bundle and writes its log in such a directory."""
     base = site.folder / 'it\'s a "base" $HOME'
     done = site.run("apply", "-f", site.recipe(RECIPE), "-o", base)
     number = done.stdout.strip()
@@ -264,8 +264,8 @@ def test_a_base_with_spaces_and_quotes(site: Site) -> None:
     assert "end class=success" in (base / number / "logs" / f"srtplan-{number}.log").read_text()
 
 
-def test_a_site_that_hands_no_environment_on(site: Site) -> None:
-    """Under --export=NONE the job finds its bundle by the path it was submitted from, and writes beside it."""
+def test_a_job_without_the_submitters_environment(site: Site) -> None:
+    """With ``--export=NONE``, the job finds its bundle by the submitted path, and writes next to it."""
     text = RECIPE + "sbatch_directives: {export: NONE}\n"
     done = site.apply("-f", site.recipe(text))
     number = done.stdout.strip()
@@ -273,8 +273,8 @@ def test_a_site_that_hands_no_environment_on(site: Site) -> None:
     assert (site.base / number / "attempt_0" / "status.json").exists()
 
 
-def test_a_job_that_wants_to_be_held_stays_so(site: Site) -> None:
-    """sbatch_directives: {hold: ''} is obeyed: no release, and the way to start it is shown."""
+def test_a_recipe_can_keep_its_job_on_hold(site: Site) -> None:
+    """With ``sbatch_directives: {hold: ''}``, the job is not released, and the command to release it is shown."""
     site.program("scontrol", 'real "$@"')
     done = site.apply("-f", site.recipe(HELD))
     number = done.stdout.strip()

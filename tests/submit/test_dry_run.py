@@ -1,4 +1,4 @@
-"""dry-run: everything is shown, nothing is called and nothing is written."""
+"""dry-run shows everything, calls nothing and writes nothing."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TWO = (
 
 @pytest.fixture
 def quiet(site: Site) -> Site:
-    """A site where any command of Slurm would be noticed."""
+    """A site that records every call of a Slurm command."""
     for name in ("sbatch", "scontrol", "scancel", "squeue"):
         site.program(name, "exit 1")
     return site
 
 
 def section(text: str, title: str) -> list[str]:
-    """The lines of a section of a page."""
+    """The lines of a section of the output."""
     lines = text.split("\n")
     begin = next(n for n, line in enumerate(lines) if line.startswith(title))
     end = next((n for n, line in enumerate(lines) if n > begin and not line.strip()), len(lines))
@@ -34,7 +34,7 @@ def section(text: str, title: str) -> list[str]:
 
 
 def test_nothing_is_submitted_or_written(quiet: Site) -> None:
-    """No command of Slurm is called, no folder is made, and the exit code is 0."""
+    """No Slurm command is called, no directory is created, and the exit code is 0."""
     recipe = quiet.recipe()
     before = set(quiet.folder.rglob("*"))
     done = quiet.run("dry-run", "-f", recipe, "-y", "--tags", "a")
@@ -44,7 +44,7 @@ def test_nothing_is_submitted_or_written(quiet: Site) -> None:
 
 
 def test_a_job_in_full(quiet: Site) -> None:
-    """Directives, nodes, mounts with their origin, environment by scope, every command, and sbatch's command line."""
+    """The output has directives, nodes, mounts with their origin, every command, and sbatch's command line."""
     profile = "default_mounts: {/data: /data}\noutput_dir: /lustre/runs\n"
     quiet.recipe(profile, "srtslurm.yaml")
     text = quiet.run("dry-run", "-f", quiet.recipe(TWO)).stdout
@@ -70,7 +70,7 @@ def test_a_job_in_full(quiet: Site) -> None:
 
 
 def test_the_environment_by_scope(quiet: Site) -> None:
-    """What all workers have stands once, a worker's own with its name; a value stays in its line."""
+    """Variables of all workers are listed once, a worker's own with its name; a value stays on one line."""
     text = quiet.run("dry-run", "-f", quiet.recipe(TWO)).stdout
     rows = [tuple(line.split(None, 2)) for line in section(text, "ENVIRONMENT")]
     assert rows[0] == ("scope", "variable", "value")
@@ -83,7 +83,7 @@ def test_the_environment_by_scope(quiet: Site) -> None:
 
 
 def test_several_jobs_begin_with_a_table(quiet: Site) -> None:
-    """Number, name and the values that differ, then each job in full."""
+    """The table has number, name and differing values; then each job follows in full."""
     text = quiet.run("dry-run", "-f", quiet.recipe(VARIANTS)).stdout
     assert [line.split() for line in section(text, "JOBS")] == [
         ["#", "name", "nodes", "parameters"],
@@ -95,7 +95,7 @@ def test_several_jobs_begin_with_a_table(quiet: Site) -> None:
 
 
 def test_a_directory_names_its_recipes(quiet: Site) -> None:
-    """Jobs of several files are told apart by the file; a bad one is reported and the others are shown."""
+    """Jobs of several files are listed with their file; an invalid recipe is reported, and the others are shown."""
     quiet.recipe(RECIPE, "all/a.yaml")
     quiet.recipe(RECIPE, "all/b.yaml")
     quiet.recipe(BROKEN, "all/c.yaml")
@@ -109,14 +109,14 @@ def test_a_directory_names_its_recipes(quiet: Site) -> None:
     assert "all/c.yaml:3" in done.stderr
 
 
-def test_a_bad_recipe_is_refused(quiet: Site) -> None:
-    """The same checks as apply: nothing is shown of the others, and the exit code is 1."""
+def test_an_invalid_recipe_is_rejected(quiet: Site) -> None:
+    """As with apply, one invalid recipe stops all: no job is shown, and the exit code is 1."""
     done = quiet.run("dry-run", "-f", quiet.recipe(RECIPE, "a.yaml"), "-f", quiet.recipe(BROKEN, "b.yaml"))
     assert (done.returncode, done.stdout) == (1, "")
 
 
 def test_json(quiet: Site) -> None:
-    """A line per job, with its whole plan; a refused recipe is a line with the error."""
+    """The output has one line per job with its plan, and a line with the error of an invalid recipe."""
     quiet.recipe(VARIANTS, "all/a.yaml")
     quiet.recipe(BROKEN, "all/b.yaml")
     done = quiet.run("dry-run", "--json", "-f", "all", "-o", "/runs")
@@ -128,13 +128,13 @@ def test_json(quiet: Site) -> None:
 
 
 def trees(*texts: str) -> list[Mapping]:
-    """Documents as trees."""
-    made = [parse(Origin("x", text)) for text in texts]
-    return [tree for tree in made if isinstance(tree, Mapping)]
+    """The parsed documents."""
+    parsed = [parse(Origin("x", text)) for text in texts]
+    return [tree for tree in parsed if isinstance(tree, Mapping)]
 
 
-def test_parameters_have_the_shortest_clear_name() -> None:
-    """A key alone where that is enough, else with what stands above it; the name of the job is none."""
+def test_parameters_have_the_shortest_unique_name() -> None:
+    """A parameter is named by its key, with parent keys if that is ambiguous; the job's name is not a parameter."""
     one = "{name: a, p: {tp: 1, x: 1}, d: {tp: 1, list: [1]}, only: 1}"
     two = "{name: b, p: {tp: 2, x: 1}, d: {tp: 2, list: [1, 2]}}"
     assert parameters(trees(one, two)) == [
@@ -143,7 +143,7 @@ def test_parameters_have_the_shortest_clear_name() -> None:
     ]
 
 
-def test_jobs_that_are_alike_have_no_parameters() -> None:
-    """One job has nothing to be told apart from."""
+def test_equal_jobs_have_no_parameters() -> None:
+    """A single job, or jobs that differ only in their name, have no parameters."""
     assert parameters(trees("{name: a, b: 1}")) == [""]
     assert parameters(trees("{name: a, b: 1}", "{name: b, b: 1}")) == ["", ""]

@@ -1,4 +1,4 @@
-"""apply when something fails half-way: nothing is left in the queue or on disk, and other jobs are untouched."""
+"""apply with an error half-way: nothing is left in the queue or on disk, and other jobs are not affected."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ import os
 import pty
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from busy import patient
 from site_of_stand_ins import CLI, HELD, RECIPE, VARIANTS, Site
 from status_service import StatusService
 
-SLOW = 'trap "" TERM INT; touch {mark}; sleep 1.5; real "$@"'
-"""An sbatch that takes a while and then submits."""
+SLOW = 'trap "" TERM INT; touch {mark}; until [[ -e {mark}.go ]]; do sleep 0.05; done; real "$@"'
+"""An sbatch that submits once the file ``{mark}.go`` exists."""
+HANGING = 'trap "" TERM INT; touch {mark}; until [[ -e {mark}.go ]]; do sleep 0.05; done; touch {mark}.alive; exec sleep 600'
+"""An sbatch that hangs, and that creates ``{mark}.alive`` once the file ``{mark}.go`` exists."""
 
 
 def assert_nothing(site: Site) -> None:
-    """No job but cancelled ones, no folder."""
+    """Assert that all jobs are cancelled and that no directory is left."""
     assert set(site.jobs.values()) <= {"CANCELLED"}, site.jobs
     assert site.listing() == []
 
 
-def test_sbatch_refuses(site: Site) -> None:
-    """What sbatch said is shown, the staging folder is gone, the exit code is 1."""
+def test_sbatch_fails(site: Site) -> None:
+    """sbatch's message is shown, the staging directory is removed, and the exit code is 1."""
     site.program("sbatch", 'echo "sbatch: error: invalid partition specified: nope" >&2; exit 1')
     done = site.apply("-f", site.recipe())
     assert (done.returncode, done.stdout) == (1, "")
@@ -36,8 +38,8 @@ def test_sbatch_refuses(site: Site) -> None:
     assert_nothing(site)
 
 
-def test_one_refusal_does_not_stop_the_others(site: Site) -> None:
-    """Of two jobs the first is refused: the second is submitted, and the exit code is still 1."""
+def test_one_failure_does_not_stop_other_jobs(site: Site) -> None:
+    """If sbatch rejects the first of two jobs, the second is submitted, and the exit code is 1."""
     site.program(
         "sbatch", f'[[ -e {site.folder}/once ]] || {{ touch {site.folder}/once; exit 1; }}; real "$@"'
     )
@@ -52,12 +54,12 @@ def test_one_refusal_does_not_stop_the_others(site: Site) -> None:
     assert list(site.jobs.values()) == ["PENDING"]
 
 
-def test_there_is_no_sbatch(site: Site) -> None:
-    """Off a cluster the first attempt says so, and no second one is made."""
+def test_sbatch_is_missing(site: Site) -> None:
+    """Without Slurm, the first job fails and no other is attempted."""
     (site.folder / "few").mkdir()
     done = site.apply("-f", site.recipe(VARIANTS), PATH=str(site.folder / "few"))
     assert done.returncode == 1
-    assert done.stderr.count("sbatch cannot be run") == 1
+    assert done.stderr.count("cannot run sbatch") == 1
     assert_nothing(site)
 
 
@@ -67,12 +69,12 @@ def test_an_answer_without_a_number(site: Site, said: str) -> None:
     site.program("sbatch", f"echo {said!r}")
     done = site.apply("-f", site.recipe())
     assert done.returncode == 1
-    assert "sbatch gave no job id" in done.stderr
+    assert "sbatch printed no job id" in done.stderr
     assert_nothing(site)
 
 
 def test_an_answer_with_a_cluster(site: Site) -> None:
-    """ID;CLUSTER: the number is the number, and Slurm's commands are told the cluster."""
+    """sbatch can print ``ID;CLUSTER``: the cluster is passed to scontrol and scancel."""
     site.program("sbatch", 'printf "%s;alps\\n" "$(real "$@")"')
     site.program("scontrol", "exit 0")
     done = site.apply("-f", site.recipe(RECIPE))
@@ -83,7 +85,7 @@ def test_an_answer_with_a_cluster(site: Site) -> None:
 
 
 def test_the_release_fails(site: Site) -> None:
-    """The job is cancelled, its folder is gone, and status services do not wait for it."""
+    """The job is cancelled, its directory is removed, and status services are informed."""
     site.program("scontrol", "echo 'slurm_suspend error: Access denied' >&2; exit 1")
     with StatusService() as service:
         reporting = f"reporting: {{status: {{endpoint: '{service.url}'}}}}\n"
@@ -100,41 +102,41 @@ def test_the_release_fails(site: Site) -> None:
     assert service.reports[0]["status"] == "failed"
 
 
-def test_neither_release_nor_cancel_work(site: Site) -> None:
-    """Who submitted is told which job to remove; it stays on hold."""
+def test_release_and_cancel_fail(site: Site) -> None:
+    """The message names the job that remains on hold, and the command that removes it."""
     site.program("scontrol", "exit 1")
     site.program("scancel", "exit 1")
     done = site.apply("-f", site.recipe(RECIPE))
     (number,) = site.jobs
     assert done.returncode == 1
-    assert f"remove it by: scancel {number}" in done.stderr
+    assert f"remove it with: scancel {number}" in done.stderr
     assert site.jobs == {number: "PENDING"}
     assert site.listing() == []
 
 
-def test_the_number_was_given_before(site: Site) -> None:
-    """A folder of that name is of another job: it stays as it is, and the new job is cancelled."""
+def test_a_job_id_is_reused(site: Site) -> None:
+    """An existing directory belongs to an earlier job and is kept; the new job is cancelled."""
     site.program("sbatch", f'n="$(real "$@")"; mkdir -p {site.base}/$n/attempt_0; echo $n')
     done = site.apply("-f", site.recipe(RECIPE))
     (number,) = site.jobs
     assert done.returncode == 1
-    assert f"{site.base}/{number} exists already" in done.stderr
+    assert f"{site.base}/{number} already exists" in done.stderr
     assert site.jobs == {number: "CANCELLED"}
     assert site.listing() == [number, f"{number}/attempt_0"]
 
 
-def test_the_base_cannot_be_written(site: Site) -> None:
-    """Nothing is submitted that could not be written; one sentence for all jobs."""
+def test_the_base_is_not_writable(site: Site) -> None:
+    """Nothing is submitted, and all jobs share one error message."""
     site.program("sbatch", 'real "$@"')
     (site.folder / "file").write_text("")
     done = site.run("apply", "-f", site.recipe(VARIANTS), "-o", "file/runs")
     assert done.returncode == 1
-    assert done.stderr.count("cannot write in") == 1
+    assert done.stderr.count("cannot write to") == 1
     assert (site.called, site.jobs) == ([], {})
 
 
-def test_status_services_are_not_needed(site: Site) -> None:
-    """One that is not there is a line on stderr; the job is in the queue."""
+def test_status_services_are_optional(site: Site) -> None:
+    """An unreachable service is reported on stderr, and the job is submitted."""
     text = HELD + "reporting: {status: {endpoint: 'http://127.0.0.2:9'}}\n"
     done = site.apply("-f", site.recipe(text))
     assert done.returncode == 0
@@ -143,13 +145,14 @@ def test_status_services_are_not_needed(site: Site) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_while_sbatch_runs(site: Site, number: int) -> None:
-    """The submission is not torn apart: once the number is known the job is cancelled, and nothing is left."""
+    """sbatch runs to its end; then the job is cancelled, and nothing is left."""
     mark = site.folder / "mark"
     site.program("sbatch", SLOW.format(mark=mark))
     running = site.start("-f", site.recipe(RECIPE.replace("name: tiny", "name: one")))
     site.eventually(mark.exists)
-    running.send_signal(number)
-    out, err = running.communicate(timeout=30)
+    site.send_signal(running, number)
+    Path(f"{mark}.go").touch()
+    out, err = running.communicate(timeout=patient(60))
     assert (running.returncode, out) == (130, "")
     assert "interrupted: 0 of 1 job submitted" in err
     assert list(site.jobs.values()) == ["CANCELLED"]
@@ -157,7 +160,7 @@ def test_a_signal_while_sbatch_runs(site: Site, number: int) -> None:
 
 
 def test_a_signal_between_two_jobs(site: Site) -> None:
-    """What was submitted before stays; the rest is not begun."""
+    """Submitted jobs stay; no further job is submitted."""
     site.program(
         "sbatch",
         f'real "$@"; [[ ! -e {site.folder}/first ]] || kill -TERM "$PPID"; touch {site.folder}/first',
@@ -171,35 +174,39 @@ def test_a_signal_between_two_jobs(site: Site) -> None:
 
 
 def test_a_second_signal_ends_an_sbatch_that_hangs(site: Site) -> None:
-    """Who presses Ctrl-C twice does not wait for the controller; where to look for a job is said."""
+    """The first signal waits for sbatch, the second kills it; the message tells how to find a held job."""
     mark = site.folder / "mark"
-    site.program("sbatch", f'trap "" TERM INT; touch {mark}; exec sleep 600')
+    site.program("sbatch", HANGING.format(mark=mark))
     running = site.start("-f", site.recipe())
     site.eventually(mark.exists)
-    running.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    site.send_signal(running, signal.SIGINT)
+    Path(f"{mark}.go").touch()
+    site.eventually(Path(f"{mark}.alive").exists)
     assert running.poll() is None
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=120)
+    site.send_signal(running, signal.SIGTERM)
+    _, err = running.communicate(timeout=patient(60))
     assert running.returncode == 130
-    assert "look for a job on hold" in err
+    assert "check for a held job with: squeue --me" in err
     assert_nothing(site)
 
 
-def test_a_kill_leaves_nothing_that_runs(site: Site) -> None:
-    """SIGKILL between sbatch and the rename: the job is on hold and never starts by itself."""
+def test_a_job_stays_on_hold_if_srtplan_is_killed(site: Site) -> None:
+    """After SIGKILL between sbatch and the rename, the job never starts, although a later job runs to its end."""
     site.program("sbatch", 'n="$(real "$@")"; kill -KILL "$PPID"; echo $n')
     done = site.apply("-f", site.recipe(RECIPE))
     assert done.returncode == -signal.SIGKILL
     (number,) = site.jobs
-    time.sleep(2)
-    assert site.jobs == {number: "PENDING"}
     assert not (site.base / number).exists()
-    assert [p for p in site.listing() if "attempt" in p or p.endswith(".log")] == []
+    site.program("sbatch", 'real "$@"')
+    later = site.apply("-f", site.recipe(RECIPE)).stdout.strip()
+    assert site.wait(later) == "COMPLETED"
+    assert site.jobs == {number: "PENDING", later: "COMPLETED"}
+    left = [p for p in site.listing() if not p.startswith(later)]
+    assert [p for p in left if "attempt" in p or p.endswith(".log")] == []
 
 
 def test_the_next_job_after_a_kill(site: Site) -> None:
-    """What a killed submission left does not disturb the next one."""
+    """The remains of a killed submission do not affect the next one."""
     site.program(
         "sbatch",
         f'n="$(real "$@")"; [[ -e {site.folder}/once ]] || kill -KILL "$PPID"; touch {site.folder}/once; echo $n',
@@ -211,7 +218,7 @@ def test_the_next_job_after_a_kill(site: Site) -> None:
 
 
 def on_terminal(site: Site, answer: str, *argv: str) -> tuple[int, str]:
-    """Run apply on a terminal of its own and type an answer; exit code and all that it showed."""
+    """Run apply on its own terminal and type an answer. Returns the exit code and the output."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(site.folder)
@@ -222,15 +229,15 @@ def on_terminal(site: Site, answer: str, *argv: str) -> tuple[int, str]:
     try:
         while block := os.read(terminal, 4096):
             shown += block
-    except OSError:  # how a terminal ends
+    except OSError:  # the terminal was closed
         pass
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     return os.waitstatus_to_exitcode(status), shown.decode()
 
 
-def test_several_jobs_are_asked_for_on_a_terminal(site: Site) -> None:
-    """The jobs are listed; no means none."""
+def test_several_jobs_are_confirmed_on_a_terminal(site: Site) -> None:
+    """The jobs are listed, and the answer "n" submits none."""
     site.recipe(VARIANTS)
     code, shown = on_terminal(site, "n\n", "-f", "recipe.yaml")
     assert (code, site.jobs) == (1, {})
@@ -241,8 +248,8 @@ def test_several_jobs_are_asked_for_on_a_terminal(site: Site) -> None:
 
 
 @pytest.mark.parametrize("argv", [("-y", "-f", "recipe.yaml"), ("-f", "recipe.yaml:small")])
-def test_nobody_is_asked_without_need(site: Site, argv: tuple[str, ...]) -> None:
-    """With -y, or for a single job, there is no question."""
+def test_no_confirmation_is_required(site: Site, argv: tuple[str, ...]) -> None:
+    """There is no question with ``-y``, or for a single job."""
     site.recipe(VARIANTS)
     code, shown = on_terminal(site, "", *argv)
     assert code == 0
@@ -250,7 +257,7 @@ def test_nobody_is_asked_without_need(site: Site, argv: tuple[str, ...]) -> None
 
 
 def test_the_bundle_cannot_be_written(site: Site) -> None:
-    """A disk that is full while the bundle is written: no job, no folder."""
+    """If the disk fills up while the bundle is written, nothing is submitted and nothing is left."""
     limited = Path(site.folder / "limited")
     limited.write_text('#!/bin/bash\nulimit -f 8\nexec "$@"\n')
     limited.chmod(0o755)

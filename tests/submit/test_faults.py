@@ -1,4 +1,4 @@
-"""apply and dry-run where srtplan itself is at fault with one recipe: the others go on, and the exit code is 70."""
+"""apply and dry-run with an internal error on one recipe: the rest are still processed, and the exit code is 70."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from site_of_stand_ins import ROOT, Site
 
 @pytest.fixture
 def path(site: Site) -> str:
-    """PYTHONPATH with the faulty plugin; ``in`` has two good recipes and a bad one."""
+    """A PYTHONPATH with a plugin that raises internal errors."""
     return f"{ROOT}:{faulty.install(site.folder / 'site')}"
 
 
 @pytest.mark.parametrize("how", ["raises", "dangles", "unprintable"])
-def test_a_folder_is_submitted_without_it(site: Site, path: str, how: str) -> None:
-    """The recipe is named on stderr and has an error line in JSON; the others are in the queue."""
+def test_other_recipes_of_a_directory_are_submitted(site: Site, path: str, how: str) -> None:
+    """The recipe with the error is named on stderr and in the JSON output; the others are submitted."""
     faulty.recipes(site.folder / "in", a="manual", b=f"faulty, how: {how}", c="manual")
     done = site.apply("--json", "-f", "in", PYTHONPATH=path)
     assert done.returncode == 70
@@ -33,17 +33,17 @@ def test_a_folder_is_submitted_without_it(site: Site, path: str, how: str) -> No
     assert len(site.jobs) == 2
 
 
-def test_named_by_itself_nothing_is_submitted(site: Site, path: str) -> None:
-    """As with a recipe that has errors."""
+def test_named_recipes_are_submitted_together_or_not_at_all(site: Site, path: str) -> None:
+    """An internal error on a named recipe stops all, like an error in the recipe."""
     faulty.recipes(site.folder / "in", a="manual", b="faulty, how: dangles")
     done = site.apply("-f", "in/a.yaml", "-f", "in/b.yaml", PYTHONPATH=path)
     assert done.returncode == 70
-    assert "nothing was submitted; 1 job would have been fine" in done.stderr
+    assert "nothing was submitted; 1 job would have been valid" in done.stderr
     assert site.jobs == {}
 
 
 def test_dry_run(site: Site, path: str) -> None:
-    """A line per job, an error line for the bad one."""
+    """The output has one line per job, and an error line for the recipe with the internal error."""
     faulty.recipes(site.folder / "in", a="manual", b="faulty, how: dangles")
     done = site.run("dry-run", "--json", "-f", "in", PYTHONPATH=path)
     assert done.returncode == 70

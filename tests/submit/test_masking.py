@@ -1,11 +1,11 @@
-"""What counts as a secret, in documents and in texts, and what does not."""
+"""Which values of documents and texts are masked as secrets."""
 
 from __future__ import annotations
 
 import pytest
 import yaml
 
-from srtplan.submit.masking import is_secret, mask, mask_text, values
+from srtplan.submit.masking import is_secret, mask, mask_text, secret_values
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from srtplan.submit.masking import is_secret, mask, mask_text, values
      "NGC.PASSWORD", "DB_PASSWD", "credentials", "PRIVATE_KEY_PEM", "AUTH_KEY", "--api-key"],
 )  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
-    """Whole words in any case, with what stands before and after them."""
+    """Whole words match in any case, with any prefix and suffix."""
     assert is_secret(name)
 
 
@@ -23,13 +23,13 @@ def test_names_of_secrets(name: str) -> None:
     ["max_num_tokens", "tokenizer", "TOKENIZERS_PARALLELISM", "skip-tokenizer-init", "keyboard", "secretary", "author",
      "num_tokens_per_key", "KV_KEY", "passwordless"],
 )  # fmt: skip
-def test_names_that_only_look_so(name: str) -> None:
+def test_names_that_only_look_like_secrets(name: str) -> None:
     """Options of engines keep their values."""
     assert not is_secret(name)
 
 
 def test_a_document() -> None:
-    """Every text below a secret's name, also in lists and after a flag; numbers, nothing and references stay."""
+    """Strings below a secret name are masked, also in lists and after a flag; numbers, null and references are kept."""
     document = {
         "env": {"HF_TOKEN": "hf", "MODE": "fast", "API_KEY": "$KEY", "PASSWORD": "${PW}", "TOKEN": None},
         "credentials": {"user": "me", "pin": [1, "x"]},
@@ -48,15 +48,15 @@ def test_a_document() -> None:
     }
 
 
-def test_a_secret_is_masked_wherever_it_stands() -> None:
-    """A value that is known as a secret is also taken out of commands; short ones are not looked for."""
+def test_a_secret_is_masked_everywhere() -> None:
+    """A known secret value is also masked in commands, unless it is short."""
     document = {"TOKEN": "longenough", "PASSWORD": "x", "command": "curl -H 'longenough' axb"}
     assert mask(document) == {
         "TOKEN": "<secret>",
         "PASSWORD": "<secret>",
         "command": "curl -H '<secret>' axb",
     }
-    assert values(document) == {"longenough"}
+    assert secret_values(document) == {"longenough"}
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,19 @@ def test_a_secret_is_masked_wherever_it_stands() -> None:
     ],
 )
 def test_a_text(text: str, masked: str) -> None:
-    """YAML and commands; comments, quotes and what surrounds the value stay."""
+    """Values in YAML and in commands are masked; comments, quotes and the surrounding text are kept."""
     assert mask_text(text) == masked
 
 
 def test_a_secret_of_several_lines() -> None:
-    """Each line of a block is taken out, for the text of a recipe has them one by one."""
+    """Each line of a block is masked separately, because a recipe's text indents them."""
     text = "env:\n  PRIVATE_KEY: |\n    begin-of-key\n    middle-of-it\n  B: c\n"
-    masked = mask_text(text, values(yaml.safe_load(text)))
+    masked = mask_text(text, secret_values(yaml.safe_load(text)))
     assert masked == "env:\n  PRIVATE_KEY: |\n    <secret>\n    <secret>\n  B: c\n"
 
 
 def test_masked_yaml_is_still_yaml() -> None:
-    """The copy of a recipe can be read again, with the same keys."""
+    """The masked copy of a recipe is valid YAML with the same keys."""
     text = 'a: {TOKEN: x y, B: [1]}\nSECRET: "q\\"w"\nc: \'https://u:p@h\'\n'
-    again = yaml.safe_load(mask_text(text))
-    assert again == {"a": {"TOKEN": "<secret>", "B": [1]}, "SECRET": "<secret>", "c": "https://<secret>@h"}
+    masked = yaml.safe_load(mask_text(text))
+    assert masked == {"a": {"TOKEN": "<secret>", "B": [1]}, "SECRET": "<secret>", "c": "https://<secret>@h"}

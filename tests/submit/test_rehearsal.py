@@ -1,4 +1,4 @@
-"""A rehearsal is no job that a dashboard should show."""
+"""A rehearsal does not report to status services."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from status_service import StatusService
 
 
 def test_a_rehearsal_reports_to_nobody(site: Site) -> None:
-    """The bundle names its status service, and the service hears nothing."""
+    """The bundle names a status service, but the rehearsal does not call it."""
     with StatusService() as service:
         recipe = site.recipe(f"{RECIPE}reporting: {{status: {{endpoint: '{service.url}'}}}}\n")
         site.run("compile", recipe, "-o", "bundle")

@@ -18,33 +18,33 @@ set -uo pipefail
 
 readonly JOB_NAME=sglang-router-1p1d
 readonly MODEL_NAME=Qwen/Qwen3-32B
-readonly COMPONENTS=(2) # nodes; a heterogeneous job has more than one
+readonly COMPONENTS=(2) # nodes per component; only a heterogeneous job has several
 readonly NETWORK_INTERFACE=''
 readonly OUTPUT_BASE=''
 readonly TIME_LIMIT_S=7200 WARNING_S=60 STOP_TIMEOUT_S=25
 readonly PARALLEL_STARTS="${SRTPLAN_PARALLEL_STARTS:-32}"
-readonly EXPORT=ALL # of the submitter's variables
+readonly EXPORT=ALL # which of the submitter's variables the steps get
 readonly SECRETS=()
 readonly RUN_TIME_FILES=()
 readonly REPORT_TO=()
 
-# Steps in start order. Tiers stop from 0 up; a critical step may not end before the job does.
+# Steps in start order. Tiers stop in ascending order. The job ends when a critical step ends.
 readonly STEPS=(
-  # name      stage      tier  stop by  role      nodes
-  'prefill_0  worker     3     TERM     critical  0'
-  'decode_0   worker     3     TERM     critical  1'
-  'router_0   frontend   2     TERM     critical  0'
-  'benchmark  benchmark  0     TERM     terminal  0'
+  # name      stage      tier  signal  role      nodes
+  'prefill_0  worker     3     TERM    critical  0'
+  'decode_0   worker     3     TERM    critical  1'
+  'router_0   frontend   2     TERM    critical  0'
+  'benchmark  benchmark  0     TERM    terminal  0'
 )
 
-# How often the probes of a gate are asked, and for how long. While the job serves, those of health are asked.
+# Probe interval and timeout of each gate. The gate "serving" repeats the probes of "health" while the job serves.
 readonly GATES=(
   # name    interval_s  timeout_s
   'health   10          1800'
   'serving  30          180'
 )
 
-# What must answer at each gate.
+# The probes that must succeed at each gate.
 readonly PROBES=(
   # gate   step      type            node  port  prefill,decode  path
   'health  router_0  sglang_workers  0     8000  1,1             /workers'
@@ -74,31 +74,31 @@ main() {
 
 check_shell() {
   if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
-    printf 'srtplan: bash 4.4 or later is needed, this is %s\n' "${BASH_VERSION}" >&2
+    printf 'srtplan: bash 4.4 or later is required, this is %s\n' "${BASH_VERSION}" >&2
     exit 72
   fi
   local tool
   for tool in srun scontrol scancel squeue sha256sum awk grep sed curl; do
     if ! command -v "${tool}" >/dev/null; then
-      printf 'srtplan: %s is not on PATH\n' "${tool}" >&2
+      printf 'srtplan: %s not found on PATH\n' "${tool}" >&2
       exit 72
     fi
   done
 }
 
-# A variable of the submitter, if it is set, must be a number that bash can count with.
+# Fails the job with 72 if a variable of the submitter is set to anything but a whole number in range.
 check_setting() {
-  local -r name="$1" least="$2"
-  local -r value="${!name:-${least}}"
-  if [[ ! "${value}" =~ ^(0|[1-9][0-9]{0,5})$ ]] || ((value < least)); then
-    printf 'srtplan: %s must be a whole number from %d to 999999, not %s\n' "${name}" "${least}" "${value}" >&2
+  local -r name="$1" minimum="$2"
+  local -r value="${!name:-${minimum}}"
+  if [[ ! "${value}" =~ ^(0|[1-9][0-9]{0,5})$ ]] || ((value < minimum)); then
+    printf 'srtplan: %s must be a whole number from %d to 999999, not %s\n' "${name}" "${minimum}" "${value}" >&2
     exit 72
   fi
 }
 
-# sbatch runs a copy of this file from its spool, so its own folder says nothing: Slurm knows what was submitted.
-# `srtplan apply` submits from a folder that becomes <output base>/<job id>, and says so in SRTPLAN_BUNDLE (%j is the job id);
-# a site may not hand the environment on.
+# Sets BUNDLE_DIR. sbatch runs a copy of this script from its spool directory, so the script's own location does not help;
+# Slurm knows which file was submitted. `srtplan apply` submits from a directory that it later renames to
+# <output base>/<job id>, and sets SRTPLAN_BUNDLE (%j is the job id). A site may drop that variable.
 find_bundle() {
   local here record base
   here="$(dirname -- "${BASH_SOURCE[0]}")" && here="$(cd -- "${here}" && pwd)" || exit 70
@@ -117,38 +117,39 @@ find_bundle() {
     fi
   fi
   if [[ ! -f "${BUNDLE_DIR}/MANIFEST.sha256" ]]; then
-    printf 'srtplan: no bundle at %s; set SRTPLAN_BUNDLE to its folder\n' "${BUNDLE_DIR}" >&2
+    printf 'srtplan: no bundle at %s; set SRTPLAN_BUNDLE to the directory of the bundle\n' "${BUNDLE_DIR}" >&2
     exit 70
   fi
 }
 
-# The bundle must be as compiled, and this script must be the bundle's: it may have waited in the queue for days.
-# What lies beside it, such as the outputs of a job that was submitted from here, does not matter.
+# Fails the job with 71 if the bundle was edited, or recompiled while this script waited in the queue. Other files in the
+# directory, such as the outputs of a job that was submitted from it, are ignored.
 check_bundle() {
   local changed
   changed="$(list_changes)"
   if [[ -z "${changed}" ]]; then
     return 0
   elif [[ "${SRTPLAN_ALLOW_EDITS:-}" == 1 ]]; then
-    printf 'srtplan: the bundle was edited, as SRTPLAN_ALLOW_EDITS allows:\n%s\n' "${changed}"
+    printf 'srtplan: running an edited bundle (SRTPLAN_ALLOW_EDITS=1):\n%s\n' "${changed}"
   else
-    printf 'srtplan: %s is not as it was compiled:\n%s\n' "${BUNDLE_DIR}" "${changed}" >&2
-    printf 'srtplan: compile again, or set SRTPLAN_ALLOW_EDITS=1 to run it as it is\n' >&2
+    printf 'srtplan: %s was edited after compiling:\n%s\n' "${BUNDLE_DIR}" "${changed}" >&2
+    printf 'srtplan: compile again, or set SRTPLAN_ALLOW_EDITS=1 to run the edited bundle\n' >&2
     exit 71
   fi
 }
 
+# Prints one line for every difference from the compiled bundle.
 list_changes() {
-  local file own theirs said
+  local file own theirs report
   local -A known=(["MANIFEST.sha256"]=1)
   own="$(LC_ALL=C grep . "${BASH_SOURCE[0]}")" # Slurm drops empty lines from the script of a heterogeneous job
   theirs="$(LC_ALL=C grep . "${BUNDLE_DIR}/job.sh")"
   if [[ "${own}" != "${theirs}" ]]; then
-    printf '  this script is not the job.sh of the bundle, which was compiled again\n'
+    printf '  job.sh: changed since this job was submitted\n'
   fi
   cd -- "${BUNDLE_DIR}" || exit
-  if ! said="$(LC_ALL=C sha256sum --check --quiet --strict MANIFEST.sha256 2>&1)"; then
-    { LC_ALL=C grep ': FAILED' <<<"${said}" || printf '%s\n' "${said}"; } | sed 's/^/  /'
+  if ! report="$(LC_ALL=C sha256sum --check --quiet --strict MANIFEST.sha256 2>&1)"; then
+    { LC_ALL=C grep ': FAILED' <<<"${report}" || printf '%s\n' "${report}"; } | sed 's/^/  /'
   fi
   shopt -s globstar dotglob nullglob
   while IFS= read -r file; do

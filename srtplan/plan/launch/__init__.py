@@ -1,5 +1,5 @@
-"""What is started.
+"""What a job launches.
 
-In: the topology and what the plugins answer. Out: steps with argv, environment, mounts and srun options; the files
+In: the topology and the commands of the plugins. Out: steps with argv, environment, mounts and srun options; the files
 that they read; and the ``#SBATCH`` directives.
 """

@@ -1,6 +1,6 @@
-"""What the results of a run say before it has run: ``benchmark.tsv``, from which the job makes ``results/summary.json``.
+"""``benchmark.tsv``: what is known about each run at compile time, from which the job writes ``results/summary.json``.
 
-In: the job and its benchmark's runs. Out: rows with tabs between, members of JSON objects as their last column::
+In: the job and the runs of its benchmark. Out: tab-separated rows with members of a JSON object as the last column::
 
     gpus  8  4  4  0
     head  "format":"srtplan.results/1","name":"dsr1","benchmark":"sa-bench",...
@@ -23,11 +23,11 @@ LOAD = (
     *("concurrency", "request_rate", "requests", "isl", "osl", "dataset"),
     *("prefix_ratio", "workload", "evaluation"),
 )
-"""What a record says of a run's load, known or not."""
+"""Fields of a record that describe the load of a run; unknown ones are null."""
 
 
 def files(job: JobContext, benchmark: BenchmarkCommand) -> tuple[PlanFile, ...]:
-    """The file, for a benchmark: of its runs those with a result; all of them, if none has one."""
+    """The file, with a row for every run that has a result, or for every run if none has one; empty without runs."""
     every = benchmark.command.runs if benchmark.command else ()
     runs = [r for r in every if r.result is not None] or every
     if not runs:
@@ -77,18 +77,18 @@ def _run(benchmark: BenchmarkCommand, run: Run) -> tuple[str, ...]:
 
 
 def _value(text: str | None) -> object:
-    """A number where it is one; ``inf`` stays text, JSON has no such number."""
+    """A number if the text is one that JSON can express, else the text, such as ``inf``."""
     if text is None:
         return None
     try:
         number = float(text)
     except ValueError:
         return text
-    if number in (float("inf"), float("-inf")) or number != number:  # noqa: PLR0124 -- NaN is no JSON
+    if number in (float("inf"), float("-inf")) or number != number:  # noqa: PLR0124 -- JSON has no NaN
         return text
     return int(number) if number.is_integer() else number
 
 
 def _members(data: Mapping[str, object]) -> str:
-    """A JSON object without its braces, in one line and ASCII, so that any shell and awk can carry it."""
+    """A JSON object without braces, as one line of ASCII that every shell and awk can handle."""
     return _JSON.encode(data)[1:-1]

@@ -1,9 +1,8 @@
-"""Environment of a step, later layers over earlier ones.
+"""The environment of a step, in layers; later layers override earlier ones.
 
-Workers: what the engine and the frontend declare, traces, the command's own, the role's, the recipe's ``environment``,
-the GPUs.
-``{node}`` and ``{node_id}`` in a value of the recipe become the step's host name and the index of its node among the
-worker nodes; any other brace stays as it is.
+Layers of a worker: what engine and frontend declare, traces, the command, the role, the recipe's ``environment``,
+GPUs. In values of the recipe ``{node}`` becomes the host name of the step's node, and ``{node_id}`` its index among
+the worker nodes; other braces are literal.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ REMAP_ROOT = EnvVar(name="ENROOT_REMAP_ROOT", value=Lit("yes"), launch=True)
 Layers = tuple[tuple[EnvVar, ...], ...]
 
 
-def layered(*layers: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
-    """One value per name, the last one given; sorted by name, so that the order of YAML keys does not show."""
+def merge_layers(*layers: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
+    """Merge layers: the last value of a name wins. Sorted by name, so that the order of YAML keys has no effect."""
     merged = {v.name: v for layer in layers for v in layer}
     return tuple([merged[name] for name in sorted(merged)])
 
 
 def from_recipe(pairs: Pairs, *, at: int, nodes: Nodes) -> tuple[EnvVar, ...]:
-    """Variables of the recipe, for a step on node ``at``."""
+    """The recipe's variables for a step on node ``at``."""
     return tuple(
         [
             EnvVar(name=k, value=substitute(v, at=at, nodes=nodes)) if "{node" in v else _constant(k, v)
@@ -42,12 +41,12 @@ def from_recipe(pairs: Pairs, *, at: int, nodes: Nodes) -> tuple[EnvVar, ...]:
 
 @lru_cache(maxsize=1024)
 def _constant(name: str, text: str) -> EnvVar:
-    """A variable that is the same on every node; the workers of a job share it."""
+    """A variable without placeholders; cached, because all workers of a job share it."""
     return EnvVar(name=name, value=Lit(text))
 
 
 def substitute(text: str, *, at: int, nodes: Nodes) -> Word:
-    """``{node}`` and ``{node_id}`` as references; all other text as it is."""
+    """Replace ``{node}`` with a reference and ``{node_id}`` with a number."""
     if "{node_id}" in text:
         index = nodes.workers.index(at) if at in nodes.workers else 0
         text = text.replace("{node_id}", str(index))
@@ -59,7 +58,7 @@ def substitute(text: str, *, at: int, nodes: Nodes) -> Word:
 
 
 def worker(ctx: WorkerContext, engine: Engine[object], command: Command) -> Layers:
-    """Everything that one worker step gets."""
+    """The environment layers of a worker step."""
     job, process = ctx.job, ctx.process
     recipe, nodes = job.recipe, job.topology.nodes
     traces = observability.worker(recipe.observability, ctx.role.mode) if engine.speaks_dynamo else ()
@@ -75,7 +74,7 @@ def worker(ctx: WorkerContext, engine: Engine[object], command: Command) -> Laye
 
 
 def visible_gpus(job: JobContext, gpus: tuple[int, ...]) -> tuple[EnvVar, ...]:
-    """``CUDA_VISIBLE_DEVICES``, unless the step has all GPUs of its node."""
+    """``CUDA_VISIBLE_DEVICES``, unless the step uses all GPUs of its node."""
     if len(gpus) >= job.recipe.resources.gpus_per_node:
         return ()
     return (EnvVar(name="CUDA_VISIBLE_DEVICES", value=Lit(",".join(map(str, gpus)))),)

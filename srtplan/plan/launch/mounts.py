@@ -1,11 +1,10 @@
-"""Mounts of the job's containers, each with its origin.
+"""The mounts of the job's containers, each with its origin.
 
-Bundle and run directory are mounted at their own paths, so that a path of the Plan is valid inside and outside;
-the model is at
-``/model``, the logs also at ``/logs``, ``configs/`` of an srtctl checkout at ``/configs``. A target that stands twice
-is taken from the last that asks for it (recipe over profile).
+Bundle and run directory are mounted at their own paths, so that paths in the Plan are valid inside and outside the
+container. The model is mounted at ``/model``, the logs also at ``/logs``, and ``configs/`` of an srtctl checkout at
+``/configs``. If two mounts have the same target, the last one wins (the recipe overrides the profile).
 
-Placeholders of the recipe's mounts become references (``{log_dir}/x`` is ``${LOG_DIR}/x``) or what is known of the job.
+Placeholders in the recipe's mounts become references (``{log_dir}/x`` is ``${LOG_DIR}/x``) or values of the job.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _PIECES = re.compile(r"\{[^{}]*\}|[^{}]+|[{}]")
 
 
 def job_mounts(recipe: Recipe, head: int = 0) -> tuple[Mount, ...]:
-    """The mounts that every container of the job gets; ``head`` is the node of ``{head_node_ip}``."""
+    """The mounts of every container of the job; ``head`` is the node of ``{head_node_ip}``."""
     mounts = [
         Mount(source=BUNDLE_DIR, target=BUNDLE_DIR, origin="bundle", flags="ro"),
         Mount(source=RUN_DIR, target=RUN_DIR, origin="run"),
@@ -37,8 +36,8 @@ def job_mounts(recipe: Recipe, head: int = 0) -> tuple[Mount, ...]:
         mounts.append(Mount(source=configs, target=Lit("/configs"), origin="srtctl_root"))
     mounts += [
         Mount(
-            source=filled(m.source, recipe, head),
-            target=filled(m.target, recipe, head),
+            source=fill_placeholders(m.source, recipe, head),
+            target=fill_placeholders(m.target, recipe, head),
             origin=m.origin,
             flags=m.flags,
         )
@@ -47,8 +46,8 @@ def job_mounts(recipe: Recipe, head: int = 0) -> tuple[Mount, ...]:
     return tuple({notation(m.target): m for m in mounts}.values())
 
 
-def filled(text: str, recipe: Recipe, head: int = 0) -> Word:
-    """A side of a mount with its placeholders replaced; other braces were refused before."""
+def fill_placeholders(text: str, recipe: Recipe, head: int = 0) -> Word:
+    """The source or target of a mount with its placeholders replaced; other braces were rejected earlier."""
     if "{" not in text:
         return word(text)
     known: dict[str, str | Word] = {
@@ -64,7 +63,7 @@ def filled(text: str, recipe: Recipe, head: int = 0) -> Word:
 
 
 def input_mounts(recipe: Recipe, inputs: Iterable[Input]) -> tuple[Mount, ...]:
-    """Mounts for files that a client reads and that no other mount brings into its container."""
+    """Mounts for files that a client reads and that no other mount covers."""
     wanted = {i.path: i for i in inputs if "://" not in i.path and _holder(recipe, i.path) is None}
     return tuple(
         Mount(source=Lit(p), target=Lit(p), origin=i.why, flags="" if i.writable else "ro")
@@ -73,7 +72,7 @@ def input_mounts(recipe: Recipe, inputs: Iterable[Input]) -> tuple[Mount, ...]:
 
 
 def host_path(recipe: Recipe, path: str) -> str | None:
-    """The host's path of a path inside the containers; None for one that lies in the directory of the run."""
+    """The host path of a path inside the containers; None if it is below the run directory."""
     holder = _holder(recipe, path)
     if holder is None:
         return path
@@ -82,11 +81,11 @@ def host_path(recipe: Recipe, path: str) -> str | None:
 
 
 def is_mounted(recipe: Recipe, path: str) -> bool:
-    """A mount brings a path into the containers; otherwise it is the image's own."""
+    """Return whether a mount covers a path; otherwise the path belongs to the image."""
     return _holder(recipe, path) is not None
 
 
 def _holder(recipe: Recipe, path: str) -> Mount | None:
-    """The innermost mount that brings a path into the containers."""
+    """The innermost mount that covers a path."""
     under = [m for m in job_mounts(recipe) if f"{path}/".startswith(notation(m.target).rstrip("/") + "/")]
     return max(under, key=lambda m: len(notation(m.target)), default=None)

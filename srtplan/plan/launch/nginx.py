@@ -1,7 +1,7 @@
-"""nginx before several frontends: the public port, round robin or by session header, streaming unbuffered.
+"""nginx in front of several frontends: one public port, balanced round-robin or by a session header, unbuffered.
 
-The configuration is a file of the bundle with the frontends' addresses as references; job.sh writes it to
-``LOG_DIR/nginx.conf`` when they are known. Scratch files and pid are in a node-local directory of the job.
+The configuration is a file of the bundle with references to the addresses of the frontends; job.sh writes it to
+``LOG_DIR/nginx.conf`` once they are known. Temporary files and the pid file are in a node-local directory of the job.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from srtplan.plugin import Command, JobContext
 
 STEP = "nginx"
 LIMIT = 1048576
-SCRATCH = word("/tmp/srtplan-", JOB_ID, "-nginx")  # noqa: S108 -- node-local, named after the job, made fresh
+SCRATCH = word("/tmp/srtplan-", JOB_ID, "-nginx")  # noqa: S108 -- a private directory named after the job
 
 
 def command(job: JobContext) -> Command:
-    """What the nginx step runs, and its configuration."""
+    """The command of the nginx step, and its configuration."""
     raised = job.recipe.frontend.nginx_raise_ulimit
     preamble = [words("setup::scratch", SCRATCH)]
     if raised:
@@ -27,7 +27,7 @@ def command(job: JobContext) -> Command:
         preamble=tuple(preamble),
         stand_in=StandIn(behavior="nginx"),
         listens=(job.public_port,),
-        note=f"nginx before {len(job.frontends)} frontends",
+        note=f"nginx for {len(job.frontends)} frontends",
     )
 
 

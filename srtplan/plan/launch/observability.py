@@ -1,6 +1,6 @@
-"""Environment of ``observability``: spans and request traces in the logs of Dynamo's processes, spans sent by OTLP.
+"""The environment for ``observability``: spans and request traces in the logs of Dynamo, spans exported by OTLP.
 
-The variables stand below those of engine, role and recipe, which win. Names and values are srtctl's.
+Variables of engine, role and recipe override these. Names and values are those of srtctl.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ SPANS = (("DYN_LOG", "debug"), ("DYN_LOGGING_JSONL", "true"), ("DYN_LOGGING_SPAN
 
 
 def worker(watch: Observability, mode: str) -> tuple[EnvVar, ...]:
-    """Variables of a worker of a mode."""
+    """The variables of a worker."""
     return _shared(watch, mode)
 
 
 def frontend(job: JobContext) -> tuple[EnvVar, ...]:
-    """Variables of a frontend, where it is Dynamo's: the request trace is one file, in the log directory."""
+    """The variables of a Dynamo frontend, which writes the request trace to one file in the log directory."""
     watch = job.recipe.observability
     if job.interface != "dynamo":
         return ()

@@ -1,12 +1,11 @@
-"""Profiling: what the workers are started with, and the calls that start and stop it around the benchmark.
+"""Profiling: options of the workers, and calls that start and stop it around the benchmark.
 
-In: the recipe's ``profiling``. Out: for nsys a prefix of every worker's command, with its report inside the run::
+In: the recipe's ``profiling``. Out: for nsys a prefix of every worker's command, with its report in the run directory::
 
     nsys profile -t cuda,nvtx ... -c cudaProfilerApi -o /logs/profiles/decode/node1_decode_w0_profile_gpu0-1 python3 ...
 
-and, before the first and after the last run of the benchmark, calls of every worker at its port of the plan. A window
-of steps per mode says what is recorded; ``nsys-time`` records by the clock and needs no calls. At last every worker's
-traces are waited for.
+and, before the first and after the last run of the benchmark, calls to the port of every worker. A window of steps per
+mode selects what is recorded; ``nsys-time`` records by time and needs no calls. Finally the job waits for the traces.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ START, STOP = 0, 50
 
 
 def is_on(recipe: Recipe) -> bool:
-    """The recipe asks for profiling."""
+    """Return whether the recipe enables profiling."""
     return recipe.profiling.type != "none"
 
 
@@ -52,12 +51,12 @@ def _request(ctx: WorkerContext) -> ProfileRequest:
 
 
 def profile_of(ctx: WorkerContext) -> Profile:
-    """What the engine answers for one worker step."""
+    """The engine's profiling options for a worker step."""
     return plugin.engine(ctx.job.recipe.engine.type).profile(ctx, _request(ctx))
 
 
 def worker(ctx: WorkerContext, command: Command) -> Command:
-    """The command of a worker step as it is under profiling."""
+    """The command of a worker step with profiling, if the recipe enables it."""
     if not is_on(ctx.job.recipe):
         return command
     profile = profile_of(ctx)
@@ -81,7 +80,7 @@ def _behind_nsys(command: Command) -> StandIn:
 
 
 def _env(ctx: WorkerContext) -> tuple[EnvVar, ...]:
-    """What workers are told of it, as srtctl does."""
+    """Variables that describe the profiling to workers, as in srtctl."""
     p, mode = ctx.job.recipe.profiling, ctx.role.mode
     window = dict(p.windows).get(mode, Window())
     pairs = {
@@ -115,7 +114,7 @@ def _nsys(ctx: WorkerContext) -> Words:
 
 @frozen(eq=False, repr=False)
 class Called:
-    """The workers of one mode that are called, and what they are told."""
+    """The workers of one mode to call, and the request body."""
 
     mode: Mode
     body: str
@@ -123,7 +122,7 @@ class Called:
 
 
 def around(job: JobContext, workers: Iterable[WorkerContext], runs: tuple[Run, ...]) -> tuple[Run, ...]:
-    """The benchmark's runs between the calls that start and stop the recording."""
+    """The runs of the benchmark, enclosed in the calls that start and stop profiling."""
     if not is_on(job.recipe) or not runs:
         return runs
     contexts = tuple(workers)
@@ -139,9 +138,9 @@ def around(job: JobContext, workers: Iterable[WorkerContext], runs: tuple[Run, .
 
 
 def _owed(job: JobContext, workers: Iterable[WorkerContext]) -> Words:
-    """Who must leave how many files, and how many there can be, of which name.
+    """Arguments of ``profile::await_traces``: worker, required files, ranks and file name pattern, for each worker or mode.
 
-    nsys's bear their worker's name; torch's tell the mode by their folder, and every rank, a GPU each, writes its own.
+    A file of nsys is named after its worker. A file of torch is in the directory of its mode, one per rank, which is a GPU.
     """
     leaders = [w for w in workers if w.process == w.peers[0]]
     if job.recipe.profiling.type.startswith("nsys"):
@@ -161,6 +160,6 @@ def _called(job: JobContext, workers: Iterable[WorkerContext]) -> list[Called]:
     for ctx in workers:
         body = profile_of(ctx).start
         if body is not None:
-            url = word("http://", ip(ctx.process.node), ":", job.answers_at(ctx.process))
+            url = word("http://", ip(ctx.process.node), ":", job.control_port(ctx.process))
             found.setdefault((ctx.role.mode, body), []).append(url)
     return [Called(mode, body, tuple(urls)) for (mode, body), urls in found.items()]

@@ -1,10 +1,10 @@
-"""The ``#SBATCH`` directives: what the recipe and profile say, in a fixed order, the recipe's own last.
+"""The ``#SBATCH`` directives of recipe and profile, in a fixed order, with the recipe's ``sbatch_directives`` last.
 
-Added by srtplan: ``--no-requeue`` (a requeued job would start in the middle of its budget), ``--open-mode=append``, and a
-warning signal before the time limit, so that its end is orderly. A directive of the recipe replaces one of the same name.
+srtplan adds ``--no-requeue`` (a requeued job would restart with part of its time limit used), ``--open-mode=append``, and
+a signal before the time limit, so that the job can stop gracefully. A directive of the recipe replaces one of that name.
 
-A heterogeneous job has a second block after ``hetjob``: what concerns nodes and queue stands in both, what concerns the
-batch script in the first only.
+A heterogeneous job has a second block after ``hetjob``. Options of nodes and queue are in both blocks, options of the
+batch script only in the first.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from srtplan.plugin import Engine
 LOG = "srtplan-%j.log"
 CONTRARY = {"requeue": "no-requeue"}
 KEYWORDS = frozenset(("ALL", "NONE", "NIL"))
-"""What is no name of a variable in ``--export``; sbatch takes small letters, too."""
+"""Words in ``--export`` that are not names of variables; sbatch ignores their case."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 COMPONENT = "hetjob"
-"""Stands between the directives of two components."""
+"""Separates the directives of two components."""
 SCRIPT = frozenset((
     "job-name", "output", "open-mode", "no-requeue", "requeue", "signal", "begin", "chdir", "comment", "dependency",
     "export", "export-file", "get-user-env", "hold", "mail-type", "mail-user", "nice", "priority", "wait", "wckey",
@@ -32,7 +32,7 @@ SCRIPT = frozenset((
 
 
 def directives(recipe: Recipe, engine: Engine[object], nodes: Nodes) -> tuple[str, ...]:
-    """``--name=value`` or ``--name``, in order; ``hetjob`` between two components."""
+    """The directives in order, as ``--name=value`` or ``--name``, with ``hetjob`` between two components."""
     first, *others = nodes.components or (nodes.total,)
     out: list[tuple[str, ...]] = [_written(_component(recipe, engine, first))]
     for size in others:
@@ -41,8 +41,8 @@ def directives(recipe: Recipe, engine: Engine[object], nodes: Nodes) -> tuple[st
     return tuple(d for block in out for d in block)
 
 
-def exported(directives: Iterable[str]) -> tuple[str, ...]:
-    """Which of the submitter's variables the job gets: ``ALL``, ``NONE``, names; not the values that stand there."""
+def exported_variables(directives: Iterable[str]) -> tuple[str, ...]:
+    """The words of ``--export``: ``ALL``, ``NONE``, or names of variables without their values."""
     value = _value(directives, "--export")
     names = tuple(w.partition("=")[0].strip() for w in value.split(","))
     known = tuple(n.upper() if n.upper() in KEYWORDS else n for n in names if VARIABLE.fullmatch(n))
@@ -50,12 +50,12 @@ def exported(directives: Iterable[str]) -> tuple[str, ...]:
 
 
 def time_limit_s(directives: Iterable[str]) -> int:
-    """Seconds of ``--time``; 0 if there is none."""
+    """The value of ``--time`` in seconds; 0 if it is not set."""
     return seconds(_value(directives, "--time"))
 
 
 def warning_s(directives: Iterable[str]) -> int:
-    """Seconds before the time limit at which Slurm sends USR1 to the script; 0 if it sends none."""
+    """How many seconds before the time limit Slurm sends USR1 to the script; 0 if it sends none."""
     match = re.fullmatch(r"B:USR1@(\d+)", _value(directives, "--signal"))
     return int(match[1]) if match else 0
 

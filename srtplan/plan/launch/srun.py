@@ -1,7 +1,7 @@
-"""All options of a step's srun, decided here and nowhere else.
+"""All srun options of a step.
 
-In: what a step is, and what its plugin, the recipe and the container runtime add. Out: options in the order in which
-the launcher prints them; of two with one name the later wins, at the place of the first::
+In: the step, and the options of its plugin, the recipe and the container runtime. Out: options in the order of the
+launcher. Of two options with the same name the later one wins and takes the position of the earlier one::
 
     --overlap --input=none --nodes=1 --ntasks=1 --nodelist=${NODE[3]} --job-name=decode_0 ... --container-image=...
 """
@@ -16,7 +16,7 @@ from srtplan.ir.shell import LOG_DIR, Lit, Word, node, word
 from srtplan.ir.topology import Nodes
 
 OVERLAP = SrunOption(name="overlap")
-"""Steps share nodes; Slurm 20.11 and later give a step its resources exclusively unless told otherwise (srun(1))."""
+"""Steps share nodes; since Slurm 20.11 a step gets exclusive resources by default (srun(1))."""
 NO_INPUT = SrunOption(name="input", value=Lit("none"))
 APPEND = SrunOption(name="open-mode", value=Lit("append"))
 KILL_ON_BAD_EXIT = SrunOption(name="kill-on-bad-exit", value=Lit("1"))
@@ -25,7 +25,7 @@ KILL_ON_BAD_EXIT = SrunOption(name="kill-on-bad-exit", value=Lit("1"))
 def options(
     name: str, nodes: tuple[int, ...], ntasks: int, *added: Iterable[SrunOption]
 ) -> tuple[SrunOption, ...]:
-    """The options of a step: those of every step, then the added ones."""
+    """The options of a step: the common ones, then the added ones."""
     every = (
         OVERLAP,
         NO_INPUT,
@@ -41,12 +41,12 @@ def options(
 
 
 def component(roles: Nodes, nodes: tuple[int, ...]) -> tuple[SrunOption, ...]:
-    """``--het-group``, by which srun of a heterogeneous job finds the component of its nodes; nothing in any other job."""
+    """``--het-group`` with the component of the nodes in a heterogeneous job; empty in any other job."""
     return (SrunOption(name="het-group", value=word(roles.component(nodes[0]))),) if roles.components else ()
 
 
 def from_recipe(pairs: Pairs) -> tuple[SrunOption, ...]:
-    """``srun_options`` of the recipe: a flag where the value is empty."""
+    """The recipe's ``srun_options``; an empty value makes a flag."""
     merged = {k.lstrip("-"): v for k, v in pairs}
     return tuple(SrunOption(name=k, value=Lit(v) if v else None) for k, v in merged.items())
 

@@ -1,6 +1,6 @@
-"""Steps: what is launched, in start order: services, workers, nginx, frontends, benchmark.
+"""The steps of a job in start order: services, preparation, workers, nginx, frontends, benchmark.
 
-The plugins say what runs; this module adds where it runs, in what image, with which mounts, environment and srun options.
+The plugins provide the commands; this module adds nodes, image, mounts, environment and srun options.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from srtplan.plugin import (
 )
 
 BENCHMARK_TIER, NGINX_TIER, FRONTEND_TIER, WORKER_TIER, INFRA_TIER = range(5)
-"""The order of stopping: clients first, and what everything else depends on last."""
+"""The order of stopping: clients first, and the services that everything depends on last."""
 Listening = tuple[int, int, str]
-"""(node, port, step) of a port that a step opens."""
+"""(node, port, step) of a port that a step listens on."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Launches:
-    """All steps of a job, the files that they read, and the ports that they open."""
+    """All steps of a job, the files that they read, and the ports that they listen on."""
 
     steps: tuple[Step, ...]
     files: tuple[PlanFile, ...]
@@ -57,7 +57,7 @@ class Launches:
 
 
 def launches(job: JobContext, layout: FrontendLayout) -> Launches:
-    """Everything that is launched, in start order: services, what prepares the nodes, workers, frontends, benchmark."""
+    """The steps of a job, with their files and ports."""
     bench, benchmark = _benchmark(job)
     made = [*_services(job), *_prepare(job), *_workers(job), *_frontends(job, layout), *bench]
     own = (*benchmark_table.files(job, benchmark), *status_report.files(job.recipe))
@@ -88,7 +88,7 @@ def _services(job: JobContext) -> Iterable[Made]:
 
 
 def _prepare(job: JobContext) -> Iterable[Made]:
-    """What brings the model to the nodes; workers repeat a download that fails."""
+    """The step that provides the model. A download is not critical, because workers repeat it."""
     if (wanted := staging.command(job)) is None:
         return
     name, command, nodes = wanted
@@ -99,7 +99,7 @@ def _prepare(job: JobContext) -> Iterable[Made]:
 
 
 def _workers(job: JobContext) -> Iterable[Made]:
-    """In start order: wave by wave."""
+    """The worker steps in start order, wave by wave."""
     wave_of = waves.waves(job)
     by_wave: dict[int, list[WorkerContext]] = defaultdict(list)
     for ctx in _contexts(job):
@@ -108,11 +108,11 @@ def _workers(job: JobContext) -> Iterable[Made]:
 
 
 def _contexts(job: JobContext) -> Iterable[WorkerContext]:
-    """One per worker step."""
+    """One context per worker step."""
     engine = plugin.engine(job.recipe.engine.type)
     for endpoint in job.topology.endpoints:
         role = job.recipe.resources.role(endpoint.mode)
-        assert role is not None  # noqa: S101 -- endpoints are made from the roles
+        assert role is not None  # noqa: S101 -- every endpoint has a role
         peers = job.topology.of(endpoint)
         for process in peers if engine.launch == "process" else peers[:1]:
             yield WorkerContext(job=job, role=role, endpoint=endpoint, process=process, peers=peers)
@@ -191,7 +191,7 @@ def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
     )
     env = (own, environment.from_recipe(recipe.environment, at=nodes.bench, nodes=nodes), answer.command.env)
     runs = profiling.around(job, _contexts(job), answer.command.runs)
-    scratch = words("setup::tmpdir", word("/tmp/srtplan-", JOB_ID, "-benchmark"))  # noqa: S108 -- made fresh, per job
+    scratch = words("setup::tmpdir", word("/tmp/srtplan-", JOB_ID, "-benchmark"))  # noqa: S108 -- a private directory named after the job
     command = evolve(answer.command, runs=runs)
     step = _step(
         job, command, name="benchmark", stage="benchmark", tier=BENCHMARK_TIER, nodes=(nodes.bench,), env=env,
@@ -202,11 +202,11 @@ def _benchmark(job: JobContext) -> tuple[list[Made], BenchmarkCommand]:
 
 
 def public_url(job: JobContext) -> Word:
-    """``http://ADDRESS:PORT`` of the public endpoint."""
+    """The URL of the public endpoint, ``http://ADDRESS:PORT``."""
     return word("http://", ip(job.public_node), ":", job.public_port)
 
 
-def _step(  # noqa: PLR0913 -- what tells one step from another
+def _step(  # noqa: PLR0913 -- the properties in which steps differ
     job: JobContext,
     command: Command,
     *,
@@ -222,7 +222,7 @@ def _step(  # noqa: PLR0913 -- what tells one step from another
     extra_mounts: tuple[Mount, ...] = (),
     first: tuple[Words, ...] = (),
 ) -> Step:
-    """A critical step; ``first`` are calls before the command's own preamble."""
+    """A critical step; ``first`` are calls before the preamble of the command."""
     recipe = job.recipe
     container, mounts, entry = _entered(
         job, image or recipe.model.container, remap_root=remap_root, extra_mounts=extra_mounts
@@ -239,7 +239,7 @@ def _step(  # noqa: PLR0913 -- what tells one step from another
         srun=srun.options(name, nodes, ntasks, component, command.srun, srun_options, entry),
         container=container,
         mounts=mounts,
-        env=environment.layered(*(env or (command.env,)), remapped),
+        env=environment.merge_layers(*(env or (command.env,)), remapped),
         preamble=(*_site_preamble(recipe), *first, *command.preamble),
         tier=tier,
         note=command.note,
@@ -251,7 +251,7 @@ def _step(  # noqa: PLR0913 -- what tells one step from another
 def _entered(
     job: JobContext, image: str, *, remap_root: bool, extra_mounts: tuple[Mount, ...]
 ) -> tuple[Container, tuple[Mount, ...], tuple[SrunOption, ...]]:
-    """How steps get into an image; the thousands that get into the same share one answer."""
+    """Container, mounts and srun options for an image; cached, because thousands of steps share them."""
     recipe = job.recipe
     runtime = plugin.runtime(recipe.site.runtime)
     container = Container(image=image, runtime=recipe.site.runtime, remap_root=remap_root)
@@ -271,7 +271,7 @@ def _configs_on_path(recipe: Recipe) -> tuple[Words, ...]:
 
 @lru_cache(maxsize=4)
 def _preamble(job: JobContext) -> tuple[Words, ...]:
-    """What workers and frontends do first."""
+    """The calls that workers and frontends run first."""
     recipe = job.recipe
     calls: list[Words] = []
     if recipe.setup_script:
@@ -282,7 +282,7 @@ def _preamble(job: JobContext) -> tuple[Words, ...]:
 
 
 def installs_dynamo(recipe: Recipe) -> bool:
-    """Dynamo is put into the containers of workers and frontends at start."""
+    """Return whether workers and frontends install Dynamo at their start."""
     return recipe.dynamo.install and plugin.frontend(recipe.frontend.type).installs_dynamo
 
 

@@ -1,5 +1,5 @@
-"""What must hold before a job goes on.
+"""The conditions on which a job proceeds.
 
-In: the topology and the steps. Out: preflight checks for every node, probes of services, workers and frontends, and
-the waves in which workers start.
+In: the topology and the steps. Out: preflight checks of every node, probes of services, workers and frontends, and the
+sequence of starts and waits.
 """

@@ -1,7 +1,7 @@
-"""Gates and the order of the job: what starts when, what is awaited in between, and for how long.
+"""The sequence of a job: what starts when, and the gates in between.
 
-In: the recipe, the steps and the probes. Out: gates with interval and budget, and the sequence of actions that
-``job.sh`` prints::
+In: the recipe, the steps and the probes. Out: gates with interval and timeout, and the sequence of actions in
+``job.sh``::
 
     start infra; await_ready infra; start worker; start frontend; await_ready health; start benchmark; await_terminal
     benchmark
@@ -18,16 +18,16 @@ from srtplan.plan.topology.waves import Waves
 INFRA, HEALTH, SERVING = "infra", "health", "serving"
 INFRA_INTERVAL_S, INFRA_TIMEOUT_S = 1, 120
 SERVING_INTERVAL_S, SERVING_TIMEOUT_S = 30, 180
-"""While the job serves: how often the probes are asked, and how long one may fail before the job ends."""
+"""While the job serves: how often probes run, and how long one may fail before the job ends."""
 
 
 def wave_gate(wave: int) -> str:
-    """The gate behind a wave of workers."""
+    """The gate after a wave of workers."""
     return f"wave_{wave}"
 
 
 def gates(recipe: Recipe, probes: Iterable[Probe]) -> tuple[Gate, ...]:
-    """Every gate that has probes, in the order of the job, and the one that is watched while the job serves."""
+    """Every gate with probes, in the order of the job, and the gate ``serving``."""
     check = recipe.health_check
     names = dict.fromkeys(p.gate for p in probes)
     return (
@@ -67,7 +67,7 @@ def _prepare(stages: Iterable[Stage]) -> Iterator[Action]:
 
 
 def _workers(steps: tuple[Step, ...], waves: Waves) -> Iterator[Action]:
-    """Wave by wave; the last one starts whatever has not started."""
+    """Start wave by wave; the last action starts all remaining workers."""
     workers = [s for s in steps if s.stage == "worker"]
     for wave in range(max(waves.values(), default=0)):
         names = tuple(s.name for s in workers if waves[f"{s.mode}_{s.endpoint}"] == wave)

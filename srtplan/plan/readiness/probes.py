@@ -1,8 +1,8 @@
-"""Readiness: what is asked of which port at which gate.
+"""The readiness probes of each gate.
 
-Gate ``infra``: every service at its first port, before anything else starts. Gates ``wave_0`` and up: every worker of
-a wave that another wave waits for. Gate ``health``: every frontend separately must count every instance, then the
-public port must answer, within ``health_check.max_attempts * interval_seconds``.
+Gate ``infra``: the first port of every service, before anything else starts. Gates ``wave_0`` and up: every worker of a
+wave before the last. Gate ``health``: every frontend must report all instances, and the public port must answer, within
+``health_check.max_attempts * interval_seconds``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from srtplan.plugin import JobContext
 
 
 def probes(job: JobContext, layout: FrontendLayout) -> tuple[Probe, ...]:
-    """All probes, in the order in which they are awaited."""
+    """All probes, in the order of their gates."""
     frontend = plugin.frontend(job.recipe.frontend.type)
     asks_workers = frontend.probes_workers or not layout.frontends
     return (
@@ -65,7 +65,7 @@ def _frontends(job: JobContext, layout: FrontendLayout) -> Iterable[Probe]:
 
 
 def _workers(job: JobContext) -> Iterable[Probe]:
-    """Every worker at its own port, where the frontend does not count them."""
+    """Probes of every worker on its own port, for frontends that do not count workers."""
     for leader in (p for p in job.topology.processes if p.leader):
         yield _worker(job, leader, gate=HEALTH)
 
@@ -73,7 +73,7 @@ def _workers(job: JobContext) -> Iterable[Probe]:
 def _worker(job: JobContext, leader: Process, *, gate: str) -> Probe:
     engine = plugin.engine(job.recipe.engine.type)
     peers = Counter((p.mode, p.endpoint) for p in job.topology.processes)
-    step, port = worker_step(engine, leader, peers[leader.mode, leader.endpoint]), job.answers_at(leader)
+    step, port = worker_step(engine, leader, peers[leader.mode, leader.endpoint]), job.control_port(leader)
     return Probe(step=step, type="http", node=leader.node, port=port, gate=gate, path=engine.health_path)
 
 
@@ -90,7 +90,7 @@ def _public(layout: FrontendLayout) -> Iterable[Probe]:
 
 
 def expected(job: JobContext) -> dict[str, int]:
-    """Instances that must register: prefill, and decode (which aggregated workers count as)."""
+    """The number of instances that must register, by mode; aggregated workers count as decode."""
     recipe = job.recipe
     engine = plugin.engine(recipe.engine.type)
     counts = {"prefill": 0, "decode": 0}

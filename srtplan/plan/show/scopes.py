@@ -1,4 +1,4 @@
-"""The environment of a job by scope, for people: what all steps of a kind share stands once, the rest with its step.
+"""The environment of a job by scope: variables shared by all steps of a kind are listed once, the others per step.
 
 In: a Plan. Out: lines of a table::
 
@@ -17,13 +17,13 @@ from srtplan.plan.launch.nginx import STEP as NGINX
 from srtplan.plan.show.text import table
 
 KEPT = "PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR SLURM* SRT*"
-"""What reaches every step where ``--export`` keeps the rest out; ``templates/lib/environ.sh`` sees to it."""
+"""Variables that reach every step even if ``--export`` excludes the others; see ``templates/lib/environ.sh``."""
 AT_LAUNCH = " (in srun's own environment)"
 Row = tuple[str, str, str]
 
 
 def environment(plan: Plan) -> list[str]:
-    """The table, titled."""
+    """The lines of the table, with a title."""
     groups: dict[str, list[Step]] = {}
     for step in plan.steps:
         groups.setdefault(_scope(step), []).append(step)
@@ -33,26 +33,24 @@ def environment(plan: Plan) -> list[str]:
 
 
 def _everywhere(plan: Plan) -> list[Row]:
-    """What every step has besides; it is said where that is not simply all that the submitter has."""
+    """Variables that every step inherits; empty if it inherits all of the submitter's."""
     if "ALL" in plan.export:
         return []
     named = [name for name in plan.export if name not in ("NONE", "NIL")]
-    return [
-        ("every step", " ".join((KEPT, *named)), "(as in the job; --export keeps all other variables out)")
-    ]
+    return [("every step", " ".join((KEPT, *named)), "(inherited; --export excludes all other variables)")]
 
 
 def _source(plan: Plan) -> str:
-    """Where a secret comes from: from the file of secrets only, if nothing else can bring it."""
+    """Where a secret comes from: with a restrictive ``--export`` only from the secrets file."""
     return (
-        f"(set by who submits, or in {plan.secrets_file})"
+        f"(from the submitter's environment or {plan.secrets_file})"
         if "ALL" in plan.export
-        else f"(in {plan.secrets_file})"
+        else f"(from {plan.secrets_file})"
     )
 
 
 def _scope(step: Step) -> str:
-    """The steps that are alike: workers of a mode, frontends; anything else by its own name."""
+    """The group of a step: workers of a mode, or frontends; any other step is its own group."""
     if step.mode is not None:
         return f"{step.mode} workers"
     return "frontends" if step.stage == "frontend" and step.name != NGINX else step.name

@@ -1,10 +1,10 @@
-"""The stable form of a Plan, ``plan.json`` (format ``srtplan.plan/2``): deterministic, keys in documented order.
+"""Serialise a Plan as ``plan.json`` (format ``srtplan.plan/2``): deterministic, with keys in documented order.
 
-In: a Plan. Out: JSON text, where a value that is known only at run time stands in the Plan's notation::
+In: a Plan. Out: JSON text in which values known only at run time are written as references::
 
     "argv": ["python3", "-m", "dynamo.sglang", "--dist-init-addr", "${IP[0]}:29500"]
 
-Keys with several values of one kind come in the order of the Plan; nothing is sorted but what has no order.
+Lists keep the order of the Plan; only unordered values are sorted.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def to_json(plan: Plan) -> str:
 
 
 def indented(value: object, margin: str = "\n") -> str:
-    """The text of ``json.dumps(value, indent=1, ensure_ascii=False)`` in less than half of its time.
+    """Return the text of ``json.dumps(value, indent=1, ensure_ascii=False)`` in less than half the time.
 
-    Told to indent, the standard library sends each word of a job through a generator per level; ``margin`` is the line
-    break and indent of what stands around.
+    With ``indent``, the standard library passes every word of a job through one generator per level. ``margin`` is the
+    line break and indentation of the enclosing value.
     """
     if isinstance(value, str):
         return encode_basestring(value)
@@ -60,7 +60,7 @@ def indented(value: object, margin: str = "\n") -> str:
 
 
 def to_data(plan: Plan) -> dict[str, object]:
-    """The same as plain data."""
+    """The content of ``plan.json`` as plain data."""
     return {
         "format": FORMAT,
         "name": plan.name,

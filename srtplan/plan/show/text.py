@@ -1,4 +1,4 @@
-"""The Plan as one page of text, for people and for review as a diff (``plan.txt`` of a bundle)."""
+"""The Plan as one page of text for people, which also reads well as a diff (``plan.txt`` of a bundle)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _STOP = 8
 
 
 def render(plan: Plan) -> str:
-    """The page, with a final newline."""
+    """The text of ``plan.txt``."""
     sections = [
         _header(plan),
-        table("NODES", ("node", "gpus", "runs"), _nodes(plan)),
+        table("NODES", ("node", "gpus", "steps"), _nodes(plan)),
         table("ENDPOINTS", ("endpoint", "nodes", "gpus", "ports of rank 0"), _endpoints(plan)),
-        table("STEPS, in start order", ("step", "stage", "node", "tasks", "stops", "command"), _steps(plan)),
-        table("ORDER", ("action", "steps or budget"), _order(plan)),
-        table("PROBES", ("gate", "step", "asks", "expects"), [_probe(p) for p in plan.probes]),
-        table("MOUNTS", ("source", "target", "from"), _mounts(plan)),
-        table("BEFORE ANYTHING STARTS", ("for", "on nodes", "check"), _preflight(plan)),
+        table("STEPS, in start order", ("step", "stage", "node", "tasks", "tier", "command"), _steps(plan)),
+        table("SEQUENCE", ("action", "steps or timeout"), _sequence(plan)),
+        table("PROBES", ("gate", "step", "probe", "expects"), [_probe(p) for p in plan.probes]),
+        table("MOUNTS", ("source", "target", "origin"), _mounts(plan)),
+        table("PREFLIGHT", ("required by", "nodes", "check"), _preflight(plan)),
         table("SBATCH", ("directive",), [(d,) for d in plan.sbatch]),
     ]
     return "\n\n".join("\n".join(s) for s in sections if s) + "\n"
 
 
 def spans(numbers: Iterable[int]) -> str:
-    """Numbers with runs closed up: ``0-3,6``."""
+    """Numbers as ranges: ``0-3,6``."""
     out: list[tuple[int, int]] = []
     for n in sorted(numbers):
         if out and out[-1][1] == n - 1:
@@ -61,7 +61,7 @@ def _header(plan: Plan) -> list[str]:
 
 
 def _ready(plan: Plan) -> str:
-    """What the health gate waits for: counts of instances where a probe counts them, else the probed workers."""
+    """What the health gate waits for: instance counts if a probe counts them, else the probed steps."""
     gate = next((g for g in plan.gates if g.name == "health"), None)
     asked = [p for p in plan.probes if gate and p.gate == gate.name]
     expected = next((dict(p.expect) for p in asked if p.expect), None)
@@ -123,30 +123,35 @@ def _steps(plan: Plan) -> list[tuple[str, ...]]:
 
 def _command(step: Step) -> str:
     if step.runs:
-        return f"{len(step.runs)} runs: " + " ".join(r.name for r in step.runs)
+        runs = "1 run" if len(step.runs) == 1 else f"{len(step.runs)} runs"
+        return f"{runs}: " + " ".join(r.name for r in step.runs)
     return " ".join(notation(w) for w in step.argv[:3])
 
 
-def _order(plan: Plan) -> list[tuple[str, ...]]:
+def _sequence(plan: Plan) -> list[tuple[str, ...]]:
     gates = {g.name: g for g in plan.gates}
     rows: list[tuple[str, ...]] = [
         (f"{a.verb} {a.subject}".rstrip(), _detail(a, gates)) for a in plan.sequence
     ]
     serving = gates.get("serving")
     if serving:
-        rows.append(("while serving", f"ask every {serving.interval_s} s, fail after {serving.timeout_s} s"))
+        rows.append(("while serving", _timing(serving)))
     return rows
 
 
 def _detail(action: Action, gates: Mapping[str, Gate]) -> str:
     if action.verb == "await_ready" and (gate := gates.get(action.subject)):
-        return f"ask every {gate.interval_s} s, fail after {gate.timeout_s} s"
+        return _timing(gate)
     return " ".join(action.steps)
 
 
+def _timing(gate: Gate) -> str:
+    return f"probe every {gate.interval_s} s, timeout {gate.timeout_s} s"
+
+
 def _probe(p: Probe) -> tuple[str, ...]:
-    by_type = {"tcp": "listens", "nats": "is this job's", "etcd": "is this job's"}
-    expects = " ".join(f"{k}={v}" for k, v in p.expect) or by_type.get(p.type, "200")
+    by_type = {"tcp": "accepts connections", "nats": "server of this job", "etcd": "server of this job"}
+    expects = " ".join(f"{k}={v}" for k, v in p.expect) or by_type.get(p.type, "status 200")
     return (p.gate, p.step, f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(), expects)
 
 
@@ -167,9 +172,9 @@ def _preflight(plan: Plan) -> list[tuple[str, ...]]:
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """A titled table with a line per row; nothing where there are no rows.
+    """A titled table with one line per row; empty if there are no rows.
 
-    Columns begin at multiples of 8, so that a cell that grows by a few letters seldom moves the others in a diff.
+    Columns begin at multiples of 8, so that a slightly longer cell seldom moves the others in a diff.
     """
     if not rows:
         return []

@@ -1,1 +1,1 @@
-"""Two or more runs side by side. In: summaries and plans. Out: differences in figures and plans, and Pareto fronts."""
+"""Compare runs. In: summaries and plans. Out: differences in figures and plans, and Pareto fronts."""

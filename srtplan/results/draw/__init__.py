@@ -1,1 +1,1 @@
-"""Results as pictures. In: summaries and timelines. Out: PNG and SVG charts, and one HTML page."""
+"""Draw results. In: summaries and timelines. Out: PNG and SVG charts, and one HTML page."""

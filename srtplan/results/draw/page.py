@@ -1,6 +1,6 @@
-"""One HTML page with everything: tables, pictures inside, no other file and no network.
+"""A self-contained HTML page with tables and embedded pictures.
 
-In: summaries. Out: the text of the page. Without matplotlib it has the tables and says how to get the pictures.
+In: summaries. Out: the text of the page. Without matplotlib, the page has tables and a hint how to install it.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from srtplan.results.draw.pictures import Picture
+from srtplan.results.read.fallback_summary import measures_nothing
 from srtplan.results.read.model import Summary
-from srtplan.results.table import head, notes, rows, scores
+from srtplan.results.table import heading, notes, rows, scores
 
 
 @frozen
 class Job:
-    """One job as the page shows it."""
+    """The texts of one job on the page."""
 
     title: str
     served: str
     line: str
     state: str
+    badge: str
     heads: list[str]
     cells: list[list[str]]
     bad: list[bool]
@@ -33,7 +35,7 @@ class Job:
 
 
 def render(summaries: Sequence[Summary], pictures: Sequence[Picture] | None) -> str:
-    """The page; pictures are SVG, None where there is nothing to draw them with."""
+    """The page as HTML. ``pictures`` are SVG; None if matplotlib is missing."""
     environment = Environment(
         loader=PackageLoader("srtplan.results.draw", ""), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -48,14 +50,16 @@ def _picture(picture: Picture) -> tuple[str, str, Markup]:
 
 
 def _job(summary: Summary) -> Job:
-    served, line = head(summary)
+    served, line = heading(summary)
     heads, cells = rows(summary)
     bad = [not r.is_ok for r in summary.records]
+    state = "unmeasured" if measures_nothing(summary) else summary.text("state")
     return Job(
         summary.label,
         served.removeprefix(summary.label).strip(),
         line,
-        summary.text("state"),
+        state,
+        {"unmeasured": "no benchmark", "none": "no results"}.get(state, state),
         heads,
         cells,
         bad,
@@ -66,5 +70,5 @@ def _job(summary: Summary) -> Job:
 
 
 def _inline(svg: str) -> str:
-    """The element alone, without the declaration that a file of its own needs."""
+    """The ``<svg>`` element without the XML declaration of a file."""
     return svg[svg.index("<svg") :]

@@ -1,7 +1,7 @@
-"""Which pictures there are of some jobs, with their names and a line of explanation.
+"""Draw all pictures of a set of jobs, each with a file name, a title and an explanation.
 
-In: summaries. Out: pictures as bytes; for files ``throughput.png``, ``latency.png``, ``timeline_<job>.png``. Jobs
-with several workloads have a picture of each: ``throughput_<workload>.png``.
+In: summaries. Out: pictures as bytes, for files ``throughput.png``, ``latency.png`` and ``timeline_<job>.png``. Jobs with
+several workloads have one picture for each: ``throughput_<workload>.png``.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from srtplan.results.read import timeline, workload
 from srtplan.results.read.model import Summary
 
 THROUGHPUT = (
-    "A point is a run, its number the concurrency, or the share of the prompt in common; where there is no room it has "
-    "none. The grey band is what no other run beats in both."
+    "Each point is a run, labelled with its concurrency or prefix ratio where space allows. "
+    "The grey band is the Pareto front: no other run is better in both."
 )
-MANY = " Of many jobs only the band's points are named: number of the job, concurrency."
-LATENCY = "Full lines are medians, dashed lines 99th percentiles."
+MANY_JOBS_NOTE = " With this many jobs, only points on the front are labelled: job number, then concurrency."
+LATENCY = "Solid lines are medians, dashed lines 99th percentiles."
 TIMELINE = (
-    "Light: starting; full: ready, after so many seconds; hatched: never ready; dotted: some of its mode were; grey: "
-    "nothing says whether it is ready; a cross: ended with an error; a triangle: started again. Frontends count workers, "
-    "unnamed: one is taken as ready when all of its mode are. A frame around a run of the benchmark: it took several tries."
+    "Below the stages and worker counts, each row is a step. The number in a bar is the time until the step was ready. "
+    "If the frontend only counts workers, a worker counts as ready when all workers of its mode are ready."
 )
-LONGEST_NAME = 120
-MOST_TIMELINES = 50
+MAX_NAME_LENGTH = 120
+MAX_TIMELINES = 50
 
 
 @frozen
@@ -40,37 +39,37 @@ class Picture:
     content: bytes
 
 
-def available() -> bool:
-    """Matplotlib is here."""
+def has_matplotlib() -> bool:
+    """Whether matplotlib is installed."""
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def draw(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
-    """All pictures as ``png`` or ``svg``, no two with the same name."""
-    taken: dict[str, int] = {}
-    for made in (*_measured(summaries, kind), *_timelines(summaries, kind)):
-        picture = evolve(made, name=_file_name(made.name))
-        times = taken[picture.name] = taken.get(picture.name, 0) + 1
-        yield picture if times == 1 else evolve(picture, name=f"{picture.name}_{times}")
+def draw_pictures(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
+    """Draw all pictures as ``png`` or ``svg``, each with a unique name."""
+    uses: dict[str, int] = {}
+    for picture in (*_draw_charts(summaries, kind), *_draw_timelines(summaries, kind)):
+        name = _file_name(picture.name)
+        number = uses[name] = uses.get(name, 0) + 1
+        yield evolve(picture, name=name if number == 1 else f"{name}_{number}")
 
 
 def _file_name(text: str) -> str:
-    """No spaces or signs, and short enough for every file system: the end of it has the job's number."""
+    """A portable file name, shortened in the middle: its end holds the job id."""
     name = re.sub(r"[^A-Za-z0-9.-]+", "_", text)
-    half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[:half]}_{name[-half:]}"
+    half = MAX_NAME_LENGTH // 2
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[:half]}_{name[-half:]}"
 
 
-def _measured(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
-    from srtplan.results.draw import charts, drawing  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
+def _draw_charts(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
+    from srtplan.results.draw import charts, style  # noqa: PLC0415 -- slow to import, and optional
 
-    groups = workload.groups(summaries)
-    titles = workload.titles(groups)
+    groups = workload.group_by_workload(summaries)
+    titles = workload.distinct_titles(groups)
     drawn = [
         (name, title, note, load, figure)
         for name, title, note, make in (
-            ("throughput", "Throughput and interactivity", THROUGHPUT, charts.throughput),
-            ("latency", "Latency", LATENCY, charts.latency),
+            ("throughput", "Throughput versus interactivity", THROUGHPUT, charts.throughput_chart),
+            ("latency", "Latency", LATENCY, charts.latency_chart),
         )
         for load, jobs in groups.items()
         if (figure := make(jobs, titles[load])) is not None
@@ -78,28 +77,28 @@ def _measured(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
     single = len({load for *_, load, _ in drawn}) == 1
     for name, title, note, load, figure in drawn:
         own = name if single else f"{name}_{titles[load]}"
-        more = MANY if name == "throughput" and len(groups[load]) > charts.MANY_JOBS else ""
-        yield Picture(own, f"{title}: {titles[load]}", note + more, drawing.rendered(figure, kind))
+        more = MANY_JOBS_NOTE if name == "throughput" and len(groups[load]) > charts.MANY_JOBS else ""
+        yield Picture(own, f"{title}: {titles[load]}", note + more, style.image_bytes(figure, kind))
 
 
-def told_of(summaries: Sequence[Summary]) -> Sequence[Summary]:
-    """Those whose timeline is drawn: of very many jobs the first of those that ended badly, then of the others."""
-    if len(summaries) <= MOST_TIMELINES:
+def select_for_timelines(summaries: Sequence[Summary]) -> Sequence[Summary]:
+    """The jobs whose timelines are drawn: at most ``MAX_TIMELINES``, failed jobs first."""
+    if len(summaries) <= MAX_TIMELINES:
         return summaries
     chosen = sorted(range(len(summaries)), key=lambda n: summaries[n].text("class") == "success")
-    return [summaries[n] for n in sorted(chosen[:MOST_TIMELINES])]
+    return [summaries[n] for n in sorted(chosen[:MAX_TIMELINES])]
 
 
-def _timelines(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
-    from srtplan.results.draw import drawing, gantt  # noqa: PLC0415 -- matplotlib takes its time, and may not be there
+def _draw_timelines(summaries: Sequence[Summary], kind: str) -> Iterator[Picture]:
+    from srtplan.results.draw import gantt, style  # noqa: PLC0415 -- slow to import, and optional
 
-    for summary in told_of(summaries):
-        told = timeline.of(summary)
-        if told is not None:
-            figure = gantt.timeline(summary.label, told)
+    for summary in select_for_timelines(summaries):
+        events = timeline.timeline_of(summary)
+        if events is not None:
+            figure = gantt.timeline_chart(summary.label, events)
             yield Picture(
                 f"timeline_{summary.label}",
                 f"Timeline of {summary.label}",
                 TIMELINE,
-                drawing.rendered(figure, kind),
+                style.image_bytes(figure, kind),
             )

@@ -1,1 +1,1 @@
-"""Runs on disk to typed results. In: output folders. Out: summaries, timelines, and what a run did not measure."""
+"""Read runs from disk. In: output directories. Out: summaries, timelines and workloads."""

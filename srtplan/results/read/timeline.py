@@ -1,11 +1,11 @@
-"""What happened when, from a run's ``events.jsonl`` and its Plan.
+"""The timeline of a run, from its ``events.jsonl`` and its Plan.
 
-In: lines such as ``{"t":3.21,"event":"step","step":"agg_0","state":"ready"}``. Out: stages with begin and end, steps with
-start, ready and end, and how many workers were counted when, in seconds since the start of the job. A line that cannot be
-read (a full disk) is left out.
+In: lines such as ``{"t":3.21,"event":"step","step":"agg_0","state":"ready"}``. Out: the begin and end of stages, the start,
+ready and end times of steps, and worker counts over time, all in seconds since the start of the job. Invalid lines are
+skipped: a full disk truncates them.
 
-A worker behind a frontend that counts has no ready time of its own: it is taken as ready when the count of its mode is full.
-Of a step that was started again all lives are kept; once a step was ready nobody asks its next lives.
+A worker behind a frontend that counts workers has no ready time of its own. It counts as ready when all workers of its mode
+are. A restarted step keeps all its lives. Once a step was ready, its later lives have no readiness check.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from attrs import define, evolve, frozen
 
 from srtplan.results.read.model import Summary, Values, as_number, as_text, items, members
-from srtplan.results.read.unmeasured import plan_of
+from srtplan.results.read.run_files import read_plan
 
 BENCHMARK = "benchmark"
 COUNTED = ("prefill", "decode")
@@ -27,7 +27,7 @@ COUNTED = ("prefill", "decode")
 
 @frozen
 class Span:
-    """A stage of the job, ``end`` being the beginning of the next."""
+    """A stage of the job; it ends when the next stage begins."""
 
     name: str
     begin: float
@@ -35,11 +35,11 @@ class Span:
 
 
 @define
-class Life:
-    """A step: when it started, was ready, ended; its exit code.
+class StepLife:
+    """One life of a step: when it started, became ready and ended, and its exit code.
 
-    ``awaited``: the job waited for it to be ready. ``among``: some of its mode were ready, and nobody knows whether it was.
-    ``before``: its earlier lives, if it was started again.
+    ``awaited``: the job waited until it was ready. ``partly_ready``: some workers of its mode were ready, and it is
+    unknown whether this one was. ``before``: its earlier lives, if it was restarted.
     """
 
     name: str
@@ -48,13 +48,13 @@ class Life:
     ended: float | None = None
     exit_code: int | None = None
     awaited: bool = False
-    among: bool = False
-    before: tuple[Life, ...] = ()
+    partly_ready: bool = False
+    before: tuple[StepLife, ...] = ()
 
 
 @frozen
-class Retried:
-    """A run of the benchmark that took several tries, from the beginning of the first to the end of the last."""
+class RetriedRun:
+    """A run of the benchmark with more than one try, from the beginning of the first to the end of the last."""
 
     name: str
     begin: float
@@ -64,7 +64,7 @@ class Retried:
 
 @frozen
 class Count:
-    """Workers of a mode that all frontends knew: ``points`` are (when, how many), each where it changed."""
+    """Workers of a mode that every frontend lists: ``points`` are (time, number), one per change."""
 
     mode: str
     wanted: int
@@ -72,64 +72,68 @@ class Count:
 
     @property
     def full(self) -> float | None:
-        """When all were ready for the first time."""
+        """The first time at which all workers were ready."""
         return next((at for at, number in self.points if number >= self.wanted), None)
 
 
 @frozen
 class Timeline:
-    """All of a job; ``end`` is its last event."""
+    """Stages, steps and worker counts of a job; ``end`` is the time of its last event."""
 
     stages: tuple[Span, ...]
-    steps: tuple[Life, ...]
+    steps: tuple[StepLife, ...]
     end: float
     counts: tuple[Count, ...] = ()
-    retried: tuple[Retried, ...] = ()
+    retried: tuple[RetriedRun, ...] = ()
 
 
-def of(summary: Summary) -> Timeline | None:
-    """The timeline of a run with what its summary adds: runs of the benchmark that were tried again."""
-    told = read(summary.run_dir)
-    return None if told is None else evolve(told, retried=tuple(_retried(summary, told)))
+def timeline_of(summary: Summary) -> Timeline | None:
+    """The timeline of a run, with the retried runs of the benchmark from its summary; None without events."""
+    timeline = read_timeline(summary.run_dir)
+    return None if timeline is None else evolve(timeline, retried=tuple(_retried_runs(summary, timeline)))
 
 
-def _retried(summary: Summary, told: Timeline) -> Iterable[Retried]:
-    """Records have Unix times. The summary of a job that has ended was written at its very end, which is the last event."""
-    bench = next((s for s in told.steps if s.name == BENCHMARK), None)
+def _retried_runs(summary: Summary, timeline: Timeline) -> Iterable[RetriedRun]:
+    """The runs with more than one try.
+
+    Records have Unix times. A finished job writes its summary last, so ``written_at`` is the time of the last event.
+    """
+    bench = next((s for s in timeline.steps if s.name == BENCHMARK), None)
     try:
-        zero = datetime.strptime(summary.text("written_at"), "%Y-%m-%dT%H:%M:%S%z").timestamp() - told.end
+        written = datetime.strptime(summary.text("written_at"), "%Y-%m-%dT%H:%M:%S%z")
+        zero = written.timestamp() - timeline.end
     except (ValueError, OverflowError):
         return
     if bench is None or summary.text("class") == "running":
         return
-    first, last = bench.started, told.end if bench.ended is None else bench.ended
+    first, last = bench.started, timeline.end if bench.ended is None else bench.ended
     for record in summary.records:
         tries, at, long = (record.number(k) for k in ("tries", "began_at", "wall_s"))
         if tries is not None and tries > 1 and at is not None and long is not None:
             begin = min(max(at - zero, first), last)  # both clocks are rounded
-            yield Retried(record.name, begin, min(begin + max(long, 0), last), int(tries))
+            yield RetriedRun(record.name, begin, min(begin + max(long, 0), last), int(tries))
 
 
-def started_again(run_dir: Path) -> dict[str, list[int | None]]:
-    """The steps that were started again, each with the exit codes of its lives but the last."""
+def restarted_steps(run_dir: Path) -> dict[str, list[int | None]]:
+    """The restarted steps, each with the exit codes of all lives but the last."""
     ended: dict[str, list[int | None]] = {}
-    again: dict[str, list[int | None]] = {}
+    restarted: dict[str, list[int | None]] = {}
     for event in _events(run_dir, '"step"'):
         step, state, code = as_text(event.get("step")), event.get("state"), event.get("exit")
         if state == "ended":
             ended.setdefault(step, []).append(code if isinstance(code, int) else None)
         elif state == "started" and step in ended:
-            again[step] = list(ended[step])
-    return again
+            restarted[step] = list(ended[step])
+    return restarted
 
 
-def read(run_dir: Path) -> Timeline | None:
+def read_timeline(run_dir: Path) -> Timeline | None:
     """The timeline of a run; None without events."""
-    return of_events(_events(run_dir), plan_of(run_dir))
+    return build_timeline(_events(run_dir), read_plan(run_dir))
 
 
 def _events(run_dir: Path, word: str = "") -> Iterable[Values]:
-    """The events, or only those whose line has a word; none if there is no file."""
+    """The events of a run, or only those whose line contains ``word``; nothing if the file is missing."""
     try:
         lines = (run_dir / "events.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -145,10 +149,10 @@ def _events(run_dir: Path, word: str = "") -> Iterable[Values]:
             yield event
 
 
-def of_events(events: Iterable[Values], plan: Values) -> Timeline | None:
-    """The timeline of events in order; without a Plan nothing is known of workers that have no ready event."""
+def build_timeline(events: Iterable[Values], plan: Values) -> Timeline | None:
+    """The timeline of events in order. Without a Plan, workers without a ready event have no readiness."""
     marks: list[tuple[str, float]] = []
-    steps: dict[str, Life] = {}
+    steps: dict[str, StepLife] = {}
     tallies: dict[str, _Tally] = {}
     last = 0.0
     for event in events:
@@ -158,9 +162,9 @@ def of_events(events: Iterable[Values], plan: Values) -> Timeline | None:
         if kind == "stage" and (not marks or marks[-1][0] != event.get("stage")):
             marks.append((as_text(event.get("stage")), at))
         elif kind == "step":
-            _note(steps, event, at)
+            _record_step_event(steps, event, at)
         elif kind == "probes":
-            _tally(tallies, members(event.get("workers")), at)
+            _record_count(tallies, members(event.get("workers")), at)
     if not marks:
         return None
     ends = [at for _, at in marks[1:]] + [last]
@@ -170,7 +174,8 @@ def of_events(events: Iterable[Values], plan: Values) -> Timeline | None:
     counts = {mode: Count(names.get(mode, mode), t.wanted, tuple(t.points)) for mode, t in tallies.items()}
     probed = {as_text(members(p).get("step")) for p in items(plan.get("probes"))}
     lives = (
-        _judged(life, counts.get(_counted_as(modes.get(life.name, ""))), probed) for life in steps.values()
+        _with_readiness(life, counts.get(_counted_as(modes.get(life.name, ""))), probed)
+        for life in steps.values()
     )
     return Timeline(spans, tuple(lives), last, tuple(counts.values()))
 
@@ -181,11 +186,11 @@ class _Tally:
     points: list[tuple[float, int]]
 
 
-def _tally(found: dict[str, _Tally], told: Values, at: float) -> None:
+def _record_count(tallies: dict[str, _Tally], workers: Values, at: float) -> None:
     for mode in COUNTED:
-        number, wanted = as_number(told.get(mode)), as_number(told.get(f"{mode}_wanted"))
+        number, wanted = as_number(workers.get(mode)), as_number(workers.get(f"{mode}_wanted"))
         if number is not None and wanted:
-            tally = found.setdefault(mode, _Tally(int(wanted), []))
+            tally = tallies.setdefault(mode, _Tally(int(wanted), []))
             tally.wanted = int(wanted)
             if not tally.points or tally.points[-1][1] != int(number):
                 tally.points.append((at, int(number)))
@@ -201,34 +206,34 @@ def _counted_as(mode: str) -> str:
     return "decode" if mode == "agg" else mode
 
 
-def _judged(life: Life, count: Count | None, probed: set[str]) -> Life:
-    """A step with what its probe, or the count of its mode, says of each of its lives."""
-    asked = True
+def _with_readiness(life: StepLife, count: Count | None, probed: set[str]) -> StepLife:
+    """A step with the readiness of each life, from its probe or from the worker count of its mode."""
+    is_probed = True
     lives = []
     for one in (*life.before, evolve(life, before=())):
-        judged = _judged_one(one, count, probed) if asked else one
-        asked = asked and judged.ready is None
+        judged = _life_with_readiness(one, count, probed) if is_probed else one
+        is_probed = is_probed and judged.ready is None
         lives.append(judged)
     return evolve(lives[-1], before=tuple(lives[:-1]))
 
 
-def _judged_one(life: Life, count: Count | None, probed: set[str]) -> Life:
+def _life_with_readiness(life: StepLife, count: Count | None, probed: set[str]) -> StepLife:
     if life.ready is not None or life.name in probed:
         return evolve(life, awaited=True)
     if count is None:
         return life
     full = count.full
     in_time = full is not None and full >= life.started and (life.ended is None or full <= life.ended)
-    among = full is None and any(number for _, number in count.points)
-    return evolve(life, awaited=True, ready=full if in_time else None, among=among)
+    partly = full is None and any(number for _, number in count.points)
+    return evolve(life, awaited=True, ready=full if in_time else None, partly_ready=partly)
 
 
-def _note(steps: dict[str, Life], event: Values, at: float) -> None:
+def _record_step_event(steps: dict[str, StepLife], event: Values, at: float) -> None:
     name = as_text(event.get("step"))
-    life = steps.setdefault(name, Life(name, at))
+    life = steps.setdefault(name, StepLife(name, at))
     state = event.get("state")
     if state == "started" and life.ended is not None:
-        steps[name] = Life(name, at, before=(*life.before, evolve(life, before=())))
+        steps[name] = StepLife(name, at, before=(*life.before, evolve(life, before=())))
     elif state == "ready":
         life.ready = at
     elif state == "ended":

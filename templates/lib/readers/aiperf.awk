@@ -1,10 +1,10 @@
 # aiperf's profile_export_aiperf.json.
 function read_report() {
   M["completed"] = number("/request_count/avg") # completed_request_count has the failed ones, too
-  M["failed"] = first(number("/error_request_count/avg"), aiperf_errors())
+  M["failed"] = first_of(number("/error_request_count/avg"), aiperf_errors())
   M["duration_s"] = number("/benchmark_duration/avg")
   M["input_tokens"] = number("/total_isl/avg")
-  M["output_tokens"] = first(number("/total_osl/avg"), number("/total_output_tokens/avg"))
+  M["output_tokens"] = first_of(number("/total_osl/avg"), number("/total_output_tokens/avg"))
   M["requests_per_s"] = number("/request_throughput/avg")
   M["input_tokens_per_s"] = number("/input_token_throughput/avg")
   M["output_tokens_per_s"] = number("/output_token_throughput/avg")
@@ -14,8 +14,8 @@ function read_report() {
   aiperf_times("tpot", "inter_token_latency")
   aiperf_times("itl", "inter_chunk_latency")
   aiperf_times("e2e", "request_latency")
-  if (KIND["/was_cancelled"] == "true") complain("aiperf was cancelled")
-  else if (KIND["/is_complete"] == "false") complain("aiperf says that its run is not complete")
+  if (KIND["/was_cancelled"] == "true") reject("aiperf was cancelled")
+  else if (KIND["/is_complete"] == "false") reject("aiperf reports an incomplete run")
 }
 
 # Errors that aiperf lists, with how often each came.

@@ -1,4 +1,4 @@
-"""What runs inside: PID 1 of the login host, which raises the nodes, and the way to boot one node again."""
+"""PID 1 of the login host, which starts the daemons and the nodes, and the reboot of a single node."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READY = "run/login.ready"
 
 
 def login(directory: Path) -> int:
-    """Be PID 1 of the login host: raise the network, the daemons and the nodes, then reap for ever."""
+    """Run as PID 1 of the login host: start the network, the daemons and the nodes, then reap processes."""
     config = ClusterConfig.load(directory)
     os.environ["PATH"] = SYSTEM_PATH
     os.environ["SLURM_CONF"] = str(config.slurm_conf)
@@ -32,7 +32,7 @@ def login(directory: Path) -> int:
     _ip("link set br0 up")
     if config.auth == "munge":
         _munged(config)
-    _call("slurmctld", "-i")  # -i: no saved state is no error; it goes to the background by itself
+    _call("slurmctld", "-i")  # -i: start without saved state; it goes to the background by itself
     start_nodes(config, range(config.nodes))
     (directory / READY).touch()
     while True:  # adopt and reap the orphans of this namespace
@@ -43,14 +43,14 @@ def login(directory: Path) -> int:
 
 
 def node(directory: Path, name: str) -> int:
-    """Boot one node that was powered off. Runs inside the login host."""
+    """Boot a node that was powered off. Runs inside the login host."""
     config = ClusterConfig.load(directory)
     start_nodes(config, [config.node_names.index(name)])
     return 0
 
 
 def start_nodes(config: ClusterConfig, indexes: Iterable[int]) -> None:
-    """Start the PID 1 of nodes, all at once, and wire them to the bridge."""
+    """Start the PID 1 of several nodes in parallel, and connect them to the bridge."""
     # outermost first, so that binding one does not cover another
     shares = sorted(s for s in {str(config.directory), *config.share} if s.startswith("/tmp/"))  # noqa: S108
     links: list[str] = []

@@ -1,4 +1,4 @@
-r"""The cluster as tests see it: `Cluster` and `Job`.
+r"""The interface of the cluster for tests: `Cluster` and `Job`.
 
     cluster = Cluster.up(nodes=2)
     job = cluster.sbatch(script, "--nodes=2", "--output=job.out", cwd=workdir)
@@ -33,9 +33,9 @@ ENDED = (
 )
 NOT_IN_TIME = 99
 PATIENCE = 5
-"""Deadlines are for an idle machine; a busy one gets so many times as much. Only a failure waits that long."""
+"""Factor by which all deadlines are extended, for busy machines. Only a failing test waits that long."""
 CHECKOUT = Path(__file__).resolve().parents[3]
-# one process inside the cluster polls, instead of one new process of ours per look
+# one process inside the cluster polls, instead of one new process per poll
 POLL = rf"""
 until [[ "$(scontrol --oneliner show job "$1")" =~ \ JobState=($2)\  ]]; do
   (( SECONDS < $3 )) || exit {NOT_IN_TIME}
@@ -56,9 +56,9 @@ class Cluster:
 
     @classmethod
     def up(cls, *options: str, nodes: int = 4) -> Cluster:
-        """Raise a cluster in a directory of its own; it dies with this process, however that ends.
+        """Start a cluster in its own directory; it ends with this process.
 
-        `options` are those of `cluster.py up`. RuntimeError says why it did not come up.
+        `options` are those of `cluster.py up`. RuntimeError has the reason if the start fails.
         """
         directory = Path(tempfile.mkdtemp(prefix="srtplan-test-", dir="/tmp"))
         shared = shared_directory()
@@ -76,12 +76,12 @@ class Cluster:
         return cls(directory)
 
     def down(self) -> None:
-        """Destroy the cluster and its shared directory. One that is down already is no error."""
+        """Destroy the cluster and its shared directory, unless it is already down."""
         if self.directory.exists():
             self._cluster("down", check=True)
 
     def forget(self) -> None:
-        """Remove the shared directory, and leave the cluster up: for one that someone else has raised."""
+        """Remove the shared directory but keep the cluster, for a cluster that was already running."""
         shutil.rmtree(self.shared, ignore_errors=True)
 
     # -------------------------------------------------------------- commands inside
@@ -96,9 +96,9 @@ class Cluster:
         timeout: float = 60,
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command on the login host or a node. AssertionError, if `check`, shows what it said.
+        """Run a command on the login host or a node, in a minimal environment plus `env`.
 
-        Its environment is small and always the same; `env` is added.
+        With `check`, a failure raises AssertionError with its output.
         """
         done = subprocess.run(
             self._inside(argv, node),
@@ -118,7 +118,7 @@ class Cluster:
     def start(
         self, argv: Sequence[str | Path], *, node: str = "", env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Start a command and return at once. TERM, INT and HUP to it reach the command; it dies with us."""
+        """Start a command in the background. It receives TERM, INT and HUP sent to the process, and ends with this one."""
         return subprocess.Popen(
             self._inside(argv, node),
             cwd=self.shared,
@@ -150,21 +150,21 @@ class Cluster:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Job:
-        """Submit a script: `options` are sbatch's, `args` the script's. AssertionError: sbatch refused it."""
+        """Submit a script: `options` are for sbatch, `args` for the script. Raises AssertionError if sbatch fails."""
         argv = ["sbatch", "--parsable", *options, str(script), *args]
         job = Job(self, int(self.run(argv, cwd=cwd, env=env).stdout.split(";")[0]))
         self.jobs.append(job)
         return job
 
     def script(self, name: str, text: str) -> Path:
-        """Write a batch script to the shared directory; `text` is what follows `#!/usr/bin/env bash`."""
+        """Write a batch script to the shared directory; `text` follows `#!/usr/bin/env bash`."""
         path = self.shared / name
         path.write_text(f"#!/usr/bin/env bash\n{text}")
         path.chmod(0o755)
         return path
 
     def end_jobs(self) -> None:
-        """Cancel what this object submitted and what has not ended; return when it is gone."""
+        """Cancel all unfinished jobs of this object, and wait until they are gone."""
         unfinished = [job for job in self.jobs if job.state not in ENDED]
         for job in unfinished:
             job.cancel()
@@ -173,22 +173,22 @@ class Cluster:
         self.jobs.clear()
 
     def container_log(self) -> list[str]:
-        """Return a line per task that ran in a container: `NODE JOB.STEP image=... mounts=...`."""
+        """Return one line per task that ran in a container: `NODE JOB.STEP image=... mounts=...`."""
         log = self.config.log("containers.log")
         return log.read_text().splitlines() if log.exists() else []
 
     # -------------------------------------------------------------- machines
 
     def power_off(self, node: str) -> None:
-        """Kill all processes of a node and drop its network, as a power cut does."""
+        """Kill all processes of a node and drop its network, like a power failure."""
         self._cluster("power-off", node, check=True)
 
     def power_on(self, node: str) -> None:
-        """Boot a node again."""
+        """Boot a node that was powered off."""
         self._cluster("power-on", node, check=True)
 
     def link_down(self, node: str) -> None:
-        """Cut the network of a node; its processes live on."""
+        """Cut the network of a node; its processes keep running."""
         self._cluster("link-down", node, check=True)
 
     def link_up(self, node: str) -> None:
@@ -196,12 +196,12 @@ class Cluster:
         self._cluster("link-up", node, check=True)
 
     def node_state(self, node: str) -> str:
-        """Return Slurm's word for a node: idle, mixed, allocated, down, with a * if it does not answer."""
+        """Return the state of a node: idle, mixed, allocated or down, with a * if it does not respond."""
         return self.run(["sinfo", "--noheader", f"--nodes={node}", "--format=%T"]).stdout.split()[0]
 
 
 class Job:
-    """A job of a cluster. All properties ask Slurm anew."""
+    """A job of a cluster. Every access of a property queries Slurm."""
 
     def __init__(self, cluster: Cluster, number: int) -> None:
         self.cluster = cluster
@@ -212,14 +212,14 @@ class Job:
 
     @property
     def record(self) -> dict[str, str]:
-        """What `scontrol show job` says: {"JobState": "RUNNING", "Command": "/x/job.sh", ...}."""
+        """The record of `scontrol show job`: {"JobState": "RUNNING", "Command": "/x/job.sh", ...}."""
         line = self.cluster.run(["scontrol", "--oneliner", "show", "job", str(self.id)]).stdout
         fields = re.split(r"\s+(?=[A-Z][A-Za-z/:_]*=)", line.strip())
         return dict(field.split("=", 1) for field in fields if "=" in field)
 
     @property
     def state(self) -> str:
-        """Slurm's word for the job: PENDING, RUNNING, COMPLETING, COMPLETED, FAILED, ..."""
+        """The state of the job: PENDING, RUNNING, COMPLETING, COMPLETED, FAILED, ..."""
         return self.record["JobState"]
 
     @property
@@ -230,18 +230,18 @@ class Job:
 
     @property
     def steps(self) -> list[str]:
-        """Ids of the steps that Slurm still has: ["7.0", "7.batch"]."""
+        """Ids of the steps that Slurm still lists: ["7.0", "7.batch"]."""
         argv = ["squeue", "--noheader", "--steps", f"--jobs={self.id}", "--format=%i"]
         return self.cluster.run(argv).stdout.split()
 
     @property
     def output(self) -> str:
-        """What the batch script has printed so far; where --output is below /tmp, only the node knows."""
+        """The output of the batch script so far; not available if --output is in a node's private /tmp."""
         path = Path(self.record["StdOut"])
         return path.read_text(errors="replace") if path.exists() else ""
 
     def wait(self, timeout: float) -> Job:
-        """Wait until the job has ended and its nodes are free again. TimeoutError shows what it printed."""
+        """Wait until the job has ended and its nodes are free. TimeoutError shows its output."""
         return self.wait_for("|".join(ENDED), timeout)
 
     def wait_for(self, state: str, timeout: float) -> Job:
@@ -265,19 +265,19 @@ class Job:
 
 
 def shared_directory() -> Path:
-    """Make a directory that all nodes see, and containers only if it is mounted: it is not below /tmp."""
+    """Create a directory outside /tmp that all nodes see, and containers only if it is mounted."""
     path = Path(tempfile.mkdtemp(prefix="srtplan-shared-", dir="/var/tmp"))
     path.chmod(0o755)
     return path
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a user who has just logged in: nothing of the caller's is in it."""
+    """Return the environment of a fresh login, without variables of the caller."""
     return {"PATH": SYSTEM_PATH, "HOME": "/root", "USER": "root", "LANG": "C.UTF-8", **(more or {})}
 
 
 def eventually(condition: Callable[[], bool], timeout: float, what: str = "the condition") -> None:
-    """Wait until something is so. TimeoutError names it."""
+    """Wait until a condition holds. TimeoutError names it."""
     deadline = time.monotonic() + PATIENCE * timeout
     while not condition():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The verbs: what `cluster.py` does from outside the cluster. Each returns an exit status."""
+"""The verbs of `cluster.py`, which run outside the cluster. Each returns an exit status."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LONGEST_DEATH = 20.0  # seconds
 
 
 class ClusterError(Exception):
-    """What the user is told instead of a traceback."""
+    """An error that is shown to the user without a traceback."""
 
 
 def missing(*, auth: str = "munge", pyxis: bool = True) -> list[str]:
-    """Return what this machine lacks for a cluster, as words for a sentence; [] if it can have one."""
+    """Return what this machine lacks for a cluster; [] if it can run one."""
     tools = [*TOOLS, *(["munged"] if auth == "munge" else []), *(["gcc"] if pyxis else [])]
     path = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
     lacks = ["root"] if os.geteuid() != 0 else []
@@ -80,7 +80,7 @@ def pid_of(directory: Path, host: str) -> int:
 def node_pid(directory: Path, name: str) -> int:
     """Return the pid of a node's PID 1, as the caller sees it; 0 if the node is powered off."""
     if name not in ClusterConfig.load(directory).node_names:
-        raise ClusterError(f"there is no node {name}")
+        raise ClusterError(f"node not found: {name}")
     for pid in namespaces.children(init_of(directory)):
         argv = namespaces.argv_of(pid)
         if argv[:1] == ["unshare"] and name in argv:
@@ -92,7 +92,7 @@ def node_pid(directory: Path, name: str) -> int:
 
 
 def up(config: ClusterConfig, *, timeout: float, owner: int) -> int:
-    """Raise a cluster and wait until Slurm calls every node idle."""
+    """Start a cluster and wait until every node is idle."""
     began = time.monotonic()
     _check(config)
     if (config.directory / "config.json").exists():  # left by a cluster that was killed
@@ -135,7 +135,7 @@ def _check(config: ClusterConfig) -> None:
 
 
 def _choose_cgroup(config: ClusterConfig) -> ClusterConfig:
-    """Resolve `auto`, and make the cgroup that will hold everything, where one is used."""
+    """Resolve `auto`, and create the cgroup of the cluster if one is used."""
     proctrack, cgroup = config.proctrack, ""
     if proctrack == "auto":
         usable = os.access(namespaces.FREEZER / "cgroup.procs", os.W_OK)
@@ -169,7 +169,7 @@ def _log_ends(config: ClusterConfig) -> str:
 
 
 def down(directory: Path, *, keep: bool, quiet: bool = False) -> int:
-    """Destroy a cluster, also one that only half exists: afterwards nothing of it is left."""
+    """Destroy a cluster completely, even one that was only partly started."""
     began = time.monotonic()
     if not (directory / "config.json").exists():
         raise ClusterError(f"no cluster is up in {directory}")
@@ -194,7 +194,7 @@ def down(directory: Path, *, keep: bool, quiet: bool = False) -> int:
 
 
 def guard(directory: Path, owner: int) -> int:
-    """Wait until the owner of a cluster ends, in whatever way, and take the cluster down."""
+    """Wait until the owner of a cluster ends, then destroy the cluster."""
     poll = select.poll()
     try:
         fds = [os.pidfd_open(owner), os.pidfd_open(init_of(directory))]
@@ -213,7 +213,7 @@ def guard(directory: Path, owner: int) -> int:
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """Return the caller's environment as a user on the login host would have it."""
+    """Return the caller's environment, adapted to the login host."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SBATCH_"))}
     env["SLURM_CONF"] = f"{directory}/etc/slurm/slurm.conf"
     env.setdefault("USER", "root")
@@ -232,7 +232,7 @@ def run(directory: Path, argv: Sequence[str], *, node: str = "") -> int:
 
 
 def capture(directory: Path, argv: Sequence[str]) -> str:
-    """Return what a command says on the login host, standard error included."""
+    """Return stdout and stderr of a command on the login host."""
     argv = [sys.executable, str(PROGRAM), "--dir", str(directory), "run", *argv]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
@@ -249,7 +249,7 @@ def status(directory: Path) -> int:
 
 
 def power(directory: Path, node: str, *, on: bool) -> int:
-    """Kill all that runs on a node, its network with it; or boot it again."""
+    """Kill all processes of a node and drop its network, or boot it."""
     if not on:
         os.kill(pid_of(directory, node), signal.SIGKILL)
         return 0
@@ -259,6 +259,6 @@ def power(directory: Path, node: str, *, on: bool) -> int:
 
 
 def link(directory: Path, node: str, *, up: bool) -> int:
-    """Cut a node's network, or restore it; its processes live on."""
+    """Cut or restore a node's network; its processes keep running."""
     pid_of(directory, node)
     return run(directory, ["ip", "link", "set", f"v-{node}", "up" if up else "down"])

@@ -1,4 +1,4 @@
-"""What a cluster is: one frozen value, written to `config.json` in the state directory.
+"""The configuration of a cluster: one frozen value, written to `config.json` in the state directory.
 
 ClusterConfig(directory=Path("/tmp/c"), nodes=2).node_names     -> ("node0", "node1")
 ClusterConfig(directory=Path("/tmp/c"), nodes=2).address(1)     -> "10.99.0.11"
@@ -15,21 +15,21 @@ LOGIN = "login"
 LOGIN_ADDRESS = "10.99.0.1"
 NETWORK_BITS = 16
 DIRECTORY_VARIABLE = "SRTPLAN_CLUSTER"
-LONGEST_DIRECTORY = 60  # unix sockets lie below it, and their paths end at 108 characters
+LONGEST_DIRECTORY = 60  # it contains unix sockets, whose paths are limited to 108 characters
 
 
 def default_directory() -> Path:
-    """Return the state directory that is meant when none is named."""
+    """Return the default state directory."""
     return Path(os.environ.get(DIRECTORY_VARIABLE) or "/tmp/srtplan-cluster").absolute()  # noqa: S108 (documented)
 
 
 @dataclasses.dataclass(frozen=True)
 class ClusterConfig:
-    """Everything that was decided when the cluster was raised.
+    """The settings of a cluster.
 
-    `share` are directories below /tmp that all nodes see; `images` is where the container stand-in looks up
-    an image that is given by name; `cgroup` is the freezer cgroup that holds the cluster, or "" without one;
-    `conf` are further lines for slurm.conf; `scratch` is a directory that goes away with the cluster, or "".
+    `share` lists directories below /tmp that all nodes see; `images` is the directory in which the container stand-in
+    looks up images by name; `cgroup` is the freezer cgroup of the cluster, or ""; `conf` holds additional lines for
+    slurm.conf; `scratch` is a directory that is removed with the cluster, or "".
     """
 
     directory: Path
@@ -56,12 +56,12 @@ class ClusterConfig:
         return tuple(f"{self.prefix}{i}" for i in range(self.nodes))
 
     def address(self, index: int) -> str:
-        """Return the address of a node; the first ten of the network are kept for the login host."""
+        """Return the address of a node; the first ten addresses are reserved for the login host."""
         return f"10.99.{(index + 10) // 250}.{(index + 10) % 250}"
 
     @property
     def slurm_conf(self) -> Path:
-        """The file that SLURM_CONF names inside the cluster."""
+        """The path of slurm.conf inside the cluster."""
         return self.directory / "etc" / "slurm" / "slurm.conf"
 
     def log(self, name: str) -> Path:
@@ -69,13 +69,13 @@ class ClusterConfig:
         return self.directory / "log" / name
 
     def save(self) -> None:
-        """Write `config.json`. From then on the directory is known to be ours, and may be removed."""
+        """Write `config.json`, which marks the directory as one that may be removed."""
         text = json.dumps(dataclasses.asdict(self), default=str, indent=1)
         (self.directory / "config.json").write_text(text + "\n")
 
     @classmethod
     def load(cls, directory: Path) -> ClusterConfig:
-        """Read what `save` wrote. FileNotFoundError: there is no cluster in this directory."""
+        """Read `config.json`. FileNotFoundError: the directory has no cluster."""
         data = json.loads((directory / "config.json").read_text())
         data |= {"directory": directory, "share": tuple(data["share"]), "conf": tuple(data["conf"])}
         return cls(**data)

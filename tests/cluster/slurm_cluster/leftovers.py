@@ -1,4 +1,4 @@
-"""What a job leaves behind: two looks at all hosts of a cluster, and the difference.
+"""Find what a job leaves behind: the difference of two snapshots of all hosts of a cluster.
 
     leftovers = Leftovers(cluster)
     cluster.sbatch(script).wait(timeout=20)
@@ -27,16 +27,16 @@ TCP_LISTEN = "0A"
 
 
 class Leftovers:
-    """A look at all hosts; each call looks again."""
+    """A snapshot of all hosts; each call compares a new one."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.before = look(cluster)
 
     def __call__(self, *, grace: float = GRACE, of: Callable[[str], bool] = bool) -> list[str]:
-        """Return what is there now and was not before, sorted; [] as soon as there is nothing.
+        """Return the sorted lines that are new since the first snapshot; [] as soon as there are none.
 
-        ``grace`` is for how many seconds nothing may change before the rest counts as left over; ``of`` tells which lines count.
+        New lines count as left over once they have not changed for ``grace`` seconds; ``of`` selects the lines that count.
         """
         end = time.monotonic() + PATIENCE * grace
         quiet = time.monotonic() + grace
@@ -53,7 +53,7 @@ class Leftovers:
 
 
 def look(cluster: Cluster) -> frozenset[str]:
-    """Return all that could be left over, a line each: processes, ports, files, memory, mounts, steps."""
+    """Return one line for each process, port, file, memory segment, mount and step of the hosts."""
     lines = {
         f"step {step}"
         for step in cluster.run(["squeue", "--noheader", "--steps", "--format=%i"]).stdout.split()
@@ -63,9 +63,9 @@ def look(cluster: Cluster) -> frozenset[str]:
         try:
             init = commands.pid_of(cluster.directory, host)
         except commands.ClusterError:
-            continue  # powered off: nothing can be left there
+            continue  # powered off: nothing can be left
         found = [*_of_host(init, processes), *_listening(init), *_shared_memory(init), *_mounts(init)]
-        if host != LOGIN:  # there both are the machine's own
+        if host != LOGIN:  # on the login host both belong to the machine
             found += [*_files(init, Path("tmp")), *_files(init, Path("dev/shm"))]
         lines |= {f"{host}: {line}" for line in found}
     return frozenset(lines)
@@ -112,7 +112,7 @@ def _readable(address: str) -> str:
 
 
 def _files(init: int, directory: Path) -> list[str]:
-    """Return the files of a private directory; what is mounted below it is shared, and no one's leftover."""
+    """Return the files of a private directory, except those in mounts, which are shared."""
     top = Path(f"/proc/{init}/root") / directory
     device = top.stat().st_dev
     found = []
@@ -132,7 +132,7 @@ def _device(path: Path) -> int:
 
 
 def _shared_memory(init: int) -> list[str]:
-    """Return System V memory, semaphores and queues: the kernel shows those of the namespace that asks."""
+    """Return System V memory, semaphores and queues; the kernel shows those of the reader's namespace."""
     argv = ["nsenter", f"--target={init}", "--ipc", "grep", "-H", "", "/proc/sysvipc/shm"]
     argv += ["/proc/sysvipc/sem", "/proc/sysvipc/msg"]
     found = []

@@ -66,9 +66,9 @@ def argv_of(pid: int) -> list[str]:
 
 
 def start(argv: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
-    """Start a command as PID 1 of new namespaces; what it says goes to the end of `log`.
+    """Start a command as PID 1 of new namespaces; its output is appended to `log`.
 
-    The process that is returned is `unshare`; `children` of its pid has the PID 1 as soon as it exists.
+    Returns the process of `unshare`; `children` of its pid has the PID 1 as soon as it exists.
     """
     with log.open("ab") as out:
         return subprocess.Popen(
@@ -77,7 +77,7 @@ def start(argv: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
 
 
 def wait_for_init(unshare: subprocess.Popen[bytes]) -> int:
-    """Return the pid of the PID 1 that `unshare` makes; 0 if it ended before."""
+    """Return the pid of the PID 1 that `unshare` creates; 0 if `unshare` ended first."""
     while not children(unshare.pid):
         if unshare.poll() is not None:
             return 0
@@ -108,7 +108,7 @@ def remove_cgroup(cgroup: str) -> None:
 
 
 def thaw(cgroup: str) -> None:
-    """Let all run that is frozen in a cgroup: what is frozen cannot die."""
+    """Thaw a cgroup, because frozen processes cannot end."""
     for top, _, _ in os.walk(cgroup):
         with contextlib.suppress(OSError):  # its slurmstepd has just removed it
             Path(top, "freezer.state").write_text("THAWED")

@@ -1,7 +1,7 @@
 #!/bin/bash
 # decode_0: SGLang decode worker 0
-# To see what will run: bash steps/decode_0.sh show
-# shellcheck source-path=SCRIPTDIR disable=SC2016 # a recipe's text in single quotes is meant as it stands
+# To print the commands of this step: bash steps/decode_0.sh show
+# shellcheck source-path=SCRIPTDIR disable=SC2016 # single-quoted text of the recipe is literal
 set -Eeuo pipefail
 source "${BASH_SOURCE[0]%/*}/../lib/step.sh"
 step::begin decode_0 "$@"

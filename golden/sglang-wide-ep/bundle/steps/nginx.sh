@@ -1,7 +1,7 @@
 #!/bin/bash
-# nginx: nginx before 4 frontends
-# To see what will run: bash steps/nginx.sh show
-# shellcheck source-path=SCRIPTDIR disable=SC2016 # a recipe's text in single quotes is meant as it stands
+# nginx: nginx for 4 frontends
+# To print the commands of this step: bash steps/nginx.sh show
+# shellcheck source-path=SCRIPTDIR disable=SC2016 # single-quoted text of the recipe is literal
 set -Eeuo pipefail
 source "${BASH_SOURCE[0]%/*}/../lib/step.sh"
 step::begin nginx "$@"

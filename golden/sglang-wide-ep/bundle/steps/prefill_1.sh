@@ -1,7 +1,7 @@
 #!/bin/bash
 # prefill_1: SGLang prefill worker 1
-# To see what will run: bash steps/prefill_1.sh show
-# shellcheck source-path=SCRIPTDIR disable=SC2016 # a recipe's text in single quotes is meant as it stands
+# To print the commands of this step: bash steps/prefill_1.sh show
+# shellcheck source-path=SCRIPTDIR disable=SC2016 # single-quoted text of the recipe is literal
 set -Eeuo pipefail
 source "${BASH_SOURCE[0]%/*}/../lib/step.sh"
 step::begin prefill_1 "$@"

@@ -1,6 +1,6 @@
-/* A SPANK plugin with pyxis' command line and a poor man's container.
+/* A SPANK plugin with the command line of pyxis and minimal containers.
  *
- * For tests of job scripts that say `srun --container-image=... --container-mounts=...` on a machine without pyxis
+ * For tests of job scripts with `srun --container-image=... --container-mounts=...` on a machine without pyxis
  * and enroot. It registers pyxis' options, so that the real srun and sbatch parse them, and runs each task in a
  * mount namespace of its own whose root is the image. Arguments in plugstack.conf:
  *
@@ -158,7 +158,7 @@ static int bind_at(const char *src, const char *root, const char *dst, int ro)
 	return 0;
 }
 
-/* the directory of the image that was asked for, "" if there is none */
+/* the directory of the requested image, "" if no image was requested */
 static void find_image(char *out, size_t n)
 {
 	struct stat st;

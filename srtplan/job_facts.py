@@ -1,4 +1,4 @@
-"""What a job is, in a few values: for status services and for the metadata of a submission, under srtctl's names.
+"""A short description of a job, for status services and the metadata of a submission, with srtctl's key names.
 
 In: a Recipe. Out: plain data for JSON::
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 from srtplan.ir.recipe import MODES, Recipe
 
 
-def facts(recipe: Recipe) -> dict[str, object]:
-    """The values; counts of roles that the recipe lacks are 0, lengths that the benchmark lacks are None."""
+def describe_job(recipe: Recipe) -> dict[str, object]:
+    """The description of a recipe's job. Counts of unused roles are 0; ``isl`` and ``osl`` are None if not set."""
     model, resources, options = recipe.model, recipe.resources, recipe.benchmark.options
     roles = {m: resources.role(m) for m in MODES}
     counts = {

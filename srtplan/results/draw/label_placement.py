@@ -1,6 +1,6 @@
-"""Labels beside the points of a picture: none lies on another or on a point, and on a line only if there is no other place.
+"""Place labels next to the points of a chart: never on another label or a point, on a line only if no other side is free.
 
-In: labels, the most telling first. One for which there is no room is left out: a crowd of numbers says less than none.
+In: labels, the most important first. A label that does not fit is left out.
 """
 
 from __future__ import annotations
@@ -17,74 +17,76 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 from numpy import asarray
 
-from srtplan.results.draw.drawing import boxes_for_glyphs
+from srtplan.results.draw.style import ignore_missing_glyphs
 
 FONT = FontProperties(size=8)
 POINT = 4.0
-"""Half of a marker, in points of 1/72 inch, as all lengths here."""
+"""Half the size of a marker. All lengths are in points of 1/72 inch."""
 GAP = 1.5
-EDGE = 1.0
-"""What is kept free around a label."""
+MARGIN = 1.0
+"""Free space around a label."""
 Side = tuple[int, int]
 SIDES = ((1, 1), (1, 0), (0, 1), (-1, 1), (1, -1), (-1, 0), (0, -1), (-1, -1))
-"""Where a label may stand, the best first."""
+"""Sides of a point on which a label can be placed, the best first."""
 
 
 @frozen
 class Label:
-    """A text for a point of the data."""
+    """A text for a point, in data coordinates."""
 
     text: str
     at: tuple[float, float]
     colour: str
 
 
-def place(axes: Axes, labels: Sequence[Label]) -> None:
-    """Draw as many labels as there is room for. Everything else must be there already, and its place final."""
+def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
+    """Draw as many labels as fit. Call it last: everything else must be drawn and have its final position."""
     figure = axes.figure
-    assert isinstance(figure, Figure)  # noqa: S101 -- not one within another
-    with boxes_for_glyphs():
+    assert isinstance(figure, Figure)  # noqa: S101 -- not a subfigure
+    with ignore_missing_glyphs():
         figure.draw_without_rendering()
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     pixel = figure.dpi / 72
     lines = [line for line in axes.get_lines() if line.get_marker() != "None"]
     paths = [axes.transData.transform_path(line.get_path()) for line in lines]
-    taken = [_around(x, y, POINT * pixel) for path in paths for x, y in asarray(path.vertices)]
+    taken = [_box_around(x, y, POINT * pixel) for path in paths for x, y in asarray(path.vertices)]
     whole = axes.get_window_extent()
     for label in labels:
         width, height, _ = renderer.get_text_width_height_descent(label.text, FONT, ismath=False)
         x, y = axes.transData.transform(label.at)
-        boxes = [(side, _beside((x, y), side, (width, height), pixel)) for side in SIDES]
-        free = [(s, b) for s, b in boxes if _inside(b, whole) and not any(b.overlaps(t) for t in taken)]
+        boxes = [(side, _box_beside((x, y), side, (width, height), pixel)) for side in SIDES]
+        free = [(s, b) for s, b in boxes if _is_inside(b, whole) and not any(b.overlaps(t) for t in taken)]
         if free:
-            side, box = next(_clear(free, paths), free[0])
+            side, box = next(_crossed_by_no_line(free, paths), free[0])
             taken.append(box)
-            _write(axes, label, side)
+            _draw_label(axes, label, side)
 
 
-def _around(x: float, y: float, half: float) -> Bbox:
+def _box_around(x: float, y: float, half: float) -> Bbox:
     return Bbox.from_extents(x - half, y - half, x + half, y + half)
 
 
-def _beside(at: tuple[float, float], side: Side, size: tuple[float, float], pixel: float) -> Bbox:
-    """The box of a text on one side of a point, with its edge."""
+def _box_beside(at: tuple[float, float], side: Side, size: tuple[float, float], pixel: float) -> Bbox:
+    """The box of a text on one side of a point, with its margin."""
     left, low = (
         a + s * (POINT + GAP) * pixel + (s - 1) / 2 * of for a, s, of in zip(at, side, size, strict=True)
     )
-    edge = EDGE * pixel
+    edge = MARGIN * pixel
     return Bbox.from_extents(left - edge, low - edge, left + size[0] + edge, low + size[1] + edge)
 
 
-def _inside(box: Bbox, whole: Bbox) -> bool:
+def _is_inside(box: Bbox, whole: Bbox) -> bool:
     return bool(whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1)
 
 
-def _clear(places: Sequence[tuple[Side, Bbox]], paths: Sequence[Path]) -> Iterator[tuple[Side, Bbox]]:
-    """Those that no line runs through."""
+def _crossed_by_no_line(
+    places: Sequence[tuple[Side, Bbox]], paths: Sequence[Path]
+) -> Iterator[tuple[Side, Bbox]]:
+    """The places that no line crosses."""
     return ((s, b) for s, b in places if not any(p.intersects_bbox(b, filled=False) for p in paths))
 
 
-def _write(axes: Axes, label: Label, side: Side) -> None:
+def _draw_label(axes: Axes, label: Label, side: Side) -> None:
     text = axes.annotate(
         label.text,
         label.at,
@@ -97,4 +99,4 @@ def _write(axes: Axes, label: Label, side: Side) -> None:
         zorder=4,
         path_effects=[withStroke(linewidth=2, foreground="white")],
     )
-    text.set_in_layout(False)  # it lies within the axes, which keep their place
+    text.set_in_layout(False)  # it lies within the axes and must not move them
