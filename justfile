@@ -8,15 +8,15 @@ default:
 check *args:
     tests/run {{args}}
 
-# Tests only, with the environment that `just check` made.
+# Tests only, in the environment that `just check` creates.
 test *args:
     .venv/bin/pytest {{args}}
 
-# Fast tests only, in less than a minute: no jobs, no ShellCheck, fewer generated examples.
+# The fast tests, in less than a minute: no whole jobs, no ShellCheck, fewer generated examples.
 unit *args:
     SRTPLAN_EFFORT=quick .venv/bin/pytest -q -n 2 -m "not slow" {{args}}
 
-# The linters alone.
+# The linters, without tests.
 lint:
     .venv/bin/ruff check .
     .venv/bin/ruff format --check .
@@ -24,29 +24,29 @@ lint:
     .venv/bin/mypy
     .venv/bin/lint-imports --no-cache
 
-# Layout and lint fixes.
+# Reformat the code, and apply fixes of the linters.
 fmt:
     .venv/bin/ruff check --fix .
     .venv/bin/ruff format .
     .venv/bin/shfmt -i 2 -ci -w templates/lib/*.sh tests/run tests/rig/install .ci/run
 
-# Start a new engine: srtplan/engines/NAME.py, examples/NAME.yaml, its golden files and its place in docs/reference/recipe.md.
+# Add an engine: srtplan/engines/NAME.py, examples/NAME.yaml, its golden files and its section in docs/reference/recipe.md.
 new-engine name:
     .venv/bin/python tools/new_engine.py {{name}}
     just golden {{name}}
 
-# Rewrite golden files (all, or of one case), docs/reference/recipe.md and docs/plugins.md, and show what changed.
+# Rewrite the golden files (of all cases or one), docs/reference/recipe.md and docs/plugins.md, and show what changed.
 golden case="":
     SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/golden -k "{{case}}"
     SRTPLAN_GOLDEN=rewrite .venv/bin/pytest -q tests/config/test_reference.py tests/test_plugins_page.py
     git diff --stat -- golden docs/reference/recipe.md docs/plugins.md
 
-# Break everything, and write what came of it to docs/reference/failures.md.
+# Run every failure, and write the outcomes to docs/reference/failures.md.
 failures *args:
     SRTPLAN_FAILURES=rewrite .venv/bin/pytest -q -n 2 --dist loadgroup tests/failures {{args}}
     git diff --stat -- docs/reference/failures.md
 
-# A real Slurm on this machine, as root: `just cluster up 4`, `just cluster run sinfo`, `just cluster down`.
+# Manage a real Slurm on this machine, as root: `just cluster up 4`, `just cluster run sinfo`, `just cluster down`.
 cluster *args:
     python3 tests/cluster/cluster.py {{args}}
 

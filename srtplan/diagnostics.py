@@ -1,4 +1,4 @@
-"""Problems in a user's input, and how they are shown.
+"""Problems in a user's input, and their text form.
 
 In: findings (a rule, a path into the document, a message). Out: lines that an editor can jump to::
 
@@ -7,8 +7,8 @@ In: findings (a rule, a path into the document, a message). Out: lines that an e
           |                   ^
           = help: use 2 decode workers, or 2 more nodes
 
-A stage that has no positions reports a ``Finding``; ``config`` turns it into a ``Problem`` with the position of the
-value that stands at its path.
+Stages that know no positions report a ``Finding``. ``config`` turns it into a ``Problem`` with the position of the value
+at its path.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Severity = Literal["error", "warning"]
 
 @frozen(kw_only=True)
 class Finding:
-    """A fault at a path of the document; ``on_key`` points at the key instead of its value."""
+    """A problem at a path of the document. ``on_key`` points at the key instead of its value."""
 
     rule: str
     message: str
@@ -36,18 +36,25 @@ class Finding:
     on_key: bool = False
 
 
+def count_of(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 job``, ``2 jobs``."""
+    return f"{count} {noun}{'s' if count != 1 else ''}"
+
+
 NO_EFFECT = "SP115"
 
 
 def no_effect(path: Path, why: str, *, help: str = "", name: str = "") -> Finding:  # noqa: A002 -- the field's name
-    """A field that was set and changes nothing in this job: a warning, at its key."""
+    """Return the warning, at its key, for a field that changes nothing in this job. ``help`` defaults to removing it."""
     message = f"'{name or path[-1]}' has no effect: {why}"
-    return Finding(rule=NO_EFFECT, path=path, on_key=True, severity="warning", message=message, help=help)
+    return Finding(
+        rule=NO_EFFECT, path=path, on_key=True, severity="warning", message=message, help=help or "remove it"
+    )
 
 
 @frozen(kw_only=True)
 class Problem:
-    """A fault at a position. ``line`` and ``column`` count from 1; 0 means the file as a whole."""
+    """A problem at a position. ``line`` and ``column`` count from 1; 0 is the file as a whole."""
 
     file: str
     line: int
@@ -60,7 +67,7 @@ class Problem:
     width: int = 1
 
     def render(self) -> str:
-        """The problem as text, without a final newline; colours are the CLI's business."""
+        """Return the problem as text, without colours and without a final newline."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         lines = [f"{place}: {self.severity}[{self.rule}]: {self.message}"]
         if self.source:
@@ -88,7 +95,7 @@ class Report:
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """Those that prevent a bundle."""
+        """The problems that prevent a bundle."""
         return tuple(p for p in self.problems if p.severity == "error")
 
     def __add__(self, other: Report) -> Report:
@@ -98,12 +105,12 @@ class Report:
         return iter(self.problems)
 
     def render(self) -> str:
-        """Every problem, a blank line between two."""
+        """Return every problem as text, separated by blank lines."""
         return "\n\n".join(p.render() for p in self.problems)
 
 
 class InputError(Exception):
-    """The input has errors; carries all of them. The CLI prints them and exits 1."""
+    """The input has errors; ``report`` holds all of them. The CLI prints them and exits with 1."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(report.render())
@@ -111,7 +118,7 @@ class InputError(Exception):
 
 
 class InternalError(Exception):
-    """srtplan itself is wrong (a Plan that breaks an invariant). The CLI says so and exits 70."""
+    """A bug of srtplan, such as a Plan that breaks an invariant. The CLI reports it and exits with 70."""
 
     def __init__(self, violations: Iterable[str]) -> None:
         self.violations = tuple(violations)
@@ -119,7 +126,7 @@ class InternalError(Exception):
 
 
 class PlanError(Exception):
-    """The recipe cannot be planned; ``findings`` say why, warnings among them."""
+    """The recipe cannot be planned; ``findings`` are the reasons and any warnings."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)

@@ -1,9 +1,10 @@
-"""Options of a recipe as command-line flags.
+"""Render recipe options as command-line flags, and check them.
 
 In: the ``args`` mapping of a role, ``{"tensor_parallel_size": 8, "trust-remote-code": True, "x": None}``.
 Out: words, ``--tensor-parallel-size 8 --trust-remote-code``.
 
-``true`` is a bare flag, ``false`` and ``null`` are nothing, a list is one word per item, a mapping is JSON.
+``true`` becomes a bare flag; ``false`` and ``null`` are omitted. A list becomes one word per
+item, a mapping becomes JSON.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ _DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
 
 @lru_cache(maxsize=1024)
 def dashed(key: str) -> str:
-    """The flag's name as engines spell it: ``tensor_parallel_size`` and ``--tensor-parallel-size`` are the same flag."""
+    """Return a flag's name as engines spell it: ``tensor_parallel_size`` is the flag ``--tensor-parallel-size``."""
     return key.replace("_", "-").lstrip("-")
 
 
 def text(value: Data) -> str:
-    """A scalar as an argument; a mapping or list as JSON."""
+    """Return a scalar as an argument, a mapping or list as JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -38,7 +39,7 @@ def text(value: Data) -> str:
 def render(
     args: Map, *, skip: Collection[str] = (), name: Callable[[str], str] = dashed, ordered: bool = True
 ) -> Words:
-    """The flags of a mapping, sorted by key unless ``ordered`` is False; ``skip`` holds dashed names."""
+    """Return the flags of a mapping, sorted by key unless ``ordered`` is False; ``skip`` holds dashed names."""
     flat: list[str] = []
     pairs = sorted(args.pairs) if ordered else args.pairs
     for key, value in pairs:
@@ -53,20 +54,20 @@ def render(
 
 
 def lookup(args: Map, *names: str) -> Data:
-    """The value of the first of ``names`` (dashed) that the mapping has in either spelling; None if it has none."""
+    """Return the value of the first of ``names`` (dashed) in the mapping, in either spelling; None if there is none."""
     by_name = {dashed(k): v for k, v in args.pairs}
     return next((by_name[n] for n in names if n in by_name), None)
 
 
 def number(value: Data) -> int | None:
-    """A whole number, also one that is written as a text, as a command line takes it; else None."""
+    """Return an integer, also from a string as on a command line; None for anything else."""
     if isinstance(value, str):
         return int(value) if _DIGITS.fullmatch(value.strip()) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def seconds(text: str) -> int:
-    """Seconds of a time limit as Slurm writes it, 0 for none (sbatch(1): M, M:S, H:M:S, D-H, D-H:M, D-H:M:S)."""
+    """Return a Slurm time limit in seconds, 0 if it is not one (sbatch(1): M, M:S, H:M:S, D-H, D-H:M, D-H:M:S)."""
     match = _TIME.fullmatch(text)
     if match is None:
         return 0
@@ -77,7 +78,7 @@ def seconds(text: str) -> int:
 
 
 def find(args: Map, extra: Iterable[str], *names: str) -> tuple[bool, Data]:
-    """Whether a flag stands among the options or the further words, and its last value; True without one."""
+    """Return whether a flag is set in the options or extra arguments, and its last value (True for a bare flag)."""
     found: tuple[bool, Data] = (False, None)
     value = lookup(args, *names)
     if value is not None and value is not False:
@@ -93,12 +94,12 @@ def find(args: Map, extra: Iterable[str], *names: str) -> tuple[bool, Data]:
 
 
 def count(args: Map, extra: Iterable[str], *names: str) -> int | None:
-    """The number that a flag has among the options or the further words; None if it has none."""
+    """Return the integer value of a flag in the options or extra arguments, or None."""
     return number(find(args, extra, *names)[1])
 
 
 def check_sizes(args: Map, extra: Iterable[str], at: Path, extra_at: Path, *names: str) -> Iterable[Finding]:
-    """Sizes that must be whole and positive, for what they multiply is compared with the GPUs."""
+    """Report sizes that are not positive integers: their product is compared with the worker's GPUs."""
     places: list[tuple[Path, str, Data]] = [
         ((*at, k), k, v) for k, v in args.pairs if dashed(k) in names and v is not None
     ]
@@ -108,13 +109,13 @@ def check_sizes(args: Map, extra: Iterable[str], at: Path, extra_at: Path, *name
             places.append(((*extra_at, n), word.partition("=")[0], find(Map(), words[n : n + 2], *names)[1]))
     for path, key, value in places:
         if (number(value) or 0) <= 0:
-            message = f"'{key}' must be a positive whole number, not {text(value)}"
+            message = f"'{key}' must be a positive integer, not {text(value)}"
             yield Finding(rule="SP511", path=path, message=message)
 
 
-def check_duplicates(args: Map, at: Path, *same: tuple[str, ...]) -> Iterable[Finding]:
-    """A flag that stands in several spellings with different values; ``same`` are dashed names of one flag."""
-    first = {name: names[0] for names in same for name in names}
+def check_duplicates(args: Map, at: Path, *aliases: tuple[str, ...]) -> Iterable[Finding]:
+    """Report a flag that several spellings set to different values; ``aliases`` are the dashed names of each flag."""
+    first = {name: names[0] for names in aliases for name in names}
     seen: dict[str, tuple[str, Data]] = {}
     for key, value in args.pairs:
         name = dashed(key)
@@ -124,20 +125,20 @@ def check_duplicates(args: Map, at: Path, *same: tuple[str, ...]) -> Iterable[Fi
                 rule="SP501",
                 path=(*at, key),
                 on_key=True,
-                message=f"'{key}' and '{other[0]}' are the same flag with different values",
-                help=f"keep one of them; the engine would take only the last '--{dashed(key)}'",
+                message=f"'{key}' and '{other[0]}' set the same flag to different values",
+                help=f"remove one; the engine uses only the last '--{dashed(key)}'",
             )
 
 
 def check_planned(args: Map, at: Path, flags: dict[str, str]) -> Iterable[Finding]:
-    """Flags that the Plan decides; ``flags`` maps a dashed name to where the value comes from."""
+    """Report flags that srtplan sets; ``flags`` maps a dashed name to the source of its value."""
     for key, _ in args.pairs:
         if dashed(key) in flags:
             yield Finding(
                 rule="SP502",
                 path=(*at, key),
                 on_key=True,
-                message=f"'{key}' is decided by the plan",
+                message=f"'{key}' is set by srtplan",
                 help=f"remove it; {flags[dashed(key)]}",
             )
 
@@ -145,50 +146,50 @@ def check_planned(args: Map, at: Path, flags: dict[str, str]) -> Iterable[Findin
 def check_extra_args(
     words: Iterable[str], args: Map, decides: Collection[str], at: Path, *, options: Collection[str] = ()
 ) -> Iterable[Finding]:
-    """Flags among further words that the role's options have already, or that the Plan decides.
+    """Report extra arguments that repeat the role's options, or that srtplan sets.
 
-    ``options`` are flags that the plan takes from the options and must not miss.
+    ``options`` are flags that srtplan reads from the role's options only.
     """
-    given = {dashed(k): k for k, _ in args.pairs}
+    keys = {dashed(k): k for k, _ in args.pairs}
     for n, text in enumerate(words):
         name = dashed(text.removeprefix("--").partition("=")[0])
-        if not text.startswith("--") or name not in (*given, *decides, *options):
+        if not text.startswith("--") or name not in (*keys, *decides, *options):
             continue
-        own, remedy = "it is decided by the plan", "remove it"
-        if name in given:
-            own, remedy = f"'{given[name]}' stands among the options, too", "keep one of them"
+        problem, remedy = "is set by srtplan", "remove it"
+        if name in keys:
+            problem, remedy = f"repeats '{keys[name]}' of the role's options", "remove one of them"
         elif name in options:
-            own, remedy = "the plan would not know of it", f"write '{name}' among the options of the role"
+            problem, remedy = "is not read by srtplan", f"move it to the role's options: `{name}: VALUE`"
         yield Finding(
-            rule="SP501" if name in given else "SP502",
+            rule="SP501" if name in keys else "SP502",
             path=(*at, n),
-            message=f"'{text}' of the further words: {own}",
+            message=f"'{text}' in {at[-1]} {problem}",
             help=remedy,
         )
 
 
 def check_port(args: Map, at: Path, name: str, floor: int) -> Iterable[Finding]:
-    """An option that must be a port, below those that the kernel of the nodes hands out."""
+    """Report an option that is not a port, or is in the ephemeral range of the nodes' kernel."""
     for key, value in args.pairs:
         if dashed(key) != name or value is None:
             continue
         if isinstance(value, int) and floor <= value <= LAST_PORT:
-            message = f"port {value} lies in the ephemeral range, which starts at {floor}"
-            help_ = "choose a lower port, leave it out, or set ports.ephemeral_floor in the profile"
+            message = f"port {value} is in the ephemeral range, which starts at {floor}"
+            help_ = "use a lower port, remove the key, or set `ports.ephemeral_floor` in the cluster profile"
             yield Finding(rule="SP302", path=(*at, key), message=message, help=help_)
         elif not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LAST_PORT:
-            message = f"'{key}: {text(value)}' is no port: a number from 1 to {LAST_PORT}"
-            help_ = "leave it out to have the plan choose one"
+            message = f"'{key}: {text(value)}' is not a port (1 to {LAST_PORT})"
+            help_ = "remove the key to have srtplan allocate a port"
             yield Finding(rule="SP509", path=(*at, key), message=message, help=help_)
 
 
 def check_role(args: Map, at: Path, name: str, allowed: Collection[Data], mode: str) -> Iterable[Finding]:
-    """An option whose value does not fit the role."""
+    """Report an option whose value contradicts the role."""
     for key, value in args.pairs:
         if dashed(key) == name and value is not None and value not in allowed:
             yield Finding(
                 rule="SP503",
                 path=(*at, key),
-                message=f"'{key}: {text(value)}' contradicts the role: these are {mode} workers",
-                help="remove the flag; the plan sets it",
+                message=f"'{key}: {text(value)}' contradicts the role: it is set on {mode} workers",
+                help="remove the key; srtplan sets the flag from the role",
             )

@@ -1,6 +1,6 @@
 """``examples/plugin``, a package with an engine and a benchmark: installed, checked, compiled, rehearsed; then broken.
 
-A broken plugin is an error at the recipe's ``type`` that names its distribution; one that no recipe uses disturbs nothing.
+A broken plugin is an error at the recipe's ``type`` that names its distribution; an unused one has no effect.
 """
 
 from __future__ import annotations
@@ -26,25 +26,38 @@ Done = subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for PYTHONPATH into which pip has installed the package."""
+    """Return a directory for PYTHONPATH with the installed package."""
     if find_spec("hatchling") is None:
         unavailable("hatchling, which builds the package, is not installed: pip install '.[dev]'")
     source, site = tmp_path_factory.mktemp("source") / "plugin", tmp_path_factory.mktemp("site")
     shutil.copytree(PACKAGE, source)
-    options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index")
+    # --no-compile: a module edited within a second to the same size would still run from its old .pyc.
+    options = (
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--no-compile",
+    )
     subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", site, source], check=True)
     return site
 
 
 @pytest.fixture
 def site(installed: Path, tmp_path: Path) -> Path:
-    """A copy of the installation that a test may break."""
+    """Return a copy of the installation that a test can modify."""
     return Path(shutil.copytree(installed, tmp_path / "site"))
 
 
 def srtplan(site: Path, *argv: str | Path, cwd: Path | None = None) -> Done:
-    """The command line where the package is installed."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{site}", "HOME": str(site)}
+    """Run srtplan with the package installed."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{ROOT}:{site}",
+        "HOME": str(site),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     words = [*CLI, *map(str, argv)]
     return subprocess.run(
         words, cwd=cwd or site, env=env, capture_output=True, text=True, check=False, timeout=200
@@ -52,7 +65,7 @@ def srtplan(site: Path, *argv: str | Path, cwd: Path | None = None) -> Done:
 
 
 def edited(site: Path, old: str, new: str, *, module: str = ENGINE) -> Path:
-    """The installation with a change in a module."""
+    """Edit a module of the installation."""
     path = site / module
     text = path.read_text()
     assert old in text
@@ -61,7 +74,7 @@ def edited(site: Path, old: str, new: str, *, module: str = ENGINE) -> Path:
 
 
 def test_compiles(installed: Path, tmp_path: Path) -> None:
-    """The worker serves at the public port and has neither variables nor ports of Dynamo; the report has a reader."""
+    """The worker serves on the public port without Dynamo's variables or ports; the report has a reader."""
     done = srtplan(installed, "compile", RECIPE, "-o", tmp_path / "bundle")
     assert done.returncode == 0, done.stderr
     launcher = (tmp_path / "bundle" / "steps" / "agg_0.sh").read_text()
@@ -74,14 +87,14 @@ def test_compiles(installed: Path, tmp_path: Path) -> None:
 
 
 def test_compiles_behind_the_sglang_router(installed: Path, tmp_path: Path) -> None:
-    """The router is told each worker's own port, which the preflight checks; it cannot divide prefill and decode."""
+    """The router gets each worker's own port, which the preflight checks; separate prefill and decode workers are an error."""
     router = ("--set", "frontend.type=sglang", "--set", "resources.agg_workers=2")
     done = srtplan(installed, "compile", RECIPE, *router, "-o", tmp_path / "bundle")
     assert done.returncode == 0, done.stderr
     assert "http://${IP[0]}:30001" in (tmp_path / "bundle" / "steps" / "router_0.sh").read_text()
     preflight = (tmp_path / "bundle" / "files" / "preflight.tsv").read_text()
     assert "port\t30001\t0\tagg_1" in preflight
-    apart = {
+    disaggregated = {
         "agg_nodes": 0,
         "agg_workers": 0,
         "prefill_nodes": 1,
@@ -89,22 +102,24 @@ def test_compiles_behind_the_sglang_router(installed: Path, tmp_path: Path) -> N
         "decode_nodes": 1,
         "decode_workers": 1,
     }
-    sets = [w for key, n in apart.items() for w in ("--set", f"resources.{key}={n}")]
+    sets = [w for key, n in disaggregated.items() for w in ("--set", f"resources.{key}={n}")]
     done = srtplan(installed, "check", RECIPE, "--set", "frontend.type=sglang", *sets)
     assert done.returncode == 1
-    assert "--set frontend.type=sglang: error[SP604]: the router cannot divide" in done.stderr
+    assert (
+        "--set frontend.type=sglang: error[SP604]: the SGLang router does not support separate" in done.stderr
+    )
 
 
 def test_is_rehearsed_to_success(installed: Path, tmp_path: Path) -> None:
-    """Server and client are simulated as the plugin declares; the figures of the report are in the summary."""
+    """The declared stand-ins run, and the figures of the report are in the summary."""
     bundle, runs = tmp_path / "bundle", tmp_path / "runs"
     assert srtplan(installed, "compile", RECIPE, "-o", bundle).returncode == 0
     done = srtplan(installed, "rehearse", bundle, "-o", runs)
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = runs.glob("*/attempt_0/results/summary.json")
-    made = json.loads(path.read_text())["runs"]
-    assert [run["status"] for run in made] == ["ok", "ok"]
-    assert all(run["output_tokens"] > 0 and run["e2e_ms_mean"] > 0 for run in made)
+    records = json.loads(path.read_text())["runs"]
+    assert [run["status"] for run in records] == ["ok", "ok"]
+    assert all(run["output_tokens"] > 0 and run["e2e_ms_mean"] > 0 for run in records)
 
 
 def test_an_engine_is_one_short_file() -> None:
@@ -134,12 +149,12 @@ SLIPS = {
         'Argument "interfaces" to "__init_subclass__" of "Engine" has incompatible type "str"',
     ),
 }  # fmt: skip
-"""An edit of the engine, what loading says, and what mypy says."""
+"""An edit of the engine, the error when loading it, and mypy's error."""
 MORE_SLIPS = {
     "class": ("PLUGIN = LMDeploy()", "PLUGIN = LMDeploy", "PLUGIN is the class LMDeploy; write PLUGIN = LMDeploy()"),
     "other": ("PLUGIN = LMDeploy()", "PLUGIN = {}", "PLUGIN is of type dict, not a subclass of Engine"),
     "nothing": ("PLUGIN = LMDeploy()", "", "has no attribute 'PLUGIN'"),
-    "renamed": ('name="lmdeploy"', 'name="lm-deploy"', "its own name is 'lm-deploy'"),
+    "renamed": ('name="lmdeploy"', 'name="lm-deploy"', "PLUGIN is named 'lm-deploy', not 'lmdeploy'"),
     "import": ("from srtplan import flags", "import no_such_module", "No module named 'no_such_module'"),
     "syntax": ("class LMDeploy", "clas LMDeploy", "SyntaxError"),
     "exit": ("PLANNED = {", "raise SystemExit(3)\nPLANNED = {", "SystemExit: 3"),
@@ -149,21 +164,21 @@ MORE_SLIPS = {
 
 @pytest.mark.parametrize("slip", [*SLIPS, *MORE_SLIPS])
 def test_a_broken_plugin_is_an_error_that_names_its_distribution(site: Path, slip: str) -> None:
-    """Exit code 1 at the line of the type, for every way in which a plugin can be broken."""
-    old, new, says, *_ = (SLIPS | MORE_SLIPS)[slip]  # type: ignore[operator]
+    """Every kind of broken plugin exits with 1 and an error at the line of the type."""
+    old, new, message, *_ = (SLIPS | MORE_SLIPS)[slip]  # type: ignore[operator]
     done = srtplan(edited(site, old, new), "check", RECIPE)
     assert done.returncode == 1, done.stderr
     assert (
         "lmdeploy.yaml:19:9: error[SP116]: engine 'lmdeploy' of srtplan-extras 0.1.0 is broken: "
         in done.stderr
     )
-    assert says in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert "internal error" not in done.stderr
 
 
-def test_a_broken_plugin_that_no_recipe_uses_disturbs_nothing(site: Path, tmp_path: Path) -> None:
-    """Neither a good recipe nor the hints of a faulty one, which look at all plugins."""
+def test_a_broken_plugin_that_no_recipe_uses_has_no_effect(site: Path, tmp_path: Path) -> None:
+    """Neither a valid recipe is affected, nor the hints for an invalid one, which load all plugins."""
     edited(site, "from srtplan import flags", "import no_such_module")
     edited(site, "from attrs import frozen", "import no_such_module", module="srtplan_extras/guidellm.py")
     assert srtplan(site, "check", ROOT / "examples" / "quickstart.yaml").returncode == 0
@@ -176,7 +191,7 @@ def test_a_broken_plugin_that_no_recipe_uses_disturbs_nothing(site: Path, tmp_pa
 
 
 def test_a_service_that_is_not_installed_is_an_error(site: Path) -> None:
-    """At the type that needs it."""
+    """The error is at the type that needs the service."""
     service = '    @override\n    def services(self, recipe: Recipe) -> tuple[str, ...]:\n        return ("redis",)\n\n'
     done = srtplan(
         edited(site, "    @override\n    def check(", f"{service}    @override\n    def check("),
@@ -191,10 +206,8 @@ def test_a_service_that_is_not_installed_is_an_error(site: Path) -> None:
 
 
 @pytest.mark.parametrize(("offset", "first"), [(0, 24000), (100, 24100)])
-def test_port_offset_moves_the_ports_that_a_plugin_numbers_itself(
-    site: Path, offset: int, first: int
-) -> None:
-    """A kind of port that the profile does not know has its first number from the plugin."""
+def test_port_offset_shifts_ports_with_a_base_of_the_plugin(site: Path, offset: int, first: int) -> None:
+    """A kind of port that is not in the profile takes its first number from the plugin."""
     ports = (
         "    @override\n    def ports(self, recipe: Recipe, role: Role) -> tuple[Port, ...]:\n"
         '        return (Port(kind="http"), Port(kind="dist", scope="worker", base=24000, block=2))\n\n'
@@ -219,6 +232,6 @@ def test_mypy_reports_what_loading_reports(site: Path, tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{site}"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     found = [line for line in done.stdout.splitlines() if ": error:" in line]
-    for name, (*_, says) in SLIPS.items():
-        assert any(f"{name}.py" in line and says in line for line in found), (name, done.stdout)
+    for name, (*_, message) in SLIPS.items():
+        assert any(f"{name}.py" in line and message in line for line in found), (name, done.stdout)
     assert not [line for line in found if Path(line.partition(":")[0]).stem not in SLIPS]

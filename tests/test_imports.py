@@ -12,7 +12,7 @@ from srtplan import plugin
 
 ROOT = Path(__file__).parents[1]
 OTHER_NAMES = {
-    "asked == 'sglang'": "a frontend of srtctl 2.x that srtplan lacks",
+    "requested == 'sglang'": "a frontend of srtctl 2.x that srtplan lacks",
     "'dynamo' in self.interfaces": "an interface",
     "interface == 'dynamo'": "an interface",
     "run.client not in CLIENTS": "the reader of a report",

@@ -21,12 +21,12 @@ Done = subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's files, with a new engine."""
+    """Return a copy of the project with a new engine."""
     folder = tmp_path_factory.mktemp("copy")
-    asked = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        unavailable(f"no list of the project's files: {done.stderr.strip()}")
+        unavailable(f"cannot list the project's files: {done.stderr.strip()}")
     for name in filter(None, done.stdout.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *argv: str, **env: str) -> Done:
-    """A Python program in the copy, which imports the copy's package."""
+    """Run Python in the copy, with the copy's package."""
     bin_ = Path(sys.executable).parent
     environ = {"PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": str(folder), "HOME": str(folder)}
     return subprocess.run(
@@ -45,7 +45,7 @@ def run(folder: Path, *argv: str, **env: str) -> Done:
 
 
 def test_compiles(copy: Path, tmp_path: Path) -> None:
-    """The example's bundle starts the engine at the public port; a flag that the plan sets is refused."""
+    """The example's bundle starts the engine on the public port; a flag that srtplan sets is an error."""
     done = run(copy, *CLI, "compile", CASE, "-o", str(tmp_path / "bundle"))
     assert done.returncode == 0, done.stderr
     launcher = (tmp_path / "bundle" / "steps" / "agg_0.sh").read_text()
@@ -58,7 +58,7 @@ def test_compiles(copy: Path, tmp_path: Path) -> None:
 
 
 def test_passes_mypy_and_ruff(copy: Path, tmp_path: Path) -> None:
-    """As it is written, before anybody edits it."""
+    """The generated module passes unchanged."""
     module = "srtplan/engines/tiny_llm__2.py"
     cache = str(tmp_path / "cache")
     done = run(copy, "-m", "mypy", "--config-file", "pyproject.toml", "--cache-dir", cache, module)
@@ -91,7 +91,7 @@ def test_gets_its_golden_files(copy: Path) -> None:
 
 
 def test_is_rehearsed_to_success(copy: Path, tmp_path: Path) -> None:
-    """Nothing more has to be written for that."""
+    """The generated engine needs no changes for a rehearsal."""
     assert run(copy, *CLI, "compile", CASE, "-o", str(tmp_path / "bundle")).returncode == 0
     done = run(
         copy,
@@ -106,14 +106,14 @@ def test_is_rehearsed_to_success(copy: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("Tiny", "usage: "), ("-x", "usage: "), ("../x", "usage: "), ("sglang", "exists")]
+    ("name", "message"), [("Tiny", "usage: "), ("-x", "usage: "), ("../x", "usage: "), ("sglang", "exists")]
 )
-def test_refuses_a_bad_name(copy: Path, name: str, says: str) -> None:
-    """Neither a path, nor an engine that exists; nothing is written."""
+def test_rejects_an_invalid_name(copy: Path, name: str, message: str) -> None:
+    """Paths and existing engines are rejected, and nothing is written."""
     before = sorted(copy.rglob("*.py"))
     done = run(copy, "tools/new_engine.py", name)
     assert done.returncode == 1
-    assert says in done.stderr
+    assert message in done.stderr
     assert [p for p in sorted(copy.rglob("*.py")) if "__pycache__" not in p.parts] == [
         p for p in before if "__pycache__" not in p.parts
     ]

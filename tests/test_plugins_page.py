@@ -1,4 +1,4 @@
-"""``docs/plugins.md``: its tables of members are what the base classes say, and its engine works."""
+"""``docs/plugins.md``: its member tables match the base classes, and its example engine loads."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ EXAMPLE = re.compile(r"```python\n(\"\"\"LMDeploy.*?)```", re.DOTALL)
 
 
 def notes(kind: type) -> dict[str, str]:
-    """The texts below the attributes of a class, by attribute."""
+    """Return the docstrings of a class's attributes, by attribute."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(tree, ast.ClassDef)
     out = {}
     for node, after in zip(tree.body, tree.body[1:], strict=False):
-        told = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and told:
+        documented = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and documented:
             out[node.target.id] = " ".join(str(after.value.value).split())  # type: ignore[attr-defined]
     return out
 
 
 def cell(text: str) -> str:
-    """A text inside a table."""
+    """Return a text as a table cell."""
     return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
 
 
 def facts(base: type) -> Iterator[tuple[str, str, str]]:
-    """(argument of the class statement, default, meaning)."""
-    told = notes(plugin.Plugin) | notes(base)
+    """Yield (class argument, default, meaning)."""
+    meanings = notes(plugin.Plugin) | notes(base)
     for name, parameter in inspect.signature(base.__init_subclass__).parameters.items():
         default = "required" if parameter.default is parameter.empty else f"`{parameter.default!r}`"
-        yield f"`{name}=`", default.replace("'", '"'), told[name]
+        yield f"`{name}=`", default.replace("'", '"'), meanings[name]
 
 
 def methods(base: type) -> Iterator[tuple[str, str, str]]:
-    """(method with its arguments, default, meaning)."""
+    """Yield (method with its arguments, default, meaning)."""
     for name, member in vars(base).items():
         if name.startswith("_") or not inspect.isfunction(member):
             continue
@@ -57,31 +57,31 @@ def methods(base: type) -> Iterator[tuple[str, str, str]]:
         meaning, has_default, default = inspect.cleandoc(member.__doc__ or "").partition("Default:")
         required = getattr(member, "__isabstractmethod__", False)
         assert required is not bool(has_default) or name == "options_of", (
-            f"{name} says nothing of its default"
+            f"the docstring of {name} does not state its default"
         )
         shown = "required" if required else "final" if name == "options_of" else default.strip().rstrip(".")
         yield f"`{name}({arguments})`", shown, meaning.strip()
 
 
 def table(rows: Iterator[tuple[str, str, str]], head: str) -> str:
-    """A table of members."""
+    """Return a table of members."""
     lines = [f"| {head} | default | meaning |", "|---|---|---|"]
     return "\n".join([*lines, *(f"| {a} | {cell(b)} | {cell(c)} |" for a, b, c in rows)]) + "\n"
 
 
 def fields(kind: type) -> Iterator[tuple[str, str, str]]:
-    """(field or property, default, meaning)."""
-    told = notes(kind)
+    """Yield (field or property, default, meaning)."""
+    meanings = notes(kind)
     for field in attrs.fields(kind):
         default = "" if field.default is attrs.NOTHING else f"`{field.default!r}`".replace("'", '"')
-        yield f"`{field.name}`", default, told.get(field.name, "")
+        yield f"`{field.name}`", default, meanings.get(field.name, "")
     for name, member in vars(kind).items():
         if isinstance(member, property) and not name.startswith("_"):
             yield f"`{name}`", "", inspect.cleandoc(member.__doc__ or "")
 
 
 def render(page: str) -> str:
-    """The page with its tables as the classes are."""
+    """Return the page with tables generated from the classes."""
 
     def block(found: re.Match[str]) -> str:
         start, what, name, end = found.groups()
@@ -94,31 +94,35 @@ def render(page: str) -> str:
 
 
 def test_the_tables_are_up_to_date() -> None:
-    """A changed member changes the page; ``SRTPLAN_GOLDEN=rewrite`` makes this test write it."""
+    """The page matches the classes; ``SRTPLAN_GOLDEN=rewrite`` makes this test write it."""
     if os.environ.get("SRTPLAN_GOLDEN") == "rewrite":
         PAGE.write_text(render(PAGE.read_text()))
     assert PAGE.read_text() == render(PAGE.read_text())
 
 
 def test_every_kind_has_its_tables() -> None:
-    """No base class is left out."""
+    """The page has a table for every base class."""
     assert {name for _, what, name, _ in BLOCK.findall(PAGE.read_text()) if what == "members"} == set(BASES)
 
 
 def test_the_engine_of_the_page_meets_the_contract(tmp_path: Path) -> None:
-    """The code block is a plugin: it can be loaded."""
+    """The code block defines a valid plugin."""
     found = EXAMPLE.search(PAGE.read_text())
     assert found
     scope: dict[str, object] = {"__name__": "page"}
     exec(compile(found[1], str(tmp_path), "exec"), scope)  # noqa: S102 -- the page's own code
-    made = scope["PLUGIN"]
-    assert isinstance(made, plugin.Engine)
-    assert (made.name, made.options, made.speaks_dynamo) == ("lmdeploy", plugin.NoOptions, False)
+    found_plugin = scope["PLUGIN"]
+    assert isinstance(found_plugin, plugin.Engine)
+    assert (found_plugin.name, found_plugin.options, found_plugin.speaks_dynamo) == (
+        "lmdeploy",
+        plugin.NoOptions,
+        False,
+    )
 
 
 @pytest.mark.parametrize("kind", BASES)
-def test_every_own_plugin_keeps_to_its_base_class(kind: plugin.Kind) -> None:
-    """A plugin of srtplan's own is loaded under the name of its file; an unknown one is not."""
+def test_every_own_plugin_meets_its_contract(kind: plugin.Kind) -> None:
+    """Every own plugin loads under the name of its file; an unknown name is an error."""
     for name in plugin.own_names(kind):
         assert plugin.get(kind, name).name == name
     with pytest.raises(plugin.UnknownPluginError):

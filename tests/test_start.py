@@ -55,7 +55,7 @@ def test_a_hint_about_another_type_searches_no_other_distributions(tmp_path: Pat
     )
     process = Process("check", recipe)
     assert process.code == 0, process.prose
-    assert "it belongs to sa-bench" in process.prose
+    assert "it is an option of sa-bench" in process.prose
     assert "importlib.metadata" not in process.modules
 
 

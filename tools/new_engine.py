@@ -1,7 +1,7 @@
-"""A new engine: its module and an example recipe, both ready to be compiled and rehearsed.
+"""Create a new engine: its module, and an example recipe that compiles and can be rehearsed.
 
 ``python tools/new_engine.py tiny-llm`` writes ``srtplan/engines/tiny_llm.py`` and ``examples/tiny-llm.yaml`` and prints
-their paths. It overwrites nothing. ``just new-engine tiny-llm`` writes the golden files of the example, too.
+their paths. It never overwrites a file. ``just new-engine tiny-llm`` also writes the golden files of the example.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from srtplan.plugin import Command, Engine, Finding, NoOptions, Recipe, WorkerCo
 
 PLANNED = {{
     "port": "see `ports:` in the cluster profile",
-    "served-model-name": "it is the name that clients ask for",
+    "served-model-name": "it is the model name that clients use",
     "tensor-parallel-size": "it is the number of GPUs per worker",
 }}
 """Flags that the plan sets, and where their values come from."""
 
 
 class {title}(Engine[NoOptions], name="{name}"):
-    """The engine plugin."""
+    """The {name} engine."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
@@ -69,7 +69,7 @@ resources:
   agg_workers: 1
 
 frontend:
-  type: none # the worker serves at the public port; needs one aggregated worker
+  type: none # the worker serves on the public port; requires exactly one aggregated worker
 
 backend:
   type: {name}
@@ -87,7 +87,7 @@ benchmark:
 
 
 def files(name: str) -> dict[Path, str]:
-    """The files of a new engine, by their path below the project."""
+    """Return the contents of a new engine's files, by path relative to the project."""
     module = name.replace("_", "__").replace("-", "_")
     title = "".join(part.capitalize() for part in re.split("[-_]", name))
     return {
@@ -97,13 +97,13 @@ def files(name: str) -> dict[Path, str]:
 
 
 def main(argv: list[str]) -> str | None:
-    """Write the files. Returns what is wrong with the name, if anything is."""
+    """Write the files. Returns an error message, or None."""
     if len(argv) != 1 or not NAME.fullmatch(argv[0]):
-        return "usage: new_engine.py NAME, of small letters and digits with - or _ between them"
-    made = files(argv[0])
-    if existing := [str(path) for path in made if (ROOT / path).exists()]:
-        return f"{existing[0]} exists"
-    for path, text in made.items():
+        return "usage: new_engine.py NAME (lowercase letters and digits, with single '-' or '_' between them)"
+    contents = files(argv[0])
+    if existing := [str(path) for path in contents if (ROOT / path).exists()]:
+        return f"{existing[0]} already exists"
+    for path, text in contents.items():
         (ROOT / path).write_text(text)
         print(path)
     return None

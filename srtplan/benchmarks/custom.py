@@ -1,7 +1,8 @@
-"""custom: a command of the recipe's own, run by ``bash -lc`` as it stands.
+"""custom: a command from the recipe, run verbatim by ``bash -lc``.
 
-It finds the service in ``SRT_FRONTEND_URL`` (and ``_HOST``, ``_PORT``), the workers in ``SRT_PREFILL_ENDPOINTS`` and the
-like, and leaves its results below ``SRT_RESULTS_DIR``. ``result`` names the file there that must exist afterwards.
+The command reads the service's address from ``SRT_FRONTEND_URL`` (and ``_HOST``, ``_PORT``), and the workers' addresses from
+``SRT_PREFILL_ENDPOINTS`` and similar variables. It writes results to ``SRT_RESULTS_DIR``; ``result`` names a file there that
+must exist afterwards.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from srtplan.plugin import (
 
 @frozen(kw_only=True)
 class Options:
-    """``result_format`` says whose report ``result`` is, so that its figures are read and checked."""
+    """``result_format`` is the client whose report format ``result`` has; its figures are then read and checked."""
 
     command: str | None = None
     container_image: str | None = None
@@ -45,26 +46,24 @@ class Options:
 
 
 class Custom(Benchmark[Options], name="custom"):
-    """The benchmark plugin."""
+    """The custom benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """A command; a result inside the results."""
+        """Report a missing command, and a result outside the results directory."""
         o = self.options_of(recipe)
-        yield from checks.missing(recipe, "command")
-        if o.result and not _is_free(o.result):
-            says = (
-                "must be a file below the results, such as 'bench.json', and none that the job writes itself"
-            )
-            yield checks.bad(recipe, "result", says)
+        yield from checks.required(recipe, "command")
+        if o.result and not _is_allowed_result(o.result):
+            problem = "must be a path inside the results directory, such as 'bench.json', that the job itself does not write"
+            yield checks.invalid(recipe, "result", problem)
         if o.result_format and not o.result:
-            yield checks.bad(recipe, "result_format", "needs 'result', the file it is about")
+            yield checks.invalid(recipe, "result_format", "requires 'result', the file to read")
         if not o.result_format or o.result_format.endswith("-eval"):
-            yield from checks.unbounded(recipe)
+            yield from checks.failed_share(recipe)
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """One run."""
+        """Return one run."""
         o = self.options_of(ctx.job.recipe)
         own = (
             EnvVar(name="SRT_RESULTS_DIR", value=results("")),
@@ -77,12 +76,12 @@ class Custom(Benchmark[Options], name="custom"):
             client=o.result_format or "",
             stand_in=StandIn(behavior="real"),
         )
-        given = tuple(EnvVar(name=k, value=Lit(v)) for k, v in o.env)
+        from_recipe = tuple(EnvVar(name=k, value=Lit(v)) for k, v in o.env)
         return BenchmarkCommand(
             command=Command(
                 runs=(run,),
-                env=(*own, *workers_env(ctx), *metrics_env(ctx), *given),
-                note="the recipe's own command",
+                env=(*own, *workers_env(ctx), *metrics_env(ctx), *from_recipe),
+                note="custom command",
             ),
             parameters=texts(
                 {
@@ -97,12 +96,12 @@ class Custom(Benchmark[Options], name="custom"):
 
 
 def _digest(value: str) -> str:
-    """Tells values apart without showing them: parameters stand in pages and pictures that are passed around."""
+    """Return a digest that distinguishes values without showing them: reports with parameters are shared."""
     return sha256(value.encode()).hexdigest()[:12]
 
 
-def _is_free(path: str) -> bool:
-    """Whether a path is one of a file inside the results that the library does not write."""
+def _is_allowed_result(path: str) -> bool:
+    """Return whether a path is a file in the results directory that the library does not write."""
     parts = [p for p in path.split("/") if p not in ("", ".")]
     if path.startswith("/") or path.endswith(("/", "/.")) or ".." in parts or not parts:
         return False

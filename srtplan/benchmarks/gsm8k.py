@@ -1,6 +1,6 @@
 """gsm8k: grade-school mathematics, few-shot, scored by SGLang's evaluator or by lm-eval.
 
-SGLang's evaluator is in SGLang's images; with another engine lm-eval runs. Out, with ``num_shots: 8``::
+SGLang's images contain its evaluator; other engines use lm-eval. Out, with ``num_shots: 8``::
 
     python3 -m sglang.test.run_eval --base-url http://... --model ds-r1 --eval-name gsm8k --num-shots 8 ...
 """
@@ -31,15 +31,15 @@ from srtplan.plugin import (
 QUESTIONS = (
     "https://raw.githubusercontent.com/openai/grade-school-math/master/grade_school_math/data/test.jsonl"
 )
-"""What SGLang's evaluator fetches."""
+"""The file that SGLang's evaluator downloads."""
 MAX_TOKENS = {"sglang": 16384, "lm-eval": 256}
 
 
 @frozen(kw_only=True)
 class Options:
-    """``client`` auto is sglang with the sglang engine, else lm-eval.
+    """``client: auto`` selects sglang with the sglang engine, else lm-eval.
 
-    ``dataset_path`` is the test set as JSON lines, for the first; ``hf_home`` a cache of the hub, for the second.
+    ``dataset_path`` is the test set as JSON lines, for sglang; ``hf_home`` is a cache of the hub, for lm-eval.
     """
 
     num_examples: int = 1319
@@ -57,36 +57,38 @@ class Options:
 
 
 class GSM8K(Benchmark[Options], name="gsm8k"):
-    """The benchmark plugin."""
+    """The GSM8K benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Ranges, and where the questions come from."""
+        """Report values out of range, and questions that must be downloaded."""
         o = self.options_of(recipe)
         bounds = {"num_examples": 1, "max_tokens": 1, "num_threads": 1, "num_shots": 0}
-        yield from checks.least(recipe, bounds | {"temperature": 0, "top_p": 0, "top_k": -1})
+        yield from checks.bounds(recipe, bounds | {"temperature": 0, "top_p": 0, "top_k": -1})
         if o.top_p is not None and o.top_p > 1:
-            yield checks.bad(recipe, "top_p", "must be a share, from 0 to 1")
-        yield from checks.unbounded(recipe)
+            yield checks.invalid(recipe, "top_p", "must be between 0 and 1")
+        yield from checks.failed_share(recipe)
         native = _client(recipe, o) == "sglang"
         yield from LM_EVAL.check(recipe, used=not native)
         if native:
-            yield from checks.image(recipe, "sglang.test.run_eval", "sglang")
-            yield from checks.absolute(recipe, "dataset_path")
+            yield from checks.client_image(recipe, "sglang.test.run_eval", "sglang")
+            yield from checks.absolute_paths(recipe, "dataset_path")
             if not o.dataset_path:
-                yield checks.fetched(recipe, QUESTIONS, "dataset_path")
+                yield checks.download(recipe, QUESTIONS, "dataset_path")
             if o.hf_home:
-                yield checks.unused(recipe, "hf_home", "SGLang's evaluator takes a file, by dataset_path")
+                yield checks.without_effect(
+                    recipe, "hf_home", "SGLang's evaluator reads a file; set `dataset_path` instead"
+                )
         elif o.dataset_path:
-            yield checks.bad(
-                recipe, "dataset_path", "cannot be read by lm-eval, which takes the data set of its task"
+            yield checks.invalid(
+                recipe, "dataset_path", "is not supported by lm-eval, which loads its own data set"
             )
         else:
             yield from data.check(recipe, "the data set of gsm8k from the Hugging Face hub")
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """One run of the evaluator."""
+        """Return one run of the evaluator."""
         recipe = ctx.job.recipe
         o = self.options_of(recipe)
         client = _client(recipe, o)

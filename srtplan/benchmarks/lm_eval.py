@@ -31,18 +31,18 @@ from srtplan.plugin import (
 
 DECIDED = {
     "model": "it is the served model",
-    "base-url": "it is the job's own frontend",
-    "num-concurrent": "set benchmark.num_concurrent",
+    "base-url": "it is the address of the job's frontend",
+    "num-concurrent": "set `num_concurrent` under `benchmark:`",
 }
-"""Arguments of the model that the plan or a field decides."""
+"""Model arguments that srtplan or another field sets."""
 
 
 @frozen(kw_only=True)
 class Options:
-    """``use_chat_template`` false asks the completions interface, for tasks that need log probabilities.
+    """``use_chat_template: false`` uses the completions API, for tasks that need log probabilities.
 
-    ``include_path`` is a folder of further task files, ``hf_home`` a cache of the hub that has the tasks' data.
-    ``lm_eval_package`` is what pip installs where the image has none.
+    ``include_path`` is a directory of additional task files; ``hf_home`` is a cache of the hub with the tasks' data.
+    ``lm_eval_package`` is what pip installs if the image does not contain lm-eval.
     """
 
     tasks: tuple[str, ...] | str = ("gsm8k",)
@@ -60,25 +60,25 @@ class Options:
 
 
 class LmEval(Benchmark[Options], name="lm-eval"):
-    """The benchmark plugin."""
+    """The lm-eval benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Ranges; that data sets come from the hub."""
+        """Report values out of range, and data sets that must be downloaded."""
         o = self.options_of(recipe)
-        yield from checks.least(recipe, {"num_concurrent": 1, "num_fewshot": 0, "limit": 1, "max_tokens": 1})
-        yield from checks.least(recipe, {"temperature": 0})
-        yield from checks.unbounded(recipe)
+        yield from checks.bounds(recipe, {"num_concurrent": 1, "num_fewshot": 0, "limit": 1, "max_tokens": 1})
+        yield from checks.bounds(recipe, {"temperature": 0})
+        yield from checks.failed_share(recipe)
         yield from _model_args(recipe, o)
         if not _tasks(o):
-            yield checks.bad(recipe, "tasks", "must name a task")
+            yield checks.invalid(recipe, "tasks", "must name at least one task")
         yield from LM_EVAL.check(recipe)
         what = f"the data sets of {', '.join(_tasks(o))} from the Hugging Face hub"
         yield from data.check(recipe, what, "include_path")
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """One run of the harness over all tasks."""
+        """Return one run of the harness for all tasks."""
         recipe = ctx.job.recipe
         o = self.options_of(recipe)
         args = dict(o.model_args)
@@ -119,18 +119,18 @@ class LmEval(Benchmark[Options], name="lm-eval"):
 
 
 def _model_args(recipe: Recipe, o: Options) -> Iterable[Finding]:
-    """Arguments that are decided here, or that lm-eval would take for several: it divides them at commas."""
+    """Report arguments that srtplan sets, and arguments that lm-eval would split at ',' or '='."""
     at = (*recipe.benchmark.at, "model_args")
     yield from flags.check_planned(Map(o.model_args), at, DECIDED)
     for key, value in o.model_args:
         if "," in key + value or "=" in key:
-            message = f"'{key}={value}' is not one argument for lm-eval, which divides them at commas"
+            message = f"'{key}={value}' is not a single argument: lm-eval splits its arguments at ',' and '='"
             yield Finding(rule="SP702", path=(*at, key), message=message)
 
 
 def _tasks(o: Options) -> tuple[str, ...]:
-    given = o.tasks.split(",") if isinstance(o.tasks, str) else o.tasks
-    return tuple(t.strip() for t in given if t.strip())
+    tasks = o.tasks.split(",") if isinstance(o.tasks, str) else o.tasks
+    return tuple(t.strip() for t in tasks if t.strip())
 
 
 PLUGIN = LmEval()

@@ -19,9 +19,9 @@ from srtplan.plugin import Benchmark, BenchmarkCommand, BenchmarkContext, Comman
 
 @frozen(kw_only=True)
 class Options:
-    """No ``num_examples`` and no ``categories`` means all.
+    """``num_examples`` and ``categories`` default to all.
 
-    ``dataset_path`` is a CSV or JSON file of the questions, ``hf_home`` a cache of the hub that has them.
+    ``dataset_path`` is a CSV or JSON file of the questions; ``hf_home`` is a cache of the hub that contains them.
     """
 
     max_context_length: int = 128000
@@ -35,25 +35,26 @@ class Options:
 
 
 class LongBenchV2(Benchmark[Options], name="longbenchv2"):
-    """The benchmark plugin."""
+    """The LongBench v2 benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Ranges, and where the questions come from."""
-        yield from checks.least(
+        """Report values out of range, and questions that must be downloaded."""
+        yield from checks.bounds(
             recipe, {"max_context_length": 1, "num_threads": 1, "max_tokens": 1, "num_examples": 1}
         )
-        yield from checks.unbounded(recipe)
-        yield from checks.image(recipe, "sglang.test.run_eval", "sglang")
+        yield from checks.failed_share(recipe)
+        yield from checks.client_image(recipe, "sglang.test.run_eval", "sglang")
         yield from data.check(recipe, "THUDM/LongBench-v2 from the Hugging Face hub", "dataset_path")
         for n, category in enumerate(self.options_of(recipe).categories or ()):
             if "," in category:
                 at = (*recipe.benchmark.at, "categories", n)
-                yield Finding(rule="SP702", path=at, message="one category per item, without commas")
+                message = "a category must not contain a comma; write one category per item"
+                yield Finding(rule="SP702", path=at, message=message)
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """One run of the evaluator."""
+        """Return one run of the evaluator."""
         o = self.options_of(ctx.job.recipe)
         flags: dict[str, object] = {
             "max-context-length": o.max_context_length,

@@ -1,4 +1,4 @@
-"""No benchmark: the job serves until it is stopped, and prints how to reach and to stop it."""
+"""No benchmark: the job serves until it is stopped, and prints how to reach it and how to stop it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from srtplan.plugin import Benchmark, BenchmarkCommand, BenchmarkContext, NoOpti
 
 
 class Manual(Benchmark[NoOptions], name="manual", sends_requests=False):
-    """The benchmark plugin."""
+    """The manual benchmark: no client."""
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """No terminal step."""
+        """Return no command."""
         del ctx
         return BenchmarkCommand(command=None)
 

@@ -14,7 +14,7 @@ ADDRESS = "https://openaipublic.blob.core.windows.net/simple-evals/mmlu.csv"
 
 @frozen(kw_only=True)
 class Options(Questions):
-    """``repeat`` asks the whole set that many times; the score is the mean."""
+    """``repeat`` is how often the whole set is asked; the score is the mean."""
 
     num_examples: int = 200
     max_tokens: int = 2048
@@ -22,16 +22,16 @@ class Options(Questions):
 
 
 class MMLU(Benchmark[Options], name="mmlu"):
-    """The benchmark plugin."""
+    """The MMLU benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Ranges, and where the questions come from."""
+        """Report values out of range, and questions that must be downloaded."""
         return check_questions(recipe, ADDRESS)
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """One run of the evaluator."""
+        """Return one run of the evaluator."""
         return ask(ctx, self.name, ADDRESS, self.options_of(ctx.job.recipe))
 
 

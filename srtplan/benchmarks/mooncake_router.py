@@ -1,8 +1,8 @@
-"""mooncake-router: a public trace with its own timestamps, and how many requests met both latency targets, by aiperf.
+"""mooncake-router: aiperf replays a public trace with its timestamps and counts requests that meet both latency targets.
 
-Four workloads of the Mooncake paper can be named; ``trace_file`` is a local copy of one, or a trace of one's own.
-Without it the trace is downloaded in the job, checked against ``trace_sha256`` if that is given, and kept beside the
-results.
+``mooncake_workload`` names one of four workloads of the Mooncake paper; ``trace_file`` is a local copy of one, or any other
+trace. Without ``trace_file``, the job downloads the trace, checks it against ``trace_sha256`` if that is set, and keeps it
+with the results.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ WARMUP = (
 
 @frozen(kw_only=True)
 class Options:
-    """Thresholds are milliseconds: a request is good if its first token and its mean gap come within them."""
+    """Thresholds are in milliseconds: a good request meets both, for its first token and its mean gap between tokens."""
 
     mooncake_workload: Literal["mooncake", "conversation", "synthetic", "toolagent"] = "conversation"
     ttft_threshold_ms: int = 2000
@@ -74,34 +74,34 @@ class Options:
 
 
 class MooncakeRouter(Benchmark[Options], name="mooncake-router"):
-    """The benchmark plugin."""
+    """The Mooncake trace benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Thresholds above zero; a trace that is known, or said to be fetched."""
+        """Report invalid thresholds and checksums, and a trace that must be downloaded."""
         o = self.options_of(recipe)
-        yield from checks.least(recipe, {"ttft_threshold_ms": 1, "itl_threshold_ms": 1})
-        yield from checks.absolute(recipe, "trace_file")
+        yield from checks.bounds(recipe, {"ttft_threshold_ms": 1, "itl_threshold_ms": 1})
+        yield from checks.absolute_paths(recipe, "trace_file")
         if o.trace_sha256 and (
             len(o.trace_sha256) != SHA256_DIGITS or set(o.trace_sha256) - set("0123456789abcdef")
         ):
-            yield checks.bad(recipe, "trace_sha256", "must be 64 hexadecimal digits in small letters")
+            yield checks.invalid(recipe, "trace_sha256", "must be 64 lowercase hexadecimal digits")
         if o.trace_file and o.mooncake_workload != attrs.fields(Options).mooncake_workload.default:
-            yield checks.unused(recipe, "mooncake_workload", "trace_file is sent")
+            yield checks.without_effect(recipe, "mooncake_workload", "trace_file is set")
         if not o.trace_file:
-            yield checks.fetched(recipe, f"the {o.mooncake_workload} trace", "trace_file")
+            yield checks.download(recipe, f"the {o.mooncake_workload} trace", "trace_file")
         yield from check_aiperf(recipe, DECIDED)
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """A short warm-up, then the trace."""
+        """Return a short warm-up run, then the trace."""
         o = self.options_of(ctx.job.recipe)
-        trace, get = _trace(o)
+        trace, fetch = _trace(o)
         return BenchmarkCommand(
             command=Command(
                 runs=_runs(ctx, o, trace),
                 env=metrics_env(ctx),
-                preamble=(words("setup::open_files", 65536), *get, AIPERF.needed(ctx.job.recipe)),
+                preamble=(words("setup::open_files", 65536), *fetch, AIPERF.needed(ctx.job.recipe)),
                 note="Mooncake trace with aiperf",
             ),
             parameters=_parameters(o, AIPERF.chosen(ctx.job.recipe)),
@@ -130,12 +130,12 @@ def _parameters(o: Options, package: str) -> tuple[tuple[str, str], ...]:
 
 
 def _workload(o: Options) -> str:
-    """What was sent: a trace of one's own has its file's name."""
+    """Return the name of the workload: that of ``trace_file`` if it is set."""
     return trace_name(o.trace_file) if o.trace_file else o.mooncake_workload
 
 
 def _inputs(recipe: Recipe, o: Options) -> tuple[Input, ...]:
-    """The trace, or where it is fetched from."""
+    """Return the trace file, or the address from which it is downloaded."""
     if o.trace_file:
         return checks.inputs(recipe, "trace_file")
     return (Input(path=_address(o), why="benchmark.mooncake_workload"),)
@@ -146,7 +146,7 @@ def _address(o: Options) -> str:
 
 
 def _trace(o: Options) -> tuple[Word, tuple[Words, ...]]:
-    """Where the trace is, and the call that gets or checks it."""
+    """Return the path of the trace, and the call that downloads or checks it."""
     if o.trace_file:
         check = (words("bench::verify", o.trace_file, o.trace_sha256),) if o.trace_sha256 else ()
         return word(o.trace_file), check

@@ -1,7 +1,7 @@
-"""router: how well a router uses prefixes that requests share, by aiperf.
+"""router: aiperf measures how well a router uses prefixes that requests share.
 
-Per ratio r one run of ``num_requests`` requests of ``isl`` tokens, the first ``r * isl`` of them one of 20 common prefixes.
-Every run has a seed of its own: with the same prefixes an earlier run would have filled the cache for the later ones.
+Each ratio r is one run of ``num_requests`` requests of ``isl`` tokens; the first ``r * isl`` tokens are one of 20 shared
+prefixes. Every run has its own seed: with the same prefixes, an earlier run would fill the cache for later ones.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ DECIDED = {
     "isl and osl": ("isl-osl-pairs", "sequence-distribution"),
     "prefix_ratios": ("num-prefix-prompts", "prefix-prompt-length", "shared-system-prompt-length"),
 }
-"""Flags of aiperf that a field decides."""
+"""Flags of aiperf that a field sets."""
 
 
 @frozen(kw_only=True)
 class Options:
-    """``prefix_ratios`` is a list, or numbers with blanks between."""
+    """``prefix_ratios`` is a list, or numbers separated by spaces."""
 
     isl: int = 14000
     osl: int = 200
@@ -55,19 +55,21 @@ class Options:
 
 
 class Router(Benchmark[Options], name="router"):
-    """The benchmark plugin."""
+    """The prefix reuse benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Ranges."""
-        yield from checks.least(recipe, {"isl": 2, "osl": 1, "num_requests": 1, "concurrency": 1})
+        """Report values out of range."""
+        yield from checks.bounds(recipe, {"isl": 2, "osl": 1, "num_requests": 1, "concurrency": 1})
         if not _ratios(self.options_of(recipe)):
-            yield checks.bad(recipe, "prefix_ratios", "must be numbers from 0 to below 1, each once")
+            yield checks.invalid(
+                recipe, "prefix_ratios", "must be distinct numbers, at least 0 and less than 1"
+            )
         yield from check_aiperf(recipe, DECIDED)
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """One run per ratio."""
+        """Return one run per ratio."""
         o = self.options_of(ctx.job.recipe)
         ratios = _ratios(o)
         values = {
@@ -109,14 +111,14 @@ def _run(ctx: BenchmarkContext, o: Options, ratio: float, seed: int) -> Run:
 
 
 def _ratios(o: Options) -> tuple[float, ...]:
-    """The ratios; none if one of them is no ratio."""
-    given = o.prefix_ratios.split() if isinstance(o.prefix_ratios, str) else o.prefix_ratios
+    """Return the ratios, or none if one of them is invalid."""
+    values = o.prefix_ratios.split() if isinstance(o.prefix_ratios, str) else o.prefix_ratios
     try:
-        ratios = tuple(float(r) for r in given)
+        ratios = tuple(float(r) for r in values)
     except ValueError:
         return ()
-    good = all(0 <= r < 1 for r in ratios) and len({f"{r:g}" for r in ratios}) == len(ratios)
-    return ratios if good else ()
+    valid = all(0 <= r < 1 for r in ratios) and len({f"{r:g}" for r in ratios}) == len(ratios)
+    return ratios if valid else ()
 
 
 PLUGIN = Router()

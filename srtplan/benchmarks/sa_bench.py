@@ -1,7 +1,7 @@
-"""sa-bench: throughput and latency over a ladder of concurrencies, by the engine's own load generator.
+"""sa-bench: the engine's own load generator measures throughput and latency at a series of concurrencies.
 
-Per concurrency C two runs in the job's container: a warm-up of ``num_warmup_mult * C`` prompts at 250 requests per
-second, then ``num_prompts_mult * C`` prompts at ``req_rate``. One result file each, below ``RUN_DIR/results``.
+Each concurrency C has two runs in the job's container: a warm-up of ``num_warmup_mult * C`` prompts at 250 requests per
+second, then ``num_prompts_mult * C`` prompts at ``req_rate``. Each measured run writes one file below ``RUN_DIR/results``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from attrs import frozen
 from srtplan.benchmarks.clients import checks
 from srtplan.benchmarks.clients.facts import gpus_by_mode, results, texts
 from srtplan.benchmarks.clients.packages import AIPERF
-from srtplan.benchmarks.clients.serving import CLIENTS, PROGRAMS, STAND_INS, Load, templated
+from srtplan.benchmarks.clients.serving import CLIENTS, PROGRAMS, STAND_INS, Load, uses_chat_template
 from srtplan.benchmarks.clients.workers import endpoints
 from srtplan.plugin import (
     Benchmark,
@@ -41,10 +41,10 @@ LEAST_OUTPUT = 4
 class Options:
     """``concurrencies`` is a list or ``"4x8x16"``; ``req_rate`` is requests per second or ``inf``.
 
-    ``use_chat_template`` unset is what the client does by itself: plain random prompts by the engines' own, else templated
-    ones; ``reuse_http_connections`` likewise. ``slow_down_sleep_time`` makes SGLang's decode workers sleep so many seconds
-    per step for the first ``slow_down_wait_time`` seconds of a measured run, until few prefill workers have filled their
-    batches.
+    ``use_chat_template`` and ``reuse_http_connections`` default to the client's own behavior: the engines' clients
+    send random prompts without a template, aiperf sends uses_chat_template ones. ``slow_down_sleep_time`` makes
+    SGLang's decode workers sleep that many seconds per step for the first ``slow_down_wait_time`` seconds of a
+    measured run, which gives a few prefill workers time to fill the decode batches.
     """
 
     isl: int | None = None
@@ -67,35 +67,36 @@ class Options:
 
 
 class SaBench(Benchmark[Options], name="sa-bench"):
-    """The benchmark plugin."""
+    """The sa-bench benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Required fields and ranges."""
+        """Report missing fields, values out of range, and options that have no effect."""
         o = self.options_of(recipe)
         custom = o.dataset_name == "custom"
-        yield from checks.missing(recipe, *(("dataset_path",) if custom else ("isl", "osl")), "concurrencies")
-        yield from checks.ladder(recipe, o.concurrencies)
-        yield from checks.least(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1, "num_warmup_mult": 0})
-        yield from checks.rated(recipe, o.req_rate)
-        yield from checks.absolute(recipe, "dataset_path")
+        yield from checks.required(
+            recipe, *(("dataset_path",) if custom else ("isl", "osl")), "concurrencies"
+        )
+        yield from checks.concurrencies(recipe, o.concurrencies)
+        yield from checks.bounds(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1, "num_warmup_mult": 0})
+        yield from checks.request_rate(recipe, o.req_rate)
+        yield from checks.absolute_paths(recipe, "dataset_path")
         if not 0 < o.random_range_ratio <= 1:
-            says = "must be above 0 and at most 1: the shortest length as a part of the longest"
-            yield checks.bad(recipe, "random_range_ratio", says)
-        yield from _slow_down(recipe, o)
-        yield from _client_has(recipe, o)
+            yield checks.invalid(recipe, "random_range_ratio", "must be greater than 0 and at most 1")
+        yield from _check_slow_down(recipe, o)
+        yield from _check_client(recipe, o)
         if o.custom_tokenizer and "/" not in o.custom_tokenizer:
             yield Finding(
                 rule="SP703",
                 path=(*recipe.benchmark.at, "custom_tokenizer"),
                 severity="warning",
-                message="a tokenizer class is known only to srtctl's own client; the model's tokenizer is used",
-                help="give a directory or a Hugging Face id, or leave it out",
+                message="a tokenizer class works only with srtctl's own client; the model's tokenizer is used instead",
+                help="write a directory or a Hugging Face id, or remove `custom_tokenizer`",
             )
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """The ladder as runs, and the parameters as srtctl names them."""
+        """Return the runs of all concurrencies, and the parameters under srtctl's names."""
         recipe = ctx.job.recipe
         o = self.options_of(recipe)
         client = _client(recipe, o)
@@ -103,11 +104,11 @@ class SaBench(Benchmark[Options], name="sa-bench"):
             r for c in dict.fromkeys(checks.rungs(o.concurrencies) or ()) for r in _pair(ctx, o, client, c)
         )
         by_aiperf = client == "aiperf"
-        get, package = ((AIPERF.needed(recipe),), AIPERF.inputs(recipe)) if by_aiperf else ((), ())
+        install, package = ((AIPERF.needed(recipe),), AIPERF.inputs(recipe)) if by_aiperf else ((), ())
         return BenchmarkCommand(
             command=Command(
                 runs=runs,
-                preamble=(words("setup::open_files", 65536), *get),
+                preamble=(words("setup::open_files", 65536), *install),
                 note=f"sa-bench with the {client} client",
             ),
             parameters=_parameters(ctx, o, client),
@@ -120,37 +121,45 @@ def _client(recipe: Recipe, o: Options) -> str:
     return engine(recipe.engine.type).client if o.client == "auto" else o.client
 
 
-def _client_has(recipe: Recipe, o: Options) -> Iterable[Finding]:
-    """A client that the image has, and options that it knows."""
+def _check_client(recipe: Recipe, o: Options) -> Iterable[Finding]:
+    """Report a client that the image does not contain, and options that the client ignores."""
     client, rows = _client(recipe, o), o.dataset_name == "custom"
     if client in PROGRAMS:
-        yield from checks.image(recipe, PROGRAMS[client], client, at="client")
+        yield from checks.client_image(recipe, PROGRAMS[client], client, at="client")
     yield from AIPERF.check(recipe, used=client == "aiperf")
     if rows and o.isl is not None:
-        yield checks.unused(recipe, "isl", "the prompts of a data set are as long as they are")
+        yield checks.without_effect(recipe, "isl", "the data set determines the prompt lengths")
     if rows and o.random_range_ratio != attrs.fields(Options).random_range_ratio.default:
-        yield checks.unused(recipe, "random_range_ratio", "the prompts of a data set are as long as they are")
+        yield checks.without_effect(
+            recipe, "random_range_ratio", "the data set determines the prompt lengths"
+        )
     if not rows and o.dataset_path:
-        yield checks.unused(recipe, "dataset_path", "dataset_name is random")
+        yield checks.without_effect(recipe, "dataset_path", "dataset_name is random")
     if rows and o.osl is not None:
-        yield from _output_length(recipe, client, o.osl)
+        yield from _check_output_length(recipe, client, o.osl)
     if rows and client == "trtllm" and o.use_chat_template:
-        yield checks.unused(
-            recipe, "use_chat_template", "TensorRT-LLM's client sends a data set's rows as they are"
+        yield checks.without_effect(
+            recipe, "use_chat_template", "TensorRT-LLM's client sends the rows of a data set unchanged"
         )
     if o.reuse_http_connections and client in ("sglang", "trtllm"):
-        yield checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} opens one per request")
+        yield checks.without_effect(
+            recipe, "reuse_http_connections", f"{PROGRAMS[client]} opens one connection per request"
+        )
     if o.reuse_http_connections is False and client == "vllm":
-        yield checks.unused(recipe, "reuse_http_connections", f"{PROGRAMS[client]} always keeps them")
+        yield checks.without_effect(
+            recipe, "reuse_http_connections", f"{PROGRAMS[client]} always reuses connections"
+        )
 
 
-def _output_length(recipe: Recipe, client: str, osl: int) -> Iterable[Finding]:
-    """The length of outputs to the prompts of a data set."""
+def _check_output_length(recipe: Recipe, client: str, osl: int) -> Iterable[Finding]:
+    """Report an output length that the client cannot use with a data set."""
     if client == "trtllm":
-        yield checks.unused(recipe, "osl", "TensorRT-LLM's client takes the lengths from the data set")
+        yield checks.without_effect(
+            recipe, "osl", "TensorRT-LLM's client reads the output lengths from the data set"
+        )
     if client == "sglang" and osl < LEAST_OUTPUT:
-        says = f"must be at least {LEAST_OUTPUT} with a data set: SGLang's client refuses less"
-        yield checks.bad(recipe, "osl", says)
+        problem = f"must be at least {LEAST_OUTPUT} with a data set, the minimum of SGLang's client"
+        yield checks.invalid(recipe, "osl", problem)
 
 
 def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Run]:
@@ -163,7 +172,7 @@ def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Ru
     )
     facts = (("concurrency", str(c)), ("request_rate", load.rate), ("requests", str(load.prompts)))
     rows = (("dataset", load.dataset_path),) if load.dataset_path else ()
-    argv = (*_slowed(ctx, o), *CLIENTS[client](load))
+    argv = (*_slow_down_prefix(ctx, o), *CLIENTS[client](load))
     yield Run(
         name=f"concurrency_{c}",
         argv=argv,
@@ -174,25 +183,26 @@ def _pair(ctx: BenchmarkContext, o: Options, client: str, c: int) -> Iterable[Ru
     )
 
 
-def _slow_down(recipe: Recipe, o: Options) -> Iterable[Finding]:
-    """Both times or none, and decode workers that can be asked."""
-    given = [n for n in ("slow_down_sleep_time", "slow_down_wait_time") if getattr(o, n) is not None]
-    for name in given:
+def _check_slow_down(recipe: Recipe, o: Options) -> Iterable[Finding]:
+    """Report one time without the other, and jobs whose decode workers cannot be slowed down."""
+    fields = [n for n in ("slow_down_sleep_time", "slow_down_wait_time") if getattr(o, n) is not None]
+    for name in fields:
         if getattr(o, name) <= 0:
-            yield checks.bad(recipe, name, "must be above 0")
-    if len(given) == 1:
-        yield checks.bad(recipe, given[0], "needs the other of slow_down_sleep_time and slow_down_wait_time")
-    if given and (interface(recipe) != "sglang_http" or not recipe.resources.disaggregated):
+            yield checks.invalid(recipe, name, "must be greater than 0")
+    if len(fields) == 1:
+        (other,) = {"slow_down_sleep_time", "slow_down_wait_time"} - set(fields)
+        yield checks.invalid(recipe, fields[0], f"requires '{other}'")
+    if fields and (interface(recipe) != "sglang_http" or not recipe.resources.disaggregated):
         yield Finding(
             rule="SP708",
-            path=(*recipe.benchmark.at, given[0]),
-            message="only decode workers of SGLang behind its own router can be slowed down",
-            help="use frontend.type sglang with prefill and decode workers, or leave it out",
+            path=(*recipe.benchmark.at, fields[0]),
+            message="only SGLang decode workers behind the SGLang router can be slowed down",
+            help="set `frontend.type: sglang` with prefill and decode workers, or remove the key",
         )
 
 
-def _slowed(ctx: BenchmarkContext, o: Options) -> Words:
-    """What stands before a measured run where decode is slowed down."""
+def _slow_down_prefix(ctx: BenchmarkContext, o: Options) -> Words:
+    """Return the words before the command of a measured run that slows decode workers down."""
     if o.slow_down_sleep_time is None or o.slow_down_wait_time is None:
         return ()
     times = (f"{o.slow_down_sleep_time:g}", f"{o.slow_down_wait_time:g}")
@@ -212,7 +222,7 @@ def _load(ctx: BenchmarkContext, o: Options, c: int, *, prompts: int, rate: str,
         osl=o.osl,
         ratio=o.random_range_ratio,
         rate=rate,
-        chat_template=templated(_client(ctx.job.recipe, o), o.use_chat_template, rows=custom),
+        chat_template=uses_chat_template(_client(ctx.job.recipe, o), o.use_chat_template, rows=custom),
         reuse_connections=bool(o.reuse_http_connections),
         dataset_path=o.dataset_path if custom else None,
         result=result,
@@ -251,7 +261,7 @@ def _parameters(ctx: BenchmarkContext, o: Options, client: str) -> tuple[tuple[s
         "num_prompts_mult": o.num_prompts_mult,
         "num_warmup_mult": o.num_warmup_mult,
         "custom_tokenizer": o.custom_tokenizer,
-        "use_chat_template": templated(client, o.use_chat_template, rows=o.dataset_name == "custom"),
+        "use_chat_template": uses_chat_template(client, o.use_chat_template, rows=o.dataset_name == "custom"),
         "dataset_name": o.dataset_name,
         "dataset_path": o.dataset_path,
         "slow_down_sleep_time": o.slow_down_sleep_time,

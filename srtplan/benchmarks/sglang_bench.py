@@ -1,4 +1,4 @@
-"""sglang-bench: SGLang's own load generator over a ladder of concurrencies, with its own warm-up and nothing before it."""
+"""sglang-bench: SGLang's own load generator at a series of concurrencies, with no warm-up except its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from srtplan.plugin import (
 
 @frozen(kw_only=True)
 class Options:
-    """``random_range_ratio`` 1 makes every request exactly ``isl`` and ``osl`` tokens long."""
+    """``random_range_ratio: 1`` makes every request exactly ``isl`` and ``osl`` tokens long."""
 
     isl: int | None = None
     osl: int | None = None
@@ -38,23 +38,23 @@ class Options:
 
 
 class SGLangBench(Benchmark[Options], name="sglang-bench"):
-    """The benchmark plugin."""
+    """The sglang-bench benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Required fields and ranges."""
+        """Report missing fields and values out of range."""
         o = self.options_of(recipe)
-        yield from checks.missing(recipe, "isl", "osl", "concurrencies")
-        yield from checks.ladder(recipe, o.concurrencies)
-        yield from checks.least(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1})
-        yield from checks.rated(recipe, o.req_rate)
+        yield from checks.required(recipe, "isl", "osl", "concurrencies")
+        yield from checks.concurrencies(recipe, o.concurrencies)
+        yield from checks.bounds(recipe, {"isl": 1, "osl": 1, "num_prompts_mult": 1})
+        yield from checks.request_rate(recipe, o.req_rate)
         if not 0 < o.random_range_ratio <= 1:
-            yield checks.bad(recipe, "random_range_ratio", "must be above 0 and at most 1")
-        yield from checks.image(recipe, "sglang.bench_serving", "sglang")
+            yield checks.invalid(recipe, "random_range_ratio", "must be greater than 0 and at most 1")
+        yield from checks.client_image(recipe, "sglang.bench_serving", "sglang")
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """One run per rung."""
+        """Return one run per concurrency."""
         o = self.options_of(ctx.job.recipe)
         rungs = checks.rungs(o.concurrencies) or ()
         values = {

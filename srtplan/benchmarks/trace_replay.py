@@ -1,10 +1,10 @@
-"""trace-replay: the requests of a trace, as many at a time as each rung of the ladder says, by aiperf.
+"""trace-replay: aiperf sends the requests of a trace at a series of concurrencies.
 
 The trace is in Mooncake's format, a JSON object a line::
 
     {"timestamp": 0, "input_length": 512, "output_length": 64, "hash_ids": [1]}
 
-Timestamps are not obeyed: concurrency decides.
+Timestamps are ignored; the concurrency controls the load.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from srtplan.plugin import (
 
 @frozen(kw_only=True)
 class Options:
-    """``trace_file`` is an absolute path; ``aiperf_args`` are further flags, or others for those given here.
+    """``trace_file`` is an absolute path; ``aiperf_args`` adds flags of aiperf, or overrides those of srtplan.
 
-    The plan's own are refused: what a field says, the address, where results go.
+    Flags for the address, the results, and anything that a field sets are rejected.
     """
 
     trace_file: str | None = None
@@ -48,20 +48,20 @@ class Options:
 
 
 class TraceReplay(Benchmark[Options], name="trace-replay"):
-    """The benchmark plugin."""
+    """The trace replay benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """A trace and a ladder."""
+        """Report missing fields and invalid values."""
         o = self.options_of(recipe)
-        yield from checks.missing(recipe, "trace_file", "concurrencies")
-        yield from checks.ladder(recipe, o.concurrencies)
-        yield from checks.absolute(recipe, "trace_file")
+        yield from checks.required(recipe, "trace_file", "concurrencies")
+        yield from checks.concurrencies(recipe, o.concurrencies)
+        yield from checks.absolute_paths(recipe, "trace_file")
         yield from check_aiperf(recipe, {"concurrencies": CONCURRENCY})
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """One run per rung."""
+        """Return one run per concurrency."""
         o = self.options_of(ctx.job.recipe)
         rungs = checks.rungs(o.concurrencies) or ()
         runs = tuple(_run(ctx, o, c) for c in dict.fromkeys(rungs))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from srtplan.bundle import quote
-from srtplan.bundle.launcher import call, lines
+from srtplan.bundle.launcher import command_lines, render_call
 from srtplan.ir.plan import Plan, Step
 from srtplan.ir.shell import Words
 
@@ -29,7 +29,7 @@ def _step(step: Step) -> Iterator[str]:
     tasks = f", {step.ntasks} tasks" if step.ntasks > 1 else ""
     yield f"{step.name}, on node{'s' if len(step.nodes) > 1 else ''} {nodes}{tasks}: {step.note or step.stage}"
     yield "  srun " + " ".join(quote.option(o.name, o.value).text for o in step.srun)
-    yield from ("  " + call(c).text for c in step.preamble)
+    yield from ("  " + render_call(c).text for c in step.preamble)
     yield from _argv(step.argv)
     for run in step.runs:
         yield f"  {run.name}:"
@@ -37,5 +37,5 @@ def _step(step: Step) -> Iterator[str]:
 
 
 def _argv(argv: Words) -> Iterator[str]:
-    for n, line in enumerate(lines(argv)):
+    for n, line in enumerate(command_lines(argv)):
         yield ("    " if n else "  ") + line.text

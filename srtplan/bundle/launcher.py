@@ -34,8 +34,8 @@ def render_step(step: Step) -> str:
         launch_env=[quote.env_pair(e.name, e.value) for e in step.env if e.launch],
         env_from=_names(step.env_from),
         env=[quote.env_pair(e.name, e.value) for e in step.env if not e.launch],
-        preamble=[call(c) for c in step.preamble],
-        argv=lines(step.argv),
+        preamble=[render_call(c) for c in step.preamble],
+        argv=command_lines(step.argv),
         runs=[_run(r) for r in step.runs],
         run_total=quote.number(len(step.runs)),
     )
@@ -45,14 +45,14 @@ def _names(names: Sequence[str]) -> Quoted | None:
     return Quoted(" ".join(quote.env_name(n).text for n in names)) if names else None
 
 
-def call(words: Words) -> Quoted:
+def render_call(words: Words) -> Quoted:
     """A call of a library function."""
     head = words[0]
     name = quote.function_name(head.text if isinstance(head, Lit) else "")
     return Quoted(" ".join([name.text, *(quote.bash_word(w).text for w in words[1:])]))
 
 
-def lines(words: Words) -> list[Quoted]:
+def command_lines(words: Words) -> list[Quoted]:
     """The lines of a command: every option begins a line, except ``-m``, which stays with its program."""
     lines: list[list[str]] = []
     for w in words:
@@ -72,6 +72,6 @@ class _Run:
 
 
 def _run(run: Run) -> _Run:
-    *body, tail = lines(run.argv)
+    *body, tail = command_lines(run.argv)
     head = (Lit(run.name), run.result or Lit(""), Lit(run.client))
     return _Run(Quoted(" ".join(quote.bash_word(w).text for w in head)), body, tail)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from srtplan import pipeline
 from srtplan.cli.gather import Found, Gathered, Refused, Request, gather
-from srtplan.cli.output import INTERNAL, count_of, internal, problems, say, say_profile
+from srtplan.cli.output import INTERNAL, internal, problems, say, say_profile
 from srtplan.config.yaml.source import STDIN
+from srtplan.diagnostics import count_of
 from srtplan.submit.metadata import Order
 from srtplan.submit.signals import Signals
 from srtplan.submit.transaction import SubmitError, Submitted, submit

@@ -10,8 +10,8 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from srtplan import pipeline
-from srtplan.cli.output import INTERNAL, count_of, internal, problems, say, say_profile
-from srtplan.diagnostics import InputError, Report
+from srtplan.cli.output import INTERNAL, internal, problems, say, say_profile
+from srtplan.diagnostics import InputError, Report, count_of
 from srtplan.ir.plan import Plan
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from srtplan.bundle.commands import commands
 from srtplan.cli.gather import Found, Request, gather
-from srtplan.cli.output import count_of, problems, say, say_profile
+from srtplan.cli.output import problems, say, say_profile
 from srtplan.cli.parameters import parameters
+from srtplan.diagnostics import count_of
 from srtplan.plan.show import scopes, serialise, text
 from srtplan.submit import slurm
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from srtplan import __version__
-from srtplan.diagnostics import InputError, InternalError, Report
+from srtplan.diagnostics import InputError, InternalError, Report, count_of
 
 INTERNAL = 70
 """The exit code of an internal error."""
@@ -61,11 +61,6 @@ def internal(error: Exception, recipe: str = "") -> str:
     else:
         say("  (set SRTPLAN_DEBUG=1 for a traceback)")
     return f"internal error: {type(error).__name__}: {'; '.join(what)}"
-
-
-def count_of(count: int, noun: str) -> str:
-    """Return a number with its noun: ``1 job``, ``2 jobs``."""
-    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def _coloured() -> bool:

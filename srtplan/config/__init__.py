@@ -1,7 +1,7 @@
-"""Text to jobs: YAML with positions, layers, variants, structure, rules.
+"""From text to jobs: YAML with positions, layers, variants, structure, rules.
 
-``load("recipe.yaml:small", cluster=None, sets=["benchmark.osl=64"]).jobs[0].recipe`` is a ``Recipe``; an ``InputError``
-carries every problem of the input at once.
+``load("recipe.yaml:small", cluster=None, sets=["benchmark.osl=64"]).jobs[0].recipe`` is a ``Recipe``. An ``InputError``
+holds all problems of the input.
 """
 
 from srtplan.config.load import Job, Loaded, load, recipes_below

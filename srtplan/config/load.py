@@ -1,8 +1,8 @@
-"""From the command line's words to jobs: read, choose overrides, layer, structure, check.
+"""From command line arguments to jobs: read, select variants, merge layers, structure, check.
 
 In: ``recipe.yaml`` or ``recipe.yaml:selector``, the profile, ``--set`` values. Out: ``Loaded``, or ``InputError`` with
-every problem of every variant. This module, ``source`` and ``profile`` are the only ones that read files; the
-environment is read here, once.
+every problem of every variant. Only this module, ``source`` and ``profile`` read files. The environment is read once,
+here.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from srtplan.ir.recipe import Recipe, Source
 
 T = TypeVar("T")
 SIZES = (("resources",), ("roles",))
-"""Where the two layouts say nodes, workers and GPUs."""
+"""The sections with nodes, workers and GPUs, in either layout."""
 SUFFIXES = (".yaml", ".yml")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Job:
-    """One recipe. ``tree`` holds the place of every value, also of those from the profile or a ``--set``.
+    """One recipe. ``tree`` has the position of every value, including values of the profile and of ``--set``.
 
-    ``text`` is the file as it was read.
+    ``text`` is the content of the file.
     """
 
     recipe: Recipe
@@ -47,23 +47,23 @@ class Job:
     tree: Mapping
     text: str = ""
     profile: str = ""
-    """The name of the profile's file."""
-    faulty: frozenset[str] = frozenset()
-    """Sections for which ``recipe`` has only something in their place, or wrong numbers; empty but in an ``Attempt``."""
+    """The file name of the profile."""
+    invalid: frozenset[str] = frozenset()
+    """Sections that ``recipe`` replaces by stand-ins, or that hold invalid numbers. Only an ``Attempt`` has any."""
 
     def report(self, findings: Iterable[Finding]) -> Report:
-        """All findings at their places, but for defaults of the profile that have no effect on this recipe."""
+        """Return all findings with their positions, except unused defaults of the profile."""
         found = [(f, self.locate(f)) for f in findings]
         return Report(p for f, p in found if f.rule != NO_EFFECT or p.file != self.profile)
 
     def origin(self, path: diagnostics.Path) -> str:
-        """Where a value came from: ``recipe.yaml:12``, ``srtslurm.yaml:3``, ``--set a=1``, or ``default``."""
+        """Return the origin of a value: ``recipe.yaml:12``, ``srtslurm.yaml:3``, ``--set a=1``, or ``default``."""
         return origin(self.tree, path)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Attempt:
-    """Jobs of one argument that may have faults, and the problems of all of them."""
+    """The jobs of one argument, valid or not, and all their problems."""
 
     jobs: tuple[Job, ...]
     problems: Report
@@ -77,7 +77,7 @@ class Loaded:
 
     @property
     def warnings(self) -> Report:
-        """The warnings of all jobs, each once."""
+        """The distinct warnings of all jobs."""
         return Report(tuple(p for job in self.jobs for p in job.warnings))
 
 
@@ -89,14 +89,14 @@ def load(
     cwd: Path | None = None,
     environ: Dict[str, str] | None = None,
 ) -> Loaded:
-    """The jobs of ``file.yaml[:selector]``, ``-`` for standard input; raises InputError."""
-    attempt = attempted(argument, cluster=cluster, sets=sets, cwd=cwd, environ=environ)
+    """Return the jobs of ``file.yaml[:selector]``; ``-`` is standard input. Raises InputError."""
+    attempt = load_partially(argument, cluster=cluster, sets=sets, cwd=cwd, environ=environ)
     if attempt.problems.errors:
         raise InputError(attempt.problems)
     return Loaded(jobs=attempt.jobs)
 
 
-def attempted(
+def load_partially(
     argument: str,
     *,
     cluster: Path | None = None,
@@ -104,7 +104,7 @@ def attempted(
     cwd: Path | None = None,
     environ: Dict[str, str] | None = None,
 ) -> Attempt:
-    """As ``load``, with all problems beside what could be made of the jobs; raises InputError where there are none."""
+    """Load an argument and return its jobs, valid or not, and all problems. Raises InputError if there is no job."""
     cwd = Path.cwd() if cwd is None else cwd
     environ = os.environ if environ is None else environ
     name, selector = split_argument(argument, cwd)
@@ -117,14 +117,14 @@ def attempted(
     if chosen is None:
         raise InputError(Report(problems))
     path = _relative(name, cwd)
-    done = [_job(v, text, path, site, environ) for v in chosen]
-    problems += (p for _, ps in done for p in ps)
-    jobs = (evolve(job, warnings=Report((*site.problems, *job.warnings))) for job, _ in done)
+    results = [_job(v, text, path, site, environ) for v in chosen]
+    problems += (p for _, ps in results for p in ps)
+    jobs = (evolve(job, warnings=Report((*site.problems, *job.warnings))) for job, _ in results)
     return Attempt(jobs=tuple(jobs), problems=Report(problems))
 
 
 def _or_none(make: Callable[[], T], problems: list[Problem]) -> T | None:
-    """What is made, or None and its problems, so that the others are found, too."""
+    """Return the result of ``make``, or None after adding its problems, so that later problems are found, too."""
     try:
         return make()
     except InputError as error:
@@ -133,13 +133,13 @@ def _or_none(make: Callable[[], T], problems: list[Problem]) -> T | None:
 
 
 def recipes_below(directory: Path) -> tuple[Path, ...]:
-    """All recipes below a directory, sorted: ``*.yaml`` and ``*.yml``, without profiles and hidden folders."""
+    """Return all recipes below a directory, sorted: ``*.yaml`` and ``*.yml``, but no profiles or hidden folders."""
     found = (p for s in SUFFIXES for p in directory.rglob(f"*{s}"))
     return tuple(sorted(p for p in found if p.name != profile.NAME and not _hidden(p.relative_to(directory))))
 
 
 def split_argument(argument: str, cwd: Path) -> tuple[str, str | None]:
-    """File and selector; a file whose name holds a colon is taken as it is."""
+    """Split an argument into file and selector; an existing file whose name contains a colon is not split."""
     head, colon, tail = argument.rpartition(":")
     if not colon or not tail or (cwd / argument).is_file():
         return argument.removesuffix(":"), None
@@ -151,14 +151,14 @@ def _hidden(path: Path) -> bool:
 
 
 def _relative(name: str, cwd: Path) -> str:
-    """The path as given, or relative to the current directory where it is absolute."""
+    """Return the path relative to the current directory if it is absolute, else unchanged."""
     return PurePosixPath(os.path.relpath(name, cwd) if Path(name).is_absolute() else name).as_posix()
 
 
 def _profile(
     cwd: Path, environ: Dict[str, str], cluster: Path | None, problems: list[Problem]
 ) -> profile.Profile:
-    """A profile with errors counts as none, so that the recipe is still checked."""
+    """Return the profile; an empty one if it has errors, so that the recipe is still checked."""
     found = _or_none(lambda: profile.load(cwd, environ, cluster), problems) or profile.Profile()
     problems += found.problems
     return profile.Profile() if found.broken else found
@@ -168,9 +168,11 @@ def _root(text: Text, problems: list[Problem]) -> Mapping:
     root, found = compose(text.origin)
     problems += found
     if root is None:
-        raise fatal(Spot(text.origin, 1, 1).problem("SP107", "the file is empty"))
+        hint = "start with `name:`; see the recipes in examples/"
+        raise fatal(Spot(text.origin, 1, 1).problem("SP107", "the file is empty", hint=hint))
     if not isinstance(root, Mapping):
-        raise fatal(root.spot.problem("SP107", "a recipe must be a mapping of keys to values"))
+        hint = "start with `name:` and other keys at the top level"
+        raise fatal(root.spot.problem("SP107", "a recipe must be a mapping of keys to values", hint=hint))
     return root
 
 
@@ -184,9 +186,9 @@ def _job(
     findings = (*draft.findings, *rules.check(draft))
     problems = (*variant.problems, *(place(f) for f in findings))
     source = Source(path=path, sha256=text.sha256, variant=variant.name)
-    recipe, faulty = draft.recipe(source, site.site)
+    recipe, invalid = draft.recipe(source, site.site)
     if any(f.severity == "error" and f.path[:1] in SIZES for f in findings):
-        faulty |= {"resources"}
+        invalid |= {"resources"}
     warnings = Report(p for p in problems if p.severity == "warning")
     job = Job(
         recipe=recipe,
@@ -194,7 +196,7 @@ def _job(
         warnings=warnings,
         tree=tree,
         text=text.origin.text,
-        faulty=faulty,
+        invalid=invalid,
         profile=site.tree.spot.origin.name if site.tree else "",
     )
     return job, problems

@@ -1,8 +1,8 @@
-"""The cluster profile ``srtslurm.yaml``: found, read strictly, and what it says about the site.
+"""The cluster profile ``srtslurm.yaml``: the search for it, and its content.
 
-In: the current directory, the environment, ``--cluster``. Out: a ``Profile``: its tree (whose values become defaults of
-the recipe in ``layers``), the ``Site``, its mounts; or problems. A profile that is named but missing, or broken, is an
-error; no profile at all is fine. So is one that was only found, and that others can have written (``trust``).
+In: the current directory, the environment, ``--cluster``. Out: a ``Profile`` with its tree (whose values become defaults of
+the recipe in ``layers``), the ``Site`` and its mounts; or problems. A named profile that is missing or invalid is an
+error, as is a profile that was found but that another user could have written (``trust``). No profile is not an error.
 """
 
 # ruff: noqa: RUF009 -- may() is attrs.field() with a description
@@ -39,49 +39,57 @@ _FILE = re.compile(r"~?/.*[^/]")
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ClusterFile:
-    """The cluster profile, ``srtslurm.yaml``: defaults for every recipe, and facts about the site."""
+    """The cluster profile ``srtslurm.yaml``: defaults of every recipe, and settings of the site."""
 
-    cluster: str | None = may(None, "name of the cluster, for people")
-    default_account: str | None = may(None, "`slurm.account` of recipes that have none")
-    default_partition: str | None = may(None, "`slurm.partition` of recipes that have none")
-    default_time_limit: str | None = may(None, "`slurm.time_limit` of recipes that have none")
-    default_gpu_type: str | None = may(None, "`resources.gpu_type` of recipes that have none")
-    default_sbatch_directives: Pairs | None = may(None, "`sbatch_directives`, key by key; the recipe's win")
-    default_health_check: dict[str, int] | None = may(None, "`health_check` of recipes that have none at all")
-    default_mounts: Pairs | None = may(None, "mounts of every job, host path to container path")
+    cluster: str | None = may(None, "name of the cluster; for display only")
+    default_account: str | None = may(None, "default of `slurm.account`")
+    default_partition: str | None = may(None, "default of `slurm.partition`")
+    default_time_limit: str | None = may(None, "default of `slurm.time_limit`")
+    default_gpu_type: str | None = may(None, "default of `resources.gpu_type`")
+    default_sbatch_directives: Pairs | None = may(
+        None, "defaults of `sbatch_directives`, merged key by key; the recipe overrides them"
+    )
+    default_health_check: dict[str, int] | None = may(
+        None, "default of `health_check`, for recipes without this section"
+    )
+    default_mounts: Pairs | None = may(
+        None, "mounts of every job as a mapping of host path to container path"
+    )
     default_bash_preamble: str | None = may(None, "shell text that every step runs first")
     default_host_setup: Data = may(
-        None, "not done: a warning; srtplan runs nothing on the nodes outside of its steps"
+        None, "ignored with a warning: srtplan runs nothing on the nodes outside the job's steps"
     )
-    env_from: tuple[str, ...] | None = may(None, "`env_from` of recipes that have none")
-    gpus_per_node: int | None = may(None, "`resources.gpus_per_node` of recipes that do not say it")
+    env_from: tuple[str, ...] | None = may(None, "default of `env_from`")
+    gpus_per_node: int | None = may(None, "default of `resources.gpus_per_node`")
     model_paths: Pairs | None = may(None, "aliases for `model.path`")
-    containers: Pairs | None = may(None, "aliases for every image")
+    containers: Pairs | None = may(None, "aliases for container images")
     use_gpus_per_node_directive: bool = may(default=True, doc="emit `--gpus-per-node`")
     use_segment_sbatch_directive: bool = may(default=True, doc="emit `--segment`")
     use_exclusive_sbatch_directive: bool = may(default=False, doc="emit `--exclusive`")
-    use_het_jobs: bool = may(default=False, doc="`resources.het_jobs` of recipes that do not say it")
-    nginx_raise_ulimit: bool = may(
-        default=False, doc="`frontend.nginx_raise_ulimit` of recipes that do not say it"
+    use_het_jobs: bool = may(default=False, doc="default of `resources.het_jobs`")
+    nginx_raise_ulimit: bool = may(default=False, doc="default of `frontend.nginx_raise_ulimit`")
+    network_interface: str | None = may(
+        None, "network interface whose address the nodes use to reach each other"
     )
-    network_interface: str | None = may(None, "interface whose address the nodes reach each other by")
     srtctl_root: str | None = may(None, "folder whose `configs/` is mounted at `/configs`")
-    output_dir: str | None = may(None, "where runs are written; else `outputs` in the submit directory")
+    output_dir: str | None = may(
+        None, "base directory of runs; defaults to `outputs` in the submit directory"
+    )
     secrets_file: str | None = may(
         None,
-        "file of `NAME=value` lines, mode 600, for variables of `env_from` that the job's environment lacks; "
-        "`~/` is the home of who submits; else `~/.srtplan-secrets`",
+        "file with `NAME=value` lines and mode 600, for variables of `env_from` that are not in the job's environment; "
+        "`~/` is the submitter's home; defaults to `~/.srtplan-secrets`",
     )
-    runtime: str = may("pyxis", "how steps enter their image: pyxis, none")
+    runtime: str = may("pyxis", "container runtime: `pyxis`, or `none` to run without containers")
     ports: Ports = may(Ports(), "first port of every kind")
-    cloud: Map | None = may(None, "no effect, as in srtctl")
-    reporting: Map | None = may(None, "`reporting` of recipes that have none")
-    telemetry: Map | None = may(None, "no effect: srtplan collects no metrics")
+    cloud: Map | None = may(None, "no effect (srtctl ignores it, too)")
+    reporting: Map | None = may(None, "default of `reporting`")
+    telemetry: Map | None = may(None, "no effect; srtplan does not collect metrics")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Profile:
-    """A profile that was read, or the absence of one (``tree`` is None)."""
+    """A profile; ``tree`` is None if there is none."""
 
     tree: Mapping | None = None
     site: Site = field(factory=Site)
@@ -90,12 +98,12 @@ class Profile:
 
     @property
     def broken(self) -> bool:
-        """It has errors, so nothing of it is used."""
+        """Whether the profile has errors, so that it is not used."""
         return any(p.severity == "error" for p in self.problems)
 
 
 def load(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> Profile:
-    """The profile of ``--cluster``, of the environment, or of this directory and the two above it."""
+    """Return the profile of ``--cluster``, of the environment, or of this directory and the two above it."""
     found = find(cwd, environ, cluster)
     if found is None:
         return Profile()
@@ -107,7 +115,7 @@ def load(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> Profile:
 
 @lru_cache(maxsize=4)
 def _root(name: str, text: str) -> tuple[Mapping, tuple[Problem, ...]]:
-    """The tree of a profile and its repeated keys; all recipes of a directory share it."""
+    """Return the tree of a profile and its duplicate keys. Cached: all recipes of a directory share it."""
     origin = Origin(name, text)
     root, duplicates = compose(origin)
     if root is None:
@@ -118,18 +126,21 @@ def _root(name: str, text: str) -> tuple[Mapping, tuple[Problem, ...]]:
 
 
 def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path, str] | None:
-    """Path and shown name of the profile.
+    """Return the path of the profile and the name to show for it.
 
-    Raises InputError for one that is named but not there, and for one that is found but not to be trusted.
+    Raises InputError for a named profile that does not exist, and for a found one that cannot be trusted.
     """
     named = str(cluster) if cluster else environ.get(VARIABLE)
     if named:
         path = cwd / named
         if not path.is_file():
-            given = "--cluster" if cluster else VARIABLE
-            message = f"no such file (given by {given})"
+            by, undo = ("--cluster", "omit the option") if cluster else (VARIABLE, "unset the variable")
+            message = f"no such file (named by {by})"
+            hint = f"correct the path, or {undo}"
             raise fatal(
-                Problem(file=named, line=0, column=0, severity="error", rule="SP301", message=message)
+                Problem(
+                    file=named, line=0, column=0, severity="error", rule="SP301", message=message, help=hint
+                )
             )
         return path, named
     for prefix in ("", "../", "../../"):
@@ -140,10 +151,10 @@ def find(cwd: Path, environ: Dict[str, str], cluster: Path | None) -> tuple[Path
 
 
 def _trust(path: Path, name: str) -> None:
-    """Raise InputError unless only the user and root can have written a profile that nobody has named."""
+    """Raise InputError if anyone but the user and root could have written a profile that was found."""
     if why := distrust(path):
-        message = f"this profile is not used, as somebody else can have written it: {why}"
-        hint = f"read it; if you trust it, write --cluster {name}"
+        message = f"another user could have written this profile: {why}"
+        hint = f"check its content; to use it, pass --cluster {name}"
         raise fatal(
             Problem(file=name, line=0, column=0, severity="error", rule="SP306", message=message, help=hint)
         )
@@ -165,7 +176,7 @@ def _profile(root: Mapping, environ: Dict[str, str]) -> Profile:
 
 @lru_cache(maxsize=4)
 def _file(root: Mapping) -> tuple[ClusterFile | None, tuple[Finding, ...]]:
-    """What a profile says, and its faults that no environment changes."""
+    """Return the content of a profile and the problems that do not depend on the environment."""
     findings: list[Finding] = []
     file = structure(root, ClusterFile, (AT,), findings)
     if file:
@@ -194,7 +205,7 @@ def _site(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -
 
 
 def _secrets_file(file: ClusterFile, environ: Dict[str, str], findings: list[Finding]) -> str:
-    """The path with variables replaced, but not ``~``: that is another one for each user of the profile."""
+    """Return the path with variables expanded, but not ``~``: each user of the profile has a different home."""
     if file.secrets_file is None:
         return SECRETS_FILE
     at, home = (AT, "secrets_file"), "~" if file.secrets_file.startswith("~") else ""
@@ -203,13 +214,13 @@ def _secrets_file(file: ClusterFile, environ: Dict[str, str], findings: list[Fin
     is_path = _FILE.fullmatch(found) and found.isprintable()
     if not is_path and len(findings) == known:
         message = f"'{found}' is not the path of a file"
-        hint = "give an absolute path, or one that begins with ~/"
+        hint = "write an absolute path, or a path that begins with ~/"
         findings.append(Finding(rule="SP304", path=at, message=message, help=hint))
     return found
 
 
 def _folder(value: str, key: str, findings: list[Finding]) -> str:
-    """A folder that runs are written to, or that is mounted: mounts have no quoting."""
+    """Return a folder of the profile; add a finding if it cannot be written to or mounted (mounts have no quoting)."""
     at = (AT, key)
     if any(f.path == at for f in findings):
         return value
@@ -217,7 +228,8 @@ def _folder(value: str, key: str, findings: list[Finding]) -> str:
         message = f"{key} must be an absolute path without ',' and ':', not '{value}'"
         findings.append(Finding(rule="SP305", path=at, message=message))
     elif not value.isprintable():
-        findings.append(Finding(rule="SP305", path=at, message=f"{key} has a control character: {value!r}"))
+        message = f"{key} cannot contain control characters: {value!r}"
+        findings.append(Finding(rule="SP305", path=at, message=message))
     return value
 
 
@@ -225,17 +237,22 @@ def _check(file: ClusterFile, findings: list[Finding]) -> None:
     check_type("runtime", file.runtime, (AT, "runtime"), findings)
     for port in attrs.fields(Ports):
         findings.extend(_port(port.name, getattr(file.ports, port.name), file.ports.ephemeral_floor))
-    for key in ("cloud", "telemetry"):
-        if getattr(file, key):
-            message = f"'{key}' has no effect"
+    for key, value in (("cloud", file.cloud), ("telemetry", file.telemetry)):
+        if value:
+            message = f"'{key}' has {attrs.fields_dict(ClusterFile)[key].metadata['doc']}"
             findings += [
-                Finding(rule="SP132", path=(AT, key), on_key=True, severity="warning", message=message)
+                Finding(
+                    rule="SP132",
+                    path=(AT, key),
+                    on_key=True,
+                    severity="warning",
+                    message=message,
+                    help="remove it",
+                )
             ]
     if file.default_host_setup:
-        message = (
-            "srtplan does not do 'default_host_setup': nothing runs on the nodes outside of the job's steps"
-        )
-        hint = "what every step needs can stand in default_bash_preamble"
+        message = "'default_host_setup' is ignored: srtplan runs nothing on the nodes outside the job's steps"
+        hint = "move commands that every step needs to `default_bash_preamble:`"
         path = (AT, "default_host_setup")
         findings += [
             Finding(rule="SP133", path=path, on_key=True, severity="warning", message=message, help=hint)
@@ -243,24 +260,27 @@ def _check(file: ClusterFile, findings: list[Finding]) -> None:
     name = file.network_interface
     if name is not None and (not name or not name.isascii() or any(c in " /\t\n" for c in name)):
         message = f"'{name}' is not the name of a network interface"
-        findings.append(Finding(rule="SP303", path=(AT, "network_interface"), message=message))
+        hint = "write a name from `ip -brief address` on a node"
+        findings.append(Finding(rule="SP303", path=(AT, "network_interface"), message=message, help=hint))
 
 
 def _port(name: str, value: int, floor: int) -> list[Finding]:
-    """A port is free of the range that the kernel hands out; a stride is positive."""
+    """Return the problem of a port outside its range or in the kernel's ephemeral range, or of a stride below 1."""
     at = (AT, "ports", name)
     if name.endswith("_stride"):
         return (
             []
             if value > 0
-            else [Finding(rule="SP302", path=at, message=f"{name} must be positive, not {value}")]
+            else [Finding(rule="SP302", path=at, message=f"{name} must be at least 1, not {value}")]
         )
     if not 0 < value <= MAX_PORT:
         return [
-            Finding(rule="SP302", path=at, message=f"{name} is no port: {value} is not in 1 to {MAX_PORT}")
+            Finding(rule="SP302", path=at, message=f"{name} must be a port from 1 to {MAX_PORT}, not {value}")
         ]
     if name != "ephemeral_floor" and value >= floor:
         message = f"port {value} of {name} lies in the ephemeral range, which starts at {floor}"
-        hint = "choose a lower port, or set ports.ephemeral_floor to what the nodes have"
+        hint = (
+            "choose a lower port, or set `ephemeral_floor:` under `ports:` to the start of the nodes' range"
+        )
         return [Finding(rule="SP302", path=at, message=message, help=hint)]
     return []

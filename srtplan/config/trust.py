@@ -1,10 +1,10 @@
-"""Whether a profile that was found, not named, may be used: nobody else can have written it.
+"""Whether a profile that was found, not named, can be trusted: no other user could have written it.
 
-In: a path. Out: why it is not trusted, "" if it is. A profile holds shell text that every step runs, and names of secrets.
-In a folder that others can write to, anybody could leave one for whoever compiles there. The rule is that of git's
-``safe.directory`` (git-config(1), 2.35.2) and of ssh's ``StrictModes`` (sshd_config(5)): the file and its folder belong to
-the user or root, and neither group nor others may write. A sticky folder such as /tmp may be written to by others: they
-cannot replace a file of the user's.
+In: a path. Out: why it cannot be trusted, or "". A profile holds shell text that every step runs, and names of secrets. In
+a folder that other users can write to, any of them could plant one. The rule is that of git's ``safe.directory``
+(git-config(1), 2.35.2) and of ssh's ``StrictModes`` (sshd_config(5)): the file and its folder belong to the user or root,
+and neither the group nor others may write. A sticky folder such as /tmp is allowed: other users can write to it, but
+cannot replace the user's file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROOT = 0
 
 
 def distrust(path: Path) -> str:
-    """Return who else can have written a file, or the folder it lies in; a link is looked at as well as its target."""
+    """Return who else could have written a file or its folder, or "". A link is checked together with its target."""
     try:
         real = Path(os.path.realpath(path))
         link = os.lstat(path)
@@ -25,7 +25,7 @@ def distrust(path: Path) -> str:
             return f"the link {_belongs(link.st_uid)}"
         return _file(real.stat()) or _folder(real.parent) or _folder(Path(os.path.realpath(path.parent)))
     except OSError as error:
-        return f"its owner cannot be found out: {error.strerror}"
+        return f"its owner cannot be determined: {error.strerror}"
 
 
 def _is_ours(uid: int) -> bool:
@@ -33,7 +33,7 @@ def _is_ours(uid: int) -> bool:
 
 
 def _belongs(uid: int) -> str:
-    import pwd  # noqa: PLC0415 -- only for the sentence
+    import pwd  # noqa: PLC0415 -- only for the message
 
     try:
         name = f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
@@ -43,9 +43,9 @@ def _belongs(uid: int) -> str:
 
 
 def _writers(mode: int) -> str:
-    """Return who may write beside the owner."""
+    """Return who else may write: ``everyone``, ``its group``, or ""."""
     if mode & stat.S_IWOTH:
-        return "everybody"
+        return "everyone"
     return "its group" if mode & stat.S_IWGRP else ""
 
 
@@ -53,7 +53,7 @@ def _file(found: os.stat_result) -> str:
     if not _is_ours(found.st_uid):
         return f"the file {_belongs(found.st_uid)}"
     who = _writers(found.st_mode)
-    return f"{who} may write to the file" if who else ""
+    return f"the file is writable by {who}" if who else ""
 
 
 def _folder(folder: Path) -> str:
@@ -61,4 +61,4 @@ def _folder(folder: Path) -> str:
     if not _is_ours(found.st_uid):
         return f"its folder {folder} {_belongs(found.st_uid)}"
     who = _writers(found.st_mode)
-    return f"{who} may write to its folder {folder}" if who and not found.st_mode & stat.S_ISVTX else ""
+    return f"its folder {folder} is writable by {who}" if who and not found.st_mode & stat.S_ISVTX else ""

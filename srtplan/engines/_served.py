@@ -1,6 +1,6 @@
-"""The name that a model is served under, where an engine takes it by a flag.
+"""The served model name, for engines that take it as a flag.
 
-In: a recipe whose roles may have ``served-model-name``. Out: the name, or findings where the roles disagree.
+In: a recipe whose roles may have ``served-model-name``. Out: the name, or findings if the roles disagree.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ ORDER = ("prefill", "agg", "decode")
 
 
 def name(recipe: Recipe) -> str | None:
-    """The first that prefill, aggregated and decode workers say."""
+    """Return the first name set by prefill, aggregated or decode workers."""
     return next((served for _, served in _names(recipe)), None)
 
 
 def check(recipe: Recipe) -> Iterable[Finding]:
-    """All workers of a job serve one model under one name: clients ask for one."""
-    first = name(recipe)
-    for role, served in _names(recipe):
-        if served != first:
+    """Report roles that serve the model under another name: clients request a single name."""
+    names = _names(recipe)
+    for role, served in names:
+        first, first_name = names[0]
+        if served != first_name:
             key = next(k for k, _ in role.args.pairs if flags.dashed(k) == FLAG)
             yield Finding(
                 rule="SP512",
                 path=(*role.args_at, key),
-                message=f"{role.mode} workers would serve '{served}', but the name of the model is '{first}'",
-                help="give all roles one name",
+                message=f"{role.mode} workers serve the model as '{served}', "
+                f"but {first.mode} workers serve it as '{first_name}'",
+                help="set the same `served-model-name` for every role",
             )
 
 

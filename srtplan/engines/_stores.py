@@ -1,4 +1,4 @@
-"""Where workers keep KV cache beyond their GPUs: a Mooncake store of the job, and Dynamo's block manager (KVBM).
+"""KV cache storage outside the GPUs: a Mooncake store of the job, and Dynamo's block manager (KVBM).
 
 Out, for a worker on node 1 of a job whose services are on node 0::
 
@@ -20,7 +20,7 @@ KVBM = ("DYN_CONNECTOR", "kvbm")
 
 
 def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
-    """A store that no role says it uses would run for nothing; variables of its master that are none."""
+    """Report a store that no role uses, and invalid variable names of its master."""
     if store is None:
         return
     for name in (n for n, _ in store.env if not VARIABLE.fullmatch(n)):
@@ -28,8 +28,8 @@ def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
             rule="SP202",
             path=(*recipe.engine.at, "mooncake_kv_store", "env", name),
             on_key=True,
-            message=f"{name!r} is not a name for an environment variable",
-            help="letters, digits and _, not starting with a digit",
+            message=f"{name!r} is not a valid environment variable name",
+            help="use letters, digits and _; do not start with a digit",
         )
     uses = any("mooncake" in text for r in recipe.resources.roles for text in _texts(r.args))
     path = (*recipe.engine.at, "mooncake_kv_store")
@@ -38,8 +38,8 @@ def check(recipe: Recipe, store: MooncakeStore | None) -> Iterable[Finding]:
             rule="SP510",
             path=path,
             on_key=True,
-            message="a Mooncake store would run, but no role's options name mooncake as their backend",
-            help="set the storage or transfer backend of a role to mooncake, or remove mooncake_kv_store",
+            message="no role uses the Mooncake store",
+            help="set the storage or transfer backend of a role to mooncake, or remove `mooncake_kv_store`",
         )
     yield from flags.check_extra_args(store.master_extra_args, Map(), PORTS, (*path, "master_extra_args"))
 
@@ -48,7 +48,7 @@ PORTS = ("rpc-port", "port", "http-metadata-server-port", "metrics-port")
 
 
 def _texts(value: Data) -> Iterable[str]:
-    """All texts of some options, keys too, in small letters."""
+    """Yield all strings in options, including keys, in lowercase."""
     if isinstance(value, Map):
         for key, inner in value.pairs:
             yield key.lower()
@@ -61,7 +61,7 @@ def _texts(value: Data) -> Iterable[str]:
 
 
 def mooncake(ctx: WorkerContext, store: MooncakeStore | None) -> tuple[EnvVar, ...]:
-    """How a worker finds the job's store."""
+    """Return the variables that point a worker to the job's store."""
     if store is None:
         return ()
     at, ports = ctx.job.topology.nodes.infra, ctx.job.recipe.site.ports
@@ -74,12 +74,12 @@ def mooncake(ctx: WorkerContext, store: MooncakeStore | None) -> tuple[EnvVar, .
 
 
 def uses_kvbm(recipe: Recipe, role: Role) -> bool:
-    """The environment of the role turns Dynamo's block manager on."""
+    """Return whether the role's environment enables Dynamo's block manager."""
     return KVBM in (*role.env, *recipe.environment)
 
 
 def kvbm(ctx: WorkerContext) -> tuple[EnvVar, ...]:
-    """Where the block manager's leader meets its workers: a pair of ports of its own instead of a default."""
+    """Return the address of the block manager's leader: two allocated ports instead of the defaults."""
     if not (pair := kvbm_ports(ctx)):
         return ()
     return (
@@ -90,5 +90,5 @@ def kvbm(ctx: WorkerContext) -> tuple[EnvVar, ...]:
 
 
 def kvbm_ports(ctx: WorkerContext) -> tuple[int, ...]:
-    """The pair, for the preflight."""
+    """Return the block manager's two ports, which the preflight checks."""
     return tuple(p for kind, first in ctx.process.ports if kind == "kvbm" for p in (first, first + 1))

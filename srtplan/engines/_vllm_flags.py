@@ -1,11 +1,11 @@
-"""The words of one vLLM process: where it is among its peers, its connector, its KV events.
+"""Flags of one vLLM process: its place among its peers, its connector, its KV events.
 
 In: a worker's place and the engine's options. Out: flags as (name, value) pairs; None is a bare flag::
 
     [("disaggregation-mode", "prefill"), ("device-ids", "0,1"), ("data-parallel-size-local", "2"), ...]
 
-A worker with data-parallel ranks on several nodes has a process per node that balances its own ranks (hybrid).
-``vllm serve`` behind one public port balances all ranks from its first node, the others are headless.
+A worker with data-parallel ranks on several nodes has one process per node, which balances its own ranks (hybrid).
+``vllm serve`` on one public port balances all ranks from its first node; processes on other nodes are headless.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CONNECTORS: dict[str, dict[str, object]] = {
 
 @frozen(kw_only=True)
 class Store(MooncakeStore):
-    """A Mooncake store, and what its clients read from their file."""
+    """A Mooncake store, with settings for its clients' configuration file."""
 
     store_config: Map | None = None
 
@@ -58,11 +58,12 @@ class Store(MooncakeStore):
 class Options:
     """Options of the engine as a whole.
 
-    ``connector``: nixl, lmcache, kvbm, none, or a JSON text for ``--kv-transfer-config``. ``dp_launch_mode``: the
-    ranks of a node in one process, or a process per GPU. ``set_cuda_visible_devices`` exports the variable instead
-    of ``--device-ids``. ``allow_prefill_decode_colocation`` lets prefill and decode share one node if all of them fit
-    there, ``..._across_nodes`` any node: the job then has as many nodes as its workers fill. ``mooncake_kv_store``
-    starts a store for the KV cache; its ``store_config`` goes into the file that MOONCAKE_CONFIG_PATH names.
+    ``connector``: nixl, lmcache, kvbm, none, or JSON for ``--kv-transfer-config``. ``dp_launch_mode``: one process for
+    all ranks of a node, or one process per GPU. ``set_cuda_visible_devices`` exports CUDA_VISIBLE_DEVICES instead of
+    passing ``--device-ids``. ``allow_prefill_decode_colocation`` lets prefill and decode workers share one node if all
+    of them fit there. ``allow_prefill_decode_colocation_across_nodes`` lets them share any node: the job then has only
+    the nodes that its workers fill. ``mooncake_kv_store`` starts a store for the KV cache; its ``store_config`` is
+    written to the file that MOONCAKE_CONFIG_PATH names.
     """
 
     connector: str | None = "nixl"
@@ -77,28 +78,28 @@ Flags = list[tuple[str, Word | None]]
 
 
 def options(recipe: Recipe) -> Options:
-    """The engine's options of a recipe."""
+    """Return the recipe's vLLM options."""
     return typed_options(recipe.engine, Options)
 
 
 def size(role: Role, flag: str) -> int | None:
-    """A number among the options or the further words of a role."""
+    """Return the integer value of a flag in a role's options or extra arguments, or None."""
     return flags.count(role.args, role.extra_args, *SPELLED.get(flag, (flag,)))
 
 
 def spans(recipe: Recipe, role: Role) -> bool:
-    """One model replica (TP x PP) is larger than a node."""
+    """Return whether one model replica (TP x PP) is larger than a node."""
     return (size(role, TP) or 1) * (size(role, PP) or 1) > recipe.resources.gpus_per_node
 
 
 def local_ranks(recipe: Recipe, role: Role) -> int:
-    """Data-parallel ranks of a worker on one of its nodes."""
+    """Return how many data-parallel ranks a worker has on each of its nodes."""
     on_node = min(role.gpus, recipe.resources.gpus_per_node)
     return max(1, on_node // ((size(role, TP) or 1) * (size(role, PP) or 1)))
 
 
 def program(ctx: WorkerContext, *, direct: bool) -> Words:
-    """The program and what it serves."""
+    """Return the program and the model that it serves."""
     name = ctx.job.served_model_name
     if direct:
         return words("vllm", "serve", ctx.model, "--served-model-name", name)
@@ -106,7 +107,7 @@ def program(ctx: WorkerContext, *, direct: bool) -> Words:
 
 
 def place(ctx: WorkerContext) -> Flags:
-    """Mode, connector, GPUs, and the place among the worker's processes."""
+    """Return the flags for mode, connector, GPUs, and the place among the worker's processes."""
     job, process, leader = ctx.job, ctx.process, ctx.peers[0]
     direct = job.interface != "dynamo"
     dp = size(ctx.role, DP)
@@ -147,7 +148,7 @@ def _data_parallel(ctx: WorkerContext) -> Flags:
 
 
 def _direct_ranks(ctx: WorkerContext) -> Flags:
-    """One server over all ranks: those of other nodes are headless; on one node the engine needs no word of it."""
+    """Return the flags of one server for all ranks: other nodes are headless, and a single node needs no flags."""
     leader, process = ctx.peers[0], ctx.process
     if len(ctx.peers) == 1:
         return []
@@ -162,7 +163,7 @@ def _direct_ranks(ctx: WorkerContext) -> Flags:
 
 
 def dynamo(ctx: WorkerContext) -> Flags:
-    """What only a worker of Dynamo has."""
+    """Return the flags that only Dynamo workers take."""
     name = ctx.endpoint.name + (f"_r{ctx.process.rank}" if len(ctx.peers) > 1 else "")
     return [
         ("request-plane", Lit(ctx.job.recipe.dynamo.request_plane)),
@@ -171,7 +172,7 @@ def dynamo(ctx: WorkerContext) -> Flags:
 
 
 def connector(recipe: Recipe, role: Role) -> str | None:
-    """The connector of the mode, else of the engine; None for none."""
+    """Return the connector of the role, else of the engine, or None."""
     own: Data = flags.lookup(role.args, "connector")
     if own is None and "connector" not in {k for k, _ in role.args.pairs}:
         own = options(recipe).connector
@@ -179,14 +180,14 @@ def connector(recipe: Recipe, role: Role) -> str | None:
 
 
 def transfer(ctx: WorkerContext) -> str | None:
-    """``--kv-transfer-config``: a known connector as JSON, other text as it is."""
+    """Return ``--kv-transfer-config``: a known connector as JSON, any other text unchanged."""
     own = connector(ctx.job.recipe, ctx.role)
     return None if own is None else json.dumps(CONNECTORS[own]) if own in CONNECTORS else own
 
 
 def kv_events(ctx: WorkerContext) -> str:
-    """The value of ``--kv-events-config``."""
+    """Return the value of ``--kv-events-config``."""
     config = ctx.role.kv_events or Map()
     merged = {"publisher": "zmq", "topic": "kv-events", "enable_kv_cache_events": True}
-    given = {k: thaw(v) for k, v in config.pairs}
-    return json.dumps(merged | given | {"endpoint": f"tcp://*:{ctx.process.port('kv_events')}"})
+    from_recipe = {k: thaw(v) for k, v in config.pairs}
+    return json.dumps(merged | from_recipe | {"endpoint": f"tcp://*:{ctx.process.port('kv_events')}"})

@@ -1,7 +1,7 @@
 """Dynamo's mocker: a simulated engine without GPUs, for smoke tests of everything around the engine.
 
-Out: ``python3 -m dynamo.mocker --model-path Qwen/Qwen3-0.6B --engine-type vllm --speedup-ratio 100.0 ...``. It registers
-under the model's path, so that is the served name.
+Out: ``python3 -m dynamo.mocker --model-path Qwen/Qwen3-0.6B --engine-type vllm --speedup-ratio 100.0 ...``. The mocker
+registers under the model's path, so the path is the served name.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COUNTS = {
     "data_parallel_size": 10**4,
     "num_workers": 10**4,
 }
-"""Numbers from 1, and where they end: more are a slip, for each worker and rank is a thread of its process."""
+"""Integer options from 1, with upper bounds that catch typing errors: each worker and rank is a thread of its process."""
 AMOUNTS = dict.fromkeys(
     ("speedup_ratio", "decode_speedup_ratio", "startup_time", "kv_transfer_bandwidth"), 10**9
 )
@@ -50,7 +50,7 @@ AMOUNTS = dict.fromkeys(
 
 @frozen(kw_only=True)
 class Options:
-    """Options of the engine as a whole, named as the mocker's own flags; ratios are times faster than real."""
+    """Options of the engine as a whole, named after the mocker's flags; ratios are speedups over real time."""
 
     engine_type: Literal["vllm", "sglang", "trtllm"] = "vllm"
     speedup_ratio: float = 100.0
@@ -70,11 +70,11 @@ class Options:
 
 
 class Mocker(Engine[Options], name="mocker", interfaces=("dynamo",)):
-    """The engine plugin."""
+    """The Dynamo mocker engine."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Numbers out of range, flags that stand twice or are decided elsewhere; events have their own flags here."""
+        """Report numbers out of range, duplicate flags, flags that srtplan sets, and ``kv_events_config``."""
         yield from _ranges(recipe, self.options_of(recipe))
         for role in recipe.resources.roles:
             yield from flags.check_duplicates(role.args, role.args_at)
@@ -84,25 +84,25 @@ class Mocker(Engine[Options], name="mocker", interfaces=("dynamo",)):
                     rule="SP505",
                     path=role.kv_events_at,
                     on_key=True,
-                    message="the mocker publishes KV events by itself",
-                    help="remove kv_events_config",
+                    message="the mocker does not read kv_events_config; it always publishes KV events",
+                    help="remove `kv_events_config`",
                 )
 
     @override
     def served_name(self, recipe: Recipe) -> str | None:
-        """The path or hub id of the model, whole."""
+        """Return the model's full path or hub id."""
         inside = runtime(recipe.site.runtime).maps_paths
         return recipe.model.hub_id or ("/model" if inside else recipe.model.path)
 
     @override
     def instances(self, recipe: Recipe, role: Role) -> int:
-        """``num_workers`` of each process."""
+        """Return the workers of the role times ``num_workers``."""
         own = flags.count(role.args, role.extra_args, "num-workers")
         return role.workers * (self.options_of(recipe).num_workers if own is None else own)
 
     @override
     def command(self, ctx: WorkerContext) -> Command:
-        """The mocker's argv; an option that has the mocker's own default is left out."""
+        """Return the mocker's argv; options with the mocker's own default are omitted."""
         options = self.options_of(ctx.job.recipe)
         pairs: dict[str, Data] = {
             "engine-type": options.engine_type,
@@ -136,11 +136,11 @@ class Mocker(Engine[Options], name="mocker", interfaces=("dynamo",)):
 
 
 def _ranges(recipe: Recipe, options: Options) -> Iterable[Finding]:
-    """The mocker's own bounds; a speedup of 0 is one without delays."""
+    """Report numbers outside the mocker's bounds; a speedup of 0 means no delays."""
     for name, high in (COUNTS | AMOUNTS).items():
         value, low = getattr(options, name), 1 if name in COUNTS else 0
         if value is not None and not low <= value <= high:
-            message = f"{name} must be from {low} to {high}, not {value}"
+            message = f"{name} must be between {low} and {high}, not {value}"
             yield Finding(rule="SP511", path=(*recipe.engine.at, name), message=message)
     for role in recipe.resources.roles:
         names = [flags.dashed(n) for n in COUNTS]

@@ -59,16 +59,16 @@ ATTENTION = "enable-dp-attention"
 ATTENTION_DP = ("attention-data-parallel-size", "attn-dp-size")
 BESIDE_HTTP = (5, 13, *range(233, 240))
 BESIDE_DIST_INIT = (*range(1, 7), 13)
-"""Where processes of a worker with data-parallel attention meet, above its HTTP port, or above dist-init-addr if it has one.
+"""Ports of data-parallel attention: offsets from a worker's HTTP port, or from dist-init-addr if it has one.
 
 PortArgs of sglang/srt/server_args.py and the handshake of data_parallel_controller.py: 5 and 233 to 238 (1 to 5) in 0.5.5,
 13 and 233 to 239 (1 to 6 and 13) in 0.5.23.
 """
-TOLD = ("model-path", "served-model-name", BOOTSTRAP)
-"""Flags whose values other parts of the job have to know."""
+READ_FROM_OPTIONS = ("model-path", "served-model-name", BOOTSTRAP)
+"""Flags whose values other parts of the job need."""
 OWN = frozenset(("model-path", "served-model-name", *DECIDED))
 PREFILL_OWN = OWN | {BOOTSTRAP}
-"""Flags that workers get from us, whatever the recipe says; a bootstrap port is one of prefill workers only."""
+"""Flags that srtplan always sets itself; only prefill workers have a bootstrap port."""
 
 
 @frozen(kw_only=True)
@@ -85,16 +85,16 @@ class SGLang(
     client="sglang",
     profilers=("torch", "nsys", "nsys-time"),
 ):
-    """The engine plugin."""
+    """The SGLang engine."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Flags that are decided elsewhere, stand twice, or contradict the mode."""
+        """Report duplicate flags, flags that srtplan sets, and flags that contradict the role."""
         for role in recipe.resources.roles:
             yield from flags.check_duplicates(role.args, role.args_at, TP, PP, DP, ATTENTION_DP)
             yield from flags.check_planned(role.args, role.args_at, DECIDED)
             yield from flags.check_extra_args(
-                role.extra_args, role.args, DECIDED, role.extra_args_at, options=TOLD
+                role.extra_args, role.args, DECIDED, role.extra_args_at, options=READ_FROM_OPTIONS
             )
             yield from flags.check_port(role.args, role.args_at, BOOTSTRAP, recipe.site.ports.ephemeral_floor)
             yield from _parallel(role)
@@ -106,7 +106,7 @@ class SGLang(
 
     @override
     def ports(self, recipe: Recipe, role: Role) -> tuple[Port, ...]:
-        """Dynamo's and NCCL's; each rank of data-parallel attention has KV events of its own, and opens ports by itself."""
+        """Return Dynamo's and NCCL's ports; each data-parallel attention rank has KV events and ports of its own."""
         dp = _attention_dp(role)
         return dynamo_ports(
             recipe,
@@ -121,29 +121,29 @@ class SGLang(
 
     @override
     def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """The master of a Mooncake store, if the recipe has one."""
+        """Return the master of a Mooncake store, if the recipe has one."""
         return (_stores.SERVICE,) if self.options_of(recipe).mooncake_kv_store else ()
 
     @override
-    def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
-        """TP x PP x DP; experts, and the ranks of data-parallel attention, are inside the tensor-parallel group."""
+    def gpus_used(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
+        """Return TP x PP x DP; experts and data-parallel attention ranks are part of the tensor-parallel group."""
         del recipe
         tp, pp, dp = (_size(role, *names) for names in (TP, PP, DP))
         if tp is None and pp is None and dp is None:
             return None
         inside = _attention(role)
-        given = {"TP": tp or 1, "PP": pp or 1, "DP": 1 if inside else dp or 1}
-        total = given["TP"] * given["PP"] * given["DP"]
-        return total, " x ".join(f"{k} {v}" for k, v in given.items() if v != 1 or k == "TP")
+        sizes = {"TP": tp or 1, "PP": pp or 1, "DP": 1 if inside else dp or 1}
+        total = sizes["TP"] * sizes["PP"] * sizes["DP"]
+        return total, " x ".join(f"{k} {v}" for k, v in sizes.items() if v != 1 or k == "TP")
 
     @override
     def served_name(self, recipe: Recipe) -> str | None:
-        """The first of prefill, aggregated and decode that names it."""
+        """Return the first name set by prefill, aggregated or decode workers."""
         return _served.name(recipe)
 
     @override
     def command(self, ctx: WorkerContext) -> Command:
-        """The server's argv; see the module's docstring."""
+        """Return the server's argv; see the module's docstring."""
         job, role, process = ctx.job, ctx.role, ctx.process
         direct = job.interface != "dynamo"
         auto: list[tuple[str, str | int | Word]] = [
@@ -171,9 +171,9 @@ class SGLang(
             auto.append(("kv-events-config", _kv_events(role.kv_events, process.port("kv_events"))))
         if not direct:
             auto.append(("request-plane", job.recipe.dynamo.request_plane))
-        mine, rest = recipe_flags(job, role.mode, PREFILL_OWN if role.mode == "prefill" else OWN)
+        from_recipe, rest = recipe_flags(job, role.mode, PREFILL_OWN if role.mode == "prefill" else OWN)
         module = "sglang.launch_server" if direct else "dynamo.sglang"
-        first = (part for flag, value in auto if flag not in mine for part in (f"--{flag}", value))
+        first = (part for flag, value in auto if flag not in from_recipe for part in (f"--{flag}", value))
         return Command(
             argv=(*words("python3", "-m", module, *first), *rest),
             env=(*_stores.mooncake(ctx, self.options_of(job.recipe).mooncake_kv_store), *_stores.kvbm(ctx)),
@@ -184,7 +184,7 @@ class SGLang(
 
     @override
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
-        """A call with a window of steps; torch writes where the variable says."""
+        """Return the start call with its window of steps; for torch, also the variable that names the trace directory."""
         torch = request.type == "torch"
         body = {
             "start_step": request.start_step,
@@ -211,7 +211,7 @@ def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:
 
 
 def _beside(ctx: WorkerContext) -> Iterable[int]:
-    """What the first process opens, or looks whether it is free, beside its ports of the plan."""
+    """Return the ports that the first process opens, or checks for being free, in addition to its planned ports."""
     if not ctx.process.leader:
         return ()
     kind, distances = ("dist_init", BESIDE_DIST_INIT) if len(ctx.peers) > 1 else ("http", BESIDE_HTTP)
@@ -237,13 +237,13 @@ def _attention(role: Role) -> bool:
 
 
 def _attention_dp(role: Role) -> int:
-    """Ranks of data-parallel attention; 1 without it."""
+    """Return the number of data-parallel attention ranks, 1 without it."""
     names = (*ATTENTION_DP, *(DP if _attention(role) else ()))
     return max(1, *(_size(role, name) or 1 for name in names))
 
 
 def _parallel(role: Role) -> Iterable[Finding]:
-    """Sizes that are none, and ranks of data-parallel attention that do not divide the tensor-parallel group."""
+    """Report invalid sizes, and data-parallel attention ranks that do not divide the tensor-parallel group."""
     yield from flags.check_sizes(
         role.args, role.extra_args, role.args_at, role.extra_args_at, *TP, *PP, *DP, *ATTENTION_DP
     )
@@ -253,8 +253,8 @@ def _parallel(role: Role) -> Iterable[Finding]:
             rule="SP508",
             path=role.args_at,
             on_key=True,
-            message=f"{dp} ranks of data-parallel attention do not divide a tensor-parallel group of {tp}",
-            help="change dp-size (attn-dp-size) or tp-size",
+            message=f"the tensor-parallel size ({tp}) is not divisible by the attention data-parallel size ({dp})",
+            help="change `dp-size` (`attn-dp-size`) or `tp-size`",
         )
 
 
@@ -265,8 +265,8 @@ def _model_path(role: Role) -> Iterable[Finding]:
         yield Finding(
             rule="SP504",
             path=(*role.args_at, key),
-            message=f"'{key}: {value}' would load another model than model.path",
-            help="set model.path instead; it is mounted at /model",
+            message=f"'{key}: {value}' loads a different model than model.path",
+            help="set `model.path` instead; srtplan mounts it at /model",
         )
 
 

@@ -1,11 +1,11 @@
-"""TensorRT-LLM: one MPI launch per worker, over all its nodes, one task per GPU.
+"""TensorRT-LLM: one MPI launch per worker across all its nodes, with one task per GPU.
 
-The role's options are the engine's YAML file ``trtllm_config_<mode>.yaml``, in the bundle and then in the log directory::
+The role's options become the engine's file ``trtllm_config_<mode>.yaml``, first in the bundle, then in the log directory::
 
     srun --mpi=pmix --nodes=2 --ntasks=8 ...  trtllm-llmapi-launch python3 -m dynamo.trtllm --model-path /model
       --served-model-name DeepSeek-R1 --disaggregation-mode decode --extra-engine-args /logs/trtllm_config_decode.yaml ...
 
-Behind ``trtllm_serve`` the same launch runs ``trtllm-serve`` with an HTTP port.
+With the ``trtllm_serve`` frontend, the same launch runs ``trtllm-serve`` with an HTTP port.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SIZES = {
     "PP": ("pipeline-parallel-size", "pp-size"),
     "CP": ("context-parallel-size", "cp-size"),
 }
-"""Sizes that the GPUs of a worker are compared with: keys of the file, and flags of the two programs."""
+"""Sizes that are compared with the GPUs of a worker: keys of the file, and flags of the two programs."""
 SRUN = (
     SrunOption(name="mpi", value=Lit("pmix")),
     SrunOption(name="oversubscribe"),
@@ -64,9 +64,9 @@ PARALLEL = ("tensor_parallel_size", "moe_expert_parallel_size", "pipeline_parall
 class Options:
     """Options of the engine as a whole.
 
-    ``publish_events_and_metrics``: null is what `observability.enabled` says.
-    ``sequential_node_start``: 0 starts all workers at once, N in batches of N per node, each healthy before the next.
-    ``numa_memory_bind``: null binds memory to the CPUs' nodes on GB200 and GB300 (disaggregated), true and false force.
+    ``publish_events_and_metrics`` defaults to ``observability.enabled``.
+    ``sequential_node_start``: 0 starts all workers at once; N starts N per node, and the next N once those are healthy.
+    ``numa_memory_bind``: true binds memory to the CPUs' NUMA nodes; the default does so on GB200 and GB300 (disaggregated).
     """
 
     publish_events_and_metrics: bool | None = None
@@ -82,11 +82,11 @@ class TensorRTLLM(
     launch="endpoint",
     profilers=("nsys", "nsys-time"),
 ):
-    """The engine plugin."""
+    """The TensorRT-LLM engine."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """KV events are published by a flag of the engine, not by ``kv_events_config``."""
+        """Report invalid sizes and batches, ``kv_events_config``, and options that have no effect."""
         for role in recipe.resources.roles:
             names = [n for spelled in SIZES.values() for n in spelled]
             yield from flags.check_sizes(role.args, role.extra_args, role.args_at, role.extra_args_at, *names)
@@ -95,46 +95,46 @@ class TensorRTLLM(
                     rule="SP505",
                     path=role.kv_events_at,
                     on_key=True,
-                    message="TensorRT-LLM publishes KV events by 'publish_events_and_metrics'",
-                    help="set backend.publish_events_and_metrics: true instead",
+                    message="TensorRT-LLM does not read kv_events_config",
+                    help="set `publish_events_and_metrics: true` under the engine's options",
                 )
         own = self.options_of(recipe)
         if own.publish_events_and_metrics and interface(recipe) != "dynamo":
-            why = f"trtllm-serve behind the {recipe.frontend.type} frontend has no such option"
+            why = f"trtllm-serve, used with the {recipe.frontend.type} frontend, has no such option"
             yield no_effect((*recipe.engine.at, "publish_events_and_metrics"), why)
         if own.sequential_node_start < 0:
             yield Finding(
                 rule="SP506",
                 path=(*recipe.engine.at, "sequential_node_start"),
-                message="sequential_node_start must be 0 or more",
+                message="sequential_node_start must be at least 0",
             )
 
     @override
     def ports(self, recipe: Recipe, role: Role) -> tuple[Port, ...]:
-        """Dynamo's, per node; the launch is one for all of them."""
+        """Return Dynamo's ports per node, although one launch serves all nodes."""
         return dynamo_ports(recipe, role, kvbm=_stores.uses_kvbm(recipe, role))
 
     @override
     def starts_at_once(self, recipe: Recipe) -> int:
-        """``sequential_node_start`` of the recipe."""
+        """Return ``sequential_node_start`` of the recipe."""
         return self.options_of(recipe).sequential_node_start
 
     @override
-    def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
-        """TP x PP x CP; attention data parallelism and experts live inside TP."""
+    def gpus_used(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
+        """Return TP x PP x CP; attention data parallelism and experts are part of TP."""
         del recipe
         sizes = {k: _size(role, *names) for k, names in SIZES.items()}
-        given = {k: v for k, v in sizes.items() if v is not None}
-        if not given:
+        set_sizes = {k: v for k, v in sizes.items() if v is not None}
+        if not set_sizes:
             return None
         total = 1
-        for v in given.values():
+        for v in set_sizes.values():
             total *= v
-        return total, " x ".join(f"{k} {v}" for k, v in given.items() if v != 1 or k == "TP")
+        return total, " x ".join(f"{k} {v}" for k, v in set_sizes.items() if v != 1 or k == "TP")
 
     @override
     def command(self, ctx: WorkerContext) -> Command:
-        """The launch of a whole worker; see the module's docstring."""
+        """Return the launch of a whole worker; see the module's docstring."""
         own = self.options_of(ctx.job.recipe)
         direct = ctx.job.interface != "dynamo"
         config = f"trtllm_config_{ctx.role.mode}.yaml"
@@ -160,7 +160,7 @@ class TensorRTLLM(
 
     @override
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
-        """It counts its iterations itself and obeys a window in a variable; no call is needed."""
+        """Return the variables of the window; the engine counts iterations itself, so no call is needed."""
         del ctx
         if request.type == "nsys-time":
             return Profile()
@@ -174,7 +174,7 @@ class TensorRTLLM(
 
 
 def _files(ctx: WorkerContext, path: str) -> tuple[PlanFile, ...]:
-    """The engine's file: one per mode, so only the first worker brings it."""
+    """Return the engine's file; there is one per mode, so only the first worker adds it."""
     if ctx.endpoint.index:
         return ()
     return (PlanFile(path=path, content=_args(ctx), run_time=True),)
@@ -215,12 +215,12 @@ def _size(role: Role, *names: str) -> int | None:
 
 
 def _publishes(recipe: Recipe, own: Options) -> bool:
-    asked = own.publish_events_and_metrics
-    return recipe.observability.enabled if asked is None else asked
+    publish = own.publish_events_and_metrics
+    return recipe.observability.enabled if publish is None else publish
 
 
 def _args(ctx: WorkerContext) -> Map:
-    """The role's options, with those that observability adds."""
+    """Return the role's options, with those that observability adds."""
     own = ctx.role.args
     added = STATISTICS if ctx.job.recipe.observability.enabled else ()
     return Map((*own.pairs, *((key, True) for key in added if key not in own)))

@@ -1,4 +1,4 @@
-"""vLLM: one process per node of a worker; with data parallelism the ranks of a node are inside that process.
+"""vLLM: one process per node of a worker, which runs all data-parallel ranks of the node.
 
 Out, for the second node of a prefill worker with 8 data-parallel ranks on nodes of 4 GPUs::
 
@@ -6,7 +6,7 @@ Out, for the second node of a prefill worker with 8 data-parallel ranks on nodes
       --data-parallel-size-local 4 --data-parallel-start-rank 4 --data-parallel-address ${IP[0]}
       --data-parallel-rpc-port 13345 --data-parallel-hybrid-lb ...
 
-Behind the ``vllm`` frontend it is ``vllm serve`` with the public port. A flag of the recipe replaces the automatic one.
+With the ``vllm`` frontend, the process is ``vllm serve`` on the public port. A recipe's flag overrides the automatic one.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ DECIDED = {
 }
 RPC = "data-parallel-rpc-port"
 OWN = ("model", "served-model-name", "connector", RPC)
-NOT_THE_RECIPES = frozenset((*OWN, *DECIDED))
+SET_BY_ENGINE = frozenset((*OWN, *DECIDED))
 
 
 class VLLM(
@@ -82,11 +82,11 @@ class VLLM(
     client="vllm",
     profilers=("torch", "nsys", "nsys-time"),
 ):
-    """The engine plugin."""
+    """The vLLM engine."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Flags that are decided elsewhere, stand twice, contradict the role, or name an unknown connector."""
+        """Report duplicate flags, flags that srtplan sets or that contradict the role, and unknown connectors."""
         for role in recipe.resources.roles:
             yield from _flags(role, recipe.site.ports.ephemeral_floor)
             yield from _spread(recipe, role)
@@ -98,7 +98,7 @@ class VLLM(
 
     @override
     def shape(self, recipe: Recipe, role: Role) -> Shape:
-        """A process per node, or per GPU where the recipe asks for that; the ranks of a node are inside its process."""
+        """Return one process per node, which runs the node's ranks, or one per GPU with ``dp_launch_mode: per_gpu``."""
         if size(role, DP) is None:
             return Shape()
         if options(recipe).dp_launch_mode == "per_gpu":
@@ -107,7 +107,7 @@ class VLLM(
 
     @override
     def ports(self, recipe: Recipe, role: Role) -> tuple[Port, ...]:
-        """Data-parallel workers have a KV event port per rank, a block of NIXL's per worker, and a port to meet at."""
+        """Return Dynamo's ports; data-parallel workers add a KV event port per rank, a NIXL block, and an RPC port."""
         dp, table = size(role, DP), recipe.site.ports
         shape = self.shape(recipe, role)
         meeting = Port(kind="dp_rpc", scope="worker", fixed=size(role, RPC))
@@ -123,7 +123,7 @@ class VLLM(
 
     @override
     def shares_nodes(self, recipe: Recipe) -> bool:
-        """Where the recipe allows it: on one node, or on any."""
+        """Return whether the recipe allows colocation, on one node or on any."""
         own, resources = options(recipe), recipe.resources
         fits = sum(r.workers * r.gpus for r in resources.roles) <= resources.gpus_per_node
         return own.allow_prefill_decode_colocation_across_nodes or (
@@ -132,30 +132,30 @@ class VLLM(
 
     @override
     def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """The master of a Mooncake store, if the recipe has one."""
+        """Return the master of a Mooncake store, if the recipe has one."""
         return (_stores.SERVICE,) if options(recipe).mooncake_kv_store else ()
 
     @override
-    def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
-        """DP x TP x PP."""
+    def gpus_used(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
+        """Return DP x TP x PP."""
         del recipe
         sizes = {k: size(role, name) for k, name in (("DP", DP), ("TP", TP), ("PP", PP))}
-        given = {k: v for k, v in sizes.items() if v is not None}
-        if not given:
+        set_sizes = {k: v for k, v in sizes.items() if v is not None}
+        if not set_sizes:
             return None
         total = 1
-        for v in given.values():
+        for v in set_sizes.values():
             total *= v
-        return total, " x ".join(f"{k} {v}" for k, v in given.items() if v != 1 or len(given) == 1)
+        return total, " x ".join(f"{k} {v}" for k, v in set_sizes.items() if v != 1 or len(set_sizes) == 1)
 
     @override
     def served_name(self, recipe: Recipe) -> str | None:
-        """The first of prefill, aggregated and decode that names it."""
+        """Return the first name set by prefill, aggregated or decode workers."""
         return _served.name(recipe)
 
     @override
     def instances(self, recipe: Recipe, role: Role) -> int:
-        """Every process of a data-parallel worker registers, and every rank where each has a process."""
+        """Return one instance per process of a data-parallel worker, or one per rank with a process per GPU."""
         dp = size(role, DP)
         if dp is None or spans(recipe, role):
             return role.workers
@@ -165,16 +165,16 @@ class VLLM(
 
     @override
     def command(self, ctx: WorkerContext) -> Command:
-        """The server's argv and variables; see the module's docstring."""
+        """Return the server's argv and variables; see the module's docstring."""
         job, role = ctx.job, ctx.role
         direct = job.interface != "dynamo"
         auto = [*place(ctx), *([] if direct else dynamo(ctx))]
         if role.kv_events is not None:
             auto.append(("kv-events-config", Lit(kv_events(ctx))))
-        mine, rest = recipe_flags(job, role.mode, NOT_THE_RECIPES)
+        from_recipe, rest = recipe_flags(job, role.mode, SET_BY_ENGINE)
         argv: list[Word] = [*program(ctx, direct=direct)]
         for flag, value in auto:
-            if flag not in mine:
+            if flag not in from_recipe:
                 argv += words(f"--{flag}", *([value] if value is not None else []))
         return Command(
             argv=(*argv, *rest),
@@ -187,7 +187,7 @@ class VLLM(
 
     @override
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
-        """The window is an option of the server, the call only starts it; headless ranks follow their leader."""
+        """Return the window as a server option, and the call that starts it; headless ranks follow their leader."""
         if request.type == "nsys-time":
             return Profile()
         window = f'"delay_iterations": {request.start_step}, "max_iterations": {request.stop_step - request.start_step}'
@@ -224,7 +224,7 @@ def _connector(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _unread(recipe: Recipe) -> Iterable[Finding]:
-    """Options that change nothing in this job."""
+    """Report options that have no effect in this job."""
     own, at = options(recipe), recipe.engine.at
     if not any(size(role, DP) for role in recipe.resources.roles) and own.dp_launch_mode != "per_node":
         yield no_effect((*at, "dp_launch_mode"), "no worker has data-parallel ranks")
@@ -233,11 +233,9 @@ def _unread(recipe: Recipe) -> Iterable[Finding]:
             yield no_effect((*at, name), "there are no prefill and decode workers")
     if interface(recipe) != "vllm_http":
         return
-    why = "the worker serves by itself, and gives its KV cache to no other"
+    why = "a single worker does not transfer its KV cache"
     if own.connector not in ("nixl", None, "", "none", "null"):
-        yield no_effect(
-            (*at, "connector"), why, help="use kv-transfer-config among the options of the worker"
-        )
+        yield no_effect((*at, "connector"), why, help="set `kv-transfer-config` in the worker's options")
     for role in recipe.resources.roles:
         for key, value in role.args.pairs:
             if flags.dashed(key) == "connector" and value not in (None, "none", "null"):
@@ -245,21 +243,21 @@ def _unread(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _spread(recipe: Recipe, role: Role) -> Iterable[Finding]:
-    """Data-parallel ranks must fill the nodes of a worker evenly."""
+    """Report data-parallel ranks that do not fill the nodes of a worker evenly."""
     dp = size(role, DP)
     replica = (size(role, TP) or 1) * (size(role, PP) or 1)
     if dp is not None and options(recipe).dp_launch_mode == "per_gpu":
         yield from _one_gpu_each(role, replica)
     if dp is None or replica > recipe.resources.gpus_per_node:
         return
-    nodes = recipe.resources.nodes_per_worker(role)
-    if local_ranks(recipe, role) * nodes != dp:
+    ranks = local_ranks(recipe, role) * recipe.resources.nodes_per_worker(role)
+    if ranks != dp:
         yield Finding(
             rule="SP508",
             path=role.args_at,
             on_key=True,
-            message=f"{dp} data-parallel ranks do not fill {nodes} node(s) of {local_ranks(recipe, role)} ranks each",
-            help="change data-parallel-size or the GPUs per worker",
+            message=f"data-parallel-size must be {ranks} for the GPUs of this worker, not {dp}",
+            help="change `data-parallel-size` or the GPUs per worker",
         )
 
 
@@ -269,20 +267,20 @@ def _one_gpu_each(role: Role, replica: int) -> Iterable[Finding]:
             rule="SP508",
             path=role.args_at,
             on_key=True,
-            message=f"dp_launch_mode: per_gpu starts a process per GPU, but a rank has {replica} GPUs",
-            help="use dp_launch_mode: per_node",
+            message=f"dp_launch_mode: per_gpu requires one GPU per rank, but each rank uses {replica} GPUs",
+            help="set `dp_launch_mode: per_node`",
         )
 
 
 def _launch_mode(recipe: Recipe) -> Iterable[Finding]:
-    """Only workers of Dynamo can be a process per rank: ``vllm serve`` has one port, and starts its ranks itself."""
+    """Report a process per rank without Dynamo: ``vllm serve`` has one port and starts its ranks itself."""
     ranked = any(size(role, DP) is not None for role in recipe.resources.roles)
     if options(recipe).dp_launch_mode == "per_gpu" and ranked and interface(recipe) == "vllm_http":
         yield Finding(
             rule="SP508",
             path=(*recipe.engine.at, "dp_launch_mode"),
-            message="vllm serve starts its data-parallel ranks itself, not a process per GPU",
-            help="use dp_launch_mode: per_node",
+            message="dp_launch_mode: per_gpu is not supported by vllm serve, which starts its own data-parallel ranks",
+            help="set `dp_launch_mode: per_node`",
         )
 
 
@@ -293,7 +291,7 @@ def _listens(ctx: WorkerContext, *, direct: bool) -> tuple[int, ...]:
 
 
 def _environment(ctx: WorkerContext) -> tuple[EnvVar, ...]:
-    """Ports; the processes of a worker over several nodes must agree on theirs by themselves, so VLLM_PORT is not set."""
+    """Return the variables with ports; processes of a multi-node worker agree on theirs, so VLLM_PORT is not set."""
     process, store = ctx.process, options(ctx.job.recipe).mooncake_kv_store
     env = [
         EnvVar(name="DYN_VLLM_KV_EVENT_PORT", value=word(process.port("kv_events"))),

@@ -1,4 +1,4 @@
-"""No frontend: the one aggregated worker serves at the public port itself."""
+"""No frontend: the only aggregated worker serves on the public port."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ HTTP = ("openai", "vllm_http", "sglang_http", "trtllm_http")
 
 
 class Direct(Frontend[NoOptions], name="none", interfaces=HTTP):
-    """The frontend plugin."""
+    """The frontend that runs no process."""
 
     @override
     def processes(self, recipe: Recipe) -> bool:
-        """Never."""
+        """Return False."""
         del recipe
         return False
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Exactly one aggregated worker."""
+        """Report any number of aggregated workers other than one."""
         agg = recipe.resources.role("agg")
         if agg is None or agg.workers != 1:
             yield Finding(
                 rule="SP602",
                 path=(*recipe.frontend.at, "type"),
-                message=f"frontend.type {self.name} is one aggregated worker that serves by itself",
-                help="use one aggregated worker, or the dynamo frontend",
+                message=f"frontend.type {self.name} requires exactly one aggregated worker",
+                help="use one aggregated worker, or set `frontend.type: dynamo`",
             )
 
     @override
     def command(self, ctx: FrontendContext) -> Command:
-        """Never asked for: there is no process."""
+        """Raise AssertionError: there is no process to start."""
         raise AssertionError(ctx)

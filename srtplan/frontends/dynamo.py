@@ -39,18 +39,18 @@ class DynamoFrontend(
     installs_dynamo=True,
     reads=("request_plane", "event_plane"),
 ):
-    """The frontend plugin."""
+    """The Dynamo frontend."""
 
     @override
     def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """Etcd always; NATS unless requests go by TCP or HTTP and events by ZMQ."""
+        """Return etcd, and NATS unless requests use TCP or HTTP and events use ZMQ."""
         planes = recipe.dynamo
         needs_nats = planes.request_plane == "nats" or planes.event_plane != "zmq"
         return ("nats", "etcd") if needs_nats else ("etcd",)
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """The port is the plan's."""
+        """Report flags that srtplan sets."""
         yield from flags.check_planned(
             recipe.frontend.args,
             (*recipe.frontend.at, "args"),
@@ -62,12 +62,12 @@ class DynamoFrontend(
 
     @override
     def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:
-        """Where discovery and messages are, by host name."""
+        """Return the addresses of etcd and NATS, by host name."""
         return _discovery(job)
 
     @override
     def command(self, ctx: FrontendContext) -> Command:
-        """``python3 -m dynamo.frontend --http-port=PORT`` and the recipe's args, in the recipe's order."""
+        """Return ``python3 -m dynamo.frontend --http-port=PORT`` and the recipe's args, in the recipe's order."""
         recipe = ctx.job.recipe
         args = flags.render(recipe.frontend.args, name=str, ordered=False)
         return Command(
@@ -82,7 +82,7 @@ class DynamoFrontend(
 
 @lru_cache(maxsize=4)
 def _discovery(job: JobContext) -> tuple[EnvVar, ...]:
-    """The same for all workers and frontends."""
+    """Return the discovery variables, which all workers and frontends share."""
     recipe, infra = job.recipe, job.topology.nodes.infra
     ports = recipe.site.ports
     env = [EnvVar(name="ETCD_ENDPOINTS", value=word("http://", node(infra), ":", ports.etcd))]

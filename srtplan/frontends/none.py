@@ -1,4 +1,4 @@
-"""No frontend: the one aggregated worker of an engine with an HTTP interface serves at the public port itself."""
+"""No frontend: the only aggregated worker of an engine with an HTTP interface serves on the public port."""
 
 from __future__ import annotations
 

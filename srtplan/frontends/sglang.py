@@ -1,4 +1,4 @@
-"""The SGLang router in front of ``sglang.launch_server`` workers, which it is told by address; no NATS, no etcd.
+"""The SGLang router in front of ``sglang.launch_server`` workers, which it reaches by address; no NATS, no etcd.
 
 Out, disaggregated::
 
@@ -43,19 +43,19 @@ class SGLangRouter(
     step_name="router",
     reads=("request_plane",),
 ):
-    """The frontend plugin."""
+    """The SGLang router."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Workers and ports are the plan's; only SGLang's workers can be divided into prefill and decode."""
+        """Report flags that srtplan sets, and prefill and decode workers of engines other than SGLang."""
         if recipe.resources.disaggregated and interface(recipe) == "openai":
             yield Finding(
                 rule="SP604",
                 path=(*recipe.frontend.at, "type"),
-                message=f"the router cannot divide requests between prefill and decode workers of {recipe.engine.type}",
+                message=f"the SGLang router does not support separate prefill and decode workers of {recipe.engine.type}",
                 help="use aggregated workers",
             )
-        why = "the plan tells the router its workers"
+        why = "srtplan passes the workers' addresses to the router"
         yield from flags.check_planned(
             recipe.frontend.args,
             (*recipe.frontend.at, "args"),
@@ -70,14 +70,14 @@ class SGLangRouter(
 
     @override
     def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:
-        """No worker looks for the router; SGLang's are told Dynamo's request plane, as in srtctl."""
+        """Return Dynamo's request plane for SGLang workers, as srtctl does; no worker connects to the router."""
         if job.interface != "sglang_http":
             return ()
         return (EnvVar(name="DYN_REQUEST_PLANE", value=Lit(job.recipe.dynamo.request_plane)),)
 
     @override
     def command(self, ctx: FrontendContext) -> Command:
-        """The router's argv; see the module's docstring."""
+        """Return the router's argv; see the module's docstring."""
         recipe = ctx.job.recipe
         argv = words("python", "-m", "sglang_router.launch_router", *_workers(ctx.job))
         listen = words("--host", "0.0.0.0", "--port", ctx.port)  # noqa: S104 -- clients are on other nodes

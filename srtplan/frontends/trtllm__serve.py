@@ -1,7 +1,7 @@
 """TensorRT-LLM's own frontend: ``trtllm-serve disaggregated`` in front of ``trtllm-serve`` workers; no NATS, no etcd.
 
-The orchestrator reads ``ser.yaml``, made of the workers' addresses and ports. With aggregated workers there is no
-orchestrator: the one worker has the public port.
+The orchestrator reads ``ser.yaml``, which lists the workers' addresses and ports. An aggregated job has no orchestrator:
+its only worker serves on the public port.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from srtplan.plugin import (
 
 @frozen(kw_only=True)
 class Options:
-    """Routers of the context and generation servers, and further keys of ``ser.yaml``."""
+    """Routers of the context and generation servers, and additional keys of ``ser.yaml``."""
 
     ctx_router: Map = EMPTY
     gen_router: Map = EMPTY
@@ -51,35 +51,35 @@ class TrtllmServe(
     step_name="orchestrator",
     probes_workers=True,
 ):
-    """The frontend plugin."""
+    """The TensorRT-LLM orchestrator."""
 
     @override
     def processes(self, recipe: Recipe) -> bool:
-        """An orchestrator only where prefill and decode are apart."""
+        """Return whether prefill and decode workers are separate."""
         return recipe.resources.disaggregated
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """One orchestrator; one worker where there is none."""
+        """Report several frontends, and several aggregated workers."""
         if recipe.frontend.multiple and recipe.resources.disaggregated:
             yield Finding(
                 rule="SP601",
                 path=(*recipe.frontend.at, "enable_multiple_frontends"),
-                message="trtllm_serve has one orchestrator",
-                help="set frontend.enable_multiple_frontends: false",
+                message="trtllm_serve supports only one frontend",
+                help="set `enable_multiple_frontends: false`",
             )
         agg = recipe.resources.role("agg")
         if agg is not None and agg.workers > 1:
             yield Finding(
                 rule="SP602",
                 path=agg.at,
-                message=f"{agg.workers} aggregated workers, but without an orchestrator only one can have the public port",
-                help="use one worker, or the dynamo frontend",
+                message=f"frontend.type trtllm_serve supports only one aggregated worker, not {agg.workers}",
+                help="use one aggregated worker, or set `frontend.type: dynamo`",
             )
 
     @override
     def command(self, ctx: FrontendContext) -> Command:
-        """``trtllm-serve disaggregated --config /logs/ser.yaml`` and the recipe's args."""
+        """Return ``trtllm-serve disaggregated --config /logs/ser.yaml`` and the recipe's args."""
         args = flags.render(ctx.job.recipe.frontend.args, name=str, ordered=False)
         config = word(ctx.job.logs, "/ser.yaml")
         return Command(

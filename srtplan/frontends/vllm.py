@@ -1,4 +1,4 @@
-"""The frontend ``none`` under the name that srtctl gives it for vLLM."""
+"""The frontend ``none`` under srtctl's name for it, for vLLM workers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from srtplan.frontends._direct import Direct
 
 
 class DirectVLLM(Direct, name="vllm", interfaces=("vllm_http",)):
-    """The frontend plugin."""
+    """The frontend ``vllm``, which runs no process."""
 
 
 PLUGIN = DirectVLLM()

@@ -1,1 +1,1 @@
-"""The nouns: frozen types without logic, imported by every stage."""
+"""Frozen data types without logic, imported by every stage."""

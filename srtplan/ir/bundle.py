@@ -1,4 +1,4 @@
-"""The Bundle: files with their content and mode, not yet on disk."""
+"""The Bundle: files with their content and mode, before they are written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class BundleFile:
-    """``path`` is relative to the bundle, with ``/``."""
+    """One file; ``path`` is relative to the bundle, with ``/``."""
 
     path: str
     content: bytes
@@ -16,11 +16,11 @@ class BundleFile:
 
 @frozen(kw_only=True)
 class Bundle:
-    """All files of a bundle, MANIFEST.sha256 included, sorted by path."""
+    """All files of a bundle, including MANIFEST.sha256, sorted by path."""
 
     name: str
     files: tuple[BundleFile, ...]
 
     def text(self, path: str) -> str:
-        """One file as text; KeyError if there is none."""
+        """Return a file as text. Raises KeyError if there is none."""
         return {f.path: f for f in self.files}[path].content.decode()

@@ -1,4 +1,4 @@
-"""Plain data of a recipe (engine options as they stand in YAML), frozen.
+"""Plain, frozen data of a recipe, such as engine options from YAML.
 
 ``freeze({"a": [1, {"b": None}]})`` is ``Map((("a", (1, Map((("b", None),)))),))``; ``thaw`` is its inverse.
 """
@@ -12,12 +12,12 @@ from attrs import frozen
 
 Scalar = None | bool | int | float | str
 _SCALARS = (str, int, float, type(None))
-"""``isinstance`` of an abstract class, which ``Map`` is, takes long for all that is none: scalars are asked for first."""
+"""Scalars are checked first: ``isinstance`` with an abstract class, such as ``Map``, is slow for other objects."""
 
 
 @frozen
 class Map(Mapping[str, "Data"]):
-    """A mapping that keeps its order and can be hashed."""
+    """An ordered, hashable mapping."""
 
     pairs: tuple[tuple[str, Data], ...] = ()
 
@@ -40,7 +40,7 @@ EMPTY = Map()
 
 
 def freeze(value: object) -> Data:
-    """Lists to tuples, mappings to ``Map`` (keys become text); raises TypeError for anything else."""
+    """Convert lists to tuples and mappings to ``Map`` (with string keys). Raises TypeError for anything else."""
     if value is None or isinstance(value, bool | int | float | str | Map):
         return value
     if isinstance(value, list | tuple):
@@ -51,7 +51,7 @@ def freeze(value: object) -> Data:
 
 
 def thaw(value: Data) -> object:
-    """Dicts and lists again, for JSON and YAML."""
+    """Convert frozen data back to dicts and lists, for JSON and YAML."""
     if isinstance(value, tuple):
         return [thaw(v) for v in value]
     if isinstance(value, _SCALARS):
@@ -60,7 +60,7 @@ def thaw(value: Data) -> object:
 
 
 def to_yaml(value: Data) -> str:
-    """YAML in blocks, keys in order."""
+    """Return the data as YAML in block style with sorted keys."""
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(
         yaml.dump(thaw(value), Dumper=dumper, default_flow_style=False, sort_keys=True, allow_unicode=True)

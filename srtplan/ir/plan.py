@@ -1,8 +1,8 @@
-"""The Plan: everything that will run, total. ``to_json`` in ``plan/show/serialise.py`` writes its stable form.
+"""The Plan: the complete description of a job. ``to_json`` in ``plan/show/serialise.py`` writes its stable form.
 
-A step is one launch (one srun). Steps start stage by stage; ``tier`` is the order of stopping (0 stops first); a
-critical step may not end before the job does; the terminal step's end ends the job. Steps of the stage ``prepare`` end
-before workers start, a critical one with 0. Workers of a ``wave`` are ready before the next wave starts.
+A step is one launch (one srun). Steps start stage by stage. ``tier`` is the order of stopping (0 stops first). A critical
+step must not end before the job does. The job ends when the terminal step ends. Steps of the stage ``prepare`` end before
+workers start, critical ones with exit code 0. Workers of a ``wave`` are ready before the next wave starts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Verb = Literal["start", "await_ready", "await_end", "await_terminal", "serve"]
 
 @frozen(kw_only=True)
 class EnvVar:
-    """A variable of a step; ``launch`` puts it into srun's own environment, for the container runtime to see."""
+    """A variable of a step; ``launch`` sets it in the environment of srun, where the container runtime reads it."""
 
     name: str
     value: Word
@@ -34,7 +34,7 @@ class EnvVar:
 
 @frozen(kw_only=True)
 class Mount:
-    """``origin`` says who asked for it: model, logs, bundle, run, configs, profile, recipe, ..."""
+    """A mount; ``origin`` is what requested it: model, logs, bundle, run, configs, profile, recipe, ..."""
 
     source: Word
     target: Word
@@ -44,7 +44,7 @@ class Mount:
 
 @frozen(kw_only=True)
 class Container:
-    """An image and how it is entered; ``remap_root`` for images that insist on being root."""
+    """An image and its container runtime; ``remap_root`` is for images that must run as root."""
 
     image: str
     runtime: str
@@ -78,10 +78,10 @@ class StandIn:
 
 @frozen(kw_only=True)
 class Run:
-    """One command of a step that runs several in turn (a benchmark's ladder); ``result`` must exist afterwards.
+    """One command of a step that runs several in turn, such as the concurrencies of a benchmark.
 
-    ``client`` names the format of the result, for the library's check that tokens came out. ``facts`` are what a reader
-    of the results wants to know of this run (``concurrency``, ...).
+    ``result`` must exist afterwards. ``client`` names its format, so that the library can check that it has tokens.
+    ``facts`` describe the run to readers of the results (``concurrency``, ...).
     """
 
     name: str
@@ -94,10 +94,10 @@ class Run:
 
 @frozen(kw_only=True)
 class Step:
-    """One launch. ``preamble`` are calls of library functions before the command; ``argv`` or ``runs`` is set.
+    """One launch. Either ``argv`` or ``runs`` is set; ``preamble`` are calls of library functions before the command.
 
-    ``srun`` has every option of its srun, in order. ``container`` and ``mounts`` say again, in parts, what those options
-    mean: for readers, and checked against them by ``plan/verify.py``.
+    ``srun`` has every option of its srun, in order. ``container`` and ``mounts`` repeat some of these options in structured
+    form for readers; ``plan/verify.py`` checks that they agree.
     """
 
     name: str
@@ -124,17 +124,17 @@ class Step:
 
     @property
     def ntasks(self) -> int:
-        """Tasks of its srun."""
+        """The number of tasks of its srun."""
         value = next((o.value for o in self.srun if o.name == "ntasks"), None)
         return int(value.text) if isinstance(value, Lit) else 1
 
 
 @frozen(kw_only=True)
 class Gate:
-    """A wait: its probes are asked every ``interval_s`` seconds until all are ready, for at most ``timeout_s`` seconds.
+    """A wait: its probes run every ``interval_s`` seconds until all are ready, for at most ``timeout_s`` seconds.
 
-    The gate ``serving`` has no probes of its own: while the job serves, those of ``health`` are asked at this
-    interval, and the job ends when one has not been ready for ``timeout_s`` seconds.
+    The gate ``serving`` has no probes of its own. While the job serves, the probes of ``health`` run at this interval, and
+    the job ends when a probe has not been ready for ``timeout_s`` seconds.
     """
 
     name: str
@@ -144,7 +144,7 @@ class Gate:
 
 @frozen(kw_only=True)
 class Probe:
-    """Readiness of a step, awaited at ``gate``. ``expect`` are counts by ``prefill`` and ``decode``."""
+    """A check that a step is ready, awaited at ``gate``. ``expect`` has the numbers of prefill and decode workers."""
 
     step: str
     type: ProbeType
@@ -157,7 +157,7 @@ class Probe:
 
 @frozen(kw_only=True)
 class Action:
-    """One line of the job: start the steps of a stage (only ``steps``, if any are named), or wait.
+    """One action of the job: start the steps of a stage (only ``steps``, if any are named), or wait.
 
     ``subject`` is a stage (``start``, ``await_end``), a gate (``await_ready``) or a step (``await_terminal``).
     """
@@ -169,9 +169,9 @@ class Action:
 
 @frozen(kw_only=True)
 class PlanFile:
-    """An input of the job: text, or options that become YAML. Text is a word, so that references stay typed.
+    """An input file of the job: text, or options that become YAML. Text is a word, so that references stay typed.
 
-    ``run_time`` files hold references; job.sh writes them into LOG_DIR once the addresses are known.
+    ``run_time`` files contain references; job.sh writes them to LOG_DIR once the addresses are known.
     """
 
     path: str
@@ -180,16 +180,16 @@ class PlanFile:
 
     @cached_property
     def text(self) -> Word:
-        """What stands in the file. YAML is made here, when it is wanted: a check wants none, and making it takes long."""
+        """The content of the file. YAML is rendered on demand: it is slow, and a check does not need it."""
         return Lit(to_yaml(self.content)) if isinstance(self.content, Map) else self.content
 
 
 @frozen(kw_only=True)
 class PreflightCheck:
-    """What every node in ``nodes`` must show before anything is started.
+    """A condition that every node in ``nodes`` must meet before anything starts.
 
-    ``kind`` is dir, file, path (either), any (one of several files), url, port or gpus; ``subject`` the path, paths with
-    ``:`` between them, address, port or count; ``why`` names the step or field.
+    ``kind`` is dir, file, path (either), any (one of several files), url, port or gpus. ``subject`` is the path, the paths
+    joined by ``:``, the address, the port or the count. ``why`` names the step or field.
     """
 
     kind: Literal["dir", "file", "path", "any", "url", "port", "gpus"]
@@ -200,7 +200,7 @@ class PreflightCheck:
 
 @frozen(kw_only=True)
 class BenchmarkPlan:
-    """Type and resolved parameters, for people and for comparison."""
+    """The type and resolved parameters of the benchmark, for display and comparison."""
 
     type: str
     node: int
@@ -209,11 +209,11 @@ class BenchmarkPlan:
 
 @frozen(kw_only=True)
 class Plan:
-    """One job, decided.
+    """The plan of one job.
 
-    ``export`` is what sbatch passes on of the submitter's variables: ``ALL``, ``NONE`` or names; without ``ALL`` only
-    declared variables reach the steps. ``time_limit_s`` is the job's time limit, 0 if Slurm's default applies; Slurm sends
-    USR1 ``warning_s`` seconds before it, 0 for never. A stop may take ``stop_timeout_s`` seconds.
+    ``export`` lists the submitter's variables that sbatch passes on: ``ALL``, ``NONE`` or names. Without ``ALL`` only
+    declared variables reach the steps. ``time_limit_s`` is the time limit of the job, 0 for Slurm's default. Slurm sends
+    USR1 ``warning_s`` seconds before it, or never if 0. Stopping takes at most ``stop_timeout_s`` seconds.
     """
 
     name: str

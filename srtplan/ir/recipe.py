@@ -1,8 +1,7 @@
-"""The Recipe: what the user asked for, complete, whatever layout it was written in.
+"""The Recipe: the complete input of a job, independent of its layout.
 
-Both layouts of srtctl (v1 and ``schema: 2``) become these types; defaults of recipe and cluster profile are applied
-before they are made. ``at`` fields hold the path of a section in the document, so that a later stage can point
-at the line it complains about.
+Both layouts of srtctl (v1 and ``schema: 2``) become these types, with the defaults of recipe and cluster profile applied.
+``at`` fields hold the path of a section in the document, so that later stages can report a position.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ MODE_KEYS: dict[Mode, str] = {"prefill": "prefill", "decode": "decode", "agg": "
 """The key of a mode in sections of a recipe such as ``sglang_config`` and ``profiling``."""
 Pairs = tuple[tuple[str, str], ...]
 SECRETS_FILE = "~/.srtplan-secrets"
-"""In the home of who submits: beside the recipes it would be committed with them some day."""
+"""In the home of the submitter. A file next to the recipes could be committed by accident."""
 
 
 @frozen(kw_only=True)
 class Source:
-    """Where a recipe came from: path relative to the invocation, sha256 of its bytes, variant or None."""
+    """The origin of a recipe: path relative to the working directory, sha256 of its bytes, variant or None."""
 
     path: str
     sha256: str
@@ -49,9 +48,9 @@ class Model:
 
 @frozen(kw_only=True)
 class Restart:
-    """A worker that ends is started again on its nodes, all its processes together: ``max_restarts`` times at the most.
+    """Restart policy of a worker: all its processes restart together, on the same nodes, at most ``max_restarts`` times.
 
-    Before the first time ``backoff_s`` seconds pass, then twice as many each time, up to ``max_backoff_s``.
+    The first restart waits ``backoff_s`` seconds. The delay doubles with each restart, up to ``max_backoff_s``.
     """
 
     policy: Literal["on-failure", "always"]
@@ -62,7 +61,7 @@ class Restart:
 
 @frozen(kw_only=True)
 class Role:
-    """The workers of one mode. ``gpus`` is per worker; ``nodes`` is 0 where decode shares the prefill nodes."""
+    """The workers of one mode. ``gpus`` is per worker. ``nodes`` is 0 if decode shares the prefill nodes."""
 
     mode: Mode
     nodes: int
@@ -85,7 +84,7 @@ class Role:
 
 @frozen(kw_only=True)
 class Resources:
-    """``gpu_type`` is free text; ``roles`` has prefill and decode, or agg, only those with workers."""
+    """``gpu_type`` is free text. ``roles`` has prefill and decode, or agg; only roles with workers."""
 
     gpu_type: str
     gpus_per_node: int
@@ -95,7 +94,7 @@ class Resources:
 
     @property
     def disaggregated(self) -> bool:
-        """Prefill and decode are apart."""
+        """Whether prefill and decode are separate workers."""
         return any(r.mode != "agg" for r in self.roles)
 
     def nodes_per_worker(self, role: Role) -> int:
@@ -103,17 +102,17 @@ class Resources:
         return max(1, role.gpus // self.gpus_per_node)
 
     def role(self, mode: Mode) -> Role | None:
-        """The role of a mode, if the recipe has it."""
+        """Return the role of a mode, or None."""
         return next((r for r in self.roles if r.mode == mode), None)
 
 
 WARNING_S = 60
-"""So long before its time limit a job is told to end."""
+"""Seconds before its time limit at which Slurm signals a job to stop."""
 
 
 @frozen(kw_only=True)
 class Slurm:
-    """``None`` leaves the choice to Slurm's own default."""
+    """Queue and time limit; ``None`` means the default of Slurm."""
 
     account: str | None = None
     partition: str | None = None
@@ -122,7 +121,7 @@ class Slurm:
 
 @frozen(kw_only=True)
 class MooncakeStore:
-    """A Mooncake store that the workers share: the image, variables and further words of its master."""
+    """A Mooncake store shared by the workers: image, environment and extra arguments of its master."""
 
     container: str | None = None
     env: Pairs = ()
@@ -131,7 +130,7 @@ class MooncakeStore:
 
 @frozen(kw_only=True)
 class Engine:
-    """``options`` is an instance of the plugin's own options class."""
+    """The engine; ``options`` is an instance of the plugin's options class."""
 
     type: str
     options: object
@@ -140,7 +139,7 @@ class Engine:
 
 @frozen(kw_only=True)
 class Frontend:
-    """The common part of a frontend; ``options`` holds what only its plugin knows."""
+    """The common fields of a frontend; ``options`` is an instance of the plugin's options class."""
 
     type: str
     multiple: bool = True
@@ -160,7 +159,7 @@ class Frontend:
 
 @frozen(kw_only=True)
 class Dynamo:
-    """How Dynamo gets into the container, and its planes. At most one of the sources is set."""
+    """Installation of Dynamo in the container, and its planes. At most one of the sources is set."""
 
     install: bool = True
     version: str | None = "0.8.0"
@@ -174,7 +173,7 @@ class Dynamo:
 
 @frozen(kw_only=True)
 class Benchmark:
-    """The common part of a benchmark; ``options`` is an instance of the plugin's own options class."""
+    """The common fields of a benchmark; ``options`` is an instance of the plugin's options class."""
 
     type: str
     options: object
@@ -188,7 +187,7 @@ class Benchmark:
 
 @frozen(kw_only=True)
 class HealthCheck:
-    """The budget for readiness is ``max_attempts * interval_seconds``."""
+    """Time limit for readiness: ``max_attempts * interval_seconds``."""
 
     max_attempts: int = 180
     interval_seconds: int = 10
@@ -209,7 +208,7 @@ class Infra:
 
 @frozen(kw_only=True)
 class Window:
-    """Steps between which a profiler records."""
+    """The steps that a profiler records."""
 
     start_step: int | None = None
     stop_step: int | None = None
@@ -230,14 +229,14 @@ class Profiling:
 
 @frozen(kw_only=True)
 class Reporting:
-    """Who is told how the job goes: base URLs of status services."""
+    """Base URLs of the status services that receive the state of the job."""
 
     endpoints: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
 class Observability:
-    """Traces of Dynamo's own. ``otel`` sends spans, to ``otel_endpoint`` or where Dynamo sends them by itself."""
+    """Traces of Dynamo. ``otel`` exports spans to ``otel_endpoint``, or to Dynamo's default endpoint."""
 
     enabled: bool = False
     otel: bool = False
@@ -246,7 +245,7 @@ class Observability:
 
 @frozen(kw_only=True)
 class MountRequest:
-    """A mount that the recipe or profile asks for, with where it was asked (``origin``) and its flags (``ro``)."""
+    """A mount that the recipe or profile requests (``origin``), with its flags (``ro``)."""
 
     source: str
     target: str
@@ -257,7 +256,7 @@ class MountRequest:
 
 @frozen(kw_only=True)
 class Ports:
-    """First port of every kind (see ``docs/reference/recipe.md``); strides are between two workers of a node."""
+    """The first port of every kind (see ``docs/reference/recipe.md``); strides are between two workers of a node."""
 
     http: int = 30000
     http_stride: int = 1
@@ -284,7 +283,7 @@ class Ports:
 
 @frozen(kw_only=True)
 class Site:
-    """What the cluster profile says about the site, beyond defaults for the recipe."""
+    """Settings of the cluster profile other than defaults of the recipe."""
 
     cluster: str | None = None
     runtime: str = "pyxis"

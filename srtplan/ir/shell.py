@@ -1,8 +1,8 @@
-"""Shell words that are typed: fixed text, or a value that is known only on the cluster.
+"""Typed shell words: fixed text, or a value that is known only on the cluster.
 
-``word("http://", ip(3), ":8000")`` is a word with a reference to the address of the fourth node. Rendering quotes
-it for bash (``"http://${IP[3]}:8000"``) or writes it in the Plan's notation (``http://${IP[3]}:8000``); a literal
-``$`` before ``{`` is doubled there. Text is never searched for references.
+``word("http://", ip(3), ":8000")`` is a word with a reference to the address of the fourth node. It is rendered quoted for
+bash (``"http://${IP[3]}:8000"``) or in the notation of the Plan (``http://${IP[3]}:8000``), where a literal ``$`` before
+``{`` is doubled. Text is never searched for references.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ RefName = Literal["NODE", "IP", "JOB_ID", "RUN_DIR", "LOG_DIR", "BUNDLE_DIR"]
 
 @frozen
 class Lit:
-    """Text, taken as it is."""
+    """Literal text."""
 
     text: str
 
 
 @frozen
 class Ref:
-    """A value of the run: ``NODE`` and ``IP`` have the index of a node in the allocation."""
+    """A value that is known at run time. ``NODE`` and ``IP`` have the index of a node in the allocation."""
 
     name: RefName
     index: int | None = None
@@ -32,7 +32,7 @@ class Ref:
 
 @frozen(cache_hash=True)
 class Cat:
-    """Several parts, joined without a space: one word."""
+    """One word of several parts, joined without spaces."""
 
     parts: tuple[Lit | Ref, ...]
 
@@ -40,7 +40,7 @@ class Cat:
 Word = Lit | Ref | Cat
 Words = tuple[Word, ...]
 _KINDS = (Lit, Ref, Cat)
-"""``isinstance`` with the union would build it anew for each of a job's 100,000 words."""
+"""For ``isinstance``: the union type would be built again for each of a job's 100,000 words."""
 
 JOB_ID = Ref("JOB_ID")
 RUN_DIR = Ref("RUN_DIR")
@@ -48,30 +48,30 @@ LOG_DIR = Ref("LOG_DIR")
 BUNDLE_DIR = Ref("BUNDLE_DIR")
 
 
-_REMEMBERED = 1 << 13
-"""Steps of one job say mostly the same, and so do the jobs of a directory: a word of theirs is made once."""
+_CACHED = 1 << 13
+"""Words to cache: most words occur in many steps of a job and in many jobs of a directory."""
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED)
 def fixed(text: str) -> Lit:
-    """A text as a word."""
+    """Return a text as a word."""
     return Lit(text)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED)
 def node(index: int) -> Ref:
-    """The host name of node ``index`` of the allocation."""
+    """Return a reference to the host name of node ``index`` of the allocation."""
     return Ref("NODE", index)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED)
 def ip(index: int) -> Ref:
-    """The address of node ``index`` of the allocation."""
+    """Return a reference to the address of node ``index`` of the allocation."""
     return Ref("IP", index)
 
 
 def word(*parts: str | int | Word) -> Word:
-    """One word of several parts; neighbouring text is joined, so equal words compare equal."""
+    """Join parts to one word. Adjacent texts are merged, so equal words compare equal."""
     if len(parts) == 1:
         only = parts[0]
         return only if isinstance(only, _KINDS) else fixed(str(only))
@@ -93,12 +93,12 @@ def word(*parts: str | int | Word) -> Word:
 
 
 def words(*items: str | int | Word) -> Words:
-    """An argv: every item a word of its own."""
+    """Return an argv: one word per item."""
     return tuple([i if isinstance(i, _KINDS) else fixed(str(i)) for i in items])
 
 
 def notation(value: Word) -> str:
-    """The word in the Plan's notation, ``http://${IP[3]}:8000``."""
+    """Return the word in the notation of the Plan: ``http://${IP[3]}:8000``."""
     if isinstance(value, Lit):
         return value.text.replace("${", "$${")
     if isinstance(value, Cat):
@@ -107,5 +107,5 @@ def notation(value: Word) -> str:
 
 
 def parts(value: Word) -> tuple[Lit | Ref, ...]:
-    """The parts of any word."""
+    """Return the parts of a word."""
     return value.parts if isinstance(value, Cat) else (value,)

@@ -1,4 +1,4 @@
-"""Where things run: endpoints (logical workers), their processes, and the roles of the nodes.
+"""The placement of a job: endpoints (logical workers), their processes, and the roles of the nodes.
 
 Nodes are indices into the allocation, GPUs are indices on a node. An endpoint that spans nodes has the same GPU
 indices on each of them.
@@ -22,7 +22,7 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        """``prefill_0``."""
+        """The name of the worker, such as ``prefill_0``."""
         return f"{self.mode}_{self.index}"
 
 
@@ -40,7 +40,7 @@ class Process:
     shared: frozenset[str] = frozenset()
 
     def port(self, kind: str) -> int:
-        """A port of this process; KeyError if the plan has none of that kind."""
+        """Return a port of this process. Raises KeyError if it has none of that kind."""
         for name, port in self.ports:
             if name == kind:
                 return port
@@ -49,9 +49,9 @@ class Process:
 
 @frozen(kw_only=True)
 class Nodes:
-    """Roles of the allocated nodes; ``workers`` are those that endpoints are placed on.
+    """Roles of the allocated nodes; ``workers`` are the nodes of the endpoints.
 
-    ``components`` are the sizes of a heterogeneous job's parts, in order of the nodes; empty for an ordinary job.
+    ``components`` are the sizes of the components of a heterogeneous job, in the order of the nodes; empty for other jobs.
     """
 
     total: int
@@ -62,7 +62,7 @@ class Nodes:
     components: tuple[int, ...] = ()
 
     def component(self, node: int) -> int:
-        """The number of the component that holds a node; 0 in an ordinary job."""
+        """Return the index of the component of a node; 0 if the job is not heterogeneous."""
         end = 0
         for number, size in enumerate(self.components):
             end += size
@@ -82,16 +82,16 @@ class Topology:
 
     @_by_worker.default
     def _group(self) -> dict[tuple[Mode, int], tuple[Process, ...]]:
-        """A job has thousands of processes: each worker's are looked up, not searched."""
+        """Index the processes by worker: a job has thousands, so they are not searched."""
         groups: dict[tuple[Mode, int], list[Process]] = {}
         for p in self.processes:
             groups.setdefault((p.mode, p.endpoint), []).append(p)
         return {worker: tuple(own) for worker, own in groups.items()}
 
     def of(self, endpoint: Endpoint) -> tuple[Process, ...]:
-        """The processes of an endpoint, by rank."""
+        """Return the processes of an endpoint, by rank."""
         return self._by_worker[endpoint.mode, endpoint.index]
 
     def leaders(self, mode: Mode) -> tuple[Process, ...]:
-        """The first process of every endpoint of a mode."""
+        """Return the first process of every endpoint of a mode."""
         return tuple(p for p in self.processes if p.mode == mode and p.leader)

@@ -47,7 +47,7 @@ def plan(recipe: Recipe) -> tuple[Plan, tuple[Finding, ...]]:
     return result, found
 
 
-def faults(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
+def check_recipe(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
     """Return the findings of all checks that need no ports. Sections in ``faulty`` are skipped."""
     return _placed(recipe, faulty)[1]
 
@@ -71,8 +71,8 @@ def _topology(recipe: Recipe, placed: placement.Placed) -> tuple[Topology, Front
     roles = _bench(recipe, roles, endpoints)
     where = layout(recipe, roles, endpoints)
     ports = Allocator.over(recipe.site.ports, _fixed(recipe, roles, where))
-    made = processes.expand(recipe, engine, endpoints, ports)
-    return Topology(nodes=roles, endpoints=endpoints, processes=made), where
+    expanded = processes.expand(recipe, engine, endpoints, ports)
+    return Topology(nodes=roles, endpoints=endpoints, processes=expanded), where
 
 
 def _bench(recipe: Recipe, roles: Nodes, endpoints: tuple[Endpoint, ...]) -> Nodes:
@@ -110,8 +110,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         recipe=recipe,
         topology=topology,
         served_model_name=engine.served_name(recipe) or _stem(recipe.model.path),
-        model=staging.inside(recipe),
-        staged=staging.staged(recipe),
+        model=staging.model_path(recipe),
+        staged=staging.copy_path(recipe),
         logs=_logs(inside=inside),
         interface=reached,
         health_port=engine.health_port(reached),
@@ -119,8 +119,8 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         public_node=where.public_node,
         public_port=where.public_port,
     )
-    made = steps.launches(job, where)
-    asked = probes.probes(job, where)
+    launches = steps.launches(job, where)
+    probe_list = probes.probes(job, where)
     directives = sbatch.directives(recipe, engine, topology.nodes)
     return Plan(
         name=recipe.name,
@@ -132,18 +132,18 @@ def _assemble(recipe: Recipe, topology: Topology, where: FrontendLayout) -> Plan
         nodes=topology.nodes,
         endpoints=topology.endpoints,
         processes=topology.processes,
-        steps=made.steps,
-        sequence=gates.sequence(made.steps, waves.waves(job)),
-        gates=gates.gates(recipe, asked),
-        probes=asked,
-        files=made.files,
+        steps=launches.steps,
+        sequence=gates.sequence(launches.steps, waves.waves(job)),
+        gates=gates.gates(recipe, probe_list),
+        probes=probe_list,
+        files=launches.files,
         benchmark=BenchmarkPlan(
-            type=recipe.benchmark.type, node=topology.nodes.bench, parameters=made.benchmark.parameters
+            type=recipe.benchmark.type, node=topology.nodes.bench, parameters=launches.benchmark.parameters
         ),
-        preflight=preflight.checks(job, made),
+        preflight=preflight.checks(job, launches),
         url=steps.public_url(job),
         output_base=recipe.site.output_dir,
-        export=sbatch.exported(directives),
+        export=sbatch.exported_variables(directives),
         secrets_file=recipe.site.secrets_file,
         network_interface=recipe.site.network_interface,
         reports=recipe.reporting.endpoints,

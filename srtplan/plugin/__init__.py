@@ -1,7 +1,7 @@
-"""All that a plugin imports: five base classes, what a plugin is told, and the words of its answers.
+"""The public API for plugins: the five base classes, their contexts, and the types that plugins return.
 
-In: nothing. Out: names. A plugin module imports ``srtplan.plugin``, and ``srtplan.flags`` where it turns options of a recipe
-into flags; it needs no other module of srtplan. ``docs/plugins.md`` describes every member with its default::
+A plugin module imports ``srtplan.plugin`` and, to turn recipe options into flags, ``srtplan.flags``. It needs no other
+module of srtplan. ``docs/plugins.md`` documents every member and its default::
 
     class LMDeploy(Engine[NoOptions], name="lmdeploy"):
         @override

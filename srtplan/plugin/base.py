@@ -1,6 +1,6 @@
-"""What all five kinds of plugins have in common: a name, options, and a class statement that is checked.
+"""The base class of all plugins: a name, options, and validation of the class definition.
 
-In: the class of a plugin, when Python makes it. Out: the class with its facts set, or a ContractError::
+In: a plugin class, when Python creates it. Out: the class with its class arguments stored, or a ContractError::
 
     class LMDeploy(Engine[NoOptions], name="lmdeploy"):
         def comand(self, ctx): ...
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
 
     def override(method: object) -> object:
-        """Mark a method that replaces one of the base class; a type checker reports a name that the base class lacks."""
+        """Mark an overriding method; type checkers report a name that the base class does not have."""
         return method
 
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @frozen(kw_only=True)
 class NoOptions:
-    """No options of its own."""
+    """The options class of a plugin without options."""
 
 
 class ContractError(TypeError):
@@ -47,23 +47,23 @@ class Section(Protocol):
 
 
 class Plugin(ABC, Generic[O_co]):
-    """One plugin. The type argument is the class of its options, an attrs class whose fields are keys of the recipe."""
+    """A plugin. The type argument is its options class, an attrs class whose fields are recipe keys."""
 
     name: ClassVar[str]
-    """What a recipe writes as `type`."""
+    """The value of `type` in a recipe."""
     options: type[O_co]
-    """The class of its options, taken from the type argument."""
+    """The options class, taken from the type argument."""
 
 
 def typed_options(section: Section, kind: type[T]) -> T:
-    """The options of a section as what they are: the loader made them of the plugin's own class."""
+    """Return the options of a section as an instance of ``kind``. Raises TypeError for any other class."""
     if not isinstance(section.options, kind):
         raise TypeError(f"options of {type(section.options).__qualname__}, not of {kind.__qualname__}")
     return section.options
 
 
 def declare(cls: type[Plugin[object]], kind: type, facts: Mapping[str, object]) -> None:
-    """Set the facts of a plugin's class statement and check its members. Raises ContractError."""
+    """Store a plugin's class arguments and check its members. Raises ContractError."""
     for fact, value in facts.items():
         _check_fact(cls, kind, fact, value)
         setattr(cls, fact, value)
@@ -78,16 +78,17 @@ def declare(cls: type[Plugin[object]], kind: type, facts: Mapping[str, object]) 
             raise ContractError(f"'{member}' of {label} must be a method")
     missing = [m for m in dir(cls) if getattr(getattr(cls, m, None), "__isabstractmethod__", False)]
     if missing:
-        raise ContractError(f"{label} lacks the required member {' and '.join(map(repr, missing))}")
+        noun = "member" if len(missing) == 1 else "members"
+        raise ContractError(f"{label} lacks the required {noun} {' and '.join(map(repr, missing))}")
 
 
 def _check_fact(cls: type, kind: type, fact: str, value: object) -> None:
-    """A text where several are expected would be taken letter by letter."""
+    """Check a class argument; a string in place of a tuple would be read letter by letter."""
     default = getattr(kind, fact, None)
     if isinstance(default, tuple) and not isinstance(value, tuple):
         raise ContractError(f"{fact} of {cls.__qualname__} must be a tuple of names, not {value!r}")
     if fact == "name" and not (isinstance(value, str) and value):
-        raise ContractError(f"name of {cls.__qualname__} must be a text, not {value!r}")
+        raise ContractError(f"name of {cls.__qualname__} must be a non-empty string, not {value!r}")
 
 
 def _options_class(cls: type) -> type:
@@ -99,4 +100,4 @@ def _suggestion(member: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 -- only for an error
 
     near = get_close_matches(member, [k for k in known if not k.startswith("_")], n=1)
-    return f"; did you mean '{near[0]}'?" if near else "; a private helper's name starts with '_'"
+    return f"; did you mean '{near[0]}'?" if near else "; start the name of a private helper with '_'"

@@ -1,4 +1,4 @@
-"""The contract of a benchmark: a load generator, an evaluation, or nothing."""
+"""The benchmark contract: a load generator, an evaluation, or nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from srtplan.plugin.contexts import Command, JobContext
 
 @frozen(kw_only=True, eq=False, repr=False)
 class BenchmarkContext:
-    """The benchmark client on ``node``; ``url`` is the public endpoint."""
+    """The context of a benchmark client on ``node``; ``url`` is the public endpoint."""
 
     job: JobContext
     node: int
@@ -28,7 +28,10 @@ class BenchmarkContext:
 
 @frozen(kw_only=True)
 class Input:
-    """A data set, trace, wheel, or cache (``writable``). ``path`` is absolute, or an address; ``why`` names the field."""
+    """A data set, trace or wheel that a benchmark reads, or a ``writable`` cache.
+
+    ``path`` is an absolute path or a URL; ``why`` is the recipe field that names it.
+    """
 
     path: str
     why: str
@@ -37,10 +40,10 @@ class Input:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class BenchmarkCommand:
-    """``command`` is None for a job that serves until it is stopped. ``image`` None is the job's own image.
+    """What a benchmark runs; ``command`` is None for a job that serves until it is stopped.
 
-    ``parameters`` describe the workload: only jobs with the same ones are compared. An input that no mount of the job brings
-    into the container is mounted at its own path, read-only unless it is writable.
+    ``image`` defaults to the job's image. ``parameters`` describe the workload: only jobs with equal parameters are
+    compared. An input outside the job's mounts is mounted at its own path, read-only unless it is writable.
     """
 
     command: Command | None
@@ -53,7 +56,7 @@ class Benchmark(Plugin[O_co]):
     """A load generator, an evaluation, or nothing."""
 
     sends_requests: ClassVar[bool] = True
-    """It runs a client. Without one the job serves until it is stopped."""
+    """Whether it runs a client. Without a client, the job serves until it is stopped."""
 
     def __init_subclass__(cls, *, name: str, sends_requests: bool = True) -> None:
         super().__init_subclass__()
@@ -64,7 +67,7 @@ class Benchmark(Plugin[O_co]):
         """Return what the last step of the job runs."""
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Return missing and contradicting fields, before anything is queued. Default: none."""
+        """Return findings about missing or conflicting fields, before the job is submitted. Default: none."""
         del recipe
         return ()
 

@@ -1,7 +1,7 @@
-"""What every plugin is told about its job, and the command that most of them answer with.
+"""The job context that plugins receive, and the command that most of them return.
 
-Everything in a context is decided already (recipe, placement, ports, addresses as typed references). A plugin answers with
-typed words; it never quotes, never sees a host name, never reads a file.
+A context holds final values: the recipe, placement, ports, and addresses as typed references. A plugin returns typed words;
+it never quotes, sees a host name, or reads a file.
 """
 
 from __future__ import annotations
@@ -16,62 +16,63 @@ from srtplan.ir.topology import Process, Topology
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Command:
-    """What one step runs; the plan adds nodes, mounts and the rest."""
+    """What one step runs; srtplan adds nodes, mounts and the rest."""
 
     argv: Words = ()
-    """The command's words."""
+    """The command line."""
     runs: tuple[Run, ...] = ()
-    """Commands that run in turn, instead of ``argv``: a benchmark's."""
+    """Commands that a benchmark runs one after another, instead of ``argv``."""
     env: tuple[EnvVar, ...] = ()
-    """Its variables; those of the recipe override them."""
+    """Environment variables; those of the recipe override them."""
     srun: tuple[SrunOption, ...] = ()
     """Options of srun: ``SrunOption(name="mpi", value=Lit("pmix"))`` is ``--mpi=pmix``."""
     files: tuple[PlanFile, ...] = ()
-    """Files of the bundle that it reads; one with references is written into the log directory once addresses are known."""
+    """Bundle files that the command reads. A file with references is written to the log directory when
+    addresses are known."""
     preamble: tuple[Words, ...] = ()
-    """Calls of library functions before the command."""
+    """Calls of library functions that run before the command."""
     image: str | None = None
-    """Another image than the job's."""
+    """A container image that replaces the job's."""
     selects_gpus: bool = False
-    """The command names its GPUs itself, so that no CUDA_VISIBLE_DEVICES is exported."""
+    """Whether the command selects its GPUs itself; CUDA_VISIBLE_DEVICES is then not exported."""
     listens: tuple[int, ...] | None = None
-    """Ports that the step opens on its node: the preflight checks that they are free. None: a worker's declared ports."""
+    """Ports that the step opens on its node; the preflight checks that they are free. None: the worker's declared ports."""
     note: str = ""
-    """A few words on the step, for people who read the bundle."""
+    """A short description of the step, for readers of the bundle."""
     stand_in: StandIn = StandIn()  # noqa: RUF009 -- immutable
     """What a rehearsal runs in place of the program."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class JobContext:
-    """What every plugin may know. Paths are those that a step of the job sees inside its container.
+    """The job as every plugin sees it. Paths are valid inside the job's containers.
 
-    Contexts are told apart by identity, so that a value computed once per job can be cached by its context.
+    Contexts compare by identity, so that values computed once per job can be cached by context.
     """
 
     recipe: Recipe
-    """What the user asked for."""
+    """The recipe."""
     topology: Topology
     """Nodes, endpoints and processes."""
     served_model_name: str
-    """The model's name for clients."""
+    """The model name that clients use."""
     model: str
     """The model's directory, or its Hugging Face id."""
     staged: str | None
-    """The model's copy on each worker node, if the recipe has it staged."""
+    """The model's copy on each worker node, if the recipe stages the model."""
     logs: Word
     """The log directory."""
     interface: str
     """How the frontend reaches the workers: ``dynamo``, ``openai``, ..."""
     health_port: str
-    """The kind of port at which a worker answers health checks, calls of its engine, and requests for metrics."""
+    """The kind of port on which a worker serves health checks, engine calls and metrics."""
     frontends: tuple[tuple[int, int], ...]
     """(node, port) of every frontend behind the public port."""
     public_node: int
-    """The node that clients reach."""
+    """The node that clients connect to."""
     public_port: int
-    """The port that clients reach."""
+    """The port that clients connect to."""
 
-    def answers_at(self, process: Process) -> int:
-        """The port at which a worker answers health checks, calls of its engine, and requests for metrics."""
+    def control_port(self, process: Process) -> int:
+        """Return the port on which a worker serves health checks, engine calls and metrics."""
         return process.port(self.health_port) if self.frontends else self.public_port

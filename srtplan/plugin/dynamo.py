@@ -1,6 +1,6 @@
-"""What a worker has because it speaks Dynamo: ports for its health, KV events and transfers, and Dynamo's variables.
+"""Ports and environment variables of workers that register with Dynamo.
 
-In: a recipe and a role, or a worker's process. Out: ports in the order in which they get their numbers; variables::
+In: a recipe and a role, or a worker's process. Out: ports in allocation order, and variables::
 
     HEAD_NODE_IP=${IP[0]} DYN_SYSTEM_PORT=8081 DYN_SKIP_SGLANG_LOG_FORMATTING=1 DYN_LOG=info,...
 """
@@ -22,7 +22,7 @@ LOGS = (
 
 
 def dynamo_environment(job: JobContext, process: Process) -> tuple[EnvVar, ...]:
-    """Return the variables of every worker of Dynamo, but for those that find the frontend."""
+    """Return the variables of a Dynamo worker, except those that locate the frontend."""
     return (
         EnvVar(name="HEAD_NODE_IP", value=ip(job.topology.nodes.head)),
         EnvVar(name="DYN_SYSTEM_PORT", value=word(process.port("system"))),
@@ -42,12 +42,12 @@ def dynamo_ports(
     beside_dist_init: tuple[int, ...] = (),
     more: tuple[Port, ...] = (),
 ) -> tuple[Port, ...]:
-    """Return the ports of a worker of Dynamo, and ``more`` of the engine's own.
+    """Return the ports of a Dynamo worker, including the engine's own ports in ``more``.
 
-    ``bootstrap`` is the recipe's own number; ``kv_events`` ports for KV events per process; ``nixl_block`` ports for NIXL
-    per worker, shared by its processes, or 0 for one per process; ``kvbm``: the block manager of each process has two.
-    ``beside_http`` and ``beside_dist_init`` are distances of further ports that the engine opens by itself: above the HTTP
-    port of a worker on one node, or above ``dist_init`` of a worker over several.
+    ``bootstrap`` is the port number that the recipe sets. Each process gets ``kv_events`` ports for KV events. The processes
+    of a worker share ``nixl_block`` NIXL ports; 0 means one port per process. ``kvbm`` adds two ports per process for the
+    block manager. ``beside_http`` and ``beside_dist_init`` are offsets of ports that the engine opens on its own: above the
+    HTTP port of a single-node worker, or above ``dist_init`` of a multi-node worker.
     """
     on_one_node = recipe.resources.nodes_per_worker(role) == 1
     ports = [

@@ -1,7 +1,7 @@
-"""The contract of an engine: what its workers run, which ports they have, how they are reached and how they get ready.
+"""The engine contract: what workers run, which ports they use, how they are reached, and how they report readiness.
 
-Only ``command`` is required. With the defaults a worker is one process per node, has one HTTP port that serves OpenAI's API,
-and answers ``GET /health`` there with status 200 once it is ready.
+Only ``command`` is required. By default, a worker runs one process per node. It serves OpenAI's API on one HTTP port and
+answers ``GET /health`` there with status 200 once it is ready.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ from srtplan.plugin.dynamo import dynamo_environment, dynamo_ports
 from srtplan.plugin.ports import Port
 
 Launch = Literal["process", "endpoint"]
-"""One srun per process, or one over all nodes of a worker (MPI)."""
+"""One srun per process, or one srun across all nodes of a worker (MPI)."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class WorkerContext:
-    """One launch of an engine: a process, or a whole worker where the engine asks for that."""
+    """The context of one engine launch: a process, or a whole worker if ``launch`` is ``endpoint``."""
 
     job: JobContext
-    """What every plugin is told."""
+    """The job."""
     role: Role
     """The recipe's role of this worker: its mode, ``args``, ``extra_args``, ``env``."""
     endpoint: Endpoint
     """The worker: its mode, index, nodes and GPUs."""
     process: Process
-    """The process of this step; the leader where the step is the whole worker."""
+    """The process that this step runs, or the leader if the step runs the whole worker."""
     peers: tuple[Process, ...]
     """All processes of the worker, by rank; ``peers[0]`` is the leader."""
 
     @property
     def model(self) -> str:
-        """Where this worker loads the model from: the copy on its node, if there is one."""
+        """The path or id from which this worker loads the model: the copy on its node, if there is one."""
         return self.job.staged or self.job.model
 
     @property
     def http_port(self) -> int:
-        """Where this process serves HTTP: its own port, or the public one where no frontend runs in front of the leader."""
+        """The port on which this process serves HTTP: its own port, or the public port for a leader without a frontend."""
         serves_clients = not self.job.frontends and self.process.leader
         return self.job.public_port if serves_clients else self.process.port("http")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Shape:
-    """How a worker divides into processes: one per node, or one per GPU.
+    """The processes of a worker: one per node, or one per GPU.
 
-    ``ranks`` are the data-parallel ranks inside one process; the ranks of the processes count up by it.
+    ``ranks`` is the number of data-parallel ranks in each process; the rank of each process is a multiple of it.
     """
 
     per_gpu: bool = False
@@ -66,9 +66,9 @@ class Shape:
 
 @frozen(kw_only=True)
 class ProfileRequest:
-    """What a worker shall record: ``type`` is torch, nsys or nsys-time, the window counts the engine's steps.
+    """What a worker records: ``type`` is torch, nsys or nsys-time; the window counts engine steps.
 
-    ``directory`` is where its traces go, a path inside and outside the container.
+    ``directory`` receives the traces; the path is valid inside and outside the container.
     """
 
     type: str
@@ -79,7 +79,7 @@ class ProfileRequest:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Profile:
-    """How one worker step records. ``start`` is the JSON body of the call that starts it; None where no call is needed."""
+    """How a worker step records. ``start`` is the JSON body of the call that starts recording, or None for no call."""
 
     env: tuple[EnvVar, ...] = ()
     args: Words = ()
@@ -91,15 +91,15 @@ class Engine(Plugin[O_co]):
 
     interfaces: ClassVar[tuple[str, ...]] = ("openai",)
     """How its workers can be reached. `dynamo`: through Dynamo's discovery; `openai`: each leader serves OpenAI's HTTP API
-    at its `http` port; `sglang_http`, `trtllm_http`, `vllm_http`: the HTTP API of that engine."""
+    on its `http` port; `sglang_http`, `trtllm_http`, `vllm_http`: the HTTP API of that engine."""
     client: ClassVar[str] = "aiperf"
-    """The load generator in the engine's image: sglang, vllm, trtllm, or aiperf, which is installed where it is missing."""
+    """The load generator in the engine's image: sglang, vllm, trtllm or aiperf. A missing aiperf is installed."""
     launch: ClassVar[Launch] = "process"
-    """`process`: one srun per process. `endpoint`: one srun over all nodes of a worker, with a task per GPU (MPI)."""
+    """`process`: one srun per process. `endpoint`: one srun across all nodes of a worker, with one task per GPU (MPI)."""
     profilers: ClassVar[tuple[str, ...]] = ()
-    """The values of `profiling.type` that it supports: torch, nsys, nsys-time."""
+    """The supported values of `profiling.type`: torch, nsys, nsys-time."""
     health_path: ClassVar[str] = "/health"
-    """The path that answers status 200 once a worker is ready."""
+    """The path that returns status 200 once a worker is ready."""
 
     def __init_subclass__(
         cls,
@@ -123,7 +123,7 @@ class Engine(Plugin[O_co]):
         """Return what one worker step runs."""
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Return errors and warnings that only this engine can find; paths start at `role.args_at` or `recipe.engine.at`.
+        """Return engine-specific errors and warnings; paths start at `role.args_at` or `recipe.engine.at`.
 
         Default: none.
         """
@@ -131,7 +131,7 @@ class Engine(Plugin[O_co]):
         return ()
 
     def shape(self, recipe: Recipe, role: Role) -> Shape:
-        """Return how a worker divides into processes. Default: one per node."""
+        """Return the processes of a worker. Default: one per node."""
         del recipe, role
         return Shape()
 
@@ -145,41 +145,47 @@ class Engine(Plugin[O_co]):
         return (Port(kind="http", stride=recipe.site.ports.http_stride),)
 
     def environment(self, ctx: WorkerContext) -> tuple[EnvVar, ...]:
-        """Return variables of a worker that the recipe and `command` may override.
+        """Return environment variables of a worker; the recipe and `command` can override them.
 
         Default: none; `dynamo_environment` for an engine with the `dynamo` interface.
         """
         return dynamo_environment(ctx.job, ctx.process) if self.speaks_dynamo else ()
 
     def health_port(self, interface: str) -> str:
-        """Return the kind of port that answers `health_path`, by the interface of the job.
+        """Return the kind of port that serves `health_path`, given the interface that the job uses.
 
         Default: `system` behind Dynamo, else `http`.
         """
         return "system" if interface == "dynamo" else "http"
 
     def shares_nodes(self, recipe: Recipe) -> bool:
-        """Return whether prefill and decode workers may share a node, and get no more nodes than they fill. Default: no."""
+        """Return whether prefill and decode workers may share nodes; the job then has only as many as they fill.
+
+        Default: no.
+        """
         del recipe
         return False
 
     def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """Return names of services that its workers need beside those of the frontend. Default: none."""
+        """Return the names of services that its workers need in addition to those of the frontend. Default: none."""
         del recipe
         return ()
 
     def starts_at_once(self, recipe: Recipe) -> int:
-        """Return how many workers of a node start together, the next when those are ready; 0 for all. Default: all."""
+        """Return how many workers per node start at a time; the next start once those are ready. 0 means all.
+
+        Default: all.
+        """
         del recipe
         return 0
 
-    def gpus_asked(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
-        """Return the GPUs that a worker's own options use, and how: `(8, "TP 4 x PP 2")`. Default: unknown, None."""
+    def gpus_used(self, recipe: Recipe, role: Role) -> tuple[int, str] | None:
+        """Return how many GPUs a worker's options use, and the calculation: `(8, "TP 4 x PP 2")`. Default: None, unknown."""
         del recipe, role
         return None
 
     def served_name(self, recipe: Recipe) -> str | None:
-        """Return the model name that the engine serves. Default: None, the last part of the model's path."""
+        """Return the model name that the engine serves. Default: None, which means the last part of the model's path."""
         del recipe
         return None
 
@@ -189,7 +195,7 @@ class Engine(Plugin[O_co]):
         return role.workers
 
     def profile(self, ctx: WorkerContext, request: ProfileRequest) -> Profile:
-        """Return what a worker step needs in order to record; asked only for types in `profilers`. Default: nothing."""
+        """Return what a worker step needs for recording; called only for types in `profilers`. Default: nothing."""
         del ctx, request
         return Profile()
 

@@ -1,4 +1,4 @@
-"""The contract of a frontend: how it reaches workers, what it runs, and how it is asked whether the job is ready."""
+"""The frontend contract: how it reaches workers, what it runs, and how it reports readiness."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from srtplan.plugin.contexts import Command, JobContext
 
 @frozen(kw_only=True, eq=False, repr=False)
 class FrontendContext:
-    """One frontend process."""
+    """The context of one frontend process."""
 
     job: JobContext
     index: int
@@ -29,19 +29,19 @@ class Frontend(Plugin[O_co]):
     """A router in front of the workers."""
 
     interfaces: ClassVar[tuple[str, ...]] = ()
-    """The interfaces of workers that it can reach, the preferred one first; a job uses the first that its engine has."""
+    """The worker interfaces that it supports, preferred ones first; a job uses the first one that its engine offers."""
     probe: ClassVar[ProbeType] = "http"
-    """How it is asked whether all workers are ready: `http` (status 200), `dynamo_health`, `sglang_workers`."""
+    """The probe that checks whether all workers are ready: `http` (status 200), `dynamo_health` or `sglang_workers`."""
     health_path: ClassVar[str] = "/health"
-    """The path that the probe asks."""
+    """The path that the probe requests."""
     step_name: ClassVar[str] = "frontend"
-    """The name of its steps, before a number."""
+    """The name of its steps, followed by a number."""
     installs_dynamo: ClassVar[bool] = False
-    """`dynamo.install` puts Dynamo into the containers of frontends and workers."""
+    """Whether `dynamo.install` installs Dynamo in the containers of frontends and workers."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """Keys of the recipe's `dynamo` section that its workers are told: request_plane, event_plane."""
+    """Keys of the recipe's `dynamo` section that are passed to its workers: request_plane, event_plane."""
     probes_workers: ClassVar[bool] = False
-    """Its own answer says nothing about the workers: each worker is probed, too."""
+    """Whether each worker is probed as well, because the frontend's own answer does not cover the workers."""
 
     def __init_subclass__(
         cls,
@@ -68,22 +68,22 @@ class Frontend(Plugin[O_co]):
         """Return what one frontend step runs."""
 
     def processes(self, recipe: Recipe) -> bool:
-        """Return whether it has processes of its own; otherwise the one worker serves at the public port. Default: yes."""
+        """Return whether it runs processes; if not, the only worker serves on the public port. Default: yes."""
         del recipe
         return True
 
     def services(self, recipe: Recipe) -> tuple[str, ...]:
-        """Return names of the services that must run, in start order. Default: none."""
+        """Return the names of required services, in start order. Default: none."""
         del recipe
         return ()
 
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Return errors and warnings that only this frontend can find. Default: none."""
+        """Return frontend-specific errors and warnings. Default: none."""
         del recipe
         return ()
 
     def worker_env(self, job: JobContext) -> tuple[EnvVar, ...]:
-        """Return variables through which workers find the frontend. Default: none."""
+        """Return environment variables that tell workers where the frontend is. Default: none."""
         del job
         return ()
 

@@ -1,8 +1,8 @@
-"""How plugins are found and loaded.
+"""Find and load plugins.
 
 A plugin is one module below ``srtplan/engines`` (``frontends``, ``benchmarks``, ``services``, ``runtimes``) with a
-module-level object ``PLUGIN``, or an entry point ``srtplan.plugins`` of another distribution, named ``<kind>:<name>`` and
-leading to such an object. In a file name ``_`` is ``-`` of the plugin's name, and ``__`` is ``_``.
+module-level object ``PLUGIN``, or an entry point ``<kind>:<name>`` of the group ``srtplan.plugins`` in another distribution
+that refers to such an object. In a file name, ``_`` stands for ``-`` in the plugin's name, and ``__`` for ``_``.
 
 In: a kind and a name. Out: the plugin, UnknownPluginError, or PluginError::
 
@@ -43,7 +43,7 @@ GROUP = "srtplan.plugins"
 
 
 class UnknownPluginError(LookupError):
-    """No plugin of that kind has that name; ``known`` are those that exist."""
+    """No plugin of the kind has this name; ``known`` lists the names that exist."""
 
     def __init__(self, kind: Kind, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"unknown {kind} '{name}'")
@@ -62,20 +62,20 @@ class PluginError(Exception):
 
 @cache
 def names(kind: Kind) -> tuple[str, ...]:
-    """Names of all plugins of a kind; no plugin is imported."""
+    """Return the names of all plugins of a kind without importing any."""
     return tuple(sorted({*own_names(kind)} | {e.name.partition(":")[2] for e in _external(kind)}))
 
 
 @cache
 def own_names(kind: Kind) -> tuple[str, ...]:
-    """Names of this project's plugins of a kind, from the names of their files."""
+    """Return the names of srtplan's own plugins of a kind, derived from their file names."""
     folder = os.path.join(os.path.dirname(__file__), os.pardir, FOLDERS[kind])  # noqa: PTH118, PTH120 -- pathlib costs 5 ms here
     files = (f for f in os.listdir(folder) if f.endswith(".py") and not f.startswith("_"))  # noqa: PTH208
     return tuple(sorted("_".join(p.replace("_", "-") for p in f[:-3].split("__")) for f in files))
 
 
 def module_name(name: str) -> str:
-    """The module of a plugin's name: ``lm_eval`` for ``lm-eval``, ``trtllm__serve`` for ``trtllm_serve``."""
+    """Return the module name of a plugin: ``lm_eval`` for ``lm-eval``, ``trtllm__serve`` for ``trtllm_serve``."""
     return name.replace("_", "__").replace("-", "_")
 
 
@@ -92,7 +92,7 @@ def get(kind: Kind, name: str) -> Plugin[object]:
 
 
 def installed(kind: Kind) -> Iterator[Plugin[object]]:
-    """All plugins of a kind that can be loaded: a broken one that no recipe uses disturbs nothing."""
+    """Yield all plugins of a kind that load. A broken plugin that no recipe uses is skipped."""
     for name in names(kind):
         with suppress(PluginError):
             yield get(kind, name)
@@ -109,7 +109,7 @@ def _loaded(kind: Kind, name: str, entry: EntryPoint) -> Plugin[object]:
 
 
 def _checked(kind: Kind, name: str, found: object) -> Plugin[object]:
-    """The object of a plugin module, if it is one. Raises ContractError."""
+    """Return the object of a plugin module if it is a valid plugin. Raises ContractError."""
     base = BASES[kind]
     if isinstance(found, type) and issubclass(found, base):
         raise ContractError(
@@ -120,44 +120,44 @@ def _checked(kind: Kind, name: str, found: object) -> Plugin[object]:
             f"PLUGIN is of type {type(found).__qualname__}, not a subclass of {base.__name__}"
         )
     if found.name != name:
-        raise ContractError(f"its own name is '{found.name}'")
+        raise ContractError(f"PLUGIN is named '{found.name}', not '{name}'")
     return found
 
 
 def engine(name: str) -> Engine[object]:
-    """An engine by name."""
+    """Return an engine by name."""
     return cast("Engine[object]", get("engine", name))
 
 
 def frontend(name: str) -> Frontend[object]:
-    """A frontend by name."""
+    """Return a frontend by name."""
     return cast("Frontend[object]", get("frontend", name))
 
 
 def benchmark(name: str) -> Benchmark[object]:
-    """A benchmark by name."""
+    """Return a benchmark by name."""
     return cast("Benchmark[object]", get("benchmark", name))
 
 
 def service(name: str) -> Service:
-    """A service by name."""
+    """Return a service by name."""
     return cast("Service", get("service", name))
 
 
 def runtime(name: str) -> Runtime:
-    """A container runtime by name."""
+    """Return a container runtime by name."""
     return cast("Runtime", get("runtime", name))
 
 
 def interface(recipe: Recipe) -> str | None:
-    """How the recipe's frontend reaches its engine's workers; None if it cannot."""
+    """Return the interface that the recipe's frontend and engine have in common, or None."""
     has = engine(recipe.engine.type).interfaces
     return next((i for i in frontend(recipe.frontend.type).interfaces if i in has), None)
 
 
 @cache
 def _external(kind: Kind) -> tuple[EntryPoint, ...]:
-    """Plugins of other distributions. Looked for only when a name is not our own: it costs 20 ms."""
+    """Return the entry points of other distributions. Called only for names that are not our own: it costs 20 ms."""
     from importlib.metadata import entry_points  # noqa: PLC0415
 
     return tuple(e for e in entry_points(group=GROUP) if e.name.startswith(f"{kind}:"))

@@ -1,7 +1,7 @@
-"""A port that the processes of a worker have, as an engine declares it; the plan gives it its number.
+"""Ports that an engine declares for its workers; srtplan allocates the numbers.
 
-``Port(kind="nccl", count="job")``: each process has one, numbered from ``ports.nccl`` of the cluster profile over the whole
-job. The engine reads it as ``ctx.process.port("nccl")``.
+``Port(kind="nccl", count="job")`` gives each process a port, numbered from ``ports.nccl`` of the cluster profile across the
+whole job. The engine reads it as ``ctx.process.port("nccl")``.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ TABLE = frozenset(field.name for field in attrs.fields(Ports))
 
 @frozen(kw_only=True)
 class Port:
-    """One kind of port. Two workers never have the same port on one node, whatever is declared here."""
+    """A kind of port. Two workers on one node never get the same port, whatever their declarations."""
 
     kind: str
-    """Its name: ``ctx.process.port(kind)``."""
+    """The name; ``ctx.process.port(kind)`` returns the number."""
     scope: Literal["process", "worker"] = "process"
-    """`process`: each process has one. `worker`: the worker has one, on its first node, which all its processes know."""
+    """`process`: one per process. `worker`: one per worker, on its first node and known to all its processes."""
     count: Literal["node", "job"] = "node"
-    """`node`: numbers start again on every node. `job`: they count up over all nodes."""
+    """`node`: numbering restarts on every node. `job`: numbering continues across all nodes."""
     base: int | None = None
-    """The first number; `--port-offset` moves it. Default: the profile's `ports:` entry of the same name."""
+    """The first number; `--port-offset` shifts it. Default: the entry of the same name in the profile's `ports:`."""
     fixed: int | None = None
-    """The first number as the recipe's own options give it; `--port-offset` does not move it."""
+    """The first number, if the recipe's own options set it; `--port-offset` does not shift it."""
     stride: int = 1
-    """The distance between two workers' ports."""
+    """The distance between the ports of two workers."""
     block: int = 1
-    """How many consecutive ports are reserved."""
+    """The number of consecutive ports to reserve."""
     beside: tuple[int, ...] = ()
-    """Distances of further ports, above this one, that the engine opens by itself."""
+    """Offsets of additional ports, above this one, that the engine opens on its own."""
 
     def __attrs_post_init__(self) -> None:
         """Check that the first number is known. Raises ValueError."""
         if self.base is None and self.fixed is None and self.kind not in TABLE:
             raise ValueError(
-                f"the cluster profile has no port '{self.kind}': give Port(kind=..., base=NUMBER)"
+                f"the cluster profile has no port '{self.kind}': write Port(kind='{self.kind}', base=NUMBER)"
             )

@@ -1,4 +1,4 @@
-"""The contract of a container runtime: how a step enters its image."""
+"""The container runtime contract: how a step enters its image."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from srtplan.plugin.base import NoOptions, Plugin, declare
 
 
 class Runtime(Plugin[NoOptions]):
-    """How a step enters its image."""
+    """A container runtime."""
 
     maps_paths: ClassVar[bool] = True
-    """Mount targets exist inside (/model, /logs); otherwise steps see the host's paths."""
+    """Whether mount targets (/model, /logs) exist inside the container; if not, steps see the host's paths."""
 
     def __init_subclass__(cls, *, name: str, maps_paths: bool = True) -> None:
         super().__init_subclass__()
@@ -21,4 +21,4 @@ class Runtime(Plugin[NoOptions]):
 
     @abstractmethod
     def srun(self, container: Container, mounts: tuple[Mount, ...]) -> tuple[SrunOption, ...]:
-        """Return the options of srun for an image and its mounts."""
+        """Return the srun options for an image and its mounts."""

@@ -1,4 +1,4 @@
-"""The contract of a service: a process that workers or frontends need, such as NATS or etcd."""
+"""The service contract: a process that workers or frontends need, such as NATS or etcd."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from srtplan.plugin.base import NoOptions, Plugin, declare
 from srtplan.plugin.contexts import Command, JobContext
 
 OWN_NAME = word("srtplan-", JOB_ID)
-"""The name of a service of this job, which tells it from another job's."""
+"""The name of this job's services, which distinguishes them from those of other jobs."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ServiceContext:
-    """One service process on ``node``."""
+    """The context of a service process on ``node``."""
 
     job: JobContext
     node: int
 
 
 class Service(Plugin[NoOptions]):
-    """A process beside the workers: NATS, etcd, ..."""
+    """A process that workers or frontends need, such as NATS or etcd."""
 
     probe: ClassVar[ProbeType] = "tcp"
-    """How it is asked whether it is ready: `tcp` (a connection), `nats` and `etcd` (an answer with OWN_NAME)."""
+    """The readiness probe: `tcp` (a connection), or `nats` or `etcd` (an answer that contains OWN_NAME)."""
 
     def __init_subclass__(cls, *, name: str, probe: ProbeType = "tcp") -> None:
         super().__init_subclass__()
@@ -37,7 +37,7 @@ class Service(Plugin[NoOptions]):
 
     @abstractmethod
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
-        """Return the ports it listens on; the first is the one that is probed."""
+        """Return the ports it listens on; the probe uses the first."""
 
     @abstractmethod
     def command(self, ctx: ServiceContext) -> Command:

@@ -1,4 +1,4 @@
-"""No container: steps run in the host's environment and see the host's paths. The image of a recipe is not used."""
+"""No container: steps run in the host's environment and see the host's paths. The recipe's image is ignored."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from srtplan.plugin import Container, Mount, Runtime, SrunOption, override
 
 
 class Host(Runtime, name="none", maps_paths=False):
-    """The runtime plugin."""
+    """The runtime without containers."""
 
     @override
     def srun(self, container: Container, mounts: tuple[Mount, ...]) -> tuple[SrunOption, ...]:
-        """Nothing to add."""
+        """Return no options."""
         del container, mounts
         return ()
 

@@ -6,11 +6,11 @@ from srtplan.plugin import Container, Mount, Runtime, SrunOption, Word, override
 
 
 class Pyxis(Runtime, name="pyxis"):
-    """The runtime plugin."""
+    """The Pyxis runtime."""
 
     @override
     def srun(self, container: Container, mounts: tuple[Mount, ...]) -> tuple[SrunOption, ...]:
-        """``--container-image`` and its company; neither the image's entry point nor the user's home is used."""
+        """Return ``--container-image`` and related options, without the image's entry point or the user's home."""
         options = [
             SrunOption(name="container-image", value=word(container.image)),
             SrunOption(name="no-container-entrypoint"),

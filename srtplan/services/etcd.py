@@ -1,6 +1,6 @@
-"""etcd: where Dynamo's workers and frontends find each other. Its data lives in a node-local directory of this job.
+"""etcd: discovery for Dynamo's workers and frontends, with data in a node-local directory of this job.
 
-Its only member is named after the job, and the probe asks for that name: another job's etcd is not taken for ours.
+Its only member is named after the job. The probe checks the name, so another job's etcd does not count as ready.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from srtplan.plugin import (
 
 
 class Etcd(Service, name="etcd", probe="etcd"):
-    """The service plugin."""
+    """The etcd service."""
 
     @override
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
-        """Client port, peer port."""
+        """Return the client port and the peer port."""
         return (recipe.site.ports.etcd, recipe.site.ports.etcd_peer)
 
     @override
     def command(self, ctx: ServiceContext) -> Command:
-        """A cluster of one, listening on all interfaces and telling its own address."""
+        """Return the command of a single-node cluster that listens on all interfaces and advertises its own address."""
         client, peer = self.ports(ctx.job.recipe)
-        store = word("/tmp/srtplan-", JOB_ID, "-etcd")  # noqa: S108 -- node-local, named after the job, made fresh
+        store = word("/tmp/srtplan-", JOB_ID, "-etcd")  # noqa: S108 -- node-local, named after the job, created fresh
         at = word("http://", ip(ctx.node), ":", peer)
         argv = words(
             *("etcd", "--name", OWN_NAME, "--data-dir", store),

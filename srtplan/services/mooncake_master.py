@@ -1,8 +1,8 @@
 """The master of a Mooncake store: metadata of the KV cache that the workers of this job share.
 
-Out: ``mooncake_master --rpc_port=8700 --enable_http_metadata_server=true ...``, in an image of its own if the recipe
-gives one. For an engine that reads a file, ``LOG_DIR/mooncake_store_config.json`` with the addresses and the
-recipe's ``store_config``.
+Out: ``mooncake_master --rpc_port=8700 --enable_http_metadata_server=true ...``, in its own image if the recipe sets one.
+For an engine that reads a file, also ``LOG_DIR/mooncake_store_config.json`` with the addresses and the recipe's
+``store_config``.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ LEASE_MS = 10_000
 
 
 class MooncakeMaster(Service, name="mooncake-master"):
-    """The service plugin."""
+    """The master of a Mooncake store."""
 
     @override
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
-        """RPC, metadata by HTTP, metrics."""
+        """Return the ports for RPC, HTTP metadata and metrics."""
         ports = recipe.site.ports
         return (ports.mooncake_master, ports.mooncake_metadata, ports.mooncake_metrics)
 
     @override
     def command(self, ctx: ServiceContext) -> Command:
-        """The master; objects are leased for ten seconds and evicted when the store is nine tenths full."""
+        """Return the master's command; objects have a lease of ten seconds, and eviction starts at 90 % use."""
         store = getattr(ctx.job.recipe.engine.options, "mooncake_kv_store", None) or MooncakeStore()
         rpc, metadata, metrics = self.ports(ctx.job.recipe)
         argv = words(
@@ -68,7 +68,7 @@ class MooncakeMaster(Service, name="mooncake-master"):
 
 
 def _config(ctx: ServiceContext, store: MooncakeStore) -> tuple[PlanFile, ...]:
-    """The file of ``store_config``; none for an engine whose store has no such field."""
+    """Return the file of ``store_config``, or none for an engine whose store has no such field."""
     if not hasattr(store, "store_config"):
         return ()
     ports, at = ctx.job.recipe.site.ports, ip(ctx.node)

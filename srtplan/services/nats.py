@@ -1,8 +1,8 @@
-"""NATS: Dynamo's messages between frontends and workers.
+"""NATS: messaging between Dynamo's frontends and workers.
 
-Runs ``nats-server`` of the job's image (or of ``/configs``, where srtctl keeps it) with JetStream in a directory of this
-job, so a leftover server's data is never read. It is named after the job, and the probe asks for that name: another job's
-server that answers at the port is not taken for ours.
+Runs ``nats-server`` from the job's image (or from ``/configs``, where srtctl keeps it). JetStream data is in a directory of
+this job, so data of a leftover server is never read. The server is named after the job. The probe checks the name, so
+another job's server on the same port does not count as ready.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from srtplan.plugin import (
 
 
 class Nats(Service, name="nats", probe="nats"):
-    """The service plugin."""
+    """The NATS service."""
 
     @override
     def ports(self, recipe: Recipe) -> tuple[int, ...]:
-        """The client port."""
+        """Return the client port."""
         return (recipe.site.ports.nats,)
 
     @override
     def command(self, ctx: ServiceContext) -> Command:
-        """JetStream on; a configuration file only where the message limit is changed."""
+        """Return the command with JetStream; a configuration file is added only to change the message limit."""
         recipe = ctx.job.recipe
         port = recipe.site.ports.nats
-        store = word("/tmp/srtplan-", JOB_ID, "-nats")  # noqa: S108 -- node-local, named after the job, made fresh
+        store = word("/tmp/srtplan-", JOB_ID, "-nats")  # noqa: S108 -- node-local, named after the job, created fresh
         argv = words("nats-server", "--name", OWN_NAME, "--jetstream", "--store_dir", store, "--port", port)
         files: tuple[PlanFile, ...] = ()
         if recipe.infra.nats_max_payload_mb is not None:

@@ -1,6 +1,6 @@
 """Plans of small recipes, for tests of benchmarks and profiling.
 
-``Lab(tmp_path).plan("type: gpqa", engine="sglang")`` is the Plan; ``lab.refused(...)`` the rules that refuse it.
+``Lab(tmp_path).plan("type: gpqa", engine="sglang")`` returns the Plan; ``lab.refused(...)`` returns the errors.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LADDER = "type: sa-bench, isl: 128, osl: 32, concurrencies: [2, 4]"
 
 @frozen
 class Lab:
-    """Recipes are written below ``folder``."""
+    """Writes recipes to ``folder`` and plans them."""
 
     folder: Path
 
@@ -40,7 +40,7 @@ class Lab:
         self, benchmark: str, *, engine: str = "sglang", frontend: str = "dynamo", split: bool = True, backend: str = "",
         model: str = "/models/m", more: str = "",
     ) -> Path:  # fmt: skip
-        """A recipe."""
+        """Write a recipe."""
         text = RECIPE.format(
             model=model, resources=SPLIT if split else WHOLE, frontend=frontend, engine=engine, backend=backend,
             benchmark=benchmark, more=more,
@@ -50,43 +50,43 @@ class Lab:
         return path
 
     def planned(self, benchmark: str, **kwargs: object) -> pipeline.Planned:
-        """The plan with its warnings."""
+        """Return the plan with its warnings."""
         path = self.file(benchmark, **kwargs)  # type: ignore[arg-type]
         (only,) = pipeline.compile_recipe(str(path))
         return only
 
     def plan(self, benchmark: str, **kwargs: object) -> Plan:
-        """The plan."""
+        """Return the plan."""
         return self.planned(benchmark, **kwargs).plan
 
     def warned(self, benchmark: str, **kwargs: object) -> list[str]:
-        """Rules of the warnings."""
+        """Return the rules of the warnings."""
         return [p.rule for p in self.planned(benchmark, **kwargs).report.problems]
 
     def refused(self, benchmark: str, **kwargs: object) -> list[tuple[str, str]]:
-        """Rules and messages of the errors; a test fails where there are none."""
+        """Return the rules and messages of the errors; fail the test if there are none."""
         try:
             self.plan(benchmark, **kwargs)
         except InputError as e:
             return [(p.rule, p.message) for p in e.report.errors]
-        raise AssertionError("it was not refused")
+        raise AssertionError("no error was reported")
 
 
 def bench(plan: Plan) -> Step:
-    """The benchmark's step."""
+    """Return the benchmark's step."""
     return next(s for s in plan.steps if s.terminal)
 
 
 def argv(run: Run) -> list[str]:
-    """A run's words in the Plan's notation."""
+    """Return a run's words in the Plan's notation."""
     return [notation(w) for w in run.argv]
 
 
 def env(step: Step) -> dict[str, str]:
-    """A step's variables in the Plan's notation."""
+    """Return a step's variables in the Plan's notation."""
     return {e.name: notation(e.value) for e in step.env}
 
 
 def value(words: list[str], flag: str) -> str:
-    """The word after a flag."""
+    """Return the word after a flag."""
     return words[words.index(flag) + 1]

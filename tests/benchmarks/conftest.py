@@ -1,4 +1,4 @@
-"""Fixtures of the benchmarks' tests."""
+"""Fixtures of the benchmark tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench_lab import Lab
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """Recipes in a folder of their own, without a cluster profile."""
+    """Return a Lab in its own directory, without a cluster profile."""
     monkeypatch.delenv("SRTSLURM_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
     return Lab(tmp_path)

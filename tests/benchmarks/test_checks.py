@@ -1,4 +1,4 @@
-"""What is wrong with a benchmark is said before the queue, at its field."""
+"""Errors and warnings about benchmarks are reported before submission, at their field."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
         ("type: trace-replay, concurrencies: [1]", "SP701", "'trace_file'"),
         ("type: custom", "SP701", "'command'"),
         ("type: sa-bench, isl: 0, osl: 1, concurrencies: [1]", "SP702", "isl must be at least 1"),
-        ("type: sa-bench, isl: 1, osl: 1, concurrencies: 4x0", "SP702", "positive numbers"),
-        ("type: sa-bench, isl: 1, osl: 1, concurrencies: []", "SP702", "positive numbers"),
+        ("type: sa-bench, isl: 1, osl: 1, concurrencies: 4x0", "SP702", "positive integers"),
+        ("type: sa-bench, isl: 1, osl: 1, concurrencies: []", "SP702", "positive integers"),
         (LADDER + ", req_rate: fast", "SP702", "req_rate"),
         (LADDER + ", req_rate: -1", "SP702", "req_rate"),
         (LADDER + ", random_range_ratio: 1.5", "SP702", "random_range_ratio"),
@@ -30,52 +30,52 @@ TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
         ("type: gsm8k, dataset_path: here.jsonl", "SP702", "absolute"),
         ("type: gsm8k, client: lm-eval, dataset_path: /d.jsonl", "SP702", "lm-eval"),
         ("type: gpqa, repeat: 0", "SP702", "repeat"),
-        ("type: longbenchv2, categories: ['a,b']", "SP702", "commas"),
-        ("type: lm-eval, tasks: ' , '", "SP702", "name a task"),
+        ("type: longbenchv2, categories: ['a,b']", "SP702", "a comma"),
+        ("type: lm-eval, tasks: ' , '", "SP702", "at least one task"),
         ("type: lm-eval, temperature: -1", "SP702", "temperature must be at least 0"),
-        ("type: lm-eval, model_args: {model: other}", "SP502", "'model' is decided"),
-        ("type: lm-eval, model_args: {base_url: 'http://x'}", "SP502", "'base_url' is decided"),
-        ("type: lm-eval, model_args: {num_concurrent: '9'}", "SP502", "'num_concurrent' is decided"),
-        ("type: lm-eval, model_args: {header: 'a,base_url=http://x'}", "SP702", "at commas"),
-        ("type: lm-eval, model_args: {'a,model': x}", "SP702", "at commas"),
-        ("type: lm-eval, model_args: {'model=x': y}", "SP702", "at commas"),
+        ("type: lm-eval, model_args: {model: other}", "SP502", "'model' is set by"),
+        ("type: lm-eval, model_args: {base_url: 'http://x'}", "SP502", "'base_url' is set by"),
+        ("type: lm-eval, model_args: {num_concurrent: '9'}", "SP502", "'num_concurrent' is set by"),
+        ("type: lm-eval, model_args: {header: 'a,base_url=http://x'}", "SP702", "splits its arguments"),
+        ("type: lm-eval, model_args: {'a,model': x}", "SP702", "splits its arguments"),
+        ("type: lm-eval, model_args: {'model=x': y}", "SP702", "splits its arguments"),
         ("type: router, prefix_ratios: [0.1, 1]", "SP702", "prefix_ratios"),
         ("type: router, prefix_ratios: often", "SP702", "prefix_ratios"),
         ("type: mooncake-router, ttft_threshold_ms: 0", "SP702", "ttft_threshold_ms"),
-        ("type: mooncake-router, trace_sha256: 12", "SP112", "text"),
+        ("type: mooncake-router, trace_sha256: 12", "SP112", "must be a string"),
         ("type: mooncake-router, trace_sha256: 'zz'", "SP702", "hexadecimal"),
         ("type: mooncake-router, mooncake_workload: chat", "SP113", "conversation"),
-        ("type: custom, command: x, result: ../r.json", "SP702", "below the results"),
+        ("type: custom, command: x, result: ../r.json", "SP702", "inside the results"),
         *(
-            (f"type: custom, command: x, result: '{path}'", "SP702", "below the results")
+            (f"type: custom, command: x, result: '{path}'", "SP702", "inside the results")
             for path in (".", "a/", "a/.", "./", "//", ".//summary.json", ".runs/custom.json", "/r.json")
         ),
-        ("type: custom, command: x, result_format: vllm", "SP702", "needs 'result'"),
-        (LADDER + ", slow_down_sleep_time: 1", "SP702", "needs the other"),
-        (LADDER + ", slow_down_sleep_time: 0, slow_down_wait_time: 9", "SP702", "above 0"),
+        ("type: custom, command: x, result_format: vllm", "SP702", "requires 'result'"),
+        (LADDER + ", slow_down_sleep_time: 1", "SP702", "requires 'slow_down_wait_time'"),
+        (LADDER + ", slow_down_sleep_time: 0, slow_down_wait_time: 9", "SP702", "greater than 0"),
         (LADDER + ", slow_down_sleep_time: 1, slow_down_wait_time: 9", "SP708", "slowed down"),
-        (TRACE + ", aiperf_args: {url: 'http://x'}", "SP502", "decided by"),
-        ("type: sa-bench, isl: 1, osl: 1, concurrencies: '²'", "SP702", "positive numbers"),
+        (TRACE + ", aiperf_args: {url: 'http://x'}", "SP502", "set by srtplan"),
+        ("type: sa-bench, isl: 1, osl: 1, concurrencies: '²'", "SP702", "positive integers"),
         ("type: sa-bench, isl: 1, osl: 1, concurrencies: 4x9999999999", "SP702", "up to 1000000000"),
         ("type: sa-bench, isl: 1, osl: 1, concurrencies: [9000000000000000000]", "SP702", "up to 1000000000"),
         ("type: sa-bench, isl: 9000000000, osl: 1, concurrencies: [1]", "SP702", "isl must be at most"),
         ("type: sa-bench, isl: 1, osl: 9000000000, concurrencies: [1]", "SP702", "osl must be at most"),
         ("type: router, concurrency: 9000000000000000000", "SP702", "concurrency must be at most"),
-        ("type: router, prefix_ratios: [0.1, 0.10000001]", "SP702", "each once"),
-        (TRACE + ", aiperf_args: {--url: 'http://x'}", "SP502", "'--url' is decided"),
-        (TRACE + ", aiperf_args: {----url: 'http://x'}", "SP502", "'----url' is decided"),
-        (TRACE + ", aiperf_args: {concurrency: 9}", "SP502", "decided by"),
-        (TRACE + ", aiperf_args: {concurrency_max: 9}", "SP502", "decided by"),
-        (TRACE + ", aiperf_args: {model: m}", "SP502", "decided by"),
-        (TRACE + ", aiperf_args: {profile-export-prefix: p}", "SP502", "decided by"),
-        (TRACE + ", aiperf_args: {config: /x.yaml}", "SP502", "decided by"),
-        ("type: router, aiperf_args: {num_requests: 7}", "SP502", "decided by"),
-        ("type: router, aiperf_args: {concurrency: 7}", "SP502", "decided by"),
-        ("type: router, aiperf_args: {synthetic-input-tokens-mean: 7}", "SP502", "decided by"),
-        ("type: router, aiperf_args: {osl: 7}", "SP502", "decided by"),
-        ("type: router, aiperf_args: {seq-dist: '7,8:100'}", "SP502", "decided by"),
-        ("type: router, aiperf_args: {prompt-prefix-length: 7}", "SP502", "decided by"),
-        ("type: mooncake-router, aiperf_args: {goodput: 'request_latency:9'}", "SP502", "decided by"),
+        ("type: router, prefix_ratios: [0.1, 0.10000001]", "SP702", "distinct"),
+        (TRACE + ", aiperf_args: {--url: 'http://x'}", "SP502", "'--url' is set by"),
+        (TRACE + ", aiperf_args: {----url: 'http://x'}", "SP502", "'----url' is set by"),
+        (TRACE + ", aiperf_args: {concurrency: 9}", "SP502", "set by srtplan"),
+        (TRACE + ", aiperf_args: {concurrency_max: 9}", "SP502", "set by srtplan"),
+        (TRACE + ", aiperf_args: {model: m}", "SP502", "set by srtplan"),
+        (TRACE + ", aiperf_args: {profile-export-prefix: p}", "SP502", "set by srtplan"),
+        (TRACE + ", aiperf_args: {config: /x.yaml}", "SP502", "set by srtplan"),
+        ("type: router, aiperf_args: {num_requests: 7}", "SP502", "set by srtplan"),
+        ("type: router, aiperf_args: {concurrency: 7}", "SP502", "set by srtplan"),
+        ("type: router, aiperf_args: {synthetic-input-tokens-mean: 7}", "SP502", "set by srtplan"),
+        ("type: router, aiperf_args: {osl: 7}", "SP502", "set by srtplan"),
+        ("type: router, aiperf_args: {seq-dist: '7,8:100'}", "SP502", "set by srtplan"),
+        ("type: router, aiperf_args: {prompt-prefix-length: 7}", "SP502", "set by srtplan"),
+        ("type: mooncake-router, aiperf_args: {goodput: 'request_latency:9'}", "SP502", "set by srtplan"),
         (TRACE + ", aiperf_args: {request-count: 7, num-requests: 8}", "SP501", "the same flag"),
         (TRACE + ", aiperf_package: aiperf-0.13.0.whl", "SP702", "absolute path"),
         ("type: lm-eval, lm_eval_package: wheels/x.whl", "SP702", "absolute path"),
@@ -86,8 +86,8 @@ TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
         (LADDER + ", client: trtllm", "SP705", "benchmark_serving is not in the image of sglang"),
     ],
 )
-def test_a_fault_is_refused(lab: Lab, benchmark: str, rule: str, part: str) -> None:
-    """With its rule, and a message that names the field."""
+def test_an_invalid_benchmark_is_rejected(lab: Lab, benchmark: str, rule: str, part: str) -> None:
+    """The error has the expected rule, and its message names the field."""
     found = lab.refused(benchmark)
     assert [r for r, m in found if r == rule and part in m], found
 
@@ -103,8 +103,8 @@ def test_a_fault_is_refused(lab: Lab, benchmark: str, rule: str, part: str) -> N
         "sa-bench, isl: 1, osl: 1, concurrencies: [1], client: sglang",
     ],
 )
-def test_a_program_that_the_image_lacks_is_refused(lab: Lab, name: str) -> None:
-    """SGLang's programs are not in vLLM's image, unless the benchmark has an image of its own."""
+def test_a_program_missing_from_the_image_is_rejected(lab: Lab, name: str) -> None:
+    """SGLang's programs are not in vLLM's image, unless the benchmark sets its own image."""
     assert ("SP705",) in {(rule,) for rule, _ in lab.refused(f"type: {name}", engine="vllm")}
     assert lab.plan(f"type: {name}, container_image: /sglang.sqsh", engine="vllm")
 
@@ -145,8 +145,8 @@ def test_a_program_that_the_image_lacks_is_refused(lab: Lab, name: str) -> None:
         (LADDER + ", custom_tokenizer: SomeTokenizer", "SP703"),
     ],
 )
-def test_what_may_surprise_is_warned_of(lab: Lab, benchmark: str, rule: str) -> None:
-    """Downloads, packages without a version, a rung that stands twice."""
+def test_a_questionable_benchmark_causes_a_warning(lab: Lab, benchmark: str, rule: str) -> None:
+    """Downloads, unpinned packages, duplicate concurrencies, and options without effect cause a warning."""
     assert rule in lab.warned(benchmark)
 
 
@@ -171,8 +171,8 @@ def test_what_may_surprise_is_warned_of(lab: Lab, benchmark: str, rule: str) -> 
         "type: gpqa, dataset_path: /q.csv",
     ],
 )
-def test_what_is_given_is_not_warned_of(lab: Lab, benchmark: str) -> None:
-    """Local copies and pinned packages."""
+def test_local_copies_and_pinned_packages_cause_no_warning(lab: Lab, benchmark: str) -> None:
+    """A benchmark that downloads nothing unpinned has no warnings."""
     assert lab.warned(benchmark) == []
 
 
@@ -187,16 +187,16 @@ def test_what_is_given_is_not_warned_of(lab: Lab, benchmark: str) -> None:
         ("type: lm-eval, tasks: [gsm8k, ifeval]", "sglang", "gsm8k, ifeval"),
     ],
 )
-def test_the_warning_names_what_is_fetched(lab: Lab, benchmark: str, engine: str, what: str) -> None:
-    """So that it can be got beforehand; and the help names the field for it."""
+def test_the_download_warning_names_the_file(lab: Lab, benchmark: str, engine: str, what: str) -> None:
+    """The message names the download, and the help names the field for a local copy."""
     planned = lab.planned(benchmark, engine=engine)
     (problem,) = [p for p in planned.report.problems if p.rule == "SP704"]
     assert what in problem.message
     assert "dataset_path" in problem.help or "hf_home" in problem.help
 
 
-def test_a_rung_that_stands_twice_runs_once(lab: Lab) -> None:
-    """Its second result would replace the first."""
+def test_a_duplicate_concurrency_runs_once(lab: Lab) -> None:
+    """A second result would overwrite the first."""
     plan = lab.plan("type: sa-bench, isl: 1, osl: 1, concurrencies: 2x4x2")
     assert [r.name for s in plan.steps if s.terminal for r in s.runs if r.result] == [
         "concurrency_2",

@@ -1,4 +1,4 @@
-"""What each benchmark runs: the plan's own URL, model and tokenizer, results inside the run."""
+"""Commands of each benchmark: the plan's URL, model and tokenizer, and results in the run directory."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ CLIENTS = ("sglang", "vllm", "trtllm", "aiperf")
 
 
 def commands(lab: Lab, benchmark: str, **kwargs: object) -> Iterator[list[str]]:
-    """The words of every run."""
+    """Return the words of every run."""
     return (argv(r) for r in bench(lab.plan(benchmark, **kwargs)).runs)
 
 
 def test_every_benchmark_is_tested_here() -> None:
-    """A new plugin must come with its command."""
+    """Every benchmark plugin has a case in ``EVERY``."""
     assert set(EVERY) | {"manual"} == set(plugin.names("benchmark"))
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_no_benchmark_asks_localhost(lab: Lab, name: str) -> None:
-    """The client may run on any node: it gets the address of the frontend's node (W126), and the router one, too (W124)."""
+def test_no_benchmark_connects_to_localhost(lab: Lab, name: str) -> None:
+    """The client may run on any node, so it gets the address of the frontend's node (W126, W124)."""
     for words in commands(lab, EVERY[name]):
         text = " ".join(words)
         assert "localhost" not in text
@@ -57,7 +57,7 @@ def test_no_benchmark_asks_localhost(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(EVERY) - {"custom"}))
 def test_the_model_name_is_the_served_one(lab: Lab, name: str) -> None:
-    """No benchmark has a model name of its own (W120)."""
+    """No benchmark hard-codes a model name (W120)."""
     backend = (
         ", sglang_config: {prefill: {served-model-name: org/name}, decode: {served-model-name: org/name}}"
     )
@@ -68,21 +68,21 @@ def test_the_model_name_is_the_served_one(lab: Lab, name: str) -> None:
 
 
 RENAMED = {"req_rate": "request_rate"}
-NOT_ASKED = re.compile(r"container_image|\w+_package|hf_home|trace_sha256")
-"""Where a client and its data lie, not what they do."""
+NOT_WORKLOAD = re.compile(r"container_image|\w+_package|hf_home|trace_sha256")
+"""Options that locate a client and its data, but do not change the workload."""
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_parameters_say_all_that_is_asked(lab: Lab, name: str) -> None:
-    """By them jobs with different loads are told apart: an option that is not among them would be compared with any."""
-    options = [f.name for f in fields(plugin.benchmark(name).options) if not NOT_ASKED.fullmatch(f.name)]
-    said = dict(lab.plan(EVERY[name]).benchmark.parameters)
-    assert [o for o in options if RENAMED.get(o, o) not in said] == []
+def test_parameters_contain_every_option_of_the_workload(lab: Lab, name: str) -> None:
+    """Parameters distinguish jobs with different loads, so a missing option would make unequal jobs comparable."""
+    options = [f.name for f in fields(plugin.benchmark(name).options) if not NOT_WORKLOAD.fullmatch(f.name)]
+    parameters = dict(lab.plan(EVERY[name]).benchmark.parameters)
+    assert [o for o in options if RENAMED.get(o, o) not in parameters] == []
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_results_lie_below_the_run(lab: Lab, name: str) -> None:
-    """Every measured run leaves its report below RUN_DIR/results, each under a name of its own."""
+def test_results_are_below_the_run_directory(lab: Lab, name: str) -> None:
+    """Every measured run writes its report below RUN_DIR/results, under a unique name."""
     step = bench(lab.plan(EVERY[name] + (", result: r.json" if name == "custom" else "")))
     results = [notation(r.result) for r in step.runs if r.result]
     assert results
@@ -91,8 +91,8 @@ def test_results_lie_below_the_run(lab: Lab, name: str) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_rung_is_a_warm_up_and_a_measured_run(lab: Lab, client: str) -> None:
-    """2 x C prompts at 250 per second without a result, then 10 x C at the asked rate with one."""
+def test_each_concurrency_has_a_warm_up_and_a_measured_run(lab: Lab, client: str) -> None:
+    """2 x C prompts at 250 per second without a result, then 10 x C at the requested rate with one."""
     step = bench(lab.plan(f"{LADDER}, client: {client}, req_rate: 3, container_image: /other.sqsh"))
     assert [r.name for r in step.runs] == ["warmup_2", "concurrency_2", "warmup_4", "concurrency_4"]
     count = "--request-count" if client == "aiperf" else "--num-prompts"
@@ -104,7 +104,7 @@ def test_a_rung_is_a_warm_up_and_a_measured_run(lab: Lab, client: str) -> None:
 
 @pytest.mark.parametrize("client", ["vllm", "trtllm"])
 def test_lengths_are_the_same_for_clients_that_draw_around_a_mean(lab: Lab, client: str) -> None:
-    """From ``0.8 * isl`` to ``isl``: a mean of 0.9, and a half-width of a ninth of it."""
+    """Lengths from ``0.8 * isl`` to ``isl`` have a mean of 0.9 and a half-width of one ninth of it."""
     benchmark = f"type: sa-bench, isl: 1000, osl: 500, concurrencies: [1], client: {client}"
     words = next(commands(lab, benchmark, engine=client))
     mean, half = int(value(words, "--random-input-len")), float(value(words, "--random-range-ratio"))
@@ -118,8 +118,8 @@ def test_lengths_are_the_same_for_clients_that_draw_around_a_mean(lab: Lab, clie
 @example(isl=128, ratio=0.00001)
 @example(isl=1000, ratio=0.6)
 @example(isl=77, ratio=1.0)
-def test_no_prompt_is_longer_than_asked_for(isl: int, ratio: float) -> None:
-    """vLLM rounds its longest length up, and refuses a half-width of 1."""
+def test_no_prompt_is_longer_than_requested(isl: int, ratio: float) -> None:
+    """vLLM rounds its longest length up, and rejects a half-width of 1."""
     load = Load(
         url=word("http://h"), model="m", tokenizer="/m", concurrency=1, prompts=1, isl=isl, osl=isl, ratio=ratio,
         rate="inf", chat_template=False, reuse_connections=False, dataset_path=None, result=None, artifacts=word("/a"),
@@ -133,7 +133,7 @@ def test_no_prompt_is_longer_than_asked_for(isl: int, ratio: float) -> None:
 
 
 def test_a_rate_keeps_its_digits(lab: Lab) -> None:
-    """Seven of them are no rounding."""
+    """A rate with eight digits is not rounded."""
     (run,) = [
         r for r in bench(lab.plan(LADDER.replace("2, 4", "2") + ", req_rate: 1234.5678")).runs if r.result
     ]
@@ -141,7 +141,7 @@ def test_a_rate_keeps_its_digits(lab: Lab) -> None:
 
 
 def test_decode_is_slowed_down_for_measured_runs(lab: Lab) -> None:
-    """Every decode worker is asked at its own port, the warm-up is left alone."""
+    """Every decode worker is addressed at its own port; the warm-up is not slowed down."""
     step = bench(lab.plan(LADDER + ", slow_down_sleep_time: 0.5, slow_down_wait_time: 90", frontend="sglang"))
     warm, measured = argv(step.runs[0]), argv(step.runs[1])
     urls = ["http://${IP[1]}:30000", "http://${IP[1]}:30001"]
@@ -150,7 +150,7 @@ def test_decode_is_slowed_down_for_measured_runs(lab: Lab) -> None:
 
 
 def test_file_names_count_the_gpus_of_the_workers(lab: Lab) -> None:
-    """Aggregated workers that do not fill their node are counted, not the node (W123)."""
+    """If aggregated workers do not fill their node, their GPUs are counted, not the node's (W123)."""
     step = bench(lab.plan(LADDER, split=False))
     assert notation(step.runs[1].result or step.runs[0].argv[0]).endswith("results_concurrency_2_gpus_4.json")
     step = bench(lab.plan(LADDER))
@@ -160,15 +160,15 @@ def test_file_names_count_the_gpus_of_the_workers(lab: Lab) -> None:
 @pytest.mark.parametrize(("engine", "split", "client"), [("sglang", True, "sglang"), ("vllm", True, "vllm"),
                                                           ("trtllm", True, "trtllm"), ("mocker", False, "aiperf")])  # fmt: skip
 def test_the_client_is_the_engines_own(lab: Lab, engine: str, split: bool, client: str) -> None:  # noqa: FBT001
-    """Its load generator is in its image."""
+    """The engine's image contains its load generator."""
     step = bench(
         lab.plan(LADDER, engine=engine, split=split, model="hf:org/m" if engine == "mocker" else "/models/m")
     )
     assert {r.client for r in step.runs if r.result} == {client}
 
 
-def test_gsm8k_without_sglang_is_lm_evals(lab: Lab) -> None:
-    """Only SGLang's images have SGLang's evaluator."""
+def test_gsm8k_without_sglang_uses_lm_eval(lab: Lab) -> None:
+    """Only SGLang's images contain SGLang's evaluator."""
     (words,) = commands(lab, "type: gsm8k, num_examples: 40, num_shots: 8", engine="vllm")
     assert words[0] == "bench::lm_eval"
     assert (value(words, "--tasks"), value(words, "--num_fewshot"), value(words, "--limit")) == (
@@ -182,7 +182,7 @@ def test_gsm8k_without_sglang_is_lm_evals(lab: Lab) -> None:
 
 
 def test_evaluations_have_srtctls_defaults(lab: Lab) -> None:
-    """Examples, tokens, rounds and threads as in the table of the reference."""
+    """Examples, tokens, rounds and threads match srtctl's reference."""
     defaults = {"mmlu": ("200", "2048", "8", "512"), "gpqa": ("198", "32768", "8", "128")}
     for name, expected in defaults.items():
         (words,) = commands(lab, f"type: {name}")
@@ -195,30 +195,30 @@ def test_evaluations_have_srtctls_defaults(lab: Lab) -> None:
 
 
 def test_prefix_ratios_divide_the_prompt(lab: Lab) -> None:
-    """A ratio of 0.25 of 400 tokens is a common prefix of 100 and 300 tokens of one's own; without one there is no flag."""
+    """A ratio of 0.25 of 400 tokens is a shared prefix of 100 tokens and 300 other tokens; a ratio of 0 adds no flag."""
     none, quarter = commands(lab, "type: router, isl: 400, prefix_ratios: '0 0.25'")
     assert "--prefix-prompt-length" not in none
     assert (value(quarter, "--isl"), value(quarter, "--prefix-prompt-length")) == ("300", "100")
 
 
 def test_no_prefix_ratio_warms_the_cache_for_the_next(lab: Lab) -> None:
-    """Prompts come from the seed: every run has its own, unless the recipe says one for all."""
+    """Prompts depend on the seed: every run has its own, unless the recipe sets one for all."""
     runs = commands(lab, "type: router, isl: 400, prefix_ratios: [0.1, 0.5, 0.9]")
     assert [value(words, "--random-seed") for words in runs] == ["42", "43", "44"]
     runs = commands(lab, "type: router, isl: 400, prefix_ratios: [0.1, 0.5], aiperf_args: {random-seed: 7}")
     assert [value(words, "--random-seed") for words in runs] == ["7", "7"]
 
 
-def test_mooncake_asks_both_thresholds(lab: Lab) -> None:
-    """A request is good if both latencies come in time."""
+def test_mooncake_passes_both_thresholds(lab: Lab) -> None:
+    """A request is good if it meets both latency targets."""
     step = bench(lab.plan("type: mooncake-router, ttft_threshold_ms: 900, trace_file: /data/t.jsonl"))
     words = argv(step.runs[1])
     assert value(words, "--goodput") == "time_to_first_token:900 inter_token_latency:25"
     assert (value(words, "--input-file"), "--fixed-schedule" in words) == ("/data/t.jsonl", True)
 
 
-def test_a_trace_that_is_not_given_is_fetched_into_the_run(lab: Lab) -> None:
-    """With its checksum, if that is given; never in silence."""
+def test_a_trace_without_a_file_is_downloaded_into_the_run(lab: Lab) -> None:
+    """The download is checked against the checksum if one is set, and causes a warning."""
     sha = "ab" * 32
     planned = lab.planned(f"type: mooncake-router, mooncake_workload: toolagent, trace_sha256: {sha}")
     calls = [[notation(w) for w in c] for c in bench(planned.plan).preamble]
@@ -230,7 +230,7 @@ def test_a_trace_that_is_not_given_is_fetched_into_the_run(lab: Lab) -> None:
 
 
 def test_aiperf_arguments_of_the_recipe_replace_ours(lab: Lab) -> None:
-    """A flag of ``aiperf_args`` stands once, with the recipe's value."""
+    """A flag of ``aiperf_args`` appears once, with the recipe's value."""
     (words,) = commands(
         lab,
         EVERY["trace-replay"]
@@ -241,15 +241,15 @@ def test_aiperf_arguments_of_the_recipe_replace_ours(lab: Lab) -> None:
     assert value(words, "--slice-duration") == "2"
 
 
-def test_aiperf_gets_no_flag_twice_by_another_name(lab: Lab) -> None:
-    """``ui-type`` is ``ui``: aiperf refuses a command that has one flag in two spellings."""
+def test_aiperf_gets_no_flag_under_two_names(lab: Lab) -> None:
+    """``ui-type`` is ``ui``: aiperf rejects a command with two spellings of a flag."""
     (words,) = commands(lab, "type: router, prefix_ratios: [0.5], aiperf_args: {ui_type: none}")
     assert ("--ui" in words, value(words, "--ui-type")) == (False, "none")
 
 
 @pytest.mark.parametrize("name", ["request-count", "request_count", "num-requests"])
-def test_a_recipe_may_say_how_much_of_a_trace_is_sent(lab: Lab, name: str) -> None:
-    """Then the library, which would count the trace's lines, adds no second flag."""
+def test_a_recipe_can_limit_the_requests_of_a_trace(lab: Lab, name: str) -> None:
+    """The library, which otherwise counts the trace's lines, then adds no second flag."""
     (words,) = commands(lab, EVERY["trace-replay"] + f", aiperf_args: {{{name}: 7}}")
     assert words[0] == "bench::aiperf"
     assert value(words, f"--{name.replace('_', '-')}") == "7"
@@ -267,8 +267,8 @@ def test_a_recipe_may_say_how_much_of_a_trace_is_sent(lab: Lab, name: str) -> No
         ("type: trace-replay, trace_file: /data/mine.jsonl, concurrencies: [2]", "mine"),
     ],
 )
-def test_a_trace_is_called_what_it_is(lab: Lab, benchmark: str, workload: str) -> None:
-    """A trace of one's own is not labelled as one of the public workloads."""
+def test_a_run_is_named_after_its_trace(lab: Lab, benchmark: str, workload: str) -> None:
+    """A user's own trace is not labelled as one of the public workloads."""
     plan = lab.plan(benchmark)
     (run,) = [r for r in bench(plan).runs if r.result]
     assert dict(run.facts)["workload"] == workload
@@ -282,7 +282,7 @@ TEMPLATED = {"sglang": "sglang-oai-chat", "vllm": "openai-chat", "trtllm": "open
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("asked", [None, True, False])
 def test_random_prompts_are_templated_by_the_server(lab: Lab, client: str, *, asked: bool | None) -> None:
-    """By its chat interface, where that is asked for; unasked only by aiperf. The parameters say what happens."""
+    """The chat API is used if requested, and by default only with aiperf; the parameters record it."""
     field = "" if asked is None else f", use_chat_template: {str(asked).lower()}"
     plan = lab.plan(f"{LADDER}, client: {client}, container_image: /other.sqsh{field}")
     words = argv(bench(plan).runs[1])
@@ -303,7 +303,7 @@ ROWS = "type: sa-bench, dataset_name: custom, dataset_path: /d.jsonl, concurrenc
     [("sglang", "--sharegpt-output-len"), ("vllm", "--custom-output-len"), ("aiperf", "--osl")],
 )
 def test_the_length_of_outputs_to_a_data_set_reaches_the_client(lab: Lab, client: str, flag: str) -> None:
-    """By the client's own flag, and without ``osl`` there is none, nor any length of random prompts."""
+    """``osl`` becomes the client's own flag; without it there is no length flag at all."""
     words = argv(bench(lab.plan(f"{ROWS}, client: {client}, osl: 77")).runs[1])
     assert value(words, flag) == "77"
     words = argv(bench(lab.plan(f"{ROWS}, client: {client}")).runs[1])
@@ -315,8 +315,8 @@ def test_the_length_of_outputs_to_a_data_set_reaches_the_client(lab: Lab, client
 @pytest.mark.parametrize(
     ("client", "name"), [("sglang", "custom"), ("vllm", "custom"), ("trtllm", "trtllm_custom")]
 )
-def test_a_data_set_has_the_clients_name(lab: Lab, client: str, name: str) -> None:
-    """TensorRT-LLM's client calls rows of one's own by another name than the others."""
+def test_a_data_set_has_the_type_that_the_client_expects(lab: Lab, client: str, name: str) -> None:
+    """TensorRT-LLM's client has its own name for custom data sets."""
     plan = lab.plan(f"{ROWS}, client: {client}")
     words = argv(bench(plan).runs[1])
     assert (value(words, "--dataset-name"), value(words, "--dataset-path")) == (name, "/d.jsonl")
@@ -335,14 +335,14 @@ def test_a_data_set_has_the_clients_name(lab: Lab, client: str, name: str) -> No
 def test_rows_of_a_data_set_are_templated_by_the_client(
     lab: Lab, client: str, field: str, flag: str, *, there: bool
 ) -> None:
-    """SGLang's has a flag to do it, vLLM's one to leave it."""
+    """SGLang's client has a flag that enables the template, vLLM's has one that disables it."""
     for run in bench(lab.plan(f"{ROWS}, client: {client}{field}")).runs:
         assert (flag in argv(run)) == there
         assert value(argv(run), "--backend") in ("sglang-oai", "openai")
 
 
-def test_sglangs_client_tells_what_it_sent_of_a_data_set(lab: Lab) -> None:
-    """It sends no more prompts than there are rows, and only its details count them; the run names its data set."""
+def test_sglangs_client_reports_details_for_a_data_set(lab: Lab) -> None:
+    """It sends at most one prompt per row, and only its details contain the count; the run names its data set."""
     warm, measured = bench(lab.plan(f"{ROWS}, client: sglang")).runs
     assert ("--output-details" in argv(warm), "--output-details" in argv(measured)) == (False, True)
     assert dict(measured.facts)["dataset"] == "/d.jsonl"
@@ -350,7 +350,7 @@ def test_sglangs_client_tells_what_it_sent_of_a_data_set(lab: Lab) -> None:
 
 
 def test_a_custom_command_is_verbatim(lab: Lab) -> None:
-    """``bash -lc`` gets the text as it stands, and finds service, workers and the place of its results in variables."""
+    """``bash -lc`` gets the text unchanged; variables locate the service, the workers and the results directory."""
     plan = lab.plan("type: custom, command: 'echo \"$X\" ${Y}', env: {X: a b}, container_image: /other.sqsh")
     step = bench(plan)
     assert argv(step.runs[0]) == ["bash", "-lc", 'echo "$X" $${Y}']
@@ -362,14 +362,14 @@ def test_a_custom_command_is_verbatim(lab: Lab) -> None:
     )
     assert found["SRT_DECODE_IPS"] == "${IP[1]},${IP[1]}"
     assert plan.benchmark is not None
-    assert dict(plan.benchmark.parameters)["env"] == '{"X": "c8687a08aa5d"}'  # which value it was, not what
+    assert dict(plan.benchmark.parameters)["env"] == '{"X": "c8687a08aa5d"}'  # a digest, not the value
     assert step.container
     assert step.container.image == "/other.sqsh"
 
 
 @pytest.mark.parametrize(("frontend", "kind"), [("dynamo", "system"), ("sglang", "http")])
 def test_endpoints_are_where_workers_answer(lab: Lab, frontend: str, kind: str) -> None:
-    """Behind Dynamo that is the system port, nobody listens at another; else the worker's own server."""
+    """With Dynamo, that is the system port, the only one that is open; otherwise it is the worker's own server."""
     plan = lab.plan("type: custom, command: x", frontend=frontend)
     ports = [p.port(kind) for p in plan.processes if p.mode == "decode"]
     found = env(bench(plan))
@@ -378,15 +378,15 @@ def test_endpoints_are_where_workers_answer(lab: Lab, frontend: str, kind: str) 
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_image_of_the_benchmark_is_its_steps(lab: Lab, name: str) -> None:
-    """Every benchmark may have one of its own."""
+def test_the_benchmark_step_uses_the_image_of_the_benchmark(lab: Lab, name: str) -> None:
+    """Every benchmark supports ``container_image``."""
     container = bench(lab.plan(f"{EVERY[name]}, container_image: /own.sqsh")).container
     assert container
     assert container.image == "/own.sqsh"
 
 
-def test_what_a_client_reads_is_mounted_and_looked_for(lab: Lab) -> None:
-    """A trace outside of all mounts is mounted read-only; preflight looks for it on the client's node."""
+def test_a_file_that_a_client_reads_is_mounted_and_checked(lab: Lab) -> None:
+    """A trace outside all mounts is mounted read-only; the preflight checks it on the client's node."""
     plan = lab.plan(EVERY["trace-replay"])
     mounts = [(notation(m.source), m.flags) for m in bench(plan).mounts if m.origin == "benchmark.trace_file"]
     assert mounts == [("/data/t.jsonl", "ro")]
@@ -404,10 +404,8 @@ def test_what_a_client_reads_is_mounted_and_looked_for(lab: Lab) -> None:
         (EVERY["mooncake-router"], "sglang", "aiperf_package"),
     ],
 )
-def test_a_wheel_is_mounted_looked_for_and_installed(
-    lab: Lab, benchmark: str, engine: str, field: str
-) -> None:
-    """The same for every benchmark that installs something; extras are no part of the file's name."""
+def test_a_wheel_is_mounted_checked_and_installed(lab: Lab, benchmark: str, engine: str, field: str) -> None:
+    """Every benchmark that installs a package does so; extras are not part of the file name."""
     plan = lab.plan(f"{benchmark}, {field}: '/wheels/x.whl[api]'", engine=engine)
     step = bench(plan)
     (need,) = [c for c in ([notation(w) for w in p] for p in step.preamble) if c[0] == "bench::need"]
@@ -418,8 +416,8 @@ def test_a_wheel_is_mounted_looked_for_and_installed(
     ]
 
 
-def test_a_package_at_an_address_is_looked_for(lab: Lab) -> None:
-    """Before anything is loaded, from the client's node."""
+def test_a_package_url_is_checked(lab: Lab) -> None:
+    """The preflight checks the URL on the client's node."""
     plan = lab.plan("type: lm-eval, lm_eval_package: 'lm-eval[api] @ https://host/lm.whl'")
     assert ("url", "https://host/lm.whl") in [(c.kind, c.subject) for c in plan.preflight]
 
@@ -429,7 +427,7 @@ def test_a_package_at_an_address_is_looked_for(lab: Lab) -> None:
     [("type: lm-eval", "sglang"), ("type: gsm8k", "vllm"), ("type: longbenchv2", "sglang")],
 )
 def test_a_cache_of_the_hub_is_used_offline(lab: Lab, benchmark: str, engine: str) -> None:
-    """It is mounted for writing, as its libraries lock it, is looked for, and nothing is fetched."""
+    """It is mounted writable, because its libraries lock it, and is checked; nothing is downloaded."""
     plan = lab.plan(f"{benchmark}, hf_home: /lustre/hf", engine=engine)
     step = bench(plan)
     assert ("/lustre/hf", "") in [(notation(m.source), m.flags) for m in step.mounts]
@@ -444,8 +442,8 @@ def test_a_cache_of_the_hub_is_used_offline(lab: Lab, benchmark: str, engine: st
 
 
 @pytest.mark.parametrize("name", ["gpqa", "mmlu"])
-def test_questions_without_a_flag_take_the_place_of_their_address(lab: Lab, name: str) -> None:
-    """SGLang's evaluator has no option for them: the library puts the file where the evaluator's program has the address."""
+def test_a_local_question_file_replaces_the_download(lab: Lab, name: str) -> None:
+    """SGLang's evaluator has no option for it: the library replaces the address in the evaluator's program."""
     plan = lab.plan(f"type: {name}, dataset_path: /data/q.csv")
     words = argv(bench(plan).runs[0])
     assert (words[0], words[2], words[5:8]) == (
@@ -459,8 +457,8 @@ def test_questions_without_a_flag_take_the_place_of_their_address(lab: Lab, name
     assert argv(bench(lab.plan(f"type: {name}")).runs[0])[0] == "bench::evaluate"
 
 
-def test_what_a_mount_brings_is_looked_for_on_the_host(lab: Lab) -> None:
-    """A path of the container is translated by the mount it lies below."""
+def test_a_path_below_a_mount_is_checked_on_the_host(lab: Lab) -> None:
+    """A container path is translated to the host path of its mount."""
     plan = lab.plan(
         "type: trace-replay, trace_file: /traces/t.jsonl, concurrencies: [1]",
         more="extra_mount: ['/lustre/x:/traces']",
@@ -481,14 +479,14 @@ def test_the_table_of_results_names_every_measured_run(lab: Lab) -> None:
     assert (load["concurrency"], load["requests"], load["isl"], load["request_rate"]) == (4, 40, 128, "inf")
 
 
-def test_manual_has_nothing_to_measure(lab: Lab) -> None:
-    """It serves until it is stopped."""
+def test_manual_measures_nothing(lab: Lab) -> None:
+    """The job has no terminal step and no results table."""
     plan = lab.plan("type: manual")
     assert not [s for s in plan.steps if s.terminal]
     assert "benchmark.tsv" not in [f.path for f in plan.files]
 
 
-def test_retries_and_the_bound_reach_the_library(lab: Lab) -> None:
-    """As variables of the benchmark's step."""
+def test_retries_and_max_failed_share_reach_the_library(lab: Lab) -> None:
+    """Both are variables of the benchmark's step."""
     found = env(bench(lab.plan(LADDER + ", retries: 2, max_failed_share: 0.25")))
     assert (found["SRT_BENCH_RETRIES"], found["SRT_BENCH_MAX_FAILED_SHARE"]) == ("2", "0.25")

@@ -1,4 +1,4 @@
-"""bench::need: a program that the image lacks is installed beside it, and nothing of the image is replaced."""
+"""bench::need: a program that the image does not contain is installed next to it, and nothing in the image is replaced."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ python3 -c 'import tinymodule; print(tinymodule.__file__)'
 
 
 def wheel(folder: Path) -> Path:
-    """A wheel with one module and one program."""
+    """Build a wheel with one module and one program."""
     path = folder / "tinymodule-1.0-py3-none-any.whl"
     info = "tinymodule-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as out:
@@ -39,7 +39,7 @@ def wheel(folder: Path) -> Path:
 
 
 def need(package: object, job: str) -> subprocess.CompletedProcess[str]:
-    """Ask for the program of the wheel."""
+    """Run bench::need for the program of the wheel."""
     env = os.environ | {"SLURM_JOB_ID": job, "PIP_NO_INDEX": "1"}
     command = ["bash", "-c", SCRIPT, "bash", LIB, str(package)]
     return subprocess.run(
@@ -49,12 +49,12 @@ def need(package: object, job: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def job(tmp_path: Path) -> str:
-    """A job id that no other test has; what it leaves in /tmp is removed by hand, as nobody runs the step's end here."""
+    """Return a unique job id; tests remove its files in /tmp themselves, because no step cleans up here."""
     return f"need-{tmp_path.name}-{os.getpid()}"
 
 
-def test_a_package_goes_into_a_folder_of_its_own(tmp_path: Path, job: str) -> None:
-    """The program is on PATH, its module can be imported, and both lie below one folder of the job."""
+def test_a_package_is_installed_into_its_own_directory(tmp_path: Path, job: str) -> None:
+    """The program is on PATH, its module can be imported, and both are in one directory of the job."""
     done = need(wheel(tmp_path), job)
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.splitlines()[-1]).parent
@@ -63,6 +63,6 @@ def test_a_package_goes_into_a_folder_of_its_own(tmp_path: Path, job: str) -> No
     shutil.rmtree(folder)
 
 
-def test_a_package_that_cannot_be_had_is_an_error(tmp_path: Path, job: str) -> None:
+def test_a_package_that_cannot_be_installed_is_an_error(tmp_path: Path, job: str) -> None:
     """The step ends before anything is measured."""
     assert need(tmp_path / "none.whl", job).returncode != 0

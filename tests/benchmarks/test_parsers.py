@@ -1,7 +1,7 @@
-"""Every flag that we give a client is one that this client has.
+"""Every flag that srtplan passes to a client exists in that client.
 
 ``clients.json`` holds the options of the clients' own argument parsers, by program and version, taken from their ``--help``; the
-installed aiperf parses our words itself.
+installed aiperf parses srtplan's command lines itself.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ ABSENT = {("sglang.test.run_eval 0.5.7", "gsm8k"), ("sglang.test.run_eval 0.5.23
 
 
 def flags(words: list[str]) -> set[str]:
-    """The long options of a command, without their values."""
+    """Return the long options of a command, without their values."""
     return {w.partition("=")[0] for w in words if w.startswith("--") and w != "--"}
 
 
 @pytest.mark.parametrize("client", KNOWN)
-def test_every_flag_is_one_of_the_clients(lab: Lab, client: str) -> None:
-    """A flag that a version does not know would end the run after an hour of loading."""
+def test_every_flag_exists_in_the_client(lab: Lab, client: str) -> None:
+    """An unknown flag would fail the run after an hour of loading."""
     program, _, version = client.rpartition(" ")
     tried = 0
     for benchmark in PROGRAMS[program]:
@@ -85,11 +85,11 @@ for words in json.load(sys.stdin):
 
 
 @pytest.mark.parts
-def test_aiperfs_own_parser_takes_our_words(lab: Lab) -> None:
-    """Names, values and combinations, as far as parsing sees them; one process parses all, for aiperf takes seconds to load."""
+def test_aiperfs_parser_accepts_our_command_lines(lab: Lab) -> None:
+    """Names, values and combinations are valid; one process parses all of them, because aiperf takes seconds to load."""
     venv = find_rig()
     if venv is None:
-        unavailable("no rig of real parts here; tests/rig/install makes it")
+        unavailable("the rig of real parts is not installed; run tests/rig/install")
     (lab.folder / "t.jsonl").write_text("{}\n")
     known = {
         "/t.jsonl": str(lab.folder / "t.jsonl"), "/d.jsonl": str(lab.folder / "t.jsonl"), "${IP[0]}": "127.0.0.1",
@@ -108,12 +108,12 @@ def test_aiperfs_own_parser_takes_our_words(lab: Lab) -> None:
 
 
 def replaced(word: str, known: dict[str, str]) -> str:
-    """A word with the files and references of a plan replaced by those of this machine."""
+    """Return a word with the plan's files and references replaced by those of this machine."""
     for text, value in known.items():
         word = word.replace(text, value)
     return word
 
 
-def test_the_ladder_is_the_default(lab: Lab) -> None:
-    """The parsers see what recipes run: the ladder of the other tests among it."""
+def test_the_shared_test_recipe_has_known_flags(lab: Lab) -> None:
+    """The recipe that most tests use passes only flags that the client knows."""
     assert flags(argv(bench(lab.plan(LADDER)).runs[0])) <= set(KNOWN["sglang.bench_serving 0.5.7"])

@@ -1,4 +1,4 @@
-"""Profiling in the plan: environment, the nsys prefix, calls at planned ports around the benchmark, and what is refused."""
+"""Profiling in the plan: environment, the nsys prefix, calls to planned ports around the benchmark, and errors."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ TIMED = "profiling: {type: nsys-time, delay_secs: 600, duration_secs: 30}"
 
 
 def worker(plan: Plan, name: str) -> Step:
-    """A worker's step."""
+    """Return a worker's step."""
     return next(s for s in plan.steps if s.name == name)
 
 
 def words(step: Step) -> list[str]:
-    """Its command."""
+    """Return a step's command."""
     return [notation(w) for w in step.argv]
 
 
 def test_torch_writes_into_the_run_and_is_started_with_a_window_per_mode(lab: Lab) -> None:
-    """The variable names a folder of the run; each mode gets its own steps, at every worker's system port."""
+    """The variable names a directory of the run; each mode gets its own window, at every worker's system port."""
     plan = lab.plan(LADDER, more=TORCH)
     found = env(worker(plan, "decode_1"))
     assert found["SGLANG_TORCH_PROFILER_DIR"] == "${LOG_DIR}/profiles/decode"
@@ -50,8 +50,8 @@ def test_torch_writes_into_the_run_and_is_started_with_a_window_per_mode(lab: La
     assert urls == [f"http://${{IP[1]}}:{port}" for port in system]
 
 
-def test_nsys_stands_before_the_command(lab: Lab) -> None:
-    """Its report lies in the run, named after node, mode, worker and GPUs; dynamo's workers fork before they exec."""
+def test_nsys_precedes_the_command(lab: Lab) -> None:
+    """Its report is in the run directory, named after node, mode, worker and GPUs; Dynamo workers fork before they exec."""
     plan = lab.plan(LADDER, more=f"profiling: {{type: nsys, {BOTH}, extra_nsys_args: ['--sample=none']}}")
     command = words(worker(plan, "decode_1"))
     end = command.index("python3")
@@ -67,8 +67,8 @@ def test_nsys_stands_before_the_command(lab: Lab) -> None:
     ]
 
 
-def test_workers_behind_the_router_are_called_at_their_own_port(lab: Lab) -> None:
-    """Each at the port that the plan gave it, not at one for all (W125)."""
+def test_workers_behind_the_router_are_called_on_their_own_port(lab: Lab) -> None:
+    """Each worker is called on its allocated port, not on a shared one (W125)."""
     plan = lab.plan(LADDER, frontend="sglang", more=NSYS)
     _, kind, _, *urls = argv(bench(plan).runs[1])
     http = [p.port("http") for p in plan.processes if p.mode == "decode"]
@@ -79,7 +79,7 @@ def test_workers_behind_the_router_are_called_at_their_own_port(lab: Lab) -> Non
 
 
 def test_nsys_by_the_clock_needs_no_calls(lab: Lab) -> None:
-    """It records after a delay, leaves the worker alive, and the job waits for the report."""
+    """nsys records after a delay and leaves the worker running; the job waits for the report."""
     plan = lab.plan(LADDER, more=TIMED)
     command = " ".join(words(worker(plan, "prefill_0")))
     assert "--delay 600 --duration 30 --kill none" in command
@@ -88,7 +88,7 @@ def test_nsys_by_the_clock_needs_no_calls(lab: Lab) -> None:
 
 
 def test_trtllm_counts_its_steps_itself(lab: Lab) -> None:
-    """A window in a variable, a report per rank, no calls."""
+    """The window is a variable, each rank writes a report, and there are no calls."""
     plan = lab.plan(LADDER, engine="trtllm", more=NSYS)
     step = worker(plan, "prefill_0")
     assert (env(step)["TLLM_PROFILE_START_STOP"], env(step)["TLLM_LLMAPI_ENABLE_NVTX"]) == ("10-15", "1")
@@ -107,8 +107,8 @@ def test_vllm_gets_its_window_as_an_option(lab: Lab) -> None:
     assert argv(bench(plan).runs[0])[:3] == ["profile::start", "dynamo", "{}"]
 
 
-def test_every_worker_is_waited_for(lab: Lab) -> None:
-    """By its own name with nsys, by number and mode with torch; whatever starts the recording."""
+def test_the_job_waits_for_the_traces_of_every_worker(lab: Lab) -> None:
+    """nsys reports are counted by worker, torch traces by mode, however recording starts."""
     traces = {
         more: argv(bench(lab.plan(LADDER, engine=engine, more=more)).runs[-1])[1:]
         for engine, more in (("sglang", NSYS), ("sglang", TORCH), ("sglang", TIMED))
@@ -126,8 +126,8 @@ def test_every_worker_is_waited_for(lab: Lab) -> None:
     ]
 
 
-def test_a_worker_over_several_nodes_is_one(lab: Lab) -> None:
-    """Whichever of its processes records."""
+def test_a_multi_node_worker_counts_once(lab: Lab) -> None:
+    """It does not matter which of its processes records."""
     wide = "resources: {gpu_type: h100, gpus_per_node: 8, agg_nodes: 2, agg_workers: 1}"
     path = lab.file(LADDER, more="profiling: {type: torch, aggregated: {}}")
     path.write_text(re.sub(r"resources: .*", wide, path.read_text()))
@@ -136,7 +136,7 @@ def test_a_worker_over_several_nodes_is_one(lab: Lab) -> None:
 
 
 def test_a_window_has_the_defaults_of_srtctl(lab: Lab) -> None:
-    """From step 0 to 50, where only one end is said."""
+    """A missing start is step 0, a missing end is step 50."""
     plan = lab.plan(
         LADDER, more="profiling: {type: torch, prefill: {start_step: 40}, decode: {stop_step: 9}}"
     )
@@ -145,7 +145,7 @@ def test_a_window_has_the_defaults_of_srtctl(lab: Lab) -> None:
 
 
 def test_without_profiling_nothing_is_added(lab: Lab) -> None:
-    """No variable, no prefix, no call."""
+    """There is no variable, prefix or call."""
     plan = lab.plan(LADDER)
     assert not [k for k in env(worker(plan, "decode_0")) if k.startswith("PROFIL")]
     assert words(worker(plan, "decode_0"))[0] == "python3"
@@ -186,28 +186,28 @@ def test_without_profiling_nothing_is_added(lab: Lab) -> None:
             LADDER,
             "profiling: {type: nsys-time, delay_secs: 9, duration_secs: 0}",
             "SP713",
-            "records nothing",
+            "must be at least 1",
         ),
         ("sglang", LADDER, "profiling: {type: perf}", "SP113", "one of"),
     ],
 )
-def test_what_would_record_nothing_is_refused(
+def test_a_profile_that_records_nothing_is_rejected(
     lab: Lab, engine: str, benchmark: str, profiling: str, rule: str, part: str
 ) -> None:
-    """With the reason: the profiler, the traffic, the window."""
+    """The message gives the reason: the profiler, the traffic or the window."""
     model = "hf:org/m" if engine == "mocker" else "/models/m"
     found = lab.refused(benchmark, engine=engine, more=profiling, model=model)
     assert [r for r, m in found if r == rule and part in m], found
 
 
-def test_a_profiler_of_the_recipes_own_is_refused(lab: Lab) -> None:
-    """vLLM's option follows from ``profiling``."""
+def test_a_profiler_flag_in_the_engine_options_is_rejected(lab: Lab) -> None:
+    """srtplan derives vLLM's option from ``profiling``."""
     backend = ", vllm_config: {prefill: {profiler-config: '{}'}}"
     assert lab.refused(LADDER, engine="vllm", backend=backend, more=NSYS)[0][0] == "SP502"
 
 
-def test_a_recording_longer_than_the_benchmark_is_warned_of(lab: Lab) -> None:
-    """``benchmark_duration_secs`` is what the benchmark is expected to take."""
+def test_a_recording_longer_than_the_benchmark_causes_a_warning(lab: Lab) -> None:
+    """``benchmark_duration_secs`` is the expected duration of the benchmark."""
     longer = "profiling: {type: nsys-time, delay_secs: 1, duration_secs: 301}"
     assert "SP713" in lab.warned(LADDER, more=longer)
     assert "SP713" not in lab.warned(LADDER, more=longer.replace("}", ", benchmark_duration_secs: 400}"))

@@ -1,4 +1,4 @@
-"""Every benchmark from recipe to summary.json, in the rehearsal: compiled, run, its results judged and gathered."""
+"""Every benchmark from recipe to summary.json in a rehearsal: compiled, run, results checked and collected."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ pytestmark = pytest.mark.slow
 
 @frozen
 class Ended:
-    """A rehearsed job: its exit code, its run directory, what it said."""
+    """A rehearsed job: its exit code, run directory and output."""
 
     code: int
     run_dir: Path
-    said: str
+    output: str
 
     @property
     def summary(self) -> dict[str, Any]:
-        """summary.json."""
+        """Return summary.json."""
         found: dict[str, Any] = json.loads((self.run_dir / "results" / "summary.json").read_text())
         return found
 
     @property
     def log(self) -> str:
-        """The benchmark's log."""
+        """Return the benchmark's log."""
         return (self.run_dir / "logs" / "benchmark.out").read_text()
 
 
@@ -51,7 +51,7 @@ def run(lab: Lab, benchmark: str, **kwargs: object) -> Ended:
 
 
 def trace(lab: Lab) -> Path:
-    """A trace of five requests in Mooncake's format."""
+    """Write a trace of five requests in Mooncake's format."""
     path = lab.folder / "trace.jsonl"
     rows = [
         {"timestamp": 50 * n, "input_length": 40 + n, "output_length": 8, "hash_ids": [n]} for n in range(5)
@@ -80,11 +80,11 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_benchmark_runs_from_recipe_to_summary(lab: Lab, case: str) -> None:
-    """It ends with 0, every planned run counts, and its figures or scores are in the summary."""
+    """It exits with 0, and the summary contains every planned run with its figures or scores."""
     benchmark, kwargs, names = CASES[case]
     (lab.folder / "q.csv").write_text("Question\n")
     ended = run(lab, benchmark.replace("FOLDER", str(lab.folder)), **kwargs)
-    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    assert ended.code == 0, ended.output[-3000:] + ended.log[-2000:]
     summary = ended.summary
     assert (summary["state"], summary["class"], summary["code"]) == ("complete", "success", 0)
     assert [r["name"] for r in summary["runs"]] == names
@@ -111,24 +111,24 @@ def test_a_benchmark_runs_from_recipe_to_summary(lab: Lab, case: str) -> None:
 def test_a_trace_is_replayed_to_its_end(lab: Lab, kind: str) -> None:
     """A local trace of five requests: five are completed."""
     ended = run(lab, f"{kind}, trace_file: {trace(lab)}")
-    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    assert ended.code == 0, ended.output[-3000:] + ended.log[-2000:]
     record = ended.summary["runs"][-1]
     assert (record["completed"], record["workload"]) == (5, "trace")
     assert (record["good_requests_per_s"] is None) == ("replay" in kind)
 
 
-def test_a_trace_is_replayed_as_far_as_the_recipe_says(lab: Lab) -> None:
-    """``request-count`` of aiperf's arguments is sent once, and counts."""
+def test_a_recipe_can_limit_the_requests_of_a_trace(lab: Lab) -> None:
+    """``request-count`` in aiperf's arguments limits the requests that are sent."""
     ended = run(
         lab,
         f"type: trace-replay, concurrencies: [2], trace_file: {trace(lab)}, aiperf_args: {{request-count: 3}}",
     )
-    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    assert ended.code == 0, ended.output[-3000:] + ended.log[-2000:]
     assert ended.summary["runs"][-1]["completed"] == 3
 
 
 def test_a_data_set_with_fewer_rows_than_prompts_has_no_failures(lab: Lab) -> None:
-    """What was never sent cannot have failed."""
+    """Prompts that were never sent do not count as failed."""
     (lab.folder / "rows.jsonl").write_text("{}\n" * 3)
     rows = f"type: sa-bench, dataset_name: custom, dataset_path: {lab.folder}/rows.jsonl, concurrencies: [2]"
     ended = run(lab, rows)
@@ -140,26 +140,26 @@ QUIET = "\nenvironment: {SRT_PROFILE_QUIET_S: '1'}"
 """Traces are complete when they have not grown for a second, instead of ten."""
 
 
-def test_torch_profiles_lie_in_the_run(lab: Lab) -> None:
+def test_torch_profiles_are_in_the_run_directory(lab: Lab) -> None:
     """Both modes are recorded, the traces are complete before the job ends, and the summary lists them."""
     more = "profiling: {type: torch, prefill: {start_step: 1, stop_step: 5}, decode: {start_step: 1, stop_step: 5}}"
     ended = run(lab, LADDER + ", num_warmup_mult: 0", split=True, more=more + QUIET)
-    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    assert ended.code == 0, ended.output[-3000:] + ended.log[-2000:]
     folders = {Path(p).parent.as_posix() for p in ended.summary["profiles"]}
     assert folders == {"logs/profiles/prefill", "logs/profiles/decode"}
     assert all((ended.run_dir / p).stat().st_size for p in ended.summary["profiles"])
 
 
-def test_nsys_reports_lie_in_the_run(lab: Lab) -> None:
-    """Behind SGLang's router the workers are called at their own HTTP ports."""
+def test_nsys_reports_are_in_the_run_directory(lab: Lab) -> None:
+    """Behind SGLang's router, workers are called on their own HTTP ports."""
     more = "profiling: {type: nsys, aggregated: {start_step: 1, stop_step: 5}}"
     ended = run(lab, LADDER + ", num_warmup_mult: 0", frontend="sglang", more=more + QUIET)
-    assert ended.code == 0, ended.said[-3000:] + ended.log[-2000:]
+    assert ended.code == 0, ended.output[-3000:] + ended.log[-2000:]
     assert [p.rpartition(".")[2] for p in ended.summary["profiles"]] == ["nsys-rep", "nsys-rep"]
 
 
-def test_a_custom_benchmarks_own_code_is_the_jobs(lab: Lab) -> None:
-    """And the cause is in job.log, status and summary."""
+def test_the_exit_code_of_a_custom_benchmark_is_the_jobs(lab: Lab) -> None:
+    """The cause is in job.log, status and summary."""
     ended = run(lab, "type: custom, command: exit 3")
     assert ended.code == 3
     assert "custom: failed with 3" in (ended.run_dir / "status.json").read_text()
@@ -169,14 +169,14 @@ def test_a_custom_benchmarks_own_code_is_the_jobs(lab: Lab) -> None:
 
 
 def test_a_result_that_is_missing_fails_the_job(lab: Lab) -> None:
-    """A command that succeeds without its result is no success: 80, ``no_result``."""
+    """A command that succeeds without writing its result ends with 80, ``no_result``."""
     ended = run(lab, "type: custom, result: r.json, result_format: vllm, command: 'true'")
     assert (ended.code, ended.summary["class"], ended.summary["state"]) == (80, "no_result", "none")
     assert "wrote no result" in ended.summary["cause"]
 
 
 def test_a_worker_that_dies_is_the_cause(lab: Lab) -> None:
-    """Not the client that it takes down: the run that was interrupted has no result, what it wrote is kept."""
+    """The worker is the cause, not the client that fails with it; the interrupted run has no result, but its files are kept."""
     slow = "type: custom, result: r.txt, command: 'echo 1 >$SRT_RESULTS_DIR/r.txt; sleep 600'"
     with ThreadPoolExecutor() as pool:
         job = pool.submit(run, lab, slow)
@@ -184,13 +184,13 @@ def test_a_worker_that_dies_is_the_cause(lab: Lab) -> None:
         assert not job.done(), job.result()
         kill(next(lab.folder.glob("out/*/attempt_0")), "agg_1")
         ended = job.result()
-    assert ended.code == 74, ended.said[-2000:]
+    assert ended.code == 74, ended.output[-2000:]
     assert (ended.summary["class"], ended.summary["state"]) == ("worker", "none")
     assert (ended.run_dir / "results" / "r.txt").read_text() == "1\n"
 
 
 def kill(run_dir: Path, step: str) -> None:
-    """SIGKILL to all processes of a step."""
+    """Send SIGKILL to all processes of a step."""
     found = processes.with_marker(f"SRT_RUN_DIR={run_dir}") & processes.with_marker(f"SRT_STEP={step}")
     assert found
     processes.send(found, signal.SIGKILL)

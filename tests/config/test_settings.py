@@ -66,10 +66,10 @@ def test_what_is_no_setting(argument: str) -> None:
     [
         ("name.x=1", "'name' is not a mapping"),
         ("name[0]=1", "'name' is not a list"),
-        ("extra_mount[3]=1", "'extra_mount' has 1 items"),
+        ("extra_mount[3]=1", "'extra_mount' has 1 item; index 3"),
         ("resources.agg_workerz=2", "unknown key 'agg_workerz'"),
-        ("resources.agg_workers=two", "must be an integer, not text 'two'"),
-        ("environment.A=1", "must be text, not number 1"),
+        ("resources.agg_workers=two", "must be an integer, not the string 'two'"),
+        ("environment.A=1", "must be a string, not the number 1"),
         ("backend.speedup_ratio=[1", "expected ',' or ']'"),
         ("name=!!str x", "tag '!!str'"),
     ],

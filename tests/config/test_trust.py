@@ -72,7 +72,7 @@ def test_a_planted_profile_is_an_error_that_says_what_to_write(open_folder: Fold
     problem = refused(open_folder)
     assert (problem.rule, problem.file, problem.severity) == ("SP306", f"../../{NAME}", "error")
     assert "(uid 65534), not to you or root" in problem.message
-    assert problem.help.endswith(f"write --cluster ../../{NAME}")
+    assert problem.help.endswith(f"pass --cluster ../../{NAME}")
     assert account(open_folder, cluster=Path(f"../../{NAME}")) == "found"
     (job,) = load(
         "recipe.yaml", cwd=open_folder.path / "a/b", environ={"SRTSLURM_CONFIG": f"../../{NAME}"}
@@ -120,12 +120,12 @@ def test_every_user_may_use_roots_and_his_own(open_folder: Folder) -> None:
     [
         (0o644, 0o755, ""),
         (0o600, 0o700, ""),
-        (0o664, 0o755, "its group may write to the file"),
-        (0o646, 0o755, "everybody may write to the file"),
-        (0o644, 0o775, "its group may write to its folder"),
-        (0o644, 0o777, "everybody may write to its folder"),
+        (0o664, 0o755, "the file is writable by its group"),
+        (0o646, 0o755, "the file is writable by everyone"),
+        (0o644, 0o775, "is writable by its group"),
+        (0o644, 0o777, "is writable by everyone"),
         (0o644, 0o1777, ""),
-        (0o666, 0o1777, "everybody may write to the file"),
+        (0o666, 0o1777, "the file is writable by everyone"),
     ],
 )
 def test_nobody_else_may_write(open_folder: Folder, file: int, directory: int, why: str) -> None:
@@ -145,10 +145,10 @@ def test_a_link_is_as_good_as_what_it_leads_to(open_folder: Folder) -> None:
     link.symlink_to(profile)
     assert account(open_folder) == "found"
     open_folder.path.chmod(0o777)
-    assert "everybody may write" in refused(open_folder).message
+    assert "is writable by everyone" in refused(open_folder).message
     open_folder.path.chmod(0o755)
     (open_folder.path / "a").chmod(0o777)
-    assert "everybody may write" in refused(open_folder).message
+    assert "is writable by everyone" in refused(open_folder).message
 
 
 @pytest.mark.usefixtures("as_root")

@@ -72,7 +72,7 @@ def test_a_selector_on_a_file_without_variants(folder: Folder) -> None:
     """Nothing to select is said in so many words, at the start of the recipe."""
     (problem,) = folder.problems(SMALL, selector=":a")
     assert problem.line == 1
-    assert "has none" in problem.message
+    assert "the file has no variants" in problem.message
 
 
 def test_a_file_name_may_hold_a_colon(folder: Folder) -> None:
@@ -227,4 +227,4 @@ def test_variants_of_schema_2(folder: Folder) -> None:
 def test_set_does_not_address_the_base(folder: Folder) -> None:
     """A setting is for every variant, so it does not start with ``base``."""
     found = {p.rule: p.help for p in folder.problems(FILE, "base.name=x")}
-    assert found["SP120"] == "leave out 'base.', and choose variants by a selector"
+    assert found["SP120"] == "remove 'base.' from the path; select variants with FILE:VARIANT"

@@ -41,7 +41,7 @@ FIRST = {
 
 
 def tells(name: str, stage: str, node: int, script: str = TELLS) -> Step:
-    """A step that says when it is told to end."""
+    """A step that records when it gets a signal to stop."""
     return step(name, stage, words("bash", "-c", script), nodes=(node,))
 
 

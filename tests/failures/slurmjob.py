@@ -29,7 +29,7 @@ ALL = ("nats_0", "prefill_0", "decode_0", "frontend_0")
 
 
 def tells(name: str, stage: str, node: int) -> Step:
-    """A step that says when it was asked to end."""
+    """A step that records when it gets a signal to stop."""
     return step(name, stage, words("bash", "-c", TELLS), nodes=(node,))
 
 
@@ -54,7 +54,7 @@ def log(run: Run) -> str:
 
 
 def until(run: Run, text: str, timeout: float = 30) -> None:
-    """Wait until the log says something."""
+    """Wait until the log contains a text."""
     eventually(lambda: text in log(run), timeout, f"{text!r} in\n{log(run)}")
 
 

@@ -19,7 +19,7 @@ from attrs import frozen
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "failures.md"
 Key = tuple[int, str, str]
 START, END = "<!-- table: start -->\n", "<!-- table: end -->\n"
-HEAD = "| stage | fault | where | code | class | cause, as the log says it | s |\n|---|---|---|---|---|---|---|\n"
+HEAD = "| stage | fault | where | code | class | cause in the log | s |\n|---|---|---|---|---|---|---|\n"
 STAGES = (
     "preflight", "infra start", "worker start", "ports", "frontend start", "health", "benchmark", "serving", "stopping",
 )  # fmt: skip
@@ -59,7 +59,7 @@ COMPARED: set[Key] = set()
 
 
 def declared(item: pytest.Item) -> set[Key]:
-    """The rows that a test says it has."""
+    """The rows that a test declares."""
     where = "Slurm" if item.get_closest_marker("cluster") else "rehearsal"
     named = [mark.args for mark in item.iter_markers("row")]
     params = (

@@ -68,7 +68,7 @@ def test_a_log_directory_that_gets_full(
 
 
 def fill(folder: Path) -> None:
-    """Write until nothing goes in any more."""
+    """Write until the disk is full."""
     with (folder / "filler").open("wb", buffering=0) as file:
         for size in (1 << 16, 1):
             with contextlib.suppress(OSError):

@@ -54,7 +54,7 @@ ENDS = tuple(
 
 @pytest.mark.parametrize("case", ENDS, ids=lambda case: case.id)
 def test_whatever_ends_a_job_ends_it_in_order(case: Case, tmp_path: Path) -> None:
-    """In any stage, also between two starts: within KillWait, with its own class, and every step that runs is told."""
+    """In any stage the job ends within KillWait, with its own class, and signals every running step."""
     with PlainTrial(case.stage, tmp_path, options=LIMIT if case.fault == "time limit" else ()) as trial:
         trial.hold()
         ACTS[case.fault][0](trial)

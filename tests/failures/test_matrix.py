@@ -59,7 +59,7 @@ DEATHS = (
 
 @pytest.mark.parametrize("case", DEATHS, ids=lambda case: case.id)
 def test_a_step_that_ends_is_the_cause(case: Case, bundle: Bundle, tmp_path: Path) -> None:
-    """Whatever a critical step ends with, in every stage: its class, its name, within 2 s plus the stop deadline."""
+    """A critical step that ends with any code in any stage is named with its class, within 2 s plus the stop deadline."""
     with Trial(bundle(*case.sets), tmp_path / "trial", faults=case.faults) as trial:
         outcome = trial.wait()
     assert outcome.decided_s is not None, "the end of the step, and what was made of it, are in the events"
@@ -78,8 +78,8 @@ WAITS = (
 
 
 @pytest.mark.parametrize("case", WAITS, ids=lambda case: case.id)
-def test_a_wait_has_an_end_and_says_what_is_missing(case: Case, bundle: Bundle, tmp_path: Path) -> None:
-    """What hangs ends the job when its budget is over; what is slow and in time does not."""
+def test_a_wait_times_out_and_names_what_is_missing(case: Case, bundle: Bundle, tmp_path: Path) -> None:
+    """A step that hangs ends the job after the timeout; a slow one within it does not."""
     budgets = {"infra": {"infra_s": INFRA_S}, "unhealthy": {"health_s": HEALTH_S}}.get(case.group, {})
     with Trial(bundle(**budgets), tmp_path / "trial", faults=case.faults) as trial:
         outcome = trial.wait()
@@ -94,8 +94,8 @@ BENCHMARKS = (
 
 
 @pytest.mark.parametrize("case", BENCHMARKS, ids=lambda case: case.id)
-def test_a_benchmark_that_fails_says_how(case: Case, bundle: Bundle, tmp_path: Path) -> None:
-    """The client's own code is the job's; without a result there is no success."""
+def test_a_failed_benchmark_is_the_cause(case: Case, bundle: Bundle, tmp_path: Path) -> None:
+    """The job exits with the code of the client; without a result it is not a success."""
     with Trial(bundle(*case.sets), tmp_path / "trial", faults=case.faults) as trial:
         outcome = trial.wait()
     judge(outcome, case, 20)
@@ -134,7 +134,7 @@ SIGNALS = tuple(
 
 @pytest.mark.parametrize("case", SIGNALS, ids=lambda case: case.id)
 def test_a_signal_in_any_stage_is_a_cancellation(case: Case, bundle: Bundle, tmp_path: Path) -> None:
-    """Whoever asks for the end gets it in order, and within KillWait, wherever the job is."""
+    """A signal stops the job in order and within KillWait, in every stage."""
     reached, faults, sets = HELD[case.stage]
     with Trial(bundle(*sets), tmp_path / "trial", faults=faults) as trial:
         trial.reach(reached)
@@ -212,7 +212,7 @@ STOPPING = (
 def test_a_step_that_ignores_term_is_killed_at_the_deadline(
     case: Case, bundle: Bundle, tmp_path: Path
 ) -> None:
-    """One deadline for all; what does not listen is killed and named, and the others stop gently."""
+    """Steps that ignore TERM are killed and named at the deadline; the others stop gracefully."""
     with Trial(bundle(), tmp_path / "trial", faults=case.faults) as trial:
         trial.reach("stop")
         trial.fault()

@@ -41,8 +41,8 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_a_lost_node_is_told_from_a_dead_worker(raise_cluster: Callable[..., Cluster], case: Case) -> None:
-    """However a node goes, the job ends with 77, says that it was the node, and leaves nothing on the others."""
+def test_a_lost_node_is_not_blamed_on_a_worker(raise_cluster: Callable[..., Cluster], case: Case) -> None:
+    """However a node is lost, the job ends with 77, names the node, and leaves nothing on the others."""
     cluster = raise_cluster("--conf=KillWait=10", "--conf=SlurmdTimeout=4")
     leftovers = Leftovers(cluster)
     job = start(cluster, serving(probes=(tcp("nats_0", 9),)) if case.stage == "ports" else serving())

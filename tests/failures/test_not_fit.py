@@ -1,4 +1,4 @@
-"""What is wrong before anything is loaded: ports that are taken, paths that are not there, setup scripts that fail."""
+"""Errors before anything is loaded: ports in use, missing paths, failing setup scripts."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def squat(port: int) -> Callable[[StandInCluster], socket.socket]:
         pytest.param(8000, "nginx", marks=pytest.mark.row("preflight", "port 8000 is taken")),
     ],
 )
-def test_a_port_that_is_taken_is_found_before_anything_starts(
+def test_a_port_in_use_is_found_before_anything_starts(
     port: int, step: str, bundle: Bundle, tmp_path: Path
 ) -> None:
-    """A stale NATS, or anybody else, on a planned port: node, port, step and holder are named."""
+    """For a planned port in use, node, port, step and holder are named."""
     with Trial(bundle(), tmp_path / "trial", prepare=squat(port)) as trial:
         try:
             outcome = trial.wait()
@@ -57,9 +57,7 @@ MISSING = (
 
 
 @pytest.mark.parametrize("case", MISSING, ids=lambda case: case.id)
-def test_what_is_not_there_is_found_before_anything_starts(
-    case: Case, bundle: Bundle, tmp_path: Path
-) -> None:
+def test_missing_paths_are_found_before_anything_starts(case: Case, bundle: Bundle, tmp_path: Path) -> None:
     """The node, the field of the recipe and the path are named; nothing has been started."""
     (tmp_path / "srtctl" / "configs").mkdir(parents=True)
     made = bundle(*case.sets, profile=f"srtctl_root: {tmp_path}/srtctl\n")
@@ -69,14 +67,14 @@ def test_what_is_not_there_is_found_before_anything_starts(
     judge(outcome, case, 5)
 
 
-@pytest.mark.row("preflight", "the output directory cannot be made")
+@pytest.mark.row("preflight", "the output directory cannot be created")
 def test_an_output_directory_that_cannot_be_made(bundle: Bundle, tmp_path: Path) -> None:
-    """There is no file to tell it to: the log of the job says it, and the class."""
+    """Without an output directory the cause and class are in the log of the job only."""
     with Trial(bundle(), tmp_path / "trial", env={"SRTPLAN_OUTPUT": "/proc/none"}) as trial:
         outcome = trial.wait()
         assert not trial.run_dir.exists()
     cause = rf"cannot create the output directory /proc/none/{trial.job.number}"
-    case = Case("preflight", "the output directory cannot be made", 72, "preflight", cause)
+    case = Case("preflight", "the output directory cannot be created", 72, "preflight", cause)
     judge(outcome, case, 5)
 
 
@@ -103,7 +101,7 @@ def test_a_setup_script_that_fails_is_the_workers_end(case: Case, bundle: Bundle
 
 @pytest.mark.row("ports", "a stale NATS answers")
 def test_a_stale_nats_that_preflight_missed_is_not_taken_for_ours(bundle: Bundle, tmp_path: Path) -> None:
-    """Where somebody else answers on our port our own server cannot listen: it ends, and so does the job."""
+    """If another server holds the port, ours cannot listen and ends, and so does the job."""
     env = {"SRTPLAN_PREFLIGHT_SKIP": "dir file path gpus port"}
     with Trial(bundle(), tmp_path / "trial", env=env, prepare=squat(4222)) as trial:
         try:

@@ -73,7 +73,7 @@ FAULTS: tuple[tuple[Case, Break], ...] = (
     ("case", "do"), FAULTS, ids=lambda value: getattr(value, "fault", "").replace(" ", "_")
 )
 def test_a_fault_while_serving(slurm: Cluster, case: Case, do: Break) -> None:
-    """Each fault ends the job with its own class, in time, and leaves nothing; all others are stopped gently."""
+    """Each fault ends the job with its own class, in time, leaves nothing, and stops all other steps gracefully."""
     leftovers = Leftovers(slurm)
     run = start(slurm, serving())
     until(run, "serving")
@@ -168,7 +168,7 @@ BENCH: tuple[tuple[Case, str], ...] = (
 @pytest.mark.parametrize(
     ("case", "script"), BENCH, ids=lambda value: getattr(value, "fault", "").replace(" ", "_")
 )
-def test_a_benchmark_that_is_none(slurm: Cluster, case: Case, script: str) -> None:
+def test_a_benchmark_without_a_result(slurm: Cluster, case: Case, script: str) -> None:
     """Its own code, or 80 if it claims success without tokens."""
     leftovers = Leftovers(slurm)
     client = benchmark(run("b", "bash", "-c", f"sleep 1; {script}", result="r.json"))

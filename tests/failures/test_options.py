@@ -17,7 +17,7 @@ RECIPE = str(Path(__file__).parents[2] / "examples" / "mocker-disagg.yaml")
 
 
 def ports(plan: pipeline.Planned) -> set[tuple[int, int]]:
-    """(node, port) of everything that listens or is asked."""
+    """(node, port) of everything that listens or is probed."""
     made = plan.plan
     found = {(probe.node, probe.port) for probe in made.probes}
     found |= {(check.nodes[0], int(check.subject)) for check in made.preflight if check.kind == "port"}
@@ -37,7 +37,7 @@ def test_two_jobs_with_different_offsets_share_no_port() -> None:
 
 
 def test_ports_of_the_recipe_stay_and_are_named(tmp_path: Path) -> None:
-    """A port that the recipe says is the user's: it is not moved, and the warning says which it is and where."""
+    """A port set in the recipe is not moved, and a warning names it and its place."""
     text = (
         "name: case\nmodel: {path: /models/m, container: /images/i.sqsh, precision: fp8}\n"
         "resources: {gpu_type: h100, gpus_per_node: 8, prefill_nodes: 1, prefill_workers: 1, decode_nodes: 1, decode_workers: 1}\n"

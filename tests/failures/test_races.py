@@ -1,4 +1,4 @@
-"""What happens only when two things happen at once, made likely by doing them often."""
+"""Race conditions, made likely by many repetitions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ printf 'signals %d\\n' "$((${#SIGNALS[@]} > 500))"
 
 
 def test_no_exit_code_is_lost_to_a_signal() -> None:
-    """A command that ends while signals arrive gives its own code, and nobody waits for it for ever."""
+    """A command that ends while signals arrive keeps its exit code, and the job does not hang."""
     done = in_library(SCRIPT)
     assert done.stdout.decode() == "signals 1\n", done.stderr.decode()

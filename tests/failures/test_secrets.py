@@ -123,7 +123,7 @@ def test_a_whole_run_in_the_safe_mode_leaves_no_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["A B", "1X", "A=b", "$(id)", ""])
-def test_a_name_that_is_none_is_refused_with_its_place(name: str) -> None:
+def test_an_invalid_name_is_rejected_with_its_position(name: str) -> None:
     """A value given by mistake, or an injection, does not get into the bundle."""
-    with pytest.raises(InputError, match="not a name for an environment variable"):
+    with pytest.raises(InputError, match="not a valid environment variable name"):
         pipeline.compile_recipe(RECIPE, sets=(f"env_from=[{name!r}]",))

@@ -1,4 +1,4 @@
-"""What was ready and is not any more, and what never comes to an end: in the gate, while a benchmark runs, while a job serves."""
+"""Workers that stop being ready, and clients that never end: at the gate, during a benchmark, while serving."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_what_is_not_ready_any_more_ends_the_job(case: Case, bundle: Bundle, tmp_path: Path) -> None:
-    """A worker that withdraws, a frontend that is silent: after SRTPLAN_UNHEALTHY_AFTER_S the job says what is missing."""
+def test_a_server_that_stops_being_ready_ends_the_job(case: Case, bundle: Bundle, tmp_path: Path) -> None:
+    """After SRTPLAN_UNHEALTHY_AFTER_S the job ends and names the missing worker or silent frontend."""
     env = {"SRTPLAN_UNHEALTHY_AFTER_S": str(PATIENCE_S)}
     budgets = {"health_s": HEALTH_S} if case.stage == "health" else {}
     with Trial(bundle(*case.sets, **budgets), tmp_path / "trial", faults=case.faults, env=env) as trial:
@@ -41,7 +41,7 @@ def test_what_is_not_ready_any_more_ends_the_job(case: Case, bundle: Bundle, tmp
 
 @pytest.mark.row("benchmark", "the client hangs until the time limit")
 def test_a_client_that_hangs_ends_with_the_time_limit(bundle: Bundle, tmp_path: Path) -> None:
-    """Only the time limit knows how long a benchmark may last: then it ends in order, and says so."""
+    """A client that hangs is stopped in order at the time limit."""
     with Trial(bundle(), tmp_path / "trial", faults=[HOLD], options=["--time=0:76"]) as trial:
         trial.reach("stop")
         trial.fault()

@@ -111,7 +111,7 @@ class Trial:
 
     @property
     def log(self) -> str:
-        """What job.sh has said so far."""
+        """The output of job.sh so far."""
         path = self.folder / "job.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -140,7 +140,7 @@ class Trial:
             )
 
     def until_running(self, *names: str) -> None:
-        """Wait until steps have told their ids."""
+        """Wait until steps have written their ids."""
         ids = self.run_dir / "run" / "steps"
         self.until(lambda: all((ids / f"{name}.id").exists() for name in names), f"{names} run")
 
@@ -267,7 +267,7 @@ class Trial:
 
 
 def _last_words(log: str) -> dict[str, str]:
-    """What a job says that could write no status: its class and its cause."""
+    """Class and cause of a job that could not write its status."""
     group = re.search(r" end class=(\w+) code=\d+$", log, re.MULTILINE)
     cause = re.search(r"^\S+ ERROR \w+: (.*)$", log, re.MULTILINE)
     return {"class": group[1], "cause": cause[1]} if group and cause else {}

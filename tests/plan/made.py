@@ -52,7 +52,7 @@ def plan(data: Recipe, *, profile: Recipe | None = None) -> Plan:
 
 
 def rules(data: Recipe, *, profile: Recipe | None = None) -> list[str]:
-    """Rule ids of everything that is said about a recipe, sorted."""
+    """The sorted rule ids of all findings for a recipe."""
     try:
         report = planned(data, profile=profile).report
     except InputError as error:

@@ -59,13 +59,13 @@ def test_decode_moves_to_a_node_of_its_own_when_there_is_one() -> None:
             1,
             "prefill_0 and decode_0 would both use GPU 0 of node 0",
         ),
-        ([Group("prefill", 1, 12)], 2, "not whole nodes"),
+        ([Group("prefill", 1, 12)], 2, "does not fill whole nodes"),
         ([Group("agg", 16, 0)], 1, "has 0 GPUs"),
-        ([Group("decode", 3, 8)], 2, "decode_2 (8 GPUs) finds no place"),
+        ([Group("decode", 3, 8)], 2, "no room for decode_2 (8 GPUs) on 2 worker nodes"),
     ],
 )
-def test_what_does_not_fit_is_said(groups: list[Group], nodes: int, says: str) -> None:
-    """Each way of not fitting has an error that names the worker."""
+def test_placement_errors_name_the_worker(groups: list[Group], nodes: int, says: str) -> None:
+    """Each placement error names the worker."""
     with pytest.raises(AllocationError, match=says.replace("(", r"\(").replace(")", r"\)")):
         allocate(groups, gpus_per_node=8, nodes=range(nodes))
 

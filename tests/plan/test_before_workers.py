@@ -1,4 +1,4 @@
-"""What happens before workers start, and in which waves they do: copies of the model, downloads, batches per node."""
+"""Before workers start: copies of the model, downloads, and waves per node."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_the_setup_script_is_looked_for_before_anything_starts() -> None:
     assert any(c.subject == "/configs/fix.sh:/configs/patches/fix.sh" for c in on_host.preflight)
 
 
-def test_a_folder_that_only_the_image_can_have_is_said() -> None:
+def test_a_directory_that_only_the_image_can_have_is_a_warning() -> None:
     """Neither srtctl_root nor a mount: a warning; a mount of the folder, of one of two, or of one above, or no container: none."""
     script, wheel = recipe(setup_script="fix.sh"), recipe(dynamo={"wheel": "1.2.0"})
     assert rules(script) == rules(wheel) == ["SP216"]

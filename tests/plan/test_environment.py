@@ -1,4 +1,4 @@
-"""Who gets what of the submitter's environment: env_from, the file of secrets, and what --export keeps out."""
+"""The submitter's environment: env_from, the secrets file, and --export."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_secrets_are_for_what_runs_the_model_and_its_clients() -> None:
 
 
 def test_job_and_launcher_name_the_secrets_of_each_step() -> None:
-    """In job.sh a step's row ends with its secrets, which it does not export itself; `show` of the launcher says them, too."""
+    """A row of STEPS ends with the secrets of the step, job.sh does not export them, and the launcher names them."""
     made = plan(recipe(env_from=TOKENS))
     job = render_job(made).splitlines()
     rows = {line.split()[0].strip("'"): line for line in job if line.startswith("  '")}
@@ -69,7 +69,7 @@ def test_the_file_of_secrets(
 @pytest.mark.parametrize(
     "path", ["secrets", "", "~", "~somebody/keys", "~/", "/etc/", "/a\nb", "$NONE_SUCH/keys"]
 )
-def test_a_path_that_is_none_is_refused(path: str) -> None:
+def test_an_invalid_path_is_rejected(path: str) -> None:
     """With its own rule, or that of a variable that is not set; not with both."""
     assert rules(recipe(), profile={"secrets_file": path}) == ["SP212" if "$" in path else "SP304"]
 
@@ -100,7 +100,7 @@ def test_the_profile_may_keep_everything_out() -> None:
     assert plan(recipe()).export == ("ALL",)
 
 
-def test_people_see_what_passes() -> None:
+def test_the_table_lists_inherited_variables() -> None:
     """The table of dry-run names what reaches every step where not all does, and where a secret can come from then."""
     said = scopes.environment(plan(recipe(env_from=TOKENS, sbatch_directives={"export": "NONE"})))
     assert any(line.split()[:4] == ["every", "step", "PATH", "HOME"] for line in said)

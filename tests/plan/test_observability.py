@@ -76,7 +76,7 @@ def test_the_recipe_wins(planned: Callable[..., Plan]) -> None:
 
 
 def test_tensorrt_llm_counts_its_iterations(planned: Callable[..., Plan]) -> None:
-    """Statistics in each engine's file, and events by its flag, unless that is said to be off."""
+    """Statistics are enabled in each engine's file and events by a flag, unless disabled."""
     plan = planned(ON)
     assert engine_file(plan, "prefill") == {
         "tensor_parallel_size": 8, "enable_iter_perf_stats": True, "return_perf_metrics": True,

@@ -1,4 +1,4 @@
-"""Nodes by role, components of a heterogeneous job, nodes that are shared, and what is said about wasted ones."""
+"""Nodes by role, components of a heterogeneous job, shared nodes, and warnings about unused ones."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_decode_on_the_prefill_nodes() -> None:
     assert rules(recipe(resources=resources)) == []
 
 
-def test_unused_nodes_are_told() -> None:
+def test_unused_nodes_are_reported() -> None:
     """A worker node without a worker, and a reserved node that nothing of the job needs."""
     assert rules(recipe(resources={"decode_nodes": 3, "decode_workers": 1, "gpus_per_decode": 8})) == [
         "SP416"

@@ -27,7 +27,7 @@ requests = st.lists(
 
 @given(requests)
 def test_no_host_port_twice(wanted: list[tuple[str, int, bool, int, tuple[int, ...]]]) -> None:
-    """Whatever is asked for, a port of a node is handed out once, and never one that is reserved."""
+    """Each port of a node is assigned at most once, and never a reserved one."""
     reserved = [(n, 8000) for n in range(41)] + [(0, 4222), (0, 2379)]
     ports = Allocator.over(Ports(), reserved)
     seen = set(reserved)
@@ -120,7 +120,7 @@ def colocated(draw: st.DrawFn) -> tuple[made.Recipe, made.Recipe, set[str]]:
 def test_ports_that_sglang_derives_are_nobody_else_s(
     drawn: tuple[made.Recipe, made.Recipe, set[str]],
 ) -> None:
-    """What data-parallel attention opens beside its ports of the plan belongs to one worker; the preflight looks at it."""
+    """The extra ports of data-parallel attention belong to one worker and are checked by the preflight."""
     data, profile, modes = drawn
     plan = made.plan(data, profile=profile)
     owners: dict[tuple[int, int], set[str]] = {}

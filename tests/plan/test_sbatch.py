@@ -1,4 +1,4 @@
-"""What the Plan says of the directives that the job itself must know: its time limit and its warning."""
+"""Directives that the job itself needs: its time limit and its warning."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_time_limits_are_read_as_sbatch_reads_them(time: str, seconds: int) -> N
 
 
 def test_the_warning_is_that_of_the_directive() -> None:
-    """Seconds before the limit; 0 where Slurm is not asked to warn the script."""
+    """Seconds before the limit; 0 if the directive requests no signal for the script."""
     assert warning_s(("--signal=B:USR1@120",)) == 120
     assert warning_s(("--signal=USR1@120",)) == 0
     assert warning_s(()) == 0

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("alone")
 def test_a_number_counts_however_it_is_written(
     args: dict[str, Any], extra: tuple[str, ...], found: int | None
 ) -> None:
-    """Options and further words are one command line, on which the last value wins; what is no whole number is none."""
+    """Options and extra arguments form one command line on which the last value wins; only whole numbers count."""
     options = freeze(args)
     assert isinstance(options, Map)
     assert flags.count(options, extra, "tp-size", "tp") == found
@@ -60,7 +60,7 @@ def vllm(**backend: Any) -> Recipe:
     ids=["number", "text", "words"],
 )
 def test_data_parallel_ranks_are_launched_however_they_are_asked_for(backend: dict[str, Any]) -> None:
-    """A size as a text or among the further words makes the same flags and ports as a number."""
+    """A size as a string or among the extra arguments gives the same flags and ports as a number."""
     (worker,) = (s for s in plan(vllm(**backend)).steps if s.stage == "worker")
     words = [notation(w) for w in worker.argv]
     assert words[words.index("--data-parallel-size-local") + 1] == "8"
@@ -98,7 +98,7 @@ def test_topology_is_checked_before_ports() -> None:
 
 
 def test_a_block_of_ports_that_no_node_has() -> None:
-    """More consecutive ports than there are is said at once, without looking for them."""
+    """More consecutive ports than exist are rejected without a search."""
     with pytest.raises(PortsExhaustedError):
         Allocator.over(Ports()).take("nixl", 0, block=1_000_000)
 

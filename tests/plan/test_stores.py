@@ -35,7 +35,7 @@ def test_the_master_runs_before_the_workers() -> None:
 
 
 def test_workers_find_the_store() -> None:
-    """Each worker is told its own address and those of the master."""
+    """Each worker gets its own address and those of the master."""
     found = env(plan(mooncake("sglang", HICACHE)), "decode_0")
     assert {k: v for k, v in found.items() if k.startswith("MOONCAKE")} == {
         "MOONCAKE_LOCAL_HOSTNAME": "${IP[1]}",
@@ -76,7 +76,7 @@ def test_block_managers_have_ports_of_their_own() -> None:
 
 @pytest.mark.parametrize("port", [0, -1, 65536, "8998", True, 1.5])
 def test_a_port_must_be_one(port: object) -> None:
-    """A bootstrap port that is none is the recipe's fault, and is said with its place."""
+    """An invalid bootstrap port is an error at its place in the recipe."""
     backend = {"sglang_config": {"prefill": {"disaggregation-bootstrap-port": port}}}
     assert rules(recipe(backend=backend)) == ["SP509"]
     backend = {"vllm_config": {"prefill": {"data-parallel-rpc-port": port}}}
@@ -111,8 +111,8 @@ def test_direct_vllm_over_several_nodes() -> None:
     assert "--headless" in argv(made, other)
 
 
-def test_flags_said_twice() -> None:
-    """Aliases of one flag, and further words that repeat an option or decide what the plan decides."""
+def test_duplicate_flags() -> None:
+    """Aliases of one flag, and extra arguments that repeat an option or override the plan."""
     backend = {"sglang_config": {"prefill": {"tp-size": 8, "tensor-parallel-size": 4}}}
     assert "SP501" in rules(recipe(backend=backend))
     extra = {

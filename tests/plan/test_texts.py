@@ -1,4 +1,4 @@
-"""Any text at any place: a recipe or profile with it makes a bundle, or refused with a line; never a fault of srtplan."""
+"""Any text anywhere in a recipe or profile gives a bundle or an error with a position, never an internal error."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def places(data: Recipe, profile: Recipe | None = None) -> list[int]:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_any_text_of_a_recipe(name: str) -> None:
-    """A tab, a line break, a separator of mounts, nothing at all: a bundle, or refused where it stands."""
+    """A tab, a line break, a separator of mounts or an empty text gives a bundle or an error at its position."""
     seen = 0
     for document in documents():
         for path in texts(document):
@@ -105,7 +105,7 @@ def test_any_text_of_a_recipe(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_any_text_of_a_profile(name: str) -> None:
-    """Likewise, in the profile."""
+    """The same for texts of the profile."""
     found = [places(recipe(), changed(PROFILE, path, CHANGES[name])) for path in texts(PROFILE)]
     assert all(0 not in lines for lines in found)
     assert any(found)

@@ -1,4 +1,4 @@
-"""verify: a Plan with a fault of ours is named, each kind of fault in words; sound ones have none."""
+"""verify: each kind of invalid Plan has a message; a valid Plan has none."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ FAULTS: dict[str, Callable[[Plan], Plan]] = {
 
 
 @pytest.mark.parametrize("says", FAULTS)
-def test_a_fault_is_named(says: str) -> None:
-    """Each invariant, broken in a sound plan, is reported; the plan as it was is not."""
+def test_a_violated_invariant_is_reported(says: str) -> None:
+    """Each violated invariant is reported; a valid plan is not."""
     made = plan(recipe())
     assert verify(made) == ()
     broken = verify(FAULTS[says](made))

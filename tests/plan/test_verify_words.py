@@ -1,4 +1,4 @@
-"""verify looks at every word of every step: what is done once for words that many steps share passes nothing over."""
+"""verify checks every word of every step, although shared words are checked only once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def broken(made: Plan, changed: Step) -> tuple[str, ...]:
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("place", CASES)
 @pytest.mark.parametrize(("bad", "says"), [(NUL, "contains a NUL character"), (FAR, "refers to node 2 of 2")])
-def test_every_word_of_a_step_is_looked_at(place: str, bad: Word, says: str) -> None:
+def test_every_word_of_a_step_is_checked(place: str, bad: Word, says: str) -> None:
     """A NUL, or a node that the job does not have, is found in the command, the calls, the environment and the mounts."""
     made = plan(recipe())
     assert verify(made) == ()
@@ -39,7 +39,7 @@ def test_every_word_of_a_step_is_looked_at(place: str, bad: Word, says: str) -> 
 
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("bad", [NUL, FAR])
-def test_every_file_is_looked_at(bad: Word) -> None:
+def test_every_file_is_checked(bad: Word) -> None:
     """The same in a file of the plan."""
     made = plan(recipe())
     assert len(verify(evolve(made, files=(PlanFile(path="x", content=bad),)))) == 1
@@ -59,7 +59,7 @@ def test_options_become_yaml_when_the_file_is_wanted() -> None:
 @pytest.mark.parametrize(
     ("target", "says"), [("x", "not an absolute path"), ("/a,b", "',' or ':'"), ("/a:b", "',' or ':'")]
 )
-def test_mounts_of_every_step_are_looked_at(target: str, says: str) -> None:
+def test_mounts_of_every_step_are_checked(target: str, says: str) -> None:
     """One step whose mounts are not those of the others is not passed over."""
     made = plan(recipe())
     last = made.steps[-1]
@@ -71,7 +71,7 @@ def test_mounts_of_every_step_are_looked_at(target: str, says: str) -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_an_environment_name_is_looked_at() -> None:
+def test_environment_names_are_checked() -> None:
     """A name that no variable can have."""
     made = plan(recipe())
     assert broken(made, evolve(made.steps[0], env=(EnvVar(name="1A", value=Lit("")),))) == (
@@ -80,7 +80,7 @@ def test_an_environment_name_is_looked_at() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_an_endpoint_stands_on_worker_nodes() -> None:
+def test_endpoints_are_on_worker_nodes() -> None:
     """A node that is not for workers carries none."""
     made = plan(recipe())
     nodes = evolve(made.nodes, workers=made.nodes.workers[:1])

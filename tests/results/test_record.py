@@ -429,10 +429,10 @@ def test_a_plugin_says_where_the_figures_of_its_report_are(awk: str, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "figures", "says"),
     [
-        ("mine", {"complete": "/ok"}, "'complete' is not a figure of a report"),
+        ("mine", {"complete": "/ok"}, "unknown figure 'complete'"),
         ("mine", {"completed": "ok"}, "'ok' is not a JSON pointer"),
-        ("a/b", {}, "not a name for a reader"),
-        ("vllm", {}, "not a name for a reader"),
+        ("a/b", {}, "not a valid reader name"),
+        ("vllm", {}, "not a valid reader name"),
     ],
 )
 def test_a_reader_with_a_slip_is_refused(name: str, figures: dict[str, str], says: str) -> None:

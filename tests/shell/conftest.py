@@ -66,7 +66,7 @@ def stand_in_lab(stand_ins: StandIns) -> Iterator[Lab]:
 
 @pytest.fixture(params=["stand-in", pytest.param("real", marks=pytest.mark.cluster)])
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A place to run jobs; what a test leaves running is cancelled."""
+    """A place to run jobs; jobs that a test leaves running are cancelled."""
     yield from _lab(request.getfixturevalue("stand_ins" if request.param == "stand-in" else "real"))
 
 

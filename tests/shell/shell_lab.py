@@ -1,4 +1,4 @@
-"""What tests of the shell library share: bash with the library loaded, and whole jobs on the stand-in cluster."""
+"""Helpers for tests of the shell library: bash with the library loaded, and whole jobs on the stand-in cluster."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def bash(
 def in_library(
     script: str, *args: str, env: dict[str, str] | None = None, timeout: float = 60
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a script where the supervisor's library is loaded, without a job around it."""
+    """Run a script with the supervisor's library loaded, without a job."""
     return bash(PRELUDE + script, *args, env=env, timeout=timeout)
 
 
@@ -112,14 +112,14 @@ class Job:
         return dict(json.loads((self.run_dir / "status.json").read_text()))
 
     def await_line(self, text: str, timeout: float = 30) -> None:
-        """Wait until the log says something."""
+        """Wait until the log contains a text."""
         end = time.monotonic() + patient(timeout)
         while text not in self.log:
             assert time.monotonic() < end, f"no {text!r} in:\n{self.log}"
             time.sleep(0.05)
 
     def await_running(self, steps: int, timeout: float = 30) -> None:
-        """Wait until so many steps have told their ids."""
+        """Wait until a number of steps have written their ids."""
         end = time.monotonic() + patient(timeout)
         while sum(e.get("state") == "running" for e in self.events) < steps:
             assert time.monotonic() < end, self.log

@@ -1,4 +1,4 @@
-"""A status service that remembers what it is told, on a port of this machine.
+"""A status service that records the requests it receives, on a local port.
 
 It has an address that is no simulated node's and not 127.0.0.1, which means the node itself there.
 """

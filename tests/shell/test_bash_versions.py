@@ -84,7 +84,7 @@ def version(program: str) -> str:
 
 
 def test_this_is_the_bash_that_runs() -> None:
-    """The bash that these tests start is the one that was asked for; without a wish, 4.4 or later."""
+    """The tests run with the requested bash, by default 4.4 or later."""
     found = bash('printf %s "${BASH_VERSINFO[0]}.${BASH_VERSINFO[1]}"').stdout.decode()
     assert found == os.environ.get(WANTED, found)
     assert tuple(map(int, found.split("."))) >= (4, 4)

@@ -1,4 +1,4 @@
-"""Directories in /tmp of steps that were killed: removed on every node at the end, and those of the supervisor kept until then."""
+"""Directories of killed steps in /tmp are removed on every node at the end, except those of the supervisor."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ ls -d "/tmp/srtplan-${JOB_ID}"*
 """
 
 
-def test_what_job_sh_itself_has_in_tmp_stays_until_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With two components the second is asked as well; other jobs keep theirs."""
+def test_scratch_of_job_sh_stays_until_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes of every component are cleaned; directories of other jobs stay."""
     (tmp_path / "srun").write_text(SRUN)
     (tmp_path / "srun").chmod(0o755)
     monkeypatch.setenv("ASKED", str(tmp_path / "asked"))

@@ -28,7 +28,7 @@ VALUES = [
 @pytest.mark.cluster
 @pytest.mark.parametrize("value", VALUES)
 def test_a_directive_arrives_as_it_is(real: Cluster, value: str) -> None:
-    """Slurm gets the value of a directive byte for byte, and reads on after it."""
+    """Slurm reads the value of a directive byte for byte."""
     lines = [
         f"#SBATCH {quote.sbatch(d).text}"
         for d in (f"--comment={value}", "--job-name=after", "--output=/dev/null")

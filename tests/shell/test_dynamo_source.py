@@ -177,7 +177,7 @@ def test_cargo_joins_the_flags(lab: Lab) -> None:
 
 
 def test_patches_replace_a_dependency_in_every_manifest(lab: Lab) -> None:
-    """Whatever its declaration looks like; a feature of the same name stays."""
+    """Any form of declaration is replaced; a feature of the same name stays."""
     done = lab.install(HASH, PATCH)
     assert done.returncode == 0, done.stderr
     assert (lab.saw / "root.toml").read_text().splitlines()[2:] == [
@@ -235,7 +235,7 @@ def test_every_awk_replaces_a_dependency(tmp_path: Path, awk: str) -> None:
 
 
 def test_a_dependency_that_is_a_table_is_refused(tmp_path: Path) -> None:
-    """A line cannot take the place of a section."""
+    """A dependency declared as a table cannot be replaced."""
     (tmp_path / "Cargo.toml").write_text("[target.'cfg(unix)'.dependencies.tinydep]\nversion = \"1\"\n")
     script = f'cd "$2"; source "$1"; dynamo::_patch \'{PATCH}\''
     done = bash(script, str(LIBRARY / "setup.sh"), str(tmp_path))
@@ -324,7 +324,7 @@ def test_a_build_that_failed_is_not_kept(lab: Lab, keep: Path) -> None:
 
 
 def test_the_newest_revision_is_not_kept(lab: Lab, keep: Path) -> None:
-    """HEAD is another commit tomorrow."""
+    """A build of HEAD is not kept, because HEAD moves."""
     assert lab.install("HEAD").returncode == 0
     assert not keep.exists()
     assert (lab.own / ".complete").exists()
@@ -368,7 +368,7 @@ def test_tools_that_the_image_lacks_are_installed(lab: Lab) -> None:
 
 @pytest.mark.parametrize("name", ["git", "cargo", "maturin"])
 def test_a_tool_that_cannot_be_installed_is_named(lab: Lab, name: str) -> None:
-    """Before the build starts, with what to write instead."""
+    """A tool that cannot be installed fails the step before the build, with a remedy."""
     (lab.bin / name).unlink()
     done = lab.install(HASH, OFFLINE="1")
     assert done.returncode == 1
@@ -379,7 +379,7 @@ def test_a_tool_that_cannot_be_installed_is_named(lab: Lab, name: str) -> None:
 
 
 def test_a_library_that_may_be_needed_is_a_warning(lab: Lab) -> None:
-    """Not every revision needs protoc."""
+    """A missing protoc is a warning, because not every revision needs it."""
     (lab.bin / "protoc").unlink()
     done = lab.install(HASH)
     assert (done.returncode, b"not found in this image: protoc" in done.stderr) == (0, True)

@@ -1,4 +1,4 @@
-"""What of the submitter's environment reaches which process: secrets by env_from, and the safe mode of --export=NONE."""
+"""Which of the submitter's variables reach which process: secrets of env_from, and --export=NONE."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def variables(said: bytes) -> set[str]:
 
 
 def test_no_secret_has_the_name_of_a_variable_of_the_scripts() -> None:
-    """What bash, job.sh, its library and the launchers call their variables is refused in env_from: rules/names.py."""
+    """env_from rejects the names of all variables of bash, job.sh, its library and the launchers (rules/names.py)."""
     own = "compgen -v | grep -vxFf <(compgen -e)"
     launcher = bash(f"source {TEMPLATES}/lib/step.sh; {own}")
     supervisor = in_library(own)
@@ -43,13 +43,13 @@ def test_no_secret_has_the_name_of_a_variable_of_the_scripts() -> None:
 
 
 def telling(step: Step) -> Step:
-    """The same step, which says the names of its variables and a digest of the secret, and stays."""
+    """The same step, which prints the names of its variables and a digest of the secret, and keeps running."""
     tells = 'echo "names: "$(compgen -e; compgen -A function); printf "%s" "${HF_TOKEN:-}" | sha256sum; echo up; exec sleep 1000'
     return evolve(step, argv=words("bash", "-c", tells))
 
 
 def serving(lab: Lab, **changes: object) -> Plan:
-    """NATS without the secret, a worker with it, until something happens; secrets are in a file."""
+    """NATS without the secret and a worker with it; secrets are in a file."""
     secrets = lab.folder / "a file"
     secrets.write_text(f"# mine\nOTHER=x\nHF_TOKEN={SECRET}")
     secrets.chmod(0o600)
@@ -59,7 +59,7 @@ def serving(lab: Lab, **changes: object) -> Plan:
 
 
 def names(job: Job, step: str) -> set[str]:
-    """Names of the variables that a step has, once it has told them."""
+    """The names of the variables of a step, once it has printed them."""
     log = job.run_dir / "logs" / f"{step}.out"
     end = time.monotonic() + patient(30)
     while not (log.exists() and "\nup\n" in log.read_text()):
@@ -87,7 +87,7 @@ RESTRICTED = {
 
 @pytest.mark.parametrize("how", RESTRICTED)
 def test_only_what_is_declared_passes_with_export_none(lab: Lab, how: str) -> None:
-    """Neither the submitter's shell nor his login shell adds a variable to a step; plan, file and Slurm do."""
+    """Only plan, secrets file and Slurm add variables to a step, not the submitter's shells."""
     export, options = RESTRICTED[how]
     directive = ("--export=NONE",) if export == ("NONE",) else ()
     made = serving(lab)
@@ -103,7 +103,7 @@ def test_only_what_is_declared_passes_with_export_none(lab: Lab, how: str) -> No
 
 
 def test_everything_passes_without_it(lab: Lab) -> None:
-    """What the submitter has exported reaches every step; the secret still only those whose plan names it."""
+    """Exported variables reach every step; the secret reaches only the steps that list it."""
     job = submit(lab, serving(lab), UNDECLARED="yes", HF_TOKEN=SECRET)
     assert "UNDECLARED" in names(job, "nats_0") & names(job, "prefill_0")
     assert "HF_TOKEN" in names(job, "prefill_0")
@@ -121,7 +121,7 @@ def digest(text: str) -> str:
 @pytest.mark.parametrize("trace", ["bash -x", "SHELLOPTS"])
 @pytest.mark.parametrize("origin", ["environment", "file"])
 def test_a_trace_shows_no_secret(lab: Lab, trace: str, origin: str) -> None:
-    """Under xtrace, of job.sh or of everything below it, the value stands in no log and in no argv, nor in Slurm's record."""
+    """With xtrace the value appears in no log, no argv and no record of Slurm."""
     bundle = lab.compile(serving(lab))
     script, log = bundle / "job.sh", lab.folder / "job.log"
     env = {"SRTPLAN_OUTPUT": str(lab.folder / "outputs"), "SRTPLAN_BUNDLE": str(bundle)}
@@ -160,7 +160,7 @@ def test_a_trace_shows_no_secret(lab: Lab, trace: str, origin: str) -> None:
     ],
 )
 def test_the_error_names_what_works(lab: Lab, export: str, says: str) -> None:
-    """With --export=NONE it does not recommend an export, and doing as it says helps."""
+    """With --export=NONE the message does not recommend exporting, and its remedy works."""
     made = serving(lab)
     file = Path(made.secrets_file)
     file.unlink()
@@ -174,7 +174,7 @@ def test_the_error_names_what_works(lab: Lab, export: str, says: str) -> None:
 
 
 def test_the_default_file_is_in_the_home_of_who_runs_the_job(stand_in_lab: Lab) -> None:
-    """``~/`` of the plan becomes the home where the job runs, so that a profile serves all of its users."""
+    """``~/`` in the plan becomes the home directory where the job runs, so that a profile serves all users."""
     home = stand_in_lab.folder / "my home"
     home.mkdir()
     (home / ".srtplan-secrets").write_text(f"HF_TOKEN={SECRET}\n")
@@ -184,8 +184,8 @@ def test_the_default_file_is_in_the_home_of_who_runs_the_job(stand_in_lab: Lab) 
     assert "HF_TOKEN" in names(job, "prefill_0")
 
 
-def test_a_bundle_without_secrets_says_nothing_of_them() -> None:
-    """No column, no file: job.sh reads as before."""
+def test_a_bundle_without_secrets_has_no_trace_of_them() -> None:
+    """Without secrets job.sh has no secrets column and no secrets file."""
     (job,) = [f.content.decode() for f in render(plan(nats())).files if f.path == "job.sh"]
     assert "SECRETS_FILE" not in job
     assert "export -n" not in job

@@ -1,4 +1,4 @@
-"""What a submitter's shell has from a step or a job of its own: environ::drop_foreign."""
+"""Variables of another step or job in the submitter's shell: environ::drop_foreign."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ printf 'left %s\\n' $(compgen -e)
 
 
 def dropped(folder: Path, env: dict[str, str], *directives: str, record: str = "") -> set[str]:
-    """Names that a job with these directives and this record drops; all of them are gone from its environment."""
+    """The names that a job with these directives and this record drops from its environment."""
     (folder / "job.sh").write_text("".join(f"#SBATCH {line}\n" for line in ("--job-name=x", *directives)))
     done = in_library(SCRIPT, str(folder), env=env | {"RECORD": record})
     lines = done.stdout.decode().splitlines()
@@ -45,13 +45,13 @@ def dropped(folder: Path, env: dict[str, str], *directives: str, record: str = "
 
 
 def test_variables_of_another_step_are_dropped(tmp_path: Path) -> None:
-    """What srun takes for options, and what names a rank; not what describes the job or tunes MPI."""
+    """Options of srun and ranks are dropped; variables that describe the job or tune MPI stay."""
     env = dict.fromkeys((*FOREIGN, *(name for name in KEPT if name != "HOME")), "1")
     assert dropped(tmp_path, env) == set(FOREIGN)
 
 
-def test_gpus_of_a_shell_that_is_in_no_step_stay(tmp_path: Path) -> None:
-    """Without an outer step they are what the user wants."""
+def test_gpu_variables_outside_a_step_stay(tmp_path: Path) -> None:
+    """Outside a step they are the user's choice."""
     assert dropped(tmp_path, {"CUDA_VISIBLE_DEVICES": "0"}) == set()
 
 
@@ -68,8 +68,8 @@ def test_gpus_of_a_shell_that_is_in_no_step_stay(tmp_path: Path) -> None:
         ("SLURM_HINT", "--hint nomultithread"),
     ],
 )
-def test_what_the_job_asks_for_stays(tmp_path: Path, name: str, directive: str) -> None:
-    """sbatch has set the variable for this job; a directive that only begins alike does not count."""
+def test_options_requested_by_the_job_stay(tmp_path: Path, name: str, directive: str) -> None:
+    """A variable stays if a directive requested it; a directive that only starts with the same letters does not count."""
     assert dropped(tmp_path, {name: "1"}, directive, record="CPUs/Task=1") == set()
     other = directive.replace("--", "--x", 1)
     assert dropped(tmp_path, {name: "1"}, other, "--mem-limit=1", record="CPUs/Task=1") == {name}
@@ -88,13 +88,13 @@ def test_what_the_job_asks_for_stays(tmp_path: Path, name: str, directive: str) 
     ],
 )
 def test_options_of_the_command_line_are_in_the_record(tmp_path: Path, record: str, kept: set[str]) -> None:
-    """`sbatch --mem=10G job.sh`, or a default of the partition: Slurm knows; if it does not answer, nothing is dropped."""
+    """Options of the command line and defaults of the partition are in Slurm's record; without a record nothing is dropped."""
     env = dict.fromkeys(OF_THE_RECORD, "1")
     assert dropped(tmp_path, env, record=record) == set(OF_THE_RECORD) - kept
 
 
-def test_a_job_names_what_it_dropped_and_its_steps_do_not_have_it(stand_in_lab: Lab) -> None:
-    """One line in the log; without such variables there is none."""
+def test_dropped_variables_are_logged_and_reach_no_step(stand_in_lab: Lab) -> None:
+    """One warning is logged, and none without such variables."""
     script = ("bash", "-c", 'echo "rank ${PMIX_RANK-none} bind ${SLURM_CPU_BIND-none}"')
     made = plan(nats(), benchmark(run("b", *script)))
     code, job = stand_in_lab.run(made, PMIX_RANK="0", SLURM_CPU_BIND="quiet,mask_cpu:0x1")

@@ -61,7 +61,7 @@ def with_preamble(*calls: Words, argv: Words = words("true")) -> Step:  # noqa: 
     return step("x_0", "worker", argv, preamble=calls)
 
 
-def test_the_first_task_tells_the_step(task: Task) -> None:
+def test_the_first_task_writes_the_step_id(task: Task) -> None:
     """Task 0 writes the step's id; the others leave it alone."""
     task.run(worker("w_0", argv=words("true")), SLURM_PROCID="1")
     assert not (task.run_dir / "run/steps/w_0.id").exists()
@@ -86,21 +86,21 @@ step::_run_and_clean_up step::_run_command
 """
 
 
-def test_a_signal_before_there_is_work_reaches_it() -> None:
-    """Who is told to stop a moment before the work begins passes that on, and does not wait for the end of the work."""
+def test_a_signal_before_the_command_starts_is_forwarded() -> None:
+    """A signal that arrives before the command starts is forwarded to it."""
     done = bash(STOPPED_EARLY, str(TEMPLATES / "lib" / "step.sh"), timeout=8)
     assert done.returncode == 143, done
     assert b"to the end" not in done.stdout
 
 
-def test_nothing_begins_in_a_step_that_was_told_to_stop() -> None:
+def test_a_signalled_step_starts_no_command() -> None:
     """Neither a function of the library nor a program."""
     script = 'source "$1"; f() { echo begun; }; STOP_REQUESTED=1; step::call f; echo "$?"; step::call echo begun; echo "$?"'
     assert bash(script, str(TEMPLATES / "lib" / "step.sh")).stdout == b"143\n143\n"
 
 
-def test_a_tmpdir_that_is_not_here_is_not_used(task: Task) -> None:
-    """A variable that leads nowhere on this node or in this image goes; one that leads to a folder stays."""
+def test_a_missing_tmpdir_is_not_used(task: Task) -> None:
+    """A TMPDIR that does not exist on the node or in the image is unset; an existing directory is kept."""
     look = with_preamble(argv=words("bash", "-c", 'echo "in ${TMPDIR-none}"'))
     missing = task.run(look, TMPDIR="/nonexistent/tmp")
     assert (missing.returncode, missing.stdout.splitlines()[-1]) == (0, b"in none")
@@ -108,8 +108,8 @@ def test_a_tmpdir_that_is_not_here_is_not_used(task: Task) -> None:
     assert task.run(look, TMPDIR=str(task.folder)).stdout.splitlines()[-1] == f"in {task.folder}".encode()
 
 
-def test_a_preamble_may_make_the_tmpdir(task: Task) -> None:
-    """It is looked for when the command begins."""
+def test_a_preamble_can_create_the_tmpdir(task: Task) -> None:
+    """TMPDIR is checked after the preamble."""
     mine = task.folder / "mine"
     (task.folder / "site.sh").write_text('mkdir -p "${TMPDIR}"\n')
     make = words("setup::bash_preamble", str(task.folder / "site.sh"))
@@ -137,7 +137,7 @@ def test_a_rehearsal_keeps_no_build_of_dynamo(rehearsal: str, place: str) -> Non
 
 
 def test_scratch_is_empty_and_private(task: Task) -> None:
-    """What a former job left in a scratch directory is gone, and what this one leaves goes with it."""
+    """Files of an earlier job are removed at the start, and the directory is removed at the end."""
     scratch = task.folder / "scratch"
     (scratch / "old").mkdir(parents=True)
     look = words("bash", "-c", 'ls -A "$0"; stat -c %a "$0"; touch "$0/mine"; exit 5', str(scratch))
@@ -149,7 +149,7 @@ def test_scratch_is_empty_and_private(task: Task) -> None:
 
 
 def test_a_step_with_scratch_ends_with_the_code_of_its_command(task: Task) -> None:
-    """However soon the command ends, its code is the step's: a command that is not there is no success."""
+    """The step exits with the code of its command, even if the command ends at once or does not exist."""
     made = with_preamble(words("setup::scratch", str(task.folder / "scratch")), argv=words("no-such-program"))
     task.run(made)
     loop = (
@@ -158,8 +158,8 @@ def test_a_step_with_scratch_ends_with_the_code_of_its_command(task: Task) -> No
     assert codes(task, loop) == {b"127"}
 
 
-def test_a_step_with_scratch_that_is_told_to_end_may_end_well(task: Task) -> None:
-    """A command that answers TERM by ending with 0 makes a step that ends with 0."""
+def test_a_signalled_step_with_scratch_may_exit_with_0(task: Task) -> None:
+    """A command that exits with 0 on TERM makes the step exit with 0."""
     argv = words("bash", "-c", "trap 'exit 0' TERM; echo >\"$READY\"; while :; do sleep 0.01 & wait $!; done")
     task.run(with_preamble(words("setup::scratch", str(task.folder / "scratch")), argv=words("true")))
     made = with_preamble(words("setup::scratch", str(task.folder / "scratch")), argv=argv)
@@ -181,7 +181,7 @@ def codes(task: Task, script: str) -> set[bytes]:
 
 
 def test_variables_of_a_preamble_reach_the_command(task: Task) -> None:
-    """A sourced file and a directory for PATH last until the command runs."""
+    """A sourced file and a directory added to PATH are visible to the command."""
     (task.folder / "site.sh").write_text("export SITE=here\n")
     made = with_preamble(
         words("setup::bash_preamble", f"{task.folder}/site.sh"),
@@ -192,7 +192,7 @@ def test_variables_of_a_preamble_reach_the_command(task: Task) -> None:
 
 
 def test_open_files_are_raised_as_far_as_allowed(task: Task) -> None:
-    """A limit above the hard limit is no error."""
+    """A limit above the hard limit is a warning, not an error."""
     made = with_preamble(
         words("setup::open_files", 2**40), argv=words("bash", "-c", "ulimit -n; ulimit -H -n")
     )
@@ -201,7 +201,7 @@ def test_open_files_are_raised_as_far_as_allowed(task: Task) -> None:
 
 
 def test_dynamo_is_installed_under_a_lock(task: Task) -> None:
-    """Tasks that share a container install one after the other."""
+    """Tasks that share a container install one at a time."""
     task.program(
         "python3",
         'echo "$*" >>"$LOG"; [[ ! -e "$LOG.busy" ]] || exit 9; touch "$LOG.busy"; sleep 0.3; rm "$LOG.busy"',
@@ -226,7 +226,7 @@ def test_dynamo_is_installed_under_a_lock(task: Task) -> None:
 
 
 def test_a_ladder_runs_in_order_and_stops_at_the_first_failure(task: Task) -> None:
-    """Each run is announced; the step ends with the code of the one that failed."""
+    """Each run is logged; the step exits with the code of the failed run."""
     done = task.run(
         benchmark(run("a", "echo", "one"), run("b", "bash", "-c", "exit 9"), run("c", "echo", "three"))
     )
@@ -238,7 +238,7 @@ def test_a_ladder_runs_in_order_and_stops_at_the_first_failure(task: Task) -> No
 
 @pytest.mark.parametrize("client", sorted(CLIENTS))
 def test_a_result_is_checked_by_its_client(task: Task, client: str) -> None:
-    """A report that says that nothing came out is refused, one that says more is accepted."""
+    """A report without output tokens is rejected, one with output tokens is accepted."""
     ladder = {"total_output_tokens": 8, "completed": 1, "duration": 0.5, "mean_ttft_ms": 20.0}
     good = {
         "sglang": ladder,
@@ -261,7 +261,7 @@ def test_a_result_is_checked_by_its_client(task: Task, client: str) -> None:
 
 
 def test_an_old_result_is_no_result(task: Task) -> None:
-    """A file from before the run does not count."""
+    """A file older than the run is not a result."""
     old = task.run_dir / "results" / "r.json"
     old.parent.mkdir()
     old.write_text('{"total_output_tokens": 8}')
@@ -272,7 +272,7 @@ def test_an_old_result_is_no_result(task: Task) -> None:
 
 
 def test_aiperf_leaves_its_report_where_it_is_expected(task: Task) -> None:
-    """The report is copied from aiperf's own folder; an old one there is not taken."""
+    """The report is copied from the directory of aiperf; an old report is ignored."""
     result = word(str(task.run_dir), "/results/r.json")
     artifacts = str(task.folder / "artifacts")
     metrics = ("total_osl", "request_count", "benchmark_duration", "time_to_first_token")
@@ -289,7 +289,7 @@ def test_aiperf_leaves_its_report_where_it_is_expected(task: Task) -> None:
     os.geteuid() != 0 and "CI" not in os.environ, reason="only root can make files of another user"
 )
 def test_an_evaluation_of_another_user_is_no_result(task: Task) -> None:
-    """A shared /tmp: a report that another user wrote meanwhile is neither taken nor removed."""
+    """In a shared /tmp, a report that another user wrote during the run is neither used nor removed."""
     result, report = word(str(task.run_dir), "/results/r.json"), task.folder / "gpqa_ds.json"
     script = f"echo '{{\"score\": 1}}' >'{report}'; chown 65534 '{report}'"
     argv = words("bench::evaluate", result, f"{task.folder}/gpqa_ds", "--", "bash", "-c", script)
@@ -298,7 +298,7 @@ def test_an_evaluation_of_another_user_is_no_result(task: Task) -> None:
 
 
 def test_an_evaluation_in_a_rehearsal_is_found_in_the_run_directory(task: Task) -> None:
-    """A report of a real evaluation that lies in /tmp is neither replaced nor removed."""
+    """A report of a real evaluation in /tmp is neither replaced nor removed."""
     result, report = word(str(task.run_dir), "/results/r.json"), task.folder / "gpqa_ds.json"
     script = f'mkdir -p "${{0%/*}}"; echo \'{{"score": 1}}\' >"$0"; touch {report}'
     own = f"{task.run_dir}/run{report}"
@@ -316,7 +316,7 @@ def test_an_evaluation_in_a_rehearsal_is_found_in_the_run_directory(task: Task) 
 def test_an_evaluation_is_found_under_its_own_name(
     task: Task, function: str, where: str, report: str
 ) -> None:
-    """The newest report that was written by the run is the result."""
+    """The newest report written during the run is the result."""
     result = word(str(task.run_dir), "/results/r.json")
     path = task.folder / report
     text = json.dumps({"score": 1, "results": {"t": {"acc,none": 1, "sample_len": 2}}})
@@ -333,7 +333,7 @@ def test_an_evaluation_is_found_under_its_own_name(
 
 
 def test_downloads_are_whole_and_checked(task: Task) -> None:
-    """A file whose checksum differs is refused and not left behind."""
+    """A file with a wrong checksum fails the step and is removed."""
     source = task.folder / "source"
     source.write_text("hello")
     good = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
@@ -347,7 +347,7 @@ def test_downloads_are_whole_and_checked(task: Task) -> None:
 
 
 def test_what_show_prints_runs(task: Task) -> None:
-    """The printed command of a step can be pasted and gives the same words."""
+    """The printed command can be pasted into a shell and yields the same words."""
     made = worker("w_0", argv=words("printf", "<%s>", "a b", "$x", word("http://", ip(1)), "--flag", "it's"))
     shown = task.run(made, "show").stdout.decode()
     inner = shown.partition("# in the step\n")[2]
@@ -356,7 +356,7 @@ def test_what_show_prints_runs(task: Task) -> None:
 
 
 def test_show_names_secrets(task: Task) -> None:
-    """Which variables a step takes from the submitter is shown, and never a value."""
+    """The names of secrets are shown, never their values."""
     made = evolve(worker("w_0", argv=words("true")), env_from=("HF_TOKEN",))
     shown = task.run(made, "show", HF_TOKEN="hf_planted").stdout  # noqa: S106 -- planted to be looked for
     assert b"\nexport HF_TOKEN # from the environment of the submitter or the secrets file\nsrun" in shown
@@ -364,14 +364,14 @@ def test_show_names_secrets(task: Task) -> None:
 
 
 def test_show_needs_no_run(task: Task) -> None:
-    """Before there are nodes their names are shown as the launcher writes them."""
+    """Without a run, node names are printed as references."""
     task.run(worker("w_0", argv=words("true")))
     done = bash('bash "$@"', f"{task.folder}/bundle/steps/w_0.sh", "show")
     assert b"HEAD_NODE_IP=\\$\\{IP\\[0\\]\\}" in done.stdout
 
 
 def test_a_launcher_says_how_it_is_used(task: Task) -> None:
-    """Without a verb a launcher prints its usage and does nothing."""
+    """Without a verb a launcher prints its usage and exits."""
     task.run(worker("w_0", argv=words("true")))
     done = bash('bash "$@"', f"{task.folder}/bundle/steps/w_0.sh")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Log lines, events and status: valid for any text, harmless where nothing can be written."""
+"""Log lines, events and status: valid for any text, harmless if writes fail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="
 @given(texts=st.lists(TEXT, max_size=4), number=st.integers(-5, 10**9))
 @settings(max_examples=examples(120), deadline=None)
 def test_an_event_is_a_line_of_json(texts: list[str], number: int) -> None:
-    """Any text becomes a JSON string that says the same; numbers stay numbers."""
+    """Any text becomes an equivalent JSON string; numbers stay numbers."""
     fields = [f"k{n}={t}" for n, t in enumerate(texts)]
     done = in_library('EVENT_FD=1; event::write kind "$@"', *fields, f"n:={number}")
     assert done.returncode == 0, done.stderr
@@ -31,7 +31,7 @@ def test_an_event_is_a_line_of_json(texts: list[str], number: int) -> None:
 @given(name=TEXT, cause=TEXT)
 @settings(max_examples=examples(40), deadline=None)
 def test_the_status_is_json(name: str, cause: str) -> None:
-    """Status is JSON whatever the job is called and whatever it failed of."""
+    """The status is valid JSON for any job name and cause."""
     script = """
     RUN_DIR="$(mktemp -d)" JOB_NAME="$1" CAUSE="$2" CODE=74
     status::write; cat "${RUN_DIR}/status.json"; rm -r "${RUN_DIR}"
@@ -40,8 +40,8 @@ def test_the_status_is_json(name: str, cause: str) -> None:
     assert (status["name"], status["cause"], status["code"]) == (name, cause, 74)
 
 
-def test_a_full_disk_is_no_reason_to_fail(tmp_path: Path) -> None:
-    """Where writing fails the log functions return as if nothing were wrong, and stderr stays quiet."""
+def test_a_full_disk_does_not_fail_the_log(tmp_path: Path) -> None:
+    """If a write fails, the log functions succeed and print nothing to stderr."""
     script = """
     exec {LOG_FD}>/dev/full {EVENT_FD}>/dev/full
     log::info one; log::text two three; event::write kind a=b
@@ -55,8 +55,8 @@ def test_a_full_disk_is_no_reason_to_fail(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_the_last_status_is_told_on_a_full_disk() -> None:
-    """Where there is no room for a new file the old one is written over, and is JSON with nothing behind it."""
+def test_the_last_status_is_written_on_a_full_disk() -> None:
+    """Without space for a new file the old one is overwritten in place and stays valid JSON."""
     script = """
     RUN_DIR="$(mktemp -d)"; mount -t tmpfs -o size=64k tmpfs "${RUN_DIR}"
     STAGE="a stage with a long name" CAUSE="" CODE=""; status::write
@@ -74,13 +74,13 @@ def test_the_last_status_is_told_on_a_full_disk() -> None:
 
 
 def test_a_closed_stdout_does_not_end_the_supervisor() -> None:
-    """Nobody reads the output any more: the supervisor goes on."""
+    """The supervisor continues when stdout is closed."""
     script = "trap ':' PIPE; exec 1> >(exit 0); sleep 0.2; log::info one; log::info two; echo alive >&2"
     assert b"alive" in in_library(script).stderr
 
 
 def test_the_clock_counts_from_the_start() -> None:
-    """Seconds are those since the start, and hundredths are beside them."""
+    """The clock counts seconds and hundredths of a second since the start."""
     done = in_library('sleep 1.1; clock::read; echo "${NOW} ${NOW_CS}"')
     seconds, hundredths = map(int, done.stdout.split())
     assert seconds >= 1
@@ -88,7 +88,7 @@ def test_the_clock_counts_from_the_start() -> None:
 
 
 def test_a_log_that_grows_too_large_starts_over(tmp_path: Path) -> None:
-    """What a log held stays beside it, once; its writer goes on at the beginning, and smaller logs are left alone."""
+    """The old content is kept in one file, the writer continues at the beginning, and smaller logs are unchanged."""
     script = """
     LOG_DIR="$1"; exec {big}>>"$1/a.out" {small}>>"$1/b.out"
     head -c 3000000 /dev/zero | tr '\\0' x >&"${big}"; echo b >&"${small}"

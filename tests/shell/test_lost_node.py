@@ -1,4 +1,4 @@
-"""A node that goes away, on a real Slurm: a class of its own, whatever srun ends with."""
+"""A lost node on a real Slurm has its own class, whatever srun exits with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slurm_cluster.client import Cluster
 
 @pytest.fixture
 def fragile(real: Cluster) -> Iterator[Cluster]:
-    """A cluster of one test, for it loses a node."""
+    """A cluster for one test, because the test loses a node."""
     del real  # it skips where there can be none
     cluster = Cluster.up("--proctrack=linuxproc", "--conf=KillWait=5", "--slurmd-timeout=5", nodes=2)
     yield cluster
@@ -25,7 +25,7 @@ def fragile(real: Cluster) -> Iterator[Cluster]:
 @pytest.mark.parametrize("directive", ["--no-requeue", "--no-kill"])
 @pytest.mark.parametrize("how", ["administrator", "power"])
 def test_a_lost_node_is_the_cause(fragile: Cluster, directive: str, how: str) -> None:
-    """Whether Slurm ends the whole job or only the node's srun, with 0, the class is node."""
+    """The class is node, whether Slurm ends the whole job or only the srun of the node, with 0."""
     lab = Lab(fragile, Path(tempfile.mkdtemp(dir=fragile.shared)))
     job = lab.submit(
         plan(nats(), worker("decode_0", 1), frontend(), sbatch=("--nodes=2", "--time=10", directive))

@@ -1,4 +1,4 @@
-"""preflight.sh on one node: paths, ports with their occupant, GPUs, the node's address."""
+"""preflight.sh on one node: paths, ports and their holders, GPUs, and the address of the node."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def node(tmp_path: Path) -> Node:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """A port that is taken, on one loopback address."""
+    """A port in use, on one loopback address."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -50,7 +50,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 def test_paths(node: Node) -> None:
-    """Directories and files must be there and readable; a dangling link is told apart."""
+    """Directories and files must exist and be readable; a broken link has its own message."""
     (node.folder / "link").symlink_to("/nonexistent")
     rows = [
         ("dir", "/etc", "1", "model.path"),
@@ -71,8 +71,8 @@ def test_paths(node: Node) -> None:
     ]
 
 
-def test_a_port_that_is_taken_names_port_step_and_occupant(node: Node, listener: socket.socket) -> None:
-    """A planned port that somebody listens on is named, with who it is."""
+def test_a_port_in_use_names_port_step_and_holder(node: Node, listener: socket.socket) -> None:
+    """A port in use is reported with its step and the process that holds it."""
     port = str(listener.getsockname()[1])
     said = node.check(("port", port, "1", "frontend_0"))
     fault = next(text for kind, text in said if kind == "fail")
@@ -81,14 +81,14 @@ def test_a_port_that_is_taken_names_port_step_and_occupant(node: Node, listener:
 
 
 def test_another_address_of_this_machine_is_another_node(node: Node, listener: socket.socket) -> None:
-    """Where a node is one address of many, a listener on another address does not count."""
+    """If a node is one of several addresses, a listener on another address is ignored."""
     port = str(listener.getsockname()[1])
     assert ("ok", "1") in node.check(("port", port, "1", "x"), SRT_NODE_ADDRESS="127.9.9.9")
     assert ("ok", "0") in node.check(("port", port, "1", "x"), SRT_NODE_ADDRESS="127.0.0.1")
 
 
 def test_gpus_are_counted(node: Node) -> None:
-    """Fewer GPUs than planned are a fault; where they cannot be counted it is only said."""
+    """Fewer GPUs than planned fail the check; if they cannot be counted, it is a warning."""
     tool = node.folder / "bin" / "nvidia-smi"
     tool.parent.mkdir()
     tool.write_text('#!/bin/bash\nfor i in {0..3}; do echo "GPU $i: H200 (UUID: x)"; done\n')
@@ -102,13 +102,13 @@ def test_gpus_are_counted(node: Node) -> None:
 
 @pytest.mark.parametrize("address", ["10.0.0.256", "localhost", "0.0.0.0", "1.2.3", "10.0.0.1; x", "::1"])  # noqa: S104
 def test_an_address_is_validated(node: Node, address: str) -> None:
-    """What is no usable IPv4 address is a fault, never an address."""
+    """An unusable IPv4 address fails the check."""
     said = node.check(SRT_NODE_ADDRESS=address)
     assert [kind for kind, _ in said] == ["fail", "ok"]
 
 
-def test_an_interface_is_asked_for_its_address(node: Node) -> None:
-    """With an interface in the profile, its address and no other is the node's."""
+def test_the_address_is_that_of_the_interface(node: Node) -> None:
+    """With an interface in the profile, the address of the node is that of the interface."""
     tool = node.folder / "bin" / "ip"
     tool.parent.mkdir()
     tool.write_text(

@@ -231,7 +231,7 @@ def test_files_are_filled_in(text: Word) -> None:
 
 
 @pytest.mark.slow
-def test_shellcheck_has_nothing_to_say_of_odd_words(tmp_path: Path) -> None:
+def test_odd_words_pass_shellcheck(tmp_path: Path) -> None:
     """Words that look like mistakes are no reason for a warning in the launcher."""
     odd = [
         "a,b",

@@ -1,4 +1,4 @@
-"""Reports to status services: what is told and when, and that a job never waits for who does not answer."""
+"""Reports to status services: content, order, and that a job never waits for a silent service."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def reporting(made: Plan, *urls: str) -> Plan:
 
 
 def short(*command: str) -> Plan:
-    """A job of every stage."""
+    """A job with every stage."""
     return plan(nats(), worker("prefill_0"), frontend(), benchmark(run("b", *(command or ("true",)))))
 
 
-def test_every_stage_is_told_in_order(lab: Lab) -> None:
-    """Start, stages and end, under srtctl's names, to every service alike."""
+def test_every_stage_is_reported_in_order(lab: Lab) -> None:
+    """Start, stages and end are reported to every service, under srtctl's names."""
     with StatusService() as one, StatusService() as two:
         code, job = lab.run(reporting(short(), one.url, f"{two.url}/base"))
     assert code == 0
@@ -56,8 +56,8 @@ def test_every_stage_is_told_in_order(lab: Lab) -> None:
     assert {path for _, path, _ in two.heard} == {f"/base/api/jobs/{job.id}"}
 
 
-def test_the_first_and_the_last_report_say_more(lab: Lab) -> None:
-    """Facts of the job at its start, the exit code at its end, times in UTC in all."""
+def test_the_first_and_last_report_have_more_members(lab: Lab) -> None:
+    """The first report has metadata, the last the exit code; all times are in UTC."""
     with StatusService() as service:
         lab.run(reporting(short("bash", "-c", "exit 5"), service.url))
     first, last = service.reports[0], service.reports[-1]
@@ -69,8 +69,8 @@ def test_the_first_and_the_last_report_say_more(lab: Lab) -> None:
         assert UTC.fullmatch(text), text
 
 
-def test_the_end_is_told_after_the_cleanup(lab: Lab) -> None:
-    """When the last report arrives no step is left: the event of each end stands before the job's own."""
+def test_the_end_is_reported_after_the_cleanup(lab: Lab) -> None:
+    """The last report is sent after all steps have ended."""
     with StatusService() as service:
         _, job = lab.run(reporting(short(), service.url))
     kinds = [e.get("state") or e["event"] for e in job.events]
@@ -92,8 +92,8 @@ def test_a_time_limit_is_a_status_of_its_own(lab: Lab) -> None:
     assert service.said()[-2:] == [("benchmark", "benchmark"), ("timeout", "cleanup")]
 
 
-def test_workers_that_never_answer_are_told_as_such(lab: Lab) -> None:
-    """srtctl's words for a health check that fails come before the end."""
+def test_a_failed_health_check_is_reported(lab: Lab) -> None:
+    """A failed health check is reported with srtctl's message before the end."""
     probe = Probe(step="frontend_0", type="http", node=0, port=9, gate="health", path="/health")
     health = gates(health=2)
     made = plan(nats(), worker("prefill_0"), frontend(), probes=(probe,), gates=health)
@@ -104,8 +104,8 @@ def test_workers_that_never_answer_are_told_as_such(lab: Lab) -> None:
     assert service.reports[-2]["message"].startswith("Workers failed health check: ")
 
 
-def test_a_preflight_that_fails_is_told(lab: Lab) -> None:
-    """A job that starts nothing still has a start and an end."""
+def test_a_failed_preflight_is_reported(lab: Lab) -> None:
+    """A job that starts no steps still reports start and end."""
     made = evolve(short(), nodes=evolve(short().nodes, total=3))
     with StatusService() as service:
         code, _ = lab.run(reporting(made, service.url))
@@ -113,8 +113,8 @@ def test_a_preflight_that_fails_is_told(lab: Lab) -> None:
     assert service.said() == [("starting", "starting"), ("failed", "cleanup")]
 
 
-def test_a_service_that_is_not_there_costs_nothing(lab: Lab) -> None:
-    """A refused connection is one warning in the log; the job goes on and ends as it would."""
+def test_an_unreachable_service_does_not_affect_the_job(lab: Lab) -> None:
+    """A refused connection is one warning in the log and does not affect the job."""
     with socket.socket() as taken:
         taken.bind((ADDRESS, 0))
         url = f"http://{ADDRESS}:{taken.getsockname()[1]}"
@@ -126,7 +126,7 @@ def test_a_service_that_is_not_there_costs_nothing(lab: Lab) -> None:
 
 
 def test_a_silent_service_delays_the_end_by_seconds_only(lab: Lab) -> None:
-    """One that accepts and never answers: stages do not wait, the end waits for the last report and no longer."""
+    """A service that never answers delays only the end of the job, by the timeout of the last report."""
     with socket.socket() as deaf:
         deaf.bind((ADDRESS, 0))
         deaf.listen(50)
@@ -138,8 +138,8 @@ def test_a_silent_service_delays_the_end_by_seconds_only(lab: Lab) -> None:
     assert job.status["t"] - end["t"] <= 0
 
 
-def test_a_slow_service_hears_the_end(lab: Lab) -> None:
-    """Of several reports that wait for a slow service only the newest is sent, and that is the last one."""
+def test_a_slow_service_gets_the_last_report(lab: Lab) -> None:
+    """Of several pending reports to a slow service only the newest is sent."""
     with StatusService(delay=2.5) as service:
         code, _ = lab.run(reporting(short("sleep", "1"), service.url))
     assert code == 0
@@ -147,8 +147,8 @@ def test_a_slow_service_hears_the_end(lab: Lab) -> None:
     assert len(service.said()) < 6
 
 
-def test_an_answer_that_is_no_success_is_said_once(lab: Lab) -> None:
-    """A service that knows no such job does not fill the log."""
+def test_a_rejected_report_is_logged_once(lab: Lab) -> None:
+    """A service that rejects reports is logged once."""
     with StatusService(status=404) as service:
         code, job = lab.run(reporting(short(), service.url))
     assert code == 0
@@ -156,14 +156,14 @@ def test_an_answer_that_is_no_success_is_said_once(lab: Lab) -> None:
 
 
 def test_reports_can_be_switched_off(lab: Lab) -> None:
-    """A rehearsal sets SRTPLAN_REPORTS=off: no dashboard shows jobs that were none."""
+    """SRTPLAN_REPORTS=off, which a rehearsal sets, disables reports."""
     with StatusService() as service:
         lab.run(reporting(short(), service.url), SRTPLAN_REPORTS="off")
     assert service.heard == []
 
 
 def test_a_killed_job_leaves_no_sender() -> None:
-    """When job.sh is killed the hard way, its senders notice and end by themselves."""
+    """After SIGKILL of job.sh its senders exit."""
     script = (
         'JOB_ID=7 SCRATCH="$(mktemp -d)" REPORT_TO=(http://127.0.0.1:9)\n'
         'report::stage preflight; rm -r "${SCRATCH}"; echo "pid ${REPORT_PID[*]}"; kill -KILL $$'

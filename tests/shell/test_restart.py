@@ -1,4 +1,4 @@
-"""What is started again: workers whose recipe says so, and steps that Slurm refused for a moment."""
+"""Restarts: workers with `restart`, and steps that Slurm temporarily refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOON = Restart(policy="on-failure", max_restarts=2, backoff_s=1, max_backoff_s=1
 
 
 def counting(then: str) -> Words:
-    """A command that appends a line to RUN_DIR/<step>.starts and goes on with a script; $N is how often it began."""
+    """A command that appends a line to RUN_DIR/<step>.starts and runs a script; $N is the number of starts."""
     script = 'echo x >>"$SRT_RUN_DIR/$SRT_STEP.starts"; N=$(wc -l <"$SRT_RUN_DIR/$SRT_STEP.starts"); echo "start $N"; '
     return words("bash", "-c", script + then)
 
@@ -32,22 +32,22 @@ def job(*steps: Step, until: str = "false") -> Plan:
 
 
 def started(times: int, *names: str) -> str:
-    """A command that succeeds once steps have begun so often."""
+    """A command that succeeds once steps have started that many times."""
     return " && ".join(f'(($(cat "$SRT_RUN_DIR/{name}.starts" | wc -l) >= {times}))' for name in names)
 
 
 def logged(text: str) -> str:
-    """A command that succeeds once the job's log says something."""
+    """A command that succeeds once the log of the job contains a text."""
     return f'grep -q {text!r} "$SRT_RUN_DIR/logs/job.log"'
 
 
 def starts(job: Job, name: str) -> int:
-    """How often a step began."""
+    """How often a step was started."""
     return len((job.run_dir / f"{name}.starts").read_text().split())
 
 
-def test_a_worker_is_started_again_as_a_whole(lab: Lab) -> None:
-    """When one process of a worker ends, the others get TERM, and all of them start once more; the old logs stay."""
+def test_all_processes_of_a_worker_restart(lab: Lab) -> None:
+    """When one process of a worker ends, the others get TERM, and all restart; the old logs are kept."""
     dies = "((N > 1)) || { sleep 1; exit 3; }; exec sleep 1000"
     listens = "trap 'echo told; exit 0' TERM; while :; do sleep 0.1; done"
     code, done = lab.run(job(rank(0, dies), rank(1, listens), until=started(2, "decode_0_r0", "decode_0_r1")))
@@ -61,7 +61,7 @@ def test_a_worker_is_started_again_as_a_whole(lab: Lab) -> None:
     assert "start 1" not in (logs / "decode_0_r0.out").read_text()
 
 
-def test_a_process_that_does_not_listen_is_killed_before_the_worker_starts_again(lab: Lab) -> None:
+def test_a_process_that_ignores_term_is_killed_before_the_restart(lab: Lab) -> None:
     """Two generations of a worker never run at once."""
     dies = "((N > 1)) || { sleep 1; exit 3; }; exec sleep 1000"
     deaf = "trap '' TERM; while :; do sleep 0.1; done"
@@ -77,7 +77,7 @@ def test_a_process_that_does_not_listen_is_killed_before_the_worker_starts_again
 
 
 def test_after_the_last_restart_the_end_counts(lab: Lab) -> None:
-    """A critical worker that dies once more ends the job; one that is not critical is given up."""
+    """After the last restart, a critical worker that ends ends the job; an optional one is only a warning."""
     dies = "sleep 0.5; exit 3"
     code, done = lab.run(job(rank(0, dies)))
     assert (code, starts(done, "decode_0_r0")) == (74, 3)
@@ -87,8 +87,8 @@ def test_after_the_last_restart_the_end_counts(lab: Lab) -> None:
     assert "decode_0_r0 ended with 3; the job continues without it" in done.log
 
 
-def test_the_policy_says_which_ends_count(lab: Lab) -> None:
-    """An end with 0 is no failure, and is answered only by a worker that is always to run."""
+def test_the_policy_decides_which_exits_restart(lab: Lab) -> None:
+    """After an exit with 0, a worker restarts only with the policy `always`."""
     ends = "((N > 1)) && exec sleep 1000; sleep 0.5; exit 0"
     code, done = lab.run(job(rank(0, ends)))
     assert (code, starts(done, "decode_0_r0")) == (74, 1)
@@ -96,8 +96,8 @@ def test_the_policy_says_which_ends_count(lab: Lab) -> None:
     assert (code, starts(done, "decode_0_r0")) == (0, 2)
 
 
-def test_a_job_that_ends_meanwhile_starts_nothing(lab: Lab) -> None:
-    """A worker that waits for its next start is not started when the job is told to end."""
+def test_a_stopped_job_restarts_nothing(lab: Lab) -> None:
+    """A scheduled restart is dropped when the job is stopped."""
     slow = evolve(SOON, backoff_s=30, max_backoff_s=30)
     made = lab.submit(job(rank(0, "sleep 0.5; exit 3", slow)))
     made.await_line("in 30 s (")
@@ -117,7 +117,7 @@ exec srun "$@"
 
 
 def refusing(lab: Lab, times: int, reason: str) -> tuple[int, Job, int]:
-    """A job whose worker Slurm refuses so many times: its code, the job, and how often srun was asked in vain."""
+    """A job whose worker Slurm refuses a number of times: exit code, job, and failed calls of srun."""
     bundle = lab.compile(job(worker("decode_0"), until='[[ -e "$SRT_RUN_DIR/run/steps/decode_0.id" ]]'))
     (bundle.parent / "asked").write_text("")
     (bundle.parent / "srun.sh").write_text(REFUSE % (times, reason))
@@ -130,16 +130,16 @@ def refusing(lab: Lab, times: int, reason: str) -> tuple[int, Job, int]:
     return code, done, len((bundle.parent / "asked").read_text().splitlines())
 
 
-def test_a_step_that_slurm_refuses_for_a_moment_is_asked_for_again(lab: Lab) -> None:
-    """The controller is restarted just then: a little later it takes the step, and the job goes on."""
+def test_a_temporarily_refused_step_is_retried(lab: Lab) -> None:
+    """While the controller restarts, the step is retried, and the job continues."""
     code, done, asked = refusing(lab, 2, "Memory required by task is not available")
     assert code == 0, done.log
     assert asked == 2
     assert "Slurm did not start decode_0; retrying in 4 s (2 of 5)" in done.log
 
 
-def test_what_will_never_fit_is_refused_at_once(lab: Lab) -> None:
-    """More than the job has is not asked for twice."""
+def test_an_impossible_request_is_not_retried(lab: Lab) -> None:
+    """A request for more than the job has is not retried."""
     code, done, asked = refusing(lab, 9, "Requested node configuration is not available")
     assert (code, asked) == (74, 1)
     assert "ERROR worker: decode_0 on node0 ended with 1" in done.log

@@ -1,4 +1,4 @@
-"""What a job notices while it serves: servers that are not ready any more, services that are another job's."""
+"""While a job serves: servers that stop being ready, and services of another job."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BACKEND = {"component": "backend", "endpoint": "generate"}
 
 
 def served(answer: Path, port: int, *, ends: bool = True) -> Plan:
-    """A frontend whose health is what a file says, and a benchmark that lasts."""
+    """A frontend that takes its health from a file, and a long benchmark."""
     answer.write_text(json.dumps({"instances": [BACKEND]}))
     server = frontend(words("python3", "-c", SERVER, ip(0), port, str(answer)))
     probe = Probe(
@@ -50,8 +50,8 @@ def start(lab: Lab, port: int, stage: str, **env: str) -> tuple[Job, Path]:
 
 
 @pytest.mark.parametrize("stage", ["benchmark", "serving"])
-def test_what_is_not_ready_any_more_ends_the_job(lab: Lab, stage: str) -> None:
-    """A worker that is withdrawn while the job serves is told at once, and ends it after a while."""
+def test_a_server_that_stops_being_ready_ends_the_job(lab: Lab, stage: str) -> None:
+    """A worker that disappears while the job serves is logged at once, and ends the job after the timeout."""
     job, answer = start(lab, 18100, stage, SRTPLAN_UNHEALTHY_AFTER_S="3")
     answer.write_text('{"instances": []}')
     job.await_line("WARN  stopped being ready: frontend_0 (prefill 0/0 decode 0/1)")
@@ -60,8 +60,8 @@ def test_what_is_not_ready_any_more_ends_the_job(lab: Lab, stage: str) -> None:
     assert "s: frontend_0 (prefill 0/0 decode 0/1)" in job.status["cause"]
 
 
-def test_what_is_ready_again_is_forgiven(lab: Lab) -> None:
-    """A short outage is told and does no harm."""
+def test_a_short_outage_does_not_end_the_job(lab: Lab) -> None:
+    """A short outage is logged and does not end the job."""
     job, answer = start(lab, 18101, "serving", SRTPLAN_UNHEALTHY_AFTER_S="8")
     for _ in range(2):
         answer.write_text('{"instances": []}')
@@ -72,8 +72,8 @@ def test_what_is_ready_again_is_forgiven(lab: Lab) -> None:
     assert job.wait() == 79
 
 
-def test_a_busy_server_may_be_silent(lab: Lab) -> None:
-    """A server that does not answer in time is not taken for one that says that it is not ready."""
+def test_a_busy_server_may_answer_late(lab: Lab) -> None:
+    """A server that answers too late may fail longer than one that reports missing workers."""
     job, answer = start(lab, 18102, "serving", SRTPLAN_UNHEALTHY_AFTER_S="2")
     answer.write_text("silence")
     job.await_line("stopped being ready: frontend_0 (no answer in 5 s)")
@@ -84,8 +84,8 @@ def test_a_busy_server_may_be_silent(lab: Lab) -> None:
     assert job.log.count("stopped being ready") == 3
 
 
-def test_nobody_looks_if_that_is_not_wanted(lab: Lab) -> None:
-    """With SRTPLAN_UNHEALTHY_AFTER_S=0 only ends of steps count."""
+def test_the_watch_can_be_disabled(lab: Lab) -> None:
+    """With SRTPLAN_UNHEALTHY_AFTER_S=0 the job watches only the steps."""
     job, answer = start(lab, 18103, "serving", SRTPLAN_UNHEALTHY_AFTER_S="0")
     answer.write_text('{"instances": []}')
     job.signal("USR1")
@@ -107,7 +107,7 @@ ETCD = (
 
 
 def service(kind: str, port: int, answer: Path, name: str) -> Words:
-    """Something that answers like NATS or etcd of a name, ``${JOB_ID}`` in it being the job's."""
+    """A server that answers like NATS or etcd with a name; ``${JOB_ID}`` in it is the id of the job."""
     program = NATS if kind == "nats" else ETCD
     third = "0" if kind == "nats" else str(answer)
     script = 'exec python3 -c "$0" "$1" "$2" "$3" "${4//%j/$SLURM_JOB_ID}"'
@@ -115,8 +115,8 @@ def service(kind: str, port: int, answer: Path, name: str) -> Words:
 
 
 @pytest.mark.parametrize("kind", ["nats", "etcd"])
-def test_a_service_of_another_job_is_not_ours(lab: Lab, kind: str) -> None:
-    """Whoever answers at the port must have this job's name: a server that another job has left is not waited for."""
+def test_a_service_of_another_job_is_not_ready(lab: Lab, kind: str) -> None:
+    """A server on the port must have the name of this job; one of another job is not ready."""
     answer = lab.folder / "members.json"
     port = 18104 if kind == "nats" else 18105
     probe = evolve(tcp("nats_0", port), type=kind)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Whole jobs on the stand-in cluster: how each ends, how soon, and that nothing is left."""
+"""Whole jobs on the stand-in cluster: how and how soon each ends, and that nothing is left."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def sh(script: str) -> Words:
 
 
 def serving(*steps: Step, **changes: object) -> Plan:
-    """A plan that serves until something happens."""
+    """A plan that serves until a signal or a failure."""
     return plan(nats(), worker("prefill_0"), worker("decode_0", 1), frontend(), *steps, **changes)
 
 
 def ended(job: Job, name: str) -> int:
-    """The exit code of a step, by the events."""
+    """The exit code of a step, from the events."""
     codes = [e["exit"] for e in job.events if e.get("step") == name and e.get("state") == "ended"]
     assert len(codes) == 1
     return int(codes[0])
@@ -48,7 +48,7 @@ def ended(job: Job, name: str) -> int:
     ],
 )
 def test_a_worker_that_ends_ends_the_job(lab: Lab, script: str, code: int, says: str) -> None:
-    """Whatever a critical step ends with, zero included, the job ends within seconds and says which step it was."""
+    """A critical step that ends with any code, including 0, ends the job within seconds and is named as the cause."""
     job = lab.submit(
         serving(worker("decode_1", 1, sh(f"sleep 1; {script}")), benchmark(run("b", "sleep", "600")))
     )
@@ -60,8 +60,8 @@ def test_a_worker_that_ends_ends_the_job(lab: Lab, script: str, code: int, says:
     assert job.status["class"] == "worker"
 
 
-def test_every_component_of_a_heterogeneous_job_ends_gently(lab: Lab) -> None:
-    """A worker of the second component hears TERM; Slurm knows its step by another number than the job's."""
+def test_every_component_of_a_heterogeneous_job_stops_gracefully(lab: Lab) -> None:
+    """A worker of the second component gets TERM, although its step id has another job id."""
     told = lab.folder / "told"
     engine = sh(f"trap 'echo gentle >{told}; exit 0' TERM; while :; do sleep 0.1; done")
     steps = [nats(), worker("decode_0", 1, engine)]
@@ -88,8 +88,8 @@ def test_every_component_of_a_heterogeneous_job_ends_gently(lab: Lab) -> None:
     assert [step_id for step_id in everything if step_id.partition(".")[0] in ids.values()] == []
 
 
-def test_the_last_words_of_the_step_are_in_the_log(lab: Lab) -> None:
-    """The report shows the last 30 lines of the log of the step that failed, and of no other."""
+def test_the_log_shows_the_end_of_the_failed_step(lab: Lab) -> None:
+    """The job log shows the last 30 lines of the failed step, and of no other."""
     _, job = lab.run(
         serving(worker("decode_1", 1, sh("sleep 1; for i in {1..50}; do echo line $i; done; exit 1")))
     )
@@ -100,7 +100,7 @@ def test_the_last_words_of_the_step_are_in_the_log(lab: Lab) -> None:
 
 
 def test_a_log_without_line_breaks_does_not_hold_up_the_end(lab: Lab) -> None:
-    """Of the log of a step that failed no more is read than can be shown: progress bars make lines of hundreds of megabytes."""
+    """Only the end of a huge log is read: progress bars produce lines of hundreds of megabytes."""
     script = "sleep 1; head -c 150000000 /dev/zero | tr '\\0' x; printf '\\rlast words\\n'; exit 3"
     job = lab.submit(serving(worker("decode_1", 1, sh(script))))
     assert job.wait() == 74
@@ -112,14 +112,14 @@ def test_a_log_without_line_breaks_does_not_hold_up_the_end(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("stage", "code"), [("infra", 73), ("frontend", 75)])
-def test_the_class_says_what_kind_of_step_it_was(lab: Lab, stage: str, code: int) -> None:
-    """Infrastructure and frontends have codes of their own."""
+def test_the_class_names_the_kind_of_step(lab: Lab, stage: str, code: int) -> None:
+    """Infrastructure and frontends have their own exit codes."""
     got, _ = lab.run(serving(step("odd_0", stage, sh("sleep 1; exit 5")), tier_of(stage)))
     assert got == code
 
 
 def tier_of(stage: str) -> Step:
-    """A second step of a stage, so that there is something to stop."""
+    """A second step of a stage, which the job has to stop."""
     return step("other_0", stage, words("sleep", "1000"))
 
 
@@ -136,7 +136,7 @@ def dies_after(*steps: str) -> str:
 
 
 def test_the_first_failure_is_the_cause(lab: Lab) -> None:
-    """A client and a worker that fail because another worker died are not reported as the reason."""
+    """A client and a worker that fail after another worker died are not reported as the cause."""
     made = plan(
         nats(),
         worker("decode_0", 1, sh(dies_after("decode_1", "benchmark") + "sleep 0.1; exit 4")),
@@ -149,7 +149,7 @@ def test_the_first_failure_is_the_cause(lab: Lab) -> None:
 
 
 def test_a_client_that_notices_first_is_not_the_cause(lab: Lab) -> None:
-    """A benchmark fails because a worker dies, and its srun returns before that of the worker."""
+    """The worker is the cause, even if the srun of the benchmark returns before that of the worker."""
     made = plan(
         nats(),
         worker("decode_0", 1, sh(dies_after("benchmark") + "sleep 1.5; exit 4")),
@@ -161,7 +161,7 @@ def test_a_client_that_notices_first_is_not_the_cause(lab: Lab) -> None:
 
 
 def test_an_optional_step_may_end(lab: Lab) -> None:
-    """A step that is not critical ends with a warning only."""
+    """The end of an optional step is only a warning."""
     extra = evolve(worker("extra_0", 0, sh("exit 4")), critical=False)
     code, job = lab.run(serving(extra, benchmark(run("b", "sleep", "2"))))
     assert code == 0
@@ -173,7 +173,7 @@ def test_an_optional_step_may_end(lab: Lab) -> None:
     [("exit 7", 7, "benchmark"), ("exit 75", 1, "benchmark"), ("kill $$", 143, "benchmark")],
 )
 def test_the_benchmarks_own_code_is_the_jobs(lab: Lab, script: str, code: int, group: str) -> None:
-    """A benchmark that fails passes its code on, but for those that mean something else here."""
+    """The job exits with the code of a failed benchmark, except for codes of job.sh itself."""
     got, job = lab.run(plan(nats(), benchmark(run("b", "bash", "-c", script))))
     assert got == code
     assert job.status["class"] == group
@@ -192,14 +192,14 @@ WHOLE = '{"total_output_tokens": 5, "completed": 1, "duration": 0.5, "mean_ttft_
     ],
 )
 def test_success_needs_a_result(lab: Lab, script: str, code: int) -> None:
-    """A benchmark that ends with 0 and leaves no tokens is no success."""
+    """A benchmark that exits with 0 without tokens is not a success."""
     got, job = lab.run(plan(nats(), benchmark(run("b", "bash", "-c", script, result="r.json"))))
     assert got == code
     assert job.status["class"] == ("no_result" if code else "success")
 
 
 def test_steps_stop_tier_by_tier(lab: Lab) -> None:
-    """Frontends end before workers, workers before infrastructure, and each gets a TERM that it can handle."""
+    """Frontends stop before workers, workers before infrastructure, and each gets TERM first."""
     note = "trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.05; done"
     made = plan(
         step("nats_0", "infra", sh(note)),
@@ -218,8 +218,8 @@ def test_steps_stop_tier_by_tier(lab: Lab) -> None:
     assert [ended(job, name) for name in order] == [0, 0, 0, 0, 0]
 
 
-def test_a_deaf_step_is_killed_at_the_deadline(lab: Lab) -> None:
-    """One deadline for all: a worker that ignores TERM does not keep others from being stopped gently."""
+def test_a_step_that_ignores_term_is_killed(lab: Lab) -> None:
+    """A worker that ignores TERM does not prevent others from stopping gracefully."""
     made = serving(worker("deaf_0", 1, DEAF), benchmark(run("b", "sleep", "1")), stop_timeout_s=4)
     code, job = lab.run(made)
     assert code == 0
@@ -242,7 +242,7 @@ def test_a_signal_ends_the_job_in_order(lab: Lab, name: str, code: int) -> None:
 
 
 def test_usr1_near_the_end_of_the_time_is_the_time_limit(lab: Lab) -> None:
-    """The warning that #SBATCH --signal asks for has a code of its own."""
+    """The signal of #SBATCH --signal has its own exit code."""
     job = lab.submit(serving(sbatch=("--nodes=2", "--time=00:01:00", "--signal=B:USR1@30")))
     job.await_line("serving acme/tiny")
     job.signal("USR1")
@@ -250,14 +250,14 @@ def test_usr1_near_the_end_of_the_time_is_the_time_limit(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("limit", "says"), [(0, "stop"), (7200, "stop"), (100, "over")])
-def test_a_job_without_a_limit_is_stopped_not_over(limit: int, says: str) -> None:
-    """USR1 is the time limit only where there is one, and it is near: a limit of 0 is none."""
+def test_usr1_without_a_time_limit_is_a_cancellation(limit: int, says: str) -> None:
+    """USR1 means the time limit only if there is one and it is near; 0 means no limit."""
     script = f"unset SLURM_JOB_END_TIME; WARNING_S=60 TIME_LIMIT_S={limit}; job::_is_near_time_limit && echo over || echo stop"
     assert in_library(script).stdout.decode() == f"{says}\n"
 
 
 def test_a_second_signal_forces(lab: Lab) -> None:
-    """Who signals twice does not wait for the deadline."""
+    """A second signal does not wait for the deadline."""
     job = lab.submit(serving(worker("deaf_0", 1, DEAF), stop_timeout_s=400))
     job.await_line("serving acme/tiny")
     job.signal("TERM")
@@ -269,7 +269,7 @@ def test_a_second_signal_forces(lab: Lab) -> None:
 
 @pytest.mark.parametrize("after", ["infra: steps started: 1", "run directory", "node1 "])
 def test_a_signal_while_steps_start_leaves_nothing(lab: Lab, after: str) -> None:
-    """Wherever in the start a signal arrives, every step that was started is ended."""
+    """A signal at any moment of the start stops every started step."""
     many = [worker(f"prefill_{n}", n % 2) for n in range(20)]
     job = lab.submit(plan(nats(), *many, frontend()), SRTPLAN_PARALLEL_STARTS="4")
     job.await_line(after)
@@ -280,7 +280,7 @@ def test_a_signal_while_steps_start_leaves_nothing(lab: Lab, after: str) -> None
 
 
 def test_a_signal_in_the_preflight_leaves_nothing(lab: Lab) -> None:
-    """The fan-out step that checks the nodes is ended, too."""
+    """The preflight step is stopped, too."""
     bundle = lab.compile(serving())
     (bundle / "lib/preflight.sh").write_text("sleep 100\n")
     with (bundle / "lib/stop.sh").open("a") as file:
@@ -295,14 +295,14 @@ def test_a_signal_in_the_preflight_leaves_nothing(lab: Lab) -> None:
 
 
 def test_a_slow_handler_does_not_stall_the_supervisor() -> None:
-    """bash before 5.2 never ends a read whose time is over while a handler runs: such a tick would wait for ever."""
+    """bash before 5.2 loses a read timeout during a handler; the tick must not hang."""
     slow = "trap 'sleep 0.8' TERM; (sleep 0.2; kill -TERM $$) & "
     idle = "steps::poll() { :; }; log::cap() { :; }; job::handle_signals() { :; }; job::tick; echo over"
     assert in_library(slow + idle, timeout=20).stdout == b"over\n"
 
 
 def test_scancel_is_a_cancellation(lab: Lab) -> None:
-    """Where Slurm signals the steps and the job at once, the steps' ends are not taken for the reason."""
+    """If Slurm signals steps and job at once, the ended steps are not the cause."""
     job = lab.submit(serving())
     job.await_line("serving acme/tiny")
     job.slurm.cancel()
@@ -310,7 +310,7 @@ def test_scancel_is_a_cancellation(lab: Lab) -> None:
 
 
 def test_the_stop_script_ends_a_job(lab: Lab) -> None:
-    """./stop JOBID, as the log tells."""
+    """The command that the log suggests stops the job."""
     job = lab.submit(serving())
     job.await_line("serving acme/tiny")
     said = job.log.partition("to stop: ")[2].splitlines()[0].split()
@@ -320,7 +320,7 @@ def test_the_stop_script_ends_a_job(lab: Lab) -> None:
 
 
 def test_an_attempt_gets_a_directory_of_its_own(lab: Lab) -> None:
-    """A job that is started again does not touch what its first attempt left."""
+    """A requeued job leaves the files of its first attempt unchanged."""
     bundle = lab.compile(plan(nats(), benchmark(run("b", "true"))))
     (bundle / "job.sh").rename(bundle / "real.sh")
     before = f"mkdir -p {bundle.parent}/out/$SLURM_JOB_ID/attempt_0\nexport SRTPLAN_BUNDLE={bundle} SRTPLAN_ALLOW_EDITS=1"
@@ -332,7 +332,7 @@ def test_an_attempt_gets_a_directory_of_its_own(lab: Lab) -> None:
 
 
 def test_a_tmpdir_that_this_node_does_not_have(stand_in_lab: Lab) -> None:
-    """A submitter's TMPDIR that is on no node: said once, /tmp takes its place, for the steps as well."""
+    """If TMPDIR does not exist on a node, one warning is logged, and job and steps use /tmp."""
     script = sh('echo "TMPDIR=${TMPDIR-unset}"; mktemp')
     code, job = stand_in_lab.run(plan(nats(), benchmark(run("b", *script))), TMPDIR="/nonexistent/tmp")
     assert code == 0, job.log
@@ -342,7 +342,7 @@ def test_a_tmpdir_that_this_node_does_not_have(stand_in_lab: Lab) -> None:
 
 
 def test_no_folder_for_temporary_files_at_all(tmp_path: Path) -> None:
-    """Where neither TMPDIR nor /tmp takes anything the run directory does, and what the job asks of Slurm at its end works."""
+    """Without a writable TMPDIR or /tmp the job uses the run directory, and can still query Slurm at its end."""
     script = """
     mktemp() { [[ "$2" != /tmp/srtplan-* && "$2" != /nonexistent/* ]] && command mktemp "$@"; }
     squeue() { :; }
@@ -375,8 +375,10 @@ def test_no_folder_for_temporary_files_at_all(tmp_path: Path) -> None:
         ("SRTPLAN_LOG_CAP_MB", "1G", 0),
     ],
 )
-def test_a_setting_that_is_no_number_is_refused(stand_in_lab: Lab, name: str, value: str, least: int) -> None:
-    """Before anything is made or started, with the variable and its value."""
+def test_a_setting_that_is_not_a_number_is_rejected(
+    stand_in_lab: Lab, name: str, value: str, least: int
+) -> None:
+    """The job fails before it creates or starts anything, and names the variable and its value."""
     code, job = stand_in_lab.run(plan(nats(), benchmark(run("b", "true"))), **{name: value})
     assert code == 72
     assert job.log == f"srtplan: {name} must be a whole number from {least} to 999999, not {value}\n"
@@ -385,7 +387,7 @@ def test_a_setting_that_is_no_number_is_refused(stand_in_lab: Lab, name: str, va
 
 
 def test_a_log_directory_that_vanishes_does_not_stop_the_supervisor(lab: Lab) -> None:
-    """Without its run directory a job still notices the end of a step, stops the others and says so."""
+    """Without its run directory a job still detects the end of a step and stops the others."""
     go = lab.folder / "go"
     job = lab.submit(serving(worker("decode_1", 1, sh(f"until [[ -e {go} ]]; do sleep 0.1; done; exit 1"))))
     job.await_line("serving acme/tiny")
@@ -396,16 +398,16 @@ def test_a_log_directory_that_vanishes_does_not_stop_the_supervisor(lab: Lab) ->
     assert "decode_1 on node1 ended with 1" in job.log
 
 
-def test_nobody_listens_in_time(lab: Lab) -> None:
-    """A service that runs but never listens ends the job when its time is over, with the service's name."""
+def test_a_service_that_never_listens_ends_the_job(lab: Lab) -> None:
+    """A service that never listens ends the job after the timeout, and is named."""
     probes = (tcp("nats_0", 4222),)
     code, job = lab.run(plan(nats(), benchmark(run("b", "true")), probes=probes, gates=gates(infra=3)))
     assert code == 73
     assert "not ready after 3 s: nats_0 (cannot connect)" in job.status["cause"]
 
 
-def test_a_dead_service_is_noticed_while_its_port_is_awaited(lab: Lab) -> None:
-    """Nobody waits for the port of a process that has ended."""
+def test_a_dead_service_ends_the_wait_for_its_port(lab: Lab) -> None:
+    """The job does not wait for the port of a process that has ended."""
     made = plan(
         step("nats_0", "infra", sh("sleep 1; exit 1")),
         benchmark(run("b", "true")),
@@ -428,7 +430,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), H).serve_forever()
 
 
 def test_readiness_is_counted(lab: Lab) -> None:
-    """The health gate opens when every frontend counts every worker, and says until then what is missing."""
+    """The health gate waits until every frontend counts all workers, and logs what is missing."""
     answer = lab.folder / "answer.json"
     answer.write_text('{"instances": [{"endpoint": "generate", "component": "prefill"}]}')
     server = frontend(words("python3", "-c", SERVER, ip(0), 18000, str(answer)))
@@ -466,7 +468,7 @@ def test_readiness_is_counted(lab: Lab) -> None:
 def test_workers_are_ready_when_every_frontend_counts_them(
     answers: tuple[str, str], counted: tuple[int, int]
 ) -> None:
-    """For programs the counts are numbers: the least that any frontend knows, none where one has not answered."""
+    """The counts are the lowest of all frontends, 0 if one has not answered."""
     script = """
     PROBE_STEP=(nginx frontend_0 frontend_1) PROBE_TYPE=(http dynamo_health dynamo_health) PROBE_EXPECTED=(0,0 2,4 2,4)
     PROBE_ANSWER=(ready "$@"); probes::_count_workers; printf '%s' "${REPLY}"
@@ -476,14 +478,14 @@ def test_workers_are_ready_when_every_frontend_counts_them(
     assert (told["prefill_wanted"], told["decode_wanted"]) == (2, 4)
 
 
-def test_where_nobody_counts_workers_there_is_no_count() -> None:
-    """A port that listens says nothing about workers."""
+def test_a_tcp_probe_counts_no_workers() -> None:
+    """A tcp probe does not count workers."""
     script = 'PROBE_STEP=(nats) PROBE_TYPE=(tcp) PROBE_EXPECTED=(0,0) PROBE_ANSWER=(ready); probes::_count_workers; printf "%s" "${REPLY}"'
     assert in_library(script).stdout == b"null"
 
 
 def test_not_ready_in_time(lab: Lab) -> None:
-    """When the budget is over the job ends and says what was missing."""
+    """After the timeout the job ends and names what is missing."""
     probe = Probe(step="frontend_0", type="http", node=0, port=18001, gate="health", path="/v1/models")
     gate = gates(health=3)
     code, job = lab.run(plan(nats(), frontend(), benchmark(run("b", "true")), probes=(probe,), gates=gate))
@@ -492,8 +494,8 @@ def test_not_ready_in_time(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("version", "code"), [("19.05.5", 72), ("20.11.0", 0), ("26.05.1-rc", 0)])
-def test_an_srun_that_is_too_old_is_told(lab: Lab, version: str, code: int) -> None:
-    """Without --overlap no step would start: the version is looked at first."""
+def test_an_old_srun_is_rejected(lab: Lab, version: str, code: int) -> None:
+    """srun without --overlap fails the job before any step starts."""
     env = lab.folder / "version.sh"
     env.write_text(
         f'srun() {{ if [[ "$1" == --version ]]; then echo "slurm {version}"; else command srun "$@"; fi; }}\n'
@@ -505,7 +507,7 @@ def test_an_srun_that_is_too_old_is_told(lab: Lab, version: str, code: int) -> N
 
 
 def test_preflight_names_node_and_reason(lab: Lab) -> None:
-    """What is missing on a node ends the job before anything is started."""
+    """A failed check on a node ends the job before any step starts."""
     checks = (
         PreflightCheck(kind="dir", subject="/nonexistent", nodes=(1,), why="model.path"),
         PreflightCheck(kind="file", subject="/etc/passwd", nodes=(0, 1), why="image"),
@@ -517,7 +519,7 @@ def test_preflight_names_node_and_reason(lab: Lab) -> None:
 
 
 def test_the_job_runs_what_was_compiled_even_if_the_bundle_changes(lab: Lab) -> None:
-    """A run keeps its own copy: compiling again does not change what a running job starts later."""
+    """Compiling again does not change what a running job starts later."""
     made = plan(nats(), worker("w_0", 0, sh("sleep 2; sleep 1000")), benchmark(run("b", "sleep", "1")))
     job = lab.submit(made)
     job.await_line("node1 ")
@@ -529,7 +531,7 @@ def test_the_job_runs_what_was_compiled_even_if_the_bundle_changes(lab: Lab) -> 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "job.sh"])
 def test_a_tampered_bundle_is_refused(lab: Lab, change: str) -> None:
-    """A file that was edited, added or removed after compiling ends the job with 71 before anything happens."""
+    """A file edited, added or removed after compiling fails the job with 71 before anything starts."""
     bundle = lab.compile(plan(nats(), benchmark(run("b", "true"))))
     names = {"edit": "steps/nats_0.sh", "add": "lib/more.sh", "remove": "plan.json", "job.sh": "job.sh"}
     path = bundle / names[change]
@@ -550,7 +552,7 @@ GERMAN = """sha256sum() {
 
 
 def test_a_tampered_bundle_is_refused_in_any_language(lab: Lab) -> None:
-    """sha256sum says in the user's language what differs: it is asked for English, and its code counts."""
+    """The check does not depend on the user's language."""
     bundle = lab.compile(serving())
     with (bundle / "lib/log.sh").open("a") as file:
         file.write("# edited\n")
@@ -562,8 +564,8 @@ def test_a_tampered_bundle_is_refused_in_any_language(lab: Lab) -> None:
     assert "  lib/log.sh: FAILED" in job.log
 
 
-def test_a_manifest_that_cannot_be_read_is_a_change(lab: Lab) -> None:
-    """A line that sha256sum does not understand hides no edit."""
+def test_a_malformed_manifest_counts_as_an_edit(lab: Lab) -> None:
+    """A malformed line in the manifest does not hide an edit."""
     bundle = lab.compile(serving())
     manifest = bundle / "MANIFEST.sha256"
     lines = manifest.read_text().splitlines()
@@ -577,7 +579,7 @@ def test_a_manifest_that_cannot_be_read_is_a_change(lab: Lab) -> None:
 
 @pytest.mark.parametrize("listed", ["job.sh", "stop", "plan.json", "lib/log.sh"])
 def test_every_file_must_be_in_the_manifest(lab: Lab, listed: str) -> None:
-    """A file whose line is gone from the manifest counts as added: nobody vouches for it."""
+    """A file that is missing from the manifest counts as added."""
     bundle = lab.compile(serving())
     manifest = bundle / "MANIFEST.sha256"
     lines = manifest.read_text().splitlines()
@@ -588,15 +590,15 @@ def test_every_file_must_be_in_the_manifest(lab: Lab, listed: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a,b", "a:b", "a%j"])
-def test_a_place_that_srun_cannot_be_told_is_refused(lab: Lab, name: str) -> None:
-    """Mounts divide at commas and colons, and srun fills in percent signs: better said at the start."""
+def test_an_output_directory_with_special_characters_is_rejected(lab: Lab, name: str) -> None:
+    """Paths with commas, colons or percent signs, which srun interprets, fail at the start."""
     code, job = lab.run(lab.compile(serving()), SRTPLAN_OUTPUT=f"{lab.folder}/{name}")
     assert code == 72
     assert "ERROR preflight: the output directory must not contain" in job.log
 
 
 def test_a_job_may_be_submitted_from_inside_its_bundle(lab: Lab) -> None:
-    """Logs and outputs that land beside job.sh are no edit of the bundle."""
+    """Logs and outputs next to job.sh do not count as edits of the bundle."""
     bundle = lab.compile(plan(nats(), benchmark(run("b", "true"))))
     for _ in range(2):
         (bundle / "srtplan-1.log").write_text("of another job")
@@ -606,7 +608,7 @@ def test_a_job_may_be_submitted_from_inside_its_bundle(lab: Lab) -> None:
 
 
 def test_a_node_that_does_not_answer_is_named(lab: Lab) -> None:
-    """Where the fan-out itself fails its log is shown."""
+    """If the preflight step fails, its log is shown."""
     bundle = lab.compile(plan(nats(), benchmark(run("b", "true"))))
     broken = bundle / "lib" / "preflight.sh"
     broken.write_text(
@@ -620,7 +622,7 @@ def test_a_node_that_does_not_answer_is_named(lab: Lab) -> None:
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
 def test_a_secret_reaches_the_step_and_no_file(lab: Lab, mode: int) -> None:
-    """A secret is taken from a private file, byte for byte, and stands nowhere in the run directory."""
+    """A secret is read from a private file byte for byte, and appears nowhere in the run directory."""
     secrets = lab.folder / "secrets"
     secrets.write_text("OTHER=x\nHF_TOKEN=hf_$(id)'abc==")
     secrets.chmod(mode)
@@ -640,8 +642,8 @@ def test_a_secret_reaches_the_step_and_no_file(lab: Lab, mode: int) -> None:
     assert [t for t in texts if "abc==" in t] == []
 
 
-def test_a_secret_that_is_not_there_is_missed_before_anything_starts(lab: Lab) -> None:
-    """The name of the variable is in the message."""
+def test_a_missing_secret_fails_before_anything_starts(lab: Lab) -> None:
+    """The message names the variable."""
     code, job = lab.run(plan(evolve(nats(), env_from=("NO_SUCH_TOKEN",)), benchmark(run("b", "true"))))
     assert code == 72
     assert "NO_SUCH_TOKEN is not set" in job.status["cause"]

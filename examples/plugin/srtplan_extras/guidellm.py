@@ -1,7 +1,6 @@
-"""GuideLLM: synthetic prompts at a ladder of concurrencies, by ``guidellm benchmark``.
+"""GuideLLM: ``guidellm benchmark`` sends synthetic prompts at a series of concurrencies.
 
-Its report is one JSON file per run; the pointers are those of ``GenerativeBenchmark`` (guidellm/benchmark/benchmark.py,
-0.3).
+Each run writes a JSON report; the pointers refer to ``GenerativeBenchmark`` (guidellm/benchmark/benchmark.py, 0.3).
 """
 
 import json
@@ -41,14 +40,14 @@ REPORT = ReportReader(
             f"{ours}_ms_p99": f"{METRICS}/{theirs}/successful/percentiles/p99"
             for ours, theirs in TIMES.items()
         },
-        "e2e_ms_mean": (f"{METRICS}/request_latency/successful/mean", 1000),  # the report has seconds
+        "e2e_ms_mean": (f"{METRICS}/request_latency/successful/mean", 1000),  # the report is in seconds
     },
 )
 
 
 @frozen(kw_only=True)
 class Options:
-    """Lengths are tokens; ``package`` is what pip installs where the image has no guidellm."""
+    """Lengths are in tokens; ``package`` is what pip installs if the image does not contain guidellm."""
 
     isl: int = 1024
     osl: int = 128
@@ -58,11 +57,11 @@ class Options:
 
 
 class GuideLLM(Benchmark[Options], name="guidellm"):
-    """The benchmark plugin."""
+    """The GuideLLM benchmark."""
 
     @override
     def check(self, recipe: Recipe) -> Iterable[Finding]:
-        """Every number is positive."""
+        """Report numbers that are not positive."""
         options = self.options_of(recipe)
         for name in ("isl", "osl", "requests"):
             if getattr(options, name) < 1:
@@ -71,7 +70,7 @@ class GuideLLM(Benchmark[Options], name="guidellm"):
 
     @override
     def command(self, ctx: BenchmarkContext) -> BenchmarkCommand:
-        """One run per concurrency."""
+        """Return one run per concurrency."""
         options = self.options_of(ctx.job.recipe)
         runs = tuple(_run(ctx, options, concurrency) for concurrency in options.concurrencies)
         install = words("bench::need", "guidellm", options.package)

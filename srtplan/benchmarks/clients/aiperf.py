@@ -1,7 +1,7 @@
-"""aiperf: the runs of benchmarks that are its own (traces, prefixes), beside the ladders of ``serving.py``.
+"""aiperf runs of the trace and prefix benchmarks; ``serving.py`` has aiperf's runs at a series of concurrencies.
 
-Out: ``bench::aiperf RESULT ARTIFACTS -- aiperf profile --model ... --url http://... --streaming ...``; the library puts
-aiperf's report where the result is expected. Source: ``aiperf profile --help`` (0.13.0).
+Out: ``bench::aiperf RESULT ARTIFACTS -- aiperf profile --model ... --url http://... --streaming ...``; the runtime library
+moves aiperf's report to the path of the result. Source: ``aiperf profile --help`` (0.13.0).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from srtplan.plugin import BenchmarkContext, Finding, Map, Recipe, Run, StandIn,
 SEED = 42
 STAND_IN = StandIn(behavior="aiperf")
 DECIDED = {
-    "url": "it is the job's own frontend",
-    "u": "it is the job's own frontend",
+    "url": "it is the address of the job's frontend",
+    "u": "it is the address of the job's frontend",
     "model-names": "it is the served model",
     "m": "it is the served model",
-    "artifact-dir": "results belong into the run directory",
-    "profile-export-file": "the report is taken by its name",
-    "config": "a file of settings could change what the plan says",
-    "input-file": "give the trace by its own field",
+    "artifact-dir": "srtplan writes results to the run directory",
+    "profile-export-file": "srtplan finds the report by its default name",
+    "config": "a settings file could override srtplan's flags",
+    "input-file": "set the trace file under `benchmark:`",
 }
-"""Flags of every run of aiperf, by our names for them."""
+"""Flags that srtplan sets in every run of aiperf, by their canonical names."""
 
 CONCURRENCY = ("concurrency", "concurrency-min", "concurrency-max", "concurrency-steps", "user-centric-rate")
 
-SAME = (
+ALIASES = (
     ("request-count", "num-requests"),
     ("isl", "prompt-input-tokens-mean", "synthetic-input-tokens-mean"),
     ("osl", "prompt-output-tokens-mean", "output-tokens-mean"),
@@ -45,8 +45,8 @@ SAME = (
     ("profile-export-file", "profile-export-prefix"),
     ("ui", "ui-type"),
 )
-"""Flags with several names, ours first: aiperf refuses a command that has one of them twice."""
-FIRST = {name: names[0] for names in SAME for name in names}
+"""Flags with several names, the canonical one first: aiperf rejects a command that contains a flag twice."""
+CANONICAL = {name: names[0] for names in ALIASES for name in names}
 
 
 class _Options(Protocol):
@@ -54,21 +54,23 @@ class _Options(Protocol):
 
 
 def check_aiperf(recipe: Recipe, fields: Mapping[str, tuple[str, ...]]) -> Iterable[Finding]:
-    """Arguments that are decided here or stand twice; a package that may be another one tomorrow.
+    """Report arguments that srtplan sets, duplicates, and packages that are not pinned.
 
-    ``fields`` are the fields of this benchmark that decide flags, and those, by our names.
+    ``fields`` maps fields of this benchmark to the canonical names of the flags that they set.
     """
     o = cast("_Options", recipe.benchmark.options)
     at = recipe.benchmark.at
     yield from AIPERF.check(recipe)
-    yield from flags.check_duplicates(o.aiperf_args, (*at, "aiperf_args"), *SAME)
-    known = DECIDED | {flag: f"set benchmark.{field}" for field, own in fields.items() for flag in own}
-    names = {n: known[FIRST.get(n, n)] for n in (*known, *FIRST) if FIRST.get(n, n) in known}
+    yield from flags.check_duplicates(o.aiperf_args, (*at, "aiperf_args"), *ALIASES)
+    known = DECIDED | {
+        flag: f"set `{field}` under `benchmark:`" for field, own in fields.items() for flag in own
+    }
+    names = {n: known[CANONICAL.get(n, n)] for n in (*known, *CANONICAL) if CANONICAL.get(n, n) in known}
     yield from flags.check_planned(o.aiperf_args, (*at, "aiperf_args"), names)
 
 
 def trace_name(path: str) -> str:
-    """``/data/toolagent_trace.jsonl`` is ``toolagent``: letters, digits and ``._-``, for files and tables."""
+    """Return a trace's name for files and tables: ``/data/toolagent_trace.jsonl`` is ``toolagent``."""
     stem = path.rstrip("/").rpartition("/")[2].partition(".")[0].removesuffix("_trace")
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem) or "trace"
 
@@ -82,19 +84,19 @@ def profile(
     whole: str = "",
     seed: int = SEED,
 ) -> Run:
-    """One measured run; ``own`` are the arguments of its load, ``whole`` a trace that is sent to its end.
+    """Return a measured run; ``own`` are the arguments of its load, ``whole`` is a trace that is sent completely.
 
-    A recipe that says itself how many requests are sent gets so many. Runs of one ``seed`` send the same prompts.
+    A request count in the recipe's ``aiperf_args`` takes precedence. Runs with equal ``seed`` send the same prompts.
     """
     result = results("aiperf", f"{name}.json")
     argv = _argv(ctx, name, own, result, seed=seed)
-    if whole and "request-count" not in _given(ctx):
+    if whole and "request-count" not in _recipe_flags(ctx):
         argv = (*words("bench::aiperf_trace", whole), *argv[1:])
     return Run(name=name, argv=argv, result=result, client="aiperf", facts=facts, stand_in=STAND_IN)
 
 
 def warmup(ctx: BenchmarkContext, name: str, own: Words) -> Run:
-    """A run whose report is of no interest."""
+    """Return a run without a report."""
     return Run(name=name, argv=_argv(ctx, name, own, None), stand_in=STAND_IN)
 
 
@@ -123,20 +125,20 @@ def _argv(ctx: BenchmarkContext, name: str, own: Words, result: Word | None, *, 
             artifacts,
         ),
     )
-    mine = _given(ctx)
-    urls = metrics_urls(ctx) if not mine & {"server-metrics", "no-server-metrics"} else ()
+    overridden = _recipe_flags(ctx)
+    urls = metrics_urls(ctx) if not overridden & {"server-metrics", "no-server-metrics"} else ()
     scrape = words("--server-metrics", *urls) if urls else ()
-    return (*_without(head, mine), *_without(own, mine), *scrape, *flags.render(o.aiperf_args))
+    return (*_without(head, overridden), *_without(own, overridden), *scrape, *flags.render(o.aiperf_args))
 
 
-def _given(ctx: BenchmarkContext) -> set[str]:
-    """The flags that the recipe gives itself, by our names for them."""
+def _recipe_flags(ctx: BenchmarkContext) -> set[str]:
+    """Return the canonical names of the flags in the recipe's ``aiperf_args``."""
     o = cast("_Options", ctx.job.recipe.benchmark.options)
-    return {FIRST.get(name, name) for name in (flags.dashed(k) for k, _ in o.aiperf_args.pairs)}
+    return {CANONICAL.get(name, name) for name in (flags.dashed(k) for k, _ in o.aiperf_args.pairs)}
 
 
 def _without(argv: Words, names: set[str]) -> Words:
-    """The command without the flags that the recipe gives itself, and their values."""
+    """Return the command without the named flags and their values."""
     out: list[Word] = []
     dropping = False
     for item in argv:

@@ -1,11 +1,11 @@
-"""Data sets of evaluations: a local file, or a cache of the Hugging Face hub that an earlier run has filled.
+"""Data sets of evaluations: a local file, or a cache of the Hugging Face hub that an earlier run filled.
 
-``hf_home: /lustre/hf`` mounts that folder for writing (the libraries lock what they read), looks for it beforehand, and
-tells them to stay offline::
+``hf_home: /lustre/hf`` mounts that directory writable (the libraries lock what they read), checks it in the preflight, and
+keeps the libraries offline::
 
     HF_HOME=/lustre/hf HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1
 
-Without a copy the recipe is told by SP704 what will be fetched.
+Without a copy, SP704 warns about the download.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ FIELD = "hf_home"
 
 
 def check(recipe: Recipe, what: str, *copies: str) -> Iterable[Finding]:
-    """``what`` is fetched unless one of the fields ``copies``, or the cache, is given."""
+    """Warn that ``what`` is downloaded, unless one of the fields ``copies`` or the cache is set."""
     names = [n for n in (*copies, FIELD) if hasattr(recipe.benchmark.options, n)]
-    yield from checks.absolute(recipe, *names)
+    yield from checks.absolute_paths(recipe, *names)
     if not any(getattr(recipe.benchmark.options, n) for n in names):
-        yield checks.fetched(recipe, what, *names)
+        yield checks.download(recipe, what, *names)
 
 
 def env(recipe: Recipe) -> tuple[EnvVar, ...]:
-    """The variables of a hub's cache, if the recipe gives one."""
+    """Return the variables of the hub's cache, if the recipe sets one."""
     home = _home(recipe)
     values = {"HF_HOME": home, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if home else {}
     return tuple(EnvVar(name=k, value=Lit(v)) for k, v in values.items())
 
 
 def inputs(recipe: Recipe, *copies: str) -> tuple[Input, ...]:
-    """The files, and the cache."""
+    """Return the files and the cache."""
     home = _home(recipe)
     cache = (Input(path=home, why=f"benchmark.{FIELD}", writable=True),) if home else ()
     return (*checks.inputs(recipe, *copies), *cache)

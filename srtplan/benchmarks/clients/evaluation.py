@@ -1,12 +1,12 @@
-"""Accuracy evaluations by existing programs: SGLang's evaluator and lm-eval.
+"""Accuracy evaluations with SGLang's evaluator and lm-eval.
 
-In: the name of the evaluation and its settings. Out: one run whose report ends below ``RUN_DIR/results/accuracy``::
+In: the name of the evaluation and its settings. Out: one run whose report is written below ``RUN_DIR/results/accuracy``::
 
     bench::evaluate RESULT /tmp/gpqa_ds-r1 -- python3 -m sglang.test.run_eval --base-url http://... --model ds-r1 ...
     bench::lm_eval RESULT FOLDER -- lm_eval --model local-chat-completions --tasks gsm8k ...
 
-The evaluator writes its report into /tmp under a name made of evaluation and model; the library takes it only if it
-was written by this run. Sources: ``sglang.test.run_eval --help`` (0.5.7 to 0.5.13), ``lm_eval --help`` (0.4.13).
+The evaluator writes its report to /tmp, under a name derived from evaluation and model. The runtime library accepts it only
+if this run wrote it. Sources: ``sglang.test.run_eval --help`` (0.5.7 to 0.5.13), ``lm_eval --help`` (0.4.13).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SGLANG, LM_EVAL = "sglang-eval", "lm-eval"
 
 @frozen(kw_only=True)
 class Evaluation:
-    """One evaluation. ``flags`` are the evaluator's own, without dashes; None leaves one out.
+    """An evaluation. ``flags`` are the evaluator's flags without leading dashes; None omits a flag.
 
-    ``copy`` is a file to be read instead of an address, where the evaluator has no flag for that.
+    ``copy`` is an address and the file to read instead, for an evaluator without a flag for that.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Evaluation:
 
 
 def sglang(ctx: BenchmarkContext, evaluation: Evaluation) -> Run:
-    """The run of SGLang's evaluator."""
+    """Return the run of SGLang's evaluator."""
     name, model = evaluation.name, ctx.job.served_model_name
     result = results("accuracy", f"{name}.json")
-    report = f"/tmp/{name}_{model.replace('/', '_')}"  # noqa: S108 -- where the evaluator writes, whatever it is told
+    report = f"/tmp/{name}_{model.replace('/', '_')}"  # noqa: S108 -- the evaluator always writes here
     how = ("bench::evaluate_copy", *evaluation.copy) if evaluation.copy else ("bench::evaluate",)
     argv = words(
         *(*how, result, report, "--", "python3", "-m", "sglang.test.run_eval"),
@@ -56,7 +56,7 @@ def sglang(ctx: BenchmarkContext, evaluation: Evaluation) -> Run:
 
 @frozen(kw_only=True)
 class Harness:
-    """Tasks for lm-eval. ``generation`` are settings of the sampling, ``flags`` further options of the program."""
+    """Tasks for lm-eval. ``generation`` holds sampling settings, ``flags`` other options of the program."""
 
     name: str
     tasks: tuple[str, ...]
@@ -68,7 +68,7 @@ class Harness:
 
 
 def lm_eval(ctx: BenchmarkContext, harness: Harness) -> Run:
-    """The run of lm-eval against the chat or completions interface."""
+    """Return the run of lm-eval against the chat or completions API."""
     result = results("accuracy", f"{harness.name}.json")
     folder = results("accuracy", f"{harness.name}.d")
     path = "/v1/chat/completions" if harness.chat else "/v1/completions"
@@ -99,10 +99,10 @@ def lm_eval(ctx: BenchmarkContext, harness: Harness) -> Run:
     )
 
 
-def _flags(given: Mapping[str, object], *, dash: str) -> Words:
-    """``--name value`` for each that is set; True is a bare flag."""
+def _flags(values: Mapping[str, object], *, dash: str) -> Words:
+    """Return ``--name value`` for each value that is set; True becomes a bare flag."""
     out: list[str] = []
-    for name, value in given.items():
+    for name, value in values.items():
         if value is None or value is False:
             continue
         out.append("--" + name.replace("_", dash))

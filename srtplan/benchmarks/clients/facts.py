@@ -1,7 +1,7 @@
-"""What a benchmark says about itself, in the Plan and in its results.
+"""Parameters that describe a benchmark, in the Plan and in its results.
 
-``texts({"isl": 1024, "use_chat_template": True})`` is ``(("isl", "1024"), ("use_chat_template", "true"))``. What they say
-is the workload: only jobs that say the same have a Pareto front together (``srtplan.results.read.workload``).
+``texts({"isl": 1024, "use_chat_template": True})`` is ``(("isl", "1024"), ("use_chat_template", "true"))``. The
+parameters describe the workload: only jobs with equal ones share a Pareto front (``srtplan.results.read.workload``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from srtplan.plugin import RUN_DIR, Map, Recipe, Word, thaw, word
 
 
 def texts(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """Values as texts: true and false in small letters, None as nothing, further flags of a program as JSON."""
+    """Return values as strings: booleans in lowercase, None as the empty string, mappings as JSON."""
     return tuple((k, _text(v)) for k, v in values.items())
 
 
@@ -26,11 +26,11 @@ def _text(value: object) -> str:
 
 
 def gpus_by_mode(recipe: Recipe) -> dict[str, int]:
-    """GPUs that the workers of each mode use."""
+    """Return the number of GPUs that the workers of each mode use."""
     roles = {r.mode: r.workers * r.gpus for r in recipe.resources.roles}
     return {mode: roles.get(mode, 0) for mode in ("prefill", "decode", "agg")}
 
 
 def results(*parts: str) -> Word:
-    """A path below the run's results: ``results("a", "b.json")`` is ``${RUN_DIR}/results/a/b.json``."""
+    """Return a path below the run's results: ``results("a", "b.json")`` is ``${RUN_DIR}/results/a/b.json``."""
     return word(RUN_DIR, "/results/", "/".join(parts))

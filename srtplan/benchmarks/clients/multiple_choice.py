@@ -21,7 +21,7 @@ FIELDS = ("num_examples", "max_tokens", "repeat", "num_threads")
 
 @frozen(kw_only=True)
 class Questions:
-    """``repeat`` asks the whole set that many times; the score is the mean."""
+    """``repeat`` is how often the whole set is asked; the score is the mean."""
 
     num_examples: int
     max_tokens: int
@@ -32,15 +32,15 @@ class Questions:
 
 
 def check_questions(recipe: Recipe, address: str) -> Iterable[Finding]:
-    """Ranges, and where the questions come from."""
-    yield from checks.least(recipe, dict.fromkeys(FIELDS, 1))
-    yield from checks.unbounded(recipe)
-    yield from checks.image(recipe, "sglang.test.run_eval", "sglang")
+    """Report values out of range, and questions that must be downloaded."""
+    yield from checks.bounds(recipe, dict.fromkeys(FIELDS, 1))
+    yield from checks.failed_share(recipe)
+    yield from checks.client_image(recipe, "sglang.test.run_eval", "sglang")
     yield from data.check(recipe, address, "dataset_path")
 
 
 def ask(ctx: BenchmarkContext, name: str, address: str, options: Questions) -> BenchmarkCommand:
-    """One run of the evaluator."""
+    """Return one run of the evaluator."""
     values: dict[str, object] = {field: getattr(options, field) for field in FIELDS}
     run = sglang(
         ctx,

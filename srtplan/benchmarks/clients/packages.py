@@ -1,6 +1,6 @@
-"""Programs that are installed where the image has none: a field of the recipe, a pinned default, one check for all.
+"""Programs that are installed if the image does not contain them: a recipe field with a pinned default.
 
-In: the recipe and the package. Out: the call of the preamble, what is mounted and looked for beforehand, findings::
+In: the recipe and the package. Out: the preamble call, files to mount and check, and findings::
 
     AIPERF.needed(recipe)   ->  bench::need aiperf aiperf==0.13.0
     AIPERF.inputs(recipe)   ->  the wheel /wheels/aiperf.whl, if aiperf_package names it
@@ -23,63 +23,63 @@ VERSION = re.compile(r"===?[^*]+$")
 
 @frozen(kw_only=True)
 class Package:
-    """``program`` comes from ``default``, unless the field of the benchmark says something else."""
+    """A package that contains ``program``: ``default``, unless ``field`` of the benchmark names another one."""
 
     program: str
     field: str
     default: str
 
-    def given(self, recipe: Recipe) -> str | None:
-        """What the recipe says."""
+    def requested(self, recipe: Recipe) -> str | None:
+        """Return the package that the recipe names, if any."""
         value: str | None = getattr(recipe.benchmark.options, self.field)
         return value
 
     def chosen(self, recipe: Recipe) -> str:
-        """What is installed where the image has no such program."""
-        return self.given(recipe) or self.default
+        """Return the package to install if the image does not contain the program."""
+        return self.requested(recipe) or self.default
 
     def needed(self, recipe: Recipe) -> Words:
-        """The preamble that gets the program into the container."""
+        """Return the preamble call that makes the program available in the container."""
         return words("bench::need", self.program, self.chosen(recipe))
 
     def inputs(self, recipe: Recipe) -> tuple[Input, ...]:
-        """The package, where it is a file or an address."""
-        where = place(self.given(recipe) or "")
-        found = where.startswith(("/", "http://", "https://"))
-        return (Input(path=where, why=f"benchmark.{self.field}"),) if found else ()
+        """Return the package if it is a file or a URL."""
+        where = place(self.requested(recipe) or "")
+        is_file = where.startswith(("/", "http://", "https://"))
+        return (Input(path=where, why=f"benchmark.{self.field}"),) if is_file else ()
 
     def check(self, recipe: Recipe, *, used: bool = True) -> Iterable[Finding]:
-        """A package that may be another one tomorrow; a file that is nowhere; one that nobody installs."""
-        given = self.given(recipe)
-        if not given:
+        """Report packages that are not pinned, relative paths of wheels, and packages that are never installed."""
+        package = self.requested(recipe)
+        if not package:
             return
         if not used:
-            yield checks.unused(recipe, self.field, f"nothing of this benchmark runs {self.program}")
-        elif place(given).endswith(".whl") and not (place(given).startswith("/") or "://" in given):
-            yield checks.bad(recipe, self.field, "must be an absolute path, or an address")
-        elif not pinned(given):
+            yield checks.without_effect(recipe, self.field, f"this benchmark does not run {self.program}")
+        elif place(package).endswith(".whl") and not (place(package).startswith("/") or "://" in package):
+            yield checks.invalid(recipe, self.field, "must be an absolute path or a URL")
+        elif not pinned(package):
             yield Finding(
                 rule="SP706",
                 path=(*recipe.benchmark.at, self.field),
                 severity="warning",
-                message=f"'{given}' is not pinned: two runs of this recipe may use two versions",
-                help=f"write a version ({self.default}), a wheel, or a repository with a commit",
+                message=f"'{package}' is not pinned: runs of this recipe may use different versions",
+                help=f"write a version (`{self.default}`), a wheel, or a repository with a commit",
             )
 
 
 AIPERF = Package(program="aiperf", field="aiperf_package", default="aiperf==0.13.0")
 LM_EVAL = Package(program="lm_eval", field="lm_eval_package", default="lm-eval[api]==0.4.13")
-"""The versions that the command lines were checked with."""
+"""The versions against which the command lines are tested."""
 
 
 def place(package: str) -> str:
-    """Where pip looks: ``lm-eval[api] @ /w.whl`` and ``/w.whl[api]`` are the file; a bare name is itself."""
+    """Return the location that pip uses: ``/w.whl`` for ``lm-eval[api] @ /w.whl`` and ``/w.whl[api]``."""
     where = (package.partition(" @ ")[2] or package).removeprefix("file://")
     return where.partition("[")[0] if where.startswith("/") else where
 
 
 def pinned(package: str) -> bool:
-    """A version, a file, or a repository with a commit or a tag of a version."""
+    """Return whether a package is a version, a file, or a repository with a commit or version tag."""
     where = place(package)
     if "git+" in where:
         return COMMIT.search(where) is not None

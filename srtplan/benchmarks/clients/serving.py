@@ -4,10 +4,10 @@ In: one load (concurrency, number of prompts, lengths, rate). Out: the client's 
 
     python3 -m sglang.bench_serving --backend sglang-oai --base-url http://... --num-prompts 40 --max-concurrency 4 ...
 
-Lengths are uniform between ``ratio * n`` and ``n`` tokens. SGLang's client and aiperf (in SGLang's style) mean the same by
-their ratio; vLLM's and TensorRT-LLM's draw around a mean, so mean and half-width are computed from it.
-Templated are random prompts by the chat interface, whose server applies the template, and those of a data set by the client
-(SGLang's, vLLM's), or by the chat interface (aiperf).
+Lengths are uniform between ``ratio * n`` and ``n`` tokens. SGLang's client and aiperf (in SGLang's style) use the ratio in
+this sense. vLLM's and TensorRT-LLM's clients draw around a mean, so mean and half-width are computed from the ratio.
+For random prompts, the chat template is applied by the server of the chat API. For a data set, it is applied by the client
+(SGLang's, vLLM's) or by the chat API (aiperf).
 Sources: ``sglang.bench_serving --help`` (0.5), ``vllm bench serve --help`` (0.11 and later),
 ``tensorrt_llm.serve.scripts.benchmark_serving --help`` (1.x), ``aiperf profile --help`` (0.13).
 """
@@ -22,14 +22,14 @@ from attrs import frozen
 from srtplan.plugin import StandIn, Word, Words, word, words
 
 TINY = 1e-9
-"""What binary fractions may lack."""
+"""The rounding error of binary fractions."""
 
 
 @frozen(kw_only=True)
 class Load:
-    """One run of a load generator. ``rate`` is requests per second or ``inf``; ``result`` None for a warm-up.
+    """A run of a load generator. ``rate`` is requests per second or ``inf``; ``result`` is None for a warm-up.
 
-    Lengths are those of random prompts; with a data set ``osl`` None leaves the output's length to its rows.
+    Lengths apply to random prompts; with a data set, ``osl`` None takes output lengths from its rows.
     """
 
     url: Word
@@ -49,9 +49,9 @@ class Load:
 
 
 def sglang(load: Load) -> Words:
-    """SGLang's client; it appends its result as one JSON line to the output file.
+    """Return the command of SGLang's client, which appends its result as one JSON line to the output file.
 
-    It sends no more prompts than its data set has rows: only its details tell how many.
+    It sends at most as many prompts as its data set has rows; only the detailed output contains the count.
     """
     chat = load.chat_template and not load.dataset_path
     return words(
@@ -82,21 +82,21 @@ def _sglang_rows(load: Load) -> Words:
 
 
 def vllm(load: Load) -> Words:
-    """VLLM's client; of a data set's rows it takes the prompts only, so that a length must be said."""
+    """Return the command of vLLM's client; it reads only prompts from a data set, so it needs an output length."""
     lengths = ("--custom-output-len", load.osl) if load.dataset_path and load.osl else ()
     plain = ("--skip-chat-template",) if load.dataset_path and not load.chat_template else ()
     return words("vllm", "bench", "serve", *_vllm_like(load, "custom"), *lengths, *plain)
 
 
 def trtllm(load: Load) -> Words:
-    """TensorRT-LLM's client, which has grown out of vLLM's."""
+    """Return the command of TensorRT-LLM's client, which derives from vLLM's."""
     module = "tensorrt_llm.serve.scripts.benchmark_serving"
     ids = () if load.dataset_path else ("--random-ids",)
     return words("python3", "-m", module, *_vllm_like(load, "trtllm_custom"), *ids)
 
 
 def aiperf(load: Load) -> Words:
-    """aiperf, called through the library so that its report ends at the place of the result."""
+    """Return the command of aiperf, called through the library, which moves the report to the path of the result."""
     path = ("--input-file", load.dataset_path) if load.dataset_path else ()
     rate = () if load.rate == "inf" else ("--request-rate", load.rate)
     style = (
@@ -123,17 +123,17 @@ PROGRAMS = {
     "vllm": "vllm bench serve",
     "trtllm": "TensorRT-LLM's benchmark_serving",
 }
-"""Clients that only the image of their engine has."""
+"""Clients that only their engine's image contains."""
 
 
-def templated(client: str, asked: bool | None, *, rows: bool) -> bool:  # noqa: FBT001 -- a field's value
-    """Whether prompts get the chat template: what is asked for, else what the client does by itself.
+def uses_chat_template(client: str, requested: bool | None, *, rows: bool) -> bool:  # noqa: FBT001 -- a field's value
+    """Return whether the chat template is applied: the requested value, or the client's own behavior.
 
-    That is the chat interface for aiperf, plain random prompts for the others, which template the rows of a data set.
+    aiperf uses the chat API. The other clients apply the template to the rows of a data set, but not to random prompts.
     """
     if rows and client == "trtllm":
         return False
-    return client == "aiperf" or rows if asked is None else asked
+    return client == "aiperf" or rows if requested is None else requested
 
 
 STAND_INS = {
@@ -142,7 +142,7 @@ STAND_INS = {
     "trtllm": StandIn(behavior="bench_vllm"),
     "aiperf": StandIn(behavior="aiperf"),
 }
-"""What a rehearsal runs instead: TensorRT-LLM's client has the options and the result file of vLLM's."""
+"""What a rehearsal runs instead; TensorRT-LLM's client has the same options and result file as vLLM's."""
 
 CLIENTS: dict[str, Callable[[Load], Words]] = {
     "sglang": sglang,
@@ -172,7 +172,10 @@ def _vllm_like(load: Load, rows: str) -> Words:
 
 
 def _vllm_random(load: Load) -> Words:
-    """Both are rounded down: the client rounds the longest length up, and refuses a half-width of 1."""
+    """Return lengths as mean and half-width, both rounded down.
+
+    The client rounds the longest length up, and rejects a half-width of 1.
+    """
     mean, half = (1 + load.ratio) / 2, (1 - load.ratio) / (1 + load.ratio)
     lengths = [max(1, floor((length or 1) * mean + TINY)) for length in (load.isl, load.osl)]
     half = min(floor(half * 10**4 + TINY), 9999) / 10**4
@@ -183,7 +186,7 @@ def _vllm_random(load: Load) -> Words:
 
 
 def _split(load: Load) -> tuple[Word, str]:
-    """Directory and file name of the result."""
+    """Return the directory and file name of the result."""
     if load.result is None:
         return word(""), ""
     *head, tail = load.result.parts if hasattr(load.result, "parts") else (load.result,)

@@ -1,7 +1,7 @@
-"""The workers as a client may want to know them: addresses, HTTP endpoints, where their metrics are.
+"""Addresses, HTTP endpoints and metrics URLs of the workers, for clients.
 
-``SRT_PREFILL_IPS=${IP[0]},${IP[1]}``, ``SRT_DECODE_ENDPOINTS=http://${IP[2]}:30000``: the leaders of every mode. Requests
-for the model are taken at these endpoints only by workers with an HTTP server of their own, not by those of Dynamo.
+``SRT_PREFILL_IPS=${IP[0]},${IP[1]}``, ``SRT_DECODE_ENDPOINTS=http://${IP[2]}:30000``: the leaders of every mode. Only
+workers with their own HTTP server accept model requests at these endpoints; Dynamo workers do not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from srtplan.plugin import MODES, BenchmarkContext, EnvVar, Mode, Process, Word,
 
 
 def workers_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
-    """Addresses and endpoints of the modes that the job has."""
+    """Return the addresses and endpoints of the modes that the job has."""
     out: list[EnvVar] = []
     for mode in MODES:
         leaders = ctx.job.topology.leaders(mode)
@@ -24,22 +24,22 @@ def workers_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
 
 
 def endpoints(ctx: BenchmarkContext, mode: Mode) -> tuple[Word, ...]:
-    """Where every worker of a mode answers HTTP: behind Dynamo that is its system port (health, metrics, engine calls)."""
+    """Return the HTTP endpoints of a mode's workers; with Dynamo, the system port (health, metrics, engine calls)."""
     return tuple(word("http://", _at(ctx, p)) for p in ctx.job.topology.leaders(mode))
 
 
 def metrics_urls(ctx: BenchmarkContext) -> tuple[Word, ...]:
-    """Where each worker process tells its metrics."""
+    """Return the metrics URL of each worker."""
     return tuple(word("http://", _at(ctx, p), "/metrics") for p in ctx.job.topology.processes if p.leader)
 
 
 def metrics_env(ctx: BenchmarkContext) -> tuple[EnvVar, ...]:
-    """The same as a variable, for commands of a recipe."""
+    """Return the metrics URLs as a variable, for custom commands."""
     return (EnvVar(name="AIPERF_SERVER_METRICS_URLS", value=_joined(metrics_urls(ctx))),)
 
 
 def _at(ctx: BenchmarkContext, process: Process) -> Word:
-    return word(ip(process.node), ":", ctx.job.answers_at(process))
+    return word(ip(process.node), ":", ctx.job.control_port(process))
 
 
 def _joined(items: Iterable[Word]) -> Word:

@@ -1,7 +1,7 @@
-"""A recipe on its way: what could be structured so far, and all findings.
+"""A recipe under construction: the sections that could be structured, and all findings.
 
-In: a structured document of either layout. Out: once there is no error, ``draft.recipe(source, site)``. Rules look at a
-draft and skip what is None, so one wrong section does not hide the faults of the others.
+In: a structured document of either layout. Out: once there is no error, ``draft.recipe(source, site)``. Rules read a
+draft and skip fields that are None, so an invalid section does not hide the problems of the others.
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ from srtplan.ir.recipe import (
     Source,
 )
 
+REMEDY = "remove it, or run this recipe with srtctl"
+"""The help for settings that only srtctl supports."""
+
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Context:
-    """What lowering may know besides the document."""
+    """The input of lowering in addition to the document."""
 
     environ: Dict[str, str]
     models: tuple[str, ...] = ()
@@ -49,7 +52,7 @@ class Context:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Counts:
-    """Nodes, workers and GPUs per worker of one mode as the document gives them, and where."""
+    """Nodes, workers and GPUs per worker of one mode as the document sets them, with their paths."""
 
     mode: Mode
     nodes: int | None
@@ -61,13 +64,13 @@ class Counts:
 
     @property
     def present(self) -> bool:
-        """The document asks for workers or nodes of this mode."""
+        """Whether the document requests workers or nodes of this mode."""
         return bool(self.workers) or bool(self.nodes)
 
 
 @define(kw_only=True, eq=False, repr=False)
 class Draft:
-    """The fields of a Recipe, None where the document has a fault."""
+    """The fields of a Recipe; None marks an invalid section."""
 
     context: Context
     findings: list[Finding] = Factory(list)
@@ -77,7 +80,7 @@ class Draft:
     gpus_per_node: int | None = None
     resources: Resources | None = None
     idle_roles: tuple[Role, ...] = ()
-    """Roles that the document describes and gives no workers."""
+    """Roles with settings but without workers."""
     slurm: Slurm | None = None
     engine: Engine | None = None
     frontend: Frontend | None = None
@@ -100,7 +103,7 @@ class Draft:
         self.findings.append(Finding(rule=rule, path=path, message=message, help=hint, on_key=on_key))
 
     def recipe(self, source: Source, site: Site) -> tuple[Recipe, frozenset[str]]:
-        """The Recipe, and the sections that had a fault, so that something stands in their place."""
+        """Return the Recipe, and the names of invalid sections, for which it holds stand-ins."""
         missing = frozenset(name for name in _STANDINS if getattr(self, name) is None)
         names = [a.name for a in Recipe.__attrs_attrs__ if a.name not in ("source", "site")]
         parts = {n: _STANDINS[n]() if n in missing else getattr(self, n) for n in names}
@@ -133,4 +136,4 @@ _STANDINS: dict[str, Callable[[], object]] = {
     "srun_options": tuple,
     "sbatch_directives": tuple,
 }
-"""What takes the place of a section with a fault, so that the plugins can look at the others."""
+"""Stand-ins for invalid sections, so that plugins can check the others."""

@@ -1,6 +1,6 @@
-"""``$VAR`` and ``~`` in paths, replaced while compiling: a bundle holds no reference to the submitter's shell.
+"""Expansion of ``$VAR`` and ``~`` in paths at compile time, so that a bundle does not depend on the submitter's shell.
 
-In: a text, the environment, where it stands. Out: the text, or a finding for a variable that is not set::
+In: a text, the environment, and the path of the text. Out: the text, or a finding for an unset variable::
 
     expand("$MODELS/r1", {"MODELS": "/lustre/models"}, ...)  ->  "/lustre/models/r1"
 """
@@ -16,7 +16,7 @@ _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*
 
 
 def expand(text: str, environ: Mapping[str, str], path: Path, findings: list[Finding]) -> str:
-    """The text with variables and a leading ``~/`` replaced."""
+    """Return the text with variables and a leading ``~/`` expanded."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]
@@ -26,7 +26,7 @@ def expand(text: str, environ: Mapping[str, str], path: Path, findings: list[Fin
                     rule="SP212",
                     path=path,
                     message=f"the environment variable {name} is not set",
-                    help=f"set it when compiling, or write the path: {name}=/... srtplan ...",
+                    help=f"set it when compiling ({name}=/... srtplan ...), or write the path",
                 )
             )
         return environ.get(name, match[0])

@@ -1,4 +1,4 @@
-"""Nodes, workers and GPUs of the modes: the sizes that follow from their counts.
+"""Nodes, workers and GPUs per worker of each mode, computed from the counts of a recipe.
 
 In: the ``Counts`` of each mode and ``gpus_per_node``. Out: per mode ``(nodes, workers, gpus per worker)``::
 
@@ -17,7 +17,7 @@ Sizes = dict[Mode, tuple[int, int, int]]
 
 
 def sizes(counts: Sequence[Counts], gpus_per_node: int) -> Sizes:
-    """Nodes, workers and GPUs per worker of the modes that have workers."""
+    """Return nodes, workers and GPUs per worker of each mode that has workers."""
     by_mode = {c.mode: c for c in counts}
     prefill = by_mode.get("prefill")
     shared = _gpus(prefill, gpus_per_node, fallback=gpus_per_node) if prefill else gpus_per_node
@@ -31,12 +31,12 @@ def sizes(counts: Sequence[Counts], gpus_per_node: int) -> Sizes:
 
 
 def node_count(c: Counts) -> int:
-    """Nodes of a mode; an aggregated mode has 1 unless the recipe says otherwise."""
+    """Return the nodes of a mode; defaults to 1 for aggregated workers."""
     return 1 if c.mode == "agg" and c.nodes is None else c.nodes or 0
 
 
 def _gpus(c: Counts, gpus_per_node: int, *, fallback: int) -> int:
-    """What the recipe says, else an even share of the nodes, rounded down."""
+    """Return the GPUs per worker; defaults to an even share of the nodes, rounded down."""
     if c.gpus is not None:
         return c.gpus
     nodes = node_count(c)

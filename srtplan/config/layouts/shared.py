@@ -1,4 +1,4 @@
-"""What both layouts lower alike: sections of the same name, the model, mounts, and sections that change nothing.
+"""Lowering shared by both layouts: sections of the same name, the model, mounts, and sections without effect.
 
 In: a structured document, section by section. Out: fields of a ``Draft``.
 """
@@ -12,7 +12,7 @@ import attrs
 from srtplan import plugin
 from srtplan.config.layouts import mounts, observability
 from srtplan.config.layouts import v1_sections as doc
-from srtplan.config.layouts.draft import Draft
+from srtplan.config.layouts.draft import REMEDY, Draft
 from srtplan.config.layouts.environment import expand
 from srtplan.config.typed import plugins
 from srtplan.config.typed.structure import structure, unknown_key
@@ -26,7 +26,7 @@ NO_EFFECT_PROFILING = ("isl", "osl", "concurrency")
 
 
 class Divided(NamedTuple):
-    """A section that a plugin shares: its type, its common fields, the plugin's options; None where there is a fault."""
+    """A section with a plugin: its type, its common fields, and the plugin's options. None marks an invalid part."""
 
     name: str
     common: Any
@@ -34,7 +34,7 @@ class Divided(NamedTuple):
 
 
 def sections(tree: Mapping, kind: type, findings: list[Finding]) -> dict[str, Any]:
-    """The sections, each structured on its own, so that one fault hides no other; None where there is one."""
+    """Return the sections, each structured on its own, so that an invalid one (None) hides no problem of another."""
     parts: dict[str, Any] = {}
     fields = attrs.fields_dict(attrs.resolve_types(kind))
     for name, field in fields.items():
@@ -42,16 +42,16 @@ def sections(tree: Mapping, kind: type, findings: list[Finding]) -> dict[str, An
             assert field.type is not None  # noqa: S101 -- every field has its annotation
             parts[name] = structure(tree[name], field.type, (name,), findings)
         elif field.default is attrs.NOTHING:
-            message = f"missing key '{name}': {field.metadata['doc']}"
-            findings.append(Finding(rule="SP111", path=(name,), message=message))
+            hint = f"add `{name}:` ({field.metadata['doc']})"
+            findings.append(Finding(rule="SP111", path=(name,), message=f"missing key '{name}'", help=hint))
         else:
             parts[name] = field.default
     findings.extend(unknown_key((k,), fields) for k in tree if k not in fields)
     return parts
 
 
-def same(parts: dict[str, Any], draft: Draft) -> None:
-    """Sections that need no more than other names."""
+def lower_common(parts: dict[str, Any], draft: Draft) -> None:
+    """Set the fields of the draft whose sections are the same in both layouts."""
     draft.name = parts.get("name")
     draft.environment = parts.get("environment")
     draft.env_from = parts.get("env_from") or ()
@@ -73,47 +73,51 @@ def same(parts: dict[str, Any], draft: Draft) -> None:
     _mounts(parts, draft)
 
 
-def no_effect(tree: Mapping, kind: type, draft: Draft) -> None:
-    """A warning for each section that changes nothing."""
-    fields = attrs.fields_dict(kind)
-    dead: list[tuple[Path, str]] = [
-        ((key,), fields[key].metadata["doc"].removeprefix("no effect").lstrip(":, "))
-        for key in NO_EFFECT
-        if key in fields and not is_null(tree.get(key))
+def warn_no_effect(tree: Mapping, kind: type, draft: Draft) -> None:
+    """Add a warning for each key whose description starts with "no effect"."""
+    fields, profiling = attrs.fields_dict(kind), attrs.fields_dict(doc.ProfilingSection)
+    unused: list[tuple[Path, str]] = [
+        *(((key,), fields[key].metadata["doc"]) for key in NO_EFFECT if key in fields),
+        *((("profiling", key), profiling[key].metadata["doc"]) for key in NO_EFFECT_PROFILING),
     ]
-    traffic = "profiling records the benchmark's own traffic"
-    paths = (("profiling", key) for key in NO_EFFECT_PROFILING)
-    dead += [(path, traffic) for path in paths if not is_null(at(tree, path))]
-    for path, why in dead:
-        message = f"'{path[-1]}' has no effect: {why}"
-        draft.findings.append(
-            Finding(rule="SP132", path=path, on_key=True, severity="warning", message=message)
-        )
+    for path, why in unused:
+        if not is_null(at(tree, path)):
+            message = f"'{path[-1]}' has {why}"
+            draft.findings.append(
+                Finding(
+                    rule="SP132",
+                    path=path,
+                    on_key=True,
+                    severity="warning",
+                    message=message,
+                    help="remove it",
+                )
+            )
 
 
 def refuse(draft: Draft, tree: Mapping, paths: tuple[Path, ...]) -> None:
-    """An error for each part of the document that srtctl does and srtplan does not."""
+    """Add an error for each of the paths that the document sets: only srtctl supports them."""
     for path in paths:
         node = at(tree, path)
         if not is_null(node) and not (isinstance(node, Scalar) and node.value in (False, "never")):
             shown = ".".join(map(str, path))
-            draft.error("SP131", path, f"srtplan does not support '{shown}' yet", on_key=True)
+            draft.error("SP131", path, f"srtplan does not support '{shown}'", hint=REMEDY, on_key=True)
 
 
 def divide(kind: plugin.Kind, section: Mapping, common: type, path: Path, draft: Draft) -> Divided:
-    """Common fields and the plugin's own."""
+    """Split a section into its common fields and the options of its plugin, and structure both."""
     default = attrs.fields_dict(common)["type"].default
     name = plugins.type_of(section, str(default))
     cut = plugins.split(section, common)
     structured = structure(cut.common, common, path, draft.findings)
     own = None
     if plugins.check_type(kind, name, (*path, "type"), draft.findings):
-        own = plugins.options(kind, name, cut.own, path, draft.findings)
+        own = plugins.options(kind, name, cut.own, path, draft.findings, common=common)
     return Divided(name, structured, own)
 
 
 def frontend(section: doc.FrontendCommon, own: object, **differing: Any) -> ir.Frontend:  # noqa: ANN401
-    """A frontend; ``differing`` are the fields that the layouts spell differently."""
+    """Return a frontend; ``differing`` are the fields that the layouts spell differently."""
     return ir.Frontend(
         multiple=section.enable_multiple_frontends,
         additional=section.num_additional_frontends,
@@ -130,7 +134,11 @@ def frontend(section: doc.FrontendCommon, own: object, **differing: Any) -> ir.F
 
 
 def _profiling(section: doc.ProfilingSection) -> ir.Profiling:
-    windows = [(mode, getattr(section, key)) for mode, key in ir.MODE_KEYS.items()]
+    windows: tuple[tuple[ir.Mode, doc.WindowSection | None], ...] = (
+        ("prefill", section.prefill),
+        ("decode", section.decode),
+        ("agg", section.aggregated),
+    )
     return ir.Profiling(
         type=section.type,
         windows=tuple(

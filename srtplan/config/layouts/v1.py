@@ -1,6 +1,6 @@
-"""A v1 document to a draft of the Recipe.
+"""Lowering of a v1 document to a draft of the Recipe.
 
-In: the merged tree of one job, and what lowering may know. Out: a ``Draft`` with everything that could be structured::
+In: the merged tree of one job, and the context of lowering. Out: a ``Draft`` with everything that could be structured::
 
     resources: {prefill_nodes: 1, prefill_workers: 2, ...}      Role(mode="prefill", nodes=1, workers=2, gpus=4,
     backend: {prefill_environment: {A: "1"}, ...}           ->       env=(("A", "1"),), args=..., at=("resources",))
@@ -26,14 +26,14 @@ Roles = dict[ir.Mode, dict[str, Any]]
 
 
 def lower(tree: Mapping, context: Context) -> Draft:
-    """The draft of one job."""
+    """Return the draft of one job."""
     draft = Draft(context=context)
     parts = shared.sections(tree, doc.Document, draft.findings)
     for key in [k for k in ("roles", "engine") if k in tree][:1]:
-        message = "'roles' and 'engine' belong to schema 2"
+        message = f"'{key}' is a key of schema 2, but the recipe has no `schema: 2`"
         draft.error("SP130", (key,), message, hint="add `schema: 2` at the top", on_key=True)
-    shared.same(parts, draft)
-    shared.no_effect(tree, doc.Document, draft)
+    shared.lower_common(parts, draft)
+    shared.warn_no_effect(tree, doc.Document, draft)
     shared.refuse(draft, tree, (("host_setup",),))
     _dynamo(parts.get("dynamo"), draft)
     _infra(parts.get("infra"), draft)
@@ -47,13 +47,19 @@ def lower(tree: Mapping, context: Context) -> Draft:
 def _dynamo(section: doc.DynamoSection | None, draft: Draft) -> None:
     if section is None:
         return
-    built = section.hash or section.top_of_tree or section.wheel
-    values = attrs.asdict(section, recurse=False) | ({"version": None} if built else {})
+    sources = {"hash": section.hash, "top_of_tree": section.top_of_tree, "wheel": section.wheel}
+    chosen = [name for name, value in sources.items() if value]
+    values = attrs.asdict(section, recurse=False) | ({"version": None} if chosen else {})
     draft.dynamo = ir.Dynamo(**values)
-    if built and section.version != attrs.fields(doc.DynamoSection).version.default:
-        message = "dynamo.version has no effect beside another source"
+    if chosen and section.version != attrs.fields(doc.DynamoSection).version.default:
         draft.findings.append(
-            Finding(rule="SP231", path=("dynamo", "version"), severity="warning", message=message)
+            Finding(
+                rule="SP231",
+                path=("dynamo", "version"),
+                severity="warning",
+                message=f"dynamo.version has no effect: dynamo.{chosen[0]} is set",
+                help=f"remove `version` or `{chosen[0]}`",
+            )
         )
 
 
@@ -87,7 +93,7 @@ def _benchmark(section: Mapping | None, draft: Draft) -> None:
 
 
 def _backend(section: Mapping | None, draft: Draft) -> Roles | None:
-    """The engine into the draft; what belongs to the roles is returned by mode."""
+    """Set the engine of the draft; return the fields of the roles by mode."""
     if section is None:
         return None
     config = f"{plugins.type_of(section, 'sglang')}_config"
@@ -99,44 +105,63 @@ def _backend(section: Mapping | None, draft: Draft) -> Roles | None:
         args = structure(section[config], doc.EngineArgs, ("backend", config), draft.findings)
     if not common or not args:
         return None
-    return {m: _role(common, args, config, m) for m in ir.MODES}
+    return _roles(common, args, config)
 
 
-def _role(common: doc.BackendSection, args: doc.EngineArgs, config: str, mode: ir.Mode) -> dict[str, Any]:
-    key = ir.MODE_KEYS[mode]
-    return {
-        "args": getattr(args, key) or EMPTY,
-        "args_at": ("backend", config, key),
-        "env": getattr(common, f"{key}_environment"),
-        "env_at": ("backend", f"{key}_environment"),
-        "extra_args": getattr(common, f"{key}_extra_args"),
-        "extra_args_at": ("backend", f"{key}_extra_args"),
-        "kv_events": _kv_events(common.kv_events_config, mode),
-        "kv_events_at": _kv_events_at(common.kv_events_config, key),
-        "at": ("resources",),
+def _roles(common: doc.BackendSection, args: doc.EngineArgs, config: str) -> Roles:
+    """Return the fields of the roles that stand in `backend`, by mode."""
+    roles: Roles = {
+        "prefill": {
+            "args": args.prefill or EMPTY,
+            "args_at": ("backend", config, "prefill"),
+            "env": common.prefill_environment,
+            "env_at": ("backend", "prefill_environment"),
+            "extra_args": common.prefill_extra_args,
+            "extra_args_at": ("backend", "prefill_extra_args"),
+        },
+        "decode": {
+            "args": args.decode or EMPTY,
+            "args_at": ("backend", config, "decode"),
+            "env": common.decode_environment,
+            "env_at": ("backend", "decode_environment"),
+            "extra_args": common.decode_extra_args,
+            "extra_args_at": ("backend", "decode_extra_args"),
+        },
+        "agg": {
+            "args": args.aggregated or EMPTY,
+            "args_at": ("backend", config, "aggregated"),
+            "env": common.aggregated_environment,
+            "env_at": ("backend", "aggregated_environment"),
+            "extra_args": common.aggregated_extra_args,
+            "extra_args_at": ("backend", "aggregated_extra_args"),
+        },
     }
+    for mode, (events, path) in _kv_events(common.kv_events_config).items():
+        roles[mode] |= {"kv_events": events, "kv_events_at": path, "at": ("resources",)}
+    return roles
 
 
-def _kv_events(
-    config: doc.KvEvents | bool | None,  # noqa: FBT001 -- the value as YAML has it
-    mode: ir.Mode,
-) -> Map | None:
-    """True alone means prefill and decode."""
-    if isinstance(config, doc.KvEvents):
-        value = getattr(config, ir.MODE_KEYS[mode])
-        return value if isinstance(value, Map) else EMPTY if value else None
-    return EMPTY if config and mode != "agg" else None
-
-
-def _kv_events_at(config: doc.KvEvents | bool | None, key: str) -> Path:  # noqa: FBT001
+def _kv_events(config: doc.KvEvents | bool | None) -> dict[ir.Mode, tuple[Map | None, Path]]:  # noqa: FBT001 -- a YAML value
+    """Return the events of each mode and their path. ``kv_events_config: true`` applies to prefill and decode."""
     path: Path = ("backend", "kv_events_config")
-    return (*path, key) if isinstance(config, doc.KvEvents) else path
+    if isinstance(config, doc.KvEvents):
+        return {
+            "prefill": (_events(config.prefill), (*path, "prefill")),
+            "decode": (_events(config.decode), (*path, "decode")),
+            "agg": (_events(config.aggregated), (*path, "aggregated")),
+        }
+    events = _events(config)
+    return {"prefill": (events, path), "decode": (events, path), "agg": (None, path)}
+
+
+def _events(value: Map | bool | None) -> Map | None:  # noqa: FBT001 -- a YAML value
+    return value if isinstance(value, Map) else EMPTY if value else None
 
 
 def _resources(section: doc.ResourcesSection | None, roles: Roles | None, draft: Draft) -> None:
     if section is None:
         return
-    draft.counts = tuple(_counts(section, mode) for mode in ir.MODES)
+    draft.counts = _counts(section)
     draft.gpus_per_node = section.gpus_per_node
     if roles is None or section.gpus_per_node <= 0:
         return
@@ -155,10 +180,33 @@ def _resources(section: doc.ResourcesSection | None, roles: Roles | None, draft:
     )
 
 
-def _counts(section: doc.ResourcesSection, mode: ir.Mode) -> Counts:
-    names = (f"{mode}_nodes", f"{mode}_workers", f"gpus_per_{mode}")
-    nodes, workers, gpus = (getattr(section, n) for n in names)
-    at: list[Path] = [("resources", n) for n in names]
-    return Counts(
-        mode=mode, nodes=nodes, workers=workers, gpus=gpus, nodes_at=at[0], workers_at=at[1], gpus_at=at[2]
+def _counts(section: doc.ResourcesSection) -> tuple[Counts, ...]:
+    return (
+        Counts(
+            mode="prefill",
+            nodes=section.prefill_nodes,
+            workers=section.prefill_workers,
+            gpus=section.gpus_per_prefill,
+            nodes_at=("resources", "prefill_nodes"),
+            workers_at=("resources", "prefill_workers"),
+            gpus_at=("resources", "gpus_per_prefill"),
+        ),
+        Counts(
+            mode="decode",
+            nodes=section.decode_nodes,
+            workers=section.decode_workers,
+            gpus=section.gpus_per_decode,
+            nodes_at=("resources", "decode_nodes"),
+            workers_at=("resources", "decode_workers"),
+            gpus_at=("resources", "gpus_per_decode"),
+        ),
+        Counts(
+            mode="agg",
+            nodes=section.agg_nodes,
+            workers=section.agg_workers,
+            gpus=section.gpus_per_agg,
+            nodes_at=("resources", "agg_nodes"),
+            workers_at=("resources", "agg_workers"),
+            gpus_at=("resources", "gpus_per_agg"),
+        ),
     )

@@ -1,11 +1,11 @@
-"""A ``schema: 2`` document to a draft of the same Recipe that v1 becomes.
+"""Lowering of a ``schema: 2`` document to a draft of the Recipe, the same as for v1.
 
-In: the merged tree of one job. Out: a ``Draft``; what the Recipe cannot say is refused (SP131), never ignored::
+In: the merged tree of one job. Out: a ``Draft``. A setting that the Recipe cannot represent is an error (SP131)::
 
     roles: {decode: {nodes: colocate, workers: 2, gpus: 4}}     Role(mode="decode", nodes=0, workers=2, gpus=4,
     engine: sglang                                          ->       at=("roles", "decode"))
 
-Rules and later stages speak of v1's paths (``("infra", "nats_max_payload_mb")``); ``MOVED`` says where that stands here.
+Rules and later stages use the paths of v1 (``("infra", "nats_max_payload_mb")``). ``MOVED`` maps them to this layout.
 """
 
 from __future__ import annotations
@@ -35,30 +35,36 @@ MOVED: dict[Path, Path] = {
     ("dynamo", "wheel"): ("dynamo", "source", "wheel"),
     ("dynamo", "hash"): ("dynamo", "source", "rev"),
     ("dynamo", "cargo_patches"): ("dynamo", "patches"),
-    **{("resources", f"{m}_nodes"): ("roles", m, "nodes") for m in ir.MODES},
-    **{("resources", f"{m}_workers"): ("roles", m, "workers") for m in ir.MODES},
-    **{("resources", f"gpus_per_{m}"): ("roles", m, "gpus") for m in ir.MODES},
+    ("resources", "prefill_nodes"): ("roles", "prefill", "nodes"),
+    ("resources", "prefill_workers"): ("roles", "prefill", "workers"),
+    ("resources", "gpus_per_prefill"): ("roles", "prefill", "gpus"),
+    ("resources", "decode_nodes"): ("roles", "decode", "nodes"),
+    ("resources", "decode_workers"): ("roles", "decode", "workers"),
+    ("resources", "gpus_per_decode"): ("roles", "decode", "gpus"),
+    ("resources", "agg_nodes"): ("roles", "agg", "nodes"),
+    ("resources", "agg_workers"): ("roles", "agg", "workers"),
+    ("resources", "gpus_per_agg"): ("roles", "agg", "gpus"),
 }
 RENAMED: dict[Path, str] = {
     **{old: ".".join(map(str, new)) for old, new in MOVED.items()},
-    ("backend",): "engine; options, environment and further words of the workers are in roles",
-    ("infra",): "services: entries of type nats and etcd",
+    ("backend",): "engine, and roles for options, environment and extra arguments of the workers",
+    ("infra",): "services, with entries of type nats and etcd",
     ("frontend", "dedicated_node"): "frontend.placement.node: dedicated",
     ("benchmark", "client_dedicated_node"): "benchmark.placement.node: dedicated",
 }
-"""What keys of v1 are called here, for those who write them by habit."""
+"""The name in schema 2 of each key of v1, for help on unknown keys."""
 FRONTENDS = {"sglang-router": "sglang"}
-"""Types with another name in v1."""
+"""Frontend types that have another name in v1."""
 REPOSITORIES = ("github.com/ai-dynamo/dynamo",)
 Roles = dict[ir.Mode, dict[str, Any]]
 
 
 def lower(tree: Mapping, context: Context) -> Draft:
-    """The draft of one job."""
+    """Return the draft of one job."""
     draft = Draft(context=context)
     parts = shared.sections(tree, doc.Document2, draft.findings)
-    shared.same(parts, draft)
-    shared.no_effect(tree, doc.Document2, draft)
+    shared.lower_common(parts, draft)
+    shared.warn_no_effect(tree, doc.Document2, draft)
     shared.refuse(draft, tree, (("host_setup",), ("post_eval",)))
     _engine(parts.get("engine"), draft)
     _frontend(tree, parts.get("frontend"), draft)
@@ -72,14 +78,14 @@ def lower(tree: Mapping, context: Context) -> Draft:
 
 
 def _with_new_name(finding: Finding) -> Finding:
-    """An unknown key that v1 has: what it is called here."""
+    """Add the name in schema 2 to the help of an unknown key that v1 has."""
     if finding.rule != "SP110" or finding.path not in RENAMED:
         return finding
-    return evolve(finding, help=f"in schema 2 this is {RENAMED[finding.path]}")
+    return evolve(finding, help=f"in schema 2, write {RENAMED[finding.path]}")
 
 
 def moved(path: Path) -> Path:
-    """The place of a v1 path in this layout."""
+    """Return a v1 path as spelled in this layout."""
     for length in range(len(path), 0, -1):
         if path[:length] in MOVED:
             return (*MOVED[path[:length]], *path[length:])
@@ -97,7 +103,8 @@ def _engine(section: Mapping | str | None, draft: Draft) -> None:
         name = node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None
         own = section.without("type")
     if name is None:
-        draft.error("SP111", ("engine", "type"), "missing key 'type' in engine (text)")
+        hint = "add `type:` under `engine:`"
+        draft.error("SP111", ("engine", "type"), "missing key 'type' in engine (a string)", hint=hint)
     elif check_type("engine", name, type_at, draft.findings):
         structured = options("engine", name, own, ("engine",), draft.findings)
         if structured is not None:
@@ -112,12 +119,12 @@ def _frontend(tree: Mapping, section: Mapping | None, draft: Draft) -> None:
     )
     entry = section.entries.get("type")
     if entry and isinstance(entry.value, Scalar) and isinstance(entry.value.value, str):
-        asked = entry.value.value
-        if asked == "sglang":
-            message = "srtplan does not support the frontend 'sglang' (one worker without a router) yet"
+        requested = entry.value.value
+        if requested == "sglang":
+            message = "srtplan does not support the frontend 'sglang' (one worker without a router)"
             draft.error("SP131", ("frontend", "type"), message, hint="did you mean 'sglang-router'?")
             return
-        renamed = Scalar(entry.value.spot, FRONTENDS.get(asked, asked))
+        renamed = Scalar(entry.value.spot, FRONTENDS.get(requested, requested))
         section = section.with_entry("type", entry._replace(value=renamed))
     name, common, own = shared.divide("frontend", section, doc.Frontend2, ("frontend",), draft)
     if common and own is not None:
@@ -152,18 +159,18 @@ def _dynamo(section: doc.Dynamo2 | None, draft: Draft) -> None:
     if section is None:
         return
     source = section.source or doc.DynamoSource()
-    given = [name for name in ("pypi", "wheel", "git") if getattr(source, name) is not None]
-    if len(given) > 1:
-        message = f"dynamo.source has more than one source: {', '.join(given)}"
-        draft.error("SP231", ("dynamo", "source", given[1]), message, hint="keep one of them")
+    sources = {"pypi": source.pypi, "wheel": source.wheel, "git": source.git}
+    chosen = [name for name, value in sources.items() if value is not None]
+    if len(chosen) > 1:
+        message = f"dynamo.source has more than one source: {', '.join(chosen)}"
+        draft.error("SP231", ("dynamo", "source", chosen[1]), message, hint="keep one of them")
     if (source.git is None) != (source.rev is None):
-        missing = "rev" if source.rev is None else "git"
-        draft.error(
-            "SP231", ("dynamo", "source"), f"dynamo.source needs '{missing}', too: git and rev go together"
-        )
-    if source.git is not None and not _own_repository(source.git):
-        message = "srtplan builds Dynamo from its own repository only"
-        draft.error("SP131", ("dynamo", "source", "git"), message, hint=f"https://{REPOSITORIES[0]}")
+        present, missing = ("git", "rev") if source.rev is None else ("rev", "git")
+        message = f"dynamo.source has '{present}' but no '{missing}'"
+        draft.error("SP231", ("dynamo", "source"), message, hint=f"add `{missing}:` under `dynamo.source:`")
+    if source.git is not None and not _is_dynamo_repository(source.git):
+        message = "srtplan builds Dynamo only from Dynamo's own repository"
+        draft.error("SP131", ("dynamo", "source", "git"), message, hint=f"write https://{REPOSITORIES[0]}")
     built = source.rev or source.wheel or section.top_of_tree
     draft.dynamo = ir.Dynamo(
         install=section.install,
@@ -177,55 +184,63 @@ def _dynamo(section: doc.Dynamo2 | None, draft: Draft) -> None:
     )
 
 
-def _own_repository(url: str) -> bool:
+def _is_dynamo_repository(url: str) -> bool:
     return url.removeprefix("https://").removesuffix("/").removesuffix(".git") in REPOSITORIES
 
 
 def _roles(tree: Mapping, section: doc.Roles2 | None, nodes: doc.Resources2 | None, draft: Draft) -> None:
     if section is None or nodes is None:
         return
-    given = {m: role for m in ir.MODES if (role := getattr(section, m)) is not None}
-    for mode in given:
+    by_mode: dict[ir.Mode, doc.Role2 | None] = {
+        "prefill": section.prefill, "decode": section.decode, "agg": section.agg,
+    }  # fmt: skip
+    present = {mode: role for mode, role in by_mode.items() if role is not None}
+    for mode in present:
         shared.refuse(draft, tree, tuple(("roles", mode, k) for k in ("engine", "sidecar")))
-    _shares_said(given, draft)
-    draft.counts = tuple(_counts(m, role, draft) for m, role in given.items())
+    _require_shared_gpus(present, draft)
+    draft.counts = tuple(_counts(m, role, draft) for m, role in present.items())
     draft.gpus_per_node = nodes.gpus_per_node
-    if not given:
-        draft.error("SP222", ("roles",), "there are no roles: give prefill and decode, or agg", on_key=True)
-    if nodes.gpus_per_node <= 0 or not given:
+    if not present:
+        hint = "add `prefill:` and `decode:`, or `agg:`, under `roles:`"
+        draft.error("SP222", ("roles",), "the recipe has no roles", hint=hint, on_key=True)
+    if nodes.gpus_per_node <= 0 or not present:
         return
     sized = resources.sizes(draft.counts, nodes.gpus_per_node)
-    draft.idle_roles = tuple(_role(m, role, (0, 0, 0), draft) for m, role in given.items() if m not in sized)
+    draft.idle_roles = tuple(
+        _role(m, role, (0, 0, 0), draft) for m, role in present.items() if m not in sized
+    )
     draft.resources = ir.Resources(
         gpu_type=nodes.gpu_type,
         gpus_per_node=nodes.gpus_per_node,
         spread_workers=nodes.spread_workers,
         het_jobs=bool(nodes.het_jobs),
-        roles=tuple(_role(m, given[m], size, draft) for m, size in sized.items()),
+        roles=tuple(_role(m, present[m], size, draft) for m, size in sized.items()),
     )
 
 
-def _shares_said(given: dict[ir.Mode, doc.Role2], draft: Draft) -> None:
-    """Where decode shares the prefill nodes, both say their GPUs: there is nothing to divide evenly."""
-    decode = given.get("decode")
+def _require_shared_gpus(roles: dict[ir.Mode, doc.Role2], draft: Draft) -> None:
+    """Require `gpus` of both roles if decode shares the prefill nodes: no even share can be computed."""
+    decode = roles.get("decode")
     if decode and decode.nodes == "colocate":
-        for mode, role in given.items():
+        for mode, role in roles.items():
             if role.gpus is None:
-                message = f"missing key 'gpus' in roles.{mode}: it cannot be derived where nodes are shared"
-                draft.error("SP111", ("roles", mode, "gpus"), message)
+                message = (
+                    f"missing key 'gpus' in roles.{mode}: required because decode shares the prefill nodes"
+                )
+                hint = f"add `gpus:` under `roles.{mode}:`"
+                draft.error("SP111", ("roles", mode, "gpus"), message, hint=hint)
 
 
 def _counts(mode: ir.Mode, role: doc.Role2, draft: Draft) -> Counts:
     path: Path = ("roles", mode)
     if role.nodes == "colocate" and mode != "decode":
-        draft.error("SP223", (*path, "nodes"), "only decode workers can share the nodes of others")
+        message = "'nodes: colocate' is allowed only for decode"
+        draft.error("SP223", (*path, "nodes"), message, hint="write the number of nodes")
     if role.nodes == 0:
-        draft.error(
-            "SP220",
-            (*path, "nodes"),
-            "nodes must be positive",
-            hint="write colocate to share the prefill nodes",
+        hint = (
+            "write colocate to share the prefill nodes" if mode == "decode" else "write a number of 1 or more"
         )
+        draft.error("SP220", (*path, "nodes"), "nodes must be at least 1, not 0", hint=hint)
     return Counts(
         mode=mode,
         nodes=0 if role.nodes == "colocate" else role.nodes,
@@ -261,15 +276,22 @@ def _role(mode: ir.Mode, role: doc.Role2, size: tuple[int, int, int], draft: Dra
     )
 
 
-def _restart(mode: ir.Mode, given: str | doc.Restart2 | None, draft: Draft) -> ir.Restart | None:
-    said = doc.Restart2(policy=given) if isinstance(given, str) else given or doc.Restart2(policy="never")  # type: ignore[arg-type]
-    limits = {"max_restarts": 1, "backoff_seconds": 0, "max_backoff_seconds": said.backoff_seconds}
-    for name, least in limits.items():
-        if getattr(said, name) < least:
-            draft.error("SP220", ("roles", mode, "restart", name), f"{name} must be at least {least}")
-    if said.policy == "never":
+def _restart(mode: ir.Mode, section: str | doc.Restart2 | None, draft: Draft) -> ir.Restart | None:
+    if isinstance(section, str):
+        section = doc.Restart2(policy=section)  # type: ignore[arg-type]
+    restart = section or doc.Restart2(policy="never")
+    limits = (
+        ("max_restarts", restart.max_restarts, 1),
+        ("backoff_seconds", restart.backoff_seconds, 0),
+        ("max_backoff_seconds", restart.max_backoff_seconds, restart.backoff_seconds),
+    )
+    for name, value, minimum in limits:
+        if value < minimum:
+            message = f"{name} must be at least {minimum}, not {value}"
+            draft.error("SP220", ("roles", mode, "restart", name), message)
+    if restart.policy == "never":
         return None
     return ir.Restart(
-        policy=said.policy, max_restarts=said.max_restarts, backoff_s=said.backoff_seconds,
-        max_backoff_s=said.max_backoff_seconds,
+        policy=restart.policy, max_restarts=restart.max_restarts, backoff_s=restart.backoff_seconds,
+        max_backoff_s=restart.max_backoff_seconds,
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Rules on single sections: each a small generator of findings with its own id, documented in ``docs/reference/errors.md``.
+"""Rules on single sections: generators of findings, each with an id that ``docs/reference/errors.md`` documents.
 
-In: a ``Draft``, of which any part may be missing. Out: findings. What several sections decide together (whether the
-workers fit onto the nodes, whether the engine accepts its options) is for the plan and the plugins to say.
+In: a ``Draft``, of which any part may be missing. Out: findings. Rules that need several sections (whether the workers fit
+onto the nodes, whether the engine accepts its options) belong to ``plan/rules`` and the plugins.
 """
 
 from __future__ import annotations
@@ -42,6 +42,6 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(draft: Draft) -> Iterator[Finding]:
-    """The findings of every rule."""
+    """Yield the findings of every rule."""
     for rule in RULES:
         yield from rule(draft)

@@ -1,4 +1,4 @@
-"""Names that end up as words of a shell, of Slurm, or of a file system: SP201, SP202, SP204."""
+"""Names that a shell, Slurm or a file system must accept: SP201 to SP204."""
 
 from __future__ import annotations
 
@@ -30,31 +30,33 @@ _OF_THE_BUNDLE = """
     TIMED_OUT TIME_LIMIT_S URL VERB WARNING_S WATCH_INTERVAL_S WATCH_TIMEOUT_S
 """
 TAKEN = frozenset(f"{_OF_BASH} {_OF_EVERY_STEP} {_OF_THE_BUNDLE}".split())
-"""Variables of bash, those that every step has from the job anyway, and those of job.sh, its library and the launchers."""
+"""Variables of bash, of every step, and of job.sh, its library and the launchers."""
 TAKEN_PREFIXES = ("BASH", "COMP_", "EPOCH", "HIST", "LC_", "SLURM", "SRT", "SRUN", "STEP_")
 MAX_NAME = 200
 
 
 def job_name(draft: Draft) -> Iterator[Finding]:
-    """SP201: the job's name is a line of the sbatch script and a folder's name."""
+    """SP201: the job name becomes a line of the sbatch script and the name of a folder."""
     name = draft.name
     if name is None:
         return
     if not name.strip() or name in (".", ".."):
-        yield Finding(rule="SP201", path=("name",), message=f"'{name}' cannot be the name of a job")
+        message = f"'{name}' is not a valid job name"
+        hint = "use letters, digits, '-', '_' and '.'"
+        yield Finding(rule="SP201", path=("name",), message=message, help=hint)
     elif found := CONTROL.search(name):
-        message = f"the name of a job cannot contain {found.group()!r}"
-        yield Finding(rule="SP201", path=("name",), message=message)
+        message = f"the job name cannot contain {found.group()!r}"
+        yield Finding(rule="SP201", path=("name",), message=message, help="remove the character")
     elif "/" in name:
-        hint = f"for example {name.replace('/', '-')}"
-        yield Finding(rule="SP201", path=("name",), message="the name of a job cannot contain '/'", help=hint)
+        hint = f"write {name.replace('/', '-')}"
+        yield Finding(rule="SP201", path=("name",), message="the job name cannot contain '/'", help=hint)
     elif len(name) > MAX_NAME:
-        message = f"the name has {len(name)} characters; at most {MAX_NAME} fit into a file name"
-        yield Finding(rule="SP201", path=("name",), message=message)
+        message = f"the job name has {len(name)} characters; the limit is {MAX_NAME}"
+        yield Finding(rule="SP201", path=("name",), message=message, help="shorten the name")
 
 
 def environment(draft: Draft) -> Iterator[Finding]:
-    """SP202: names of environment variables, wherever the recipe sets some."""
+    """SP202, SP203: the names of environment variables, in every section that sets any."""
     for pairs, path in _environments(draft):
         for name, _ in pairs:
             if not VARIABLE.fullmatch(name):
@@ -62,28 +64,28 @@ def environment(draft: Draft) -> Iterator[Finding]:
                     rule="SP202",
                     path=(*path, name),
                     on_key=True,
-                    message=f"{name!r} is not a name for an environment variable",
-                    help="letters, digits and _, not starting with a digit",
+                    message=f"{name!r} is not a valid environment variable name",
+                    help="use letters, digits and '_', not starting with a digit",
                 )
     for index, name in enumerate(draft.env_from):
         if not VARIABLE.fullmatch(name):
-            message = f"{name!r} is not a name for an environment variable"
-            hint = "give the names of variables; their values are taken when the job is submitted"
+            message = f"{name!r} is not a valid environment variable name"
+            hint = "list only names; the values are read when the job is submitted"
             yield Finding(rule="SP202", path=("env_from", index), message=message, help=hint)
         elif is_taken(name):
-            message = f"{name} cannot be taken from the submitter: the shell, Slurm or srtplan uses that name itself"
-            hint = "set it in `environment`, or give the variable another name: capital letters, or *_proxy"
+            message = f"env_from cannot pass {name}: the shell, Slurm or srtplan uses this name"
+            hint = "set it under `environment:`, or rename it (capital letters, digits and '_', or a *_proxy name)"
             yield Finding(rule="SP203", path=("env_from", index), message=message, help=hint)
 
 
 def is_taken(name: str) -> bool:
-    """The bundle's scripts have a variable of that name, or every process needs it as it is; small letters are theirs."""
+    """Return whether the shell, Slurm or the bundle's scripts use a variable. Lower-case names belong to the scripts."""
     is_free = name == name.upper() or name.endswith("_proxy")
     return not is_free or name in TAKEN or name.startswith(TAKEN_PREFIXES)
 
 
 def setup_script(draft: Draft) -> Iterator[Finding]:
-    """SP204: a file name below ``configs/``, nothing that leads out of it."""
+    """SP204: the setup script is a file name below ``configs/``, without a path."""
     name = draft.setup_script
     if name is None:
         return
@@ -91,8 +93,8 @@ def setup_script(draft: Draft) -> Iterator[Finding]:
         yield Finding(
             rule="SP204",
             path=("setup_script",),
-            message=f"'{name}' is not the name of a script",
-            help="give the name of a file below configs/, without folders",
+            message=f"'{name}' is not a file name",
+            help="write the name of a file in the profile's `configs/` folder, without a path",
         )
 
 
@@ -109,7 +111,7 @@ def _environments(draft: Draft) -> Iterator[tuple[Pairs, Path]]:
 
 
 def _plugin_environments(options: object, path: Path) -> Iterator[tuple[Pairs, Path]]:
-    """Fields of a plugin's options that are environments by their name."""
+    """Yield the fields of a plugin's options that are environments, by their name."""
     for name in ("env", "environment"):
         value = getattr(options, name, None)
         if isinstance(value, tuple):

@@ -1,7 +1,7 @@
-"""What the recipe hands to Slurm: directives, srun options, the queue, the time limit. SP205 to SP209.
+"""Settings that are passed to Slurm: directives, srun options, the queue, the time limit. SP205 to SP209.
 
-Sources: sbatch(1), srun(1); option names are words of letters and hyphens, a time is ``minutes``, ``minutes:seconds``,
-``hours:minutes:seconds``, ``days-hours[:minutes[:seconds]]``.
+Sources: sbatch(1), srun(1). Option names are words of letters and hyphens. A time is ``minutes``, ``minutes:seconds``,
+``hours:minutes:seconds`` or ``days-hours[:minutes[:seconds]]``.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ _NO_WORD = re.compile(r"[\s\x00-\x1f\x7f]")
 _MINUTES_SECONDS = re.compile(r"([0-9]+):([0-9]+)")
 
 SBATCH_DECIDED = {
-    "nodes": "the plan counts the nodes; see resources",
-    "array": "every job of an array would be the same; use override_* or sweep",
-    "output": "the log goes to the run's folder; see output_dir in the profile",
-    "error": "standard error goes to the same log",
-    "signal": "it is how the job learns of its time limit",
-    "wrap": "the script is the bundle's job.sh",
-    "wait": "use sbatch's own option; srtplan apply returns when the job is queued",
-    "test-only": "use sbatch's own option",
+    "nodes": "remove it; set the nodes of the workers under `resources:` (`roles:` in schema 2)",
+    "array": "remove it; use `override_NAME:` or `sweep:` to compile several jobs",
+    "output": "remove it; set `output_dir` in the cluster profile to choose where runs are written",
+    "error": "remove it; standard error goes to the job log",
+    "signal": "remove it; srtplan sets it to stop before the time limit",
+    "wrap": "remove it; the script is job.sh of the bundle",
+    "wait": "remove it; to wait for the job, run `sbatch --wait` on job.sh",
+    "test-only": "remove it; to test the script, run `sbatch --test-only` on job.sh",
 }
 SRUN_DECIDED = {
-    "nodes": "it follows from the step",
-    "ntasks": "it follows from the step",
-    "nodelist": "it follows from the plan",
-    "job-name": "it is the step's name",
-    "jobid": "steps run in their own job",
-    "input": "steps read no standard input",
-    "output": "every step has its log file",
-    "error": "standard error goes to the same log",
-    "open-mode": "logs are appended to",
-    "export": "see sbatch_directives.export, environment and env_from",
-    "overlap": "steps overlap always",
-    "kill-on-bad-exit": "it is set always",
-    "container-image": "see model.container",
-    "container-mounts": "see container_mounts and extra_mount",
+    "nodes": "remove it; the plan sets it for each step",
+    "ntasks": "remove it; the plan sets it for each step",
+    "nodelist": "remove it; the plan sets it for each step",
+    "job-name": "remove it; it is the name of the step",
+    "jobid": "remove it; steps run in their own job",
+    "input": "remove it; steps do not read standard input",
+    "output": "remove it; each step has its own log file",
+    "error": "remove it; standard error goes to the log of the step",
+    "open-mode": "remove it; logs are always appended to",
+    "export": "use `sbatch_directives.export`, `environment:` or `env_from:`",
+    "overlap": "remove it; it is always set",
+    "kill-on-bad-exit": "remove it; it is always set",
+    "container-image": "set `model.container`",
+    "container-mounts": "use `container_mounts:` or `extra_mount:`",
 }
 
 
@@ -61,23 +61,18 @@ def srun(draft: Draft) -> Iterator[Finding]:
 
 
 def queue(draft: Draft) -> Iterator[Finding]:
-    """SP207: account and partition are words of a line of the script, whether recipe or profile says them."""
+    """SP207: account and partition, from the recipe or the profile, become words of the sbatch script."""
     if draft.slurm is None:
         return
     for name, value in (("account", draft.slurm.account), ("partition", draft.slurm.partition)):
         if value is not None and (not value or _NO_WORD.search(value)):
-            message = (
-                f"{value!r} is not the name of an {name}"
-                if name == "account"
-                else f"{value!r} is no partition"
-            )
-            yield Finding(
-                rule="SP207", path=("slurm", name), message=message, help="leave it out for Slurm's default"
-            )
+            message = f"{value!r} is not a valid {name} name"
+            hint = f"write a single word, or remove `{name}` to use Slurm's default"
+            yield Finding(rule="SP207", path=("slurm", name), message=message, help=hint)
 
 
 def time_limit(draft: Draft) -> Iterator[Finding]:
-    """SP208, SP209: a time limit that sbatch understands, that is longer than its warning, and as the writer meant it."""
+    """SP208, SP209: a time limit that sbatch accepts, that is longer than its warning, and that is not ambiguous."""
     if draft.slurm is not None:
         yield from _time(("slurm", "time_limit"), draft.slurm.time_limit)
     for name, value in draft.sbatch_directives or ():
@@ -91,14 +86,14 @@ def _time(path: Path, value: str) -> Iterator[Finding]:
             rule="SP208",
             path=path,
             message=f"'{value}' is not a time limit",
-            help="hours:minutes:seconds (04:00:00), days-hours (1-12), or minutes (90)",
+            help="write hours:minutes:seconds (04:00:00), days-hours (1-12) or minutes (90)",
         )
     elif value[:1].isdigit() and seconds(value) <= WARNING_S:
         yield Finding(
             rule="SP208",
             path=path,
-            message=f"a time limit of {seconds(value)} seconds: a job is told to end {WARNING_S} seconds before its limit",
-            help="give it the time that the model takes to load, and more; UNLIMITED is no limit",
+            message=f"time limit '{value}' is too short: the job stops {WARNING_S} seconds before its time limit",
+            help="allow enough time to load the model, or write UNLIMITED",
         )
     elif match := _MINUTES_SECONDS.fullmatch(value):
         minutes, rest = match.groups()
@@ -106,8 +101,8 @@ def _time(path: Path, value: str) -> Iterator[Finding]:
             rule="SP209",
             path=path,
             severity="warning",
-            message=f"'{value}' is {minutes} minutes and {rest} seconds to Slurm",
-            help=f"write {value}:00 if hours and minutes are meant",
+            message=f"Slurm reads '{value}' as {minutes} minutes and {rest} seconds",
+            help=f"write {value}:00 for {minutes} hours and {rest} minutes",
         )
 
 
@@ -116,18 +111,18 @@ def _options(pairs: Pairs, section: Path, decided: dict[str, str]) -> Iterator[F
         path = (*section, name)
         if not _OPTION.fullmatch(name):
             hint = _spelling(name)
-            message = f"{name!r} is not the name of an option"
+            message = f"{name!r} is not a valid option name"
             yield Finding(rule="SP205", path=path, on_key=True, message=message, help=hint)
         elif name in decided:
             message = f"'{name}' cannot be set in {section[-1]}"
             yield Finding(rule="SP206", path=path, on_key=True, message=message, help=decided[name])
         if found := CONTROL.search(value):
             message = f"the value of '{name}' cannot contain {found.group()!r}"
-            yield Finding(rule="SP205", path=path, message=message)
+            yield Finding(rule="SP205", path=path, message=message, help="remove the character")
 
 
 def _spelling(name: str) -> str:
     better = name.lstrip("-").replace("_", "-")
     if better != name and _OPTION.fullmatch(better):
         return f"did you mean '{better}'?"
-    return "give the long name without --, such as mem or cpus-per-gpu"
+    return "write the long name without --, such as mem or cpus-per-gpu"

@@ -1,4 +1,4 @@
-"""Where models, images and files are: SP213, SP214, SP215. Whether they exist is seen on the nodes, by the preflight."""
+"""Paths of models, images and files: SP213, SP214, SP215. Whether they exist is checked on the nodes, by the preflight."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ _UNFIT = re.compile(r"[,:\x00-\x1f\x7f]")
 _UNFIT_IMAGE = re.compile(r"[\x00-\x20\x7f]")
 _FILES = ("_path", "_file", "_package", "tokenizer", "hf_home")
 _IMAGES = ("container", "container_image")
+_LITERALS = {
+    "model_paths": "an absolute path or hf:<org>/<name>",
+    "containers": "an absolute path or an image with a tag",
+}
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 
 
 def model(draft: Draft) -> Iterator[Finding]:
-    """SP213: an absolute directory or a hub id; a word that is neither was meant as an alias."""
+    """SP213: the model is an absolute path or a Hugging Face id. Any other word is an unknown alias."""
     if draft.model is None:
         return
     path, value = ("model", "path"), draft.model.path
     if value.startswith("hf:"):
         if not _HUB.fullmatch(value):
-            message = f"'{value}' is not a model of the Hugging Face hub"
+            message = f"'{value}' is not a Hugging Face model id"
             yield Finding(rule="SP213", path=path, message=message, help="write hf:<org>/<name>")
     elif not _VARIABLE.match(value):
         yield from _directory(value, path, "model_paths", draft.context.models, draft.context)
@@ -39,7 +43,7 @@ def model(draft: Draft) -> Iterator[Finding]:
 
 
 def images(draft: Draft) -> Iterator[Finding]:
-    """SP214: an absolute file or an image reference with a tag or a registry."""
+    """SP214: an image is an absolute path or an image reference with a tag or a registry."""
     if draft.model is not None:
         yield from _image(draft.model.container, ("model", "container"), draft.context)
     if draft.frontend is not None:
@@ -51,7 +55,7 @@ def images(draft: Draft) -> Iterator[Finding]:
 
 
 def files(draft: Draft) -> Iterator[Finding]:
-    """SP214, SP215: images and files of engine, frontend and benchmark; the preflight's table has a line for each."""
+    """SP214, SP215: images and files of engine, frontend and benchmark. Each is a line of the preflight's table."""
     for part in (draft.engine, draft.frontend, draft.benchmark):
         if part is not None and part.options is not None:
             yield from _files(part.options, part.at)
@@ -69,11 +73,13 @@ def _files(options: object, at: Path) -> Iterator[Finding]:
         unfit = _UNFIT if rule == "SP215" and value.startswith("/") else CONTROL
         if found := unfit.search(value):
             message = f"{'.'.join(map(str, path))} cannot contain {found.group()!r}"
-            yield Finding(rule=rule, path=path, message=message)
+            yield Finding(
+                rule=rule, path=path, message=message, help="rename the file, or remove the character"
+            )
 
 
 def _values(options: object) -> Iterator[tuple[str, object]]:
-    """Names and values of an attrs object."""
+    """Yield the names and values of an attrs object."""
     for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(options))):
         yield field.name, getattr(options, field.name)
 
@@ -83,28 +89,29 @@ def _directory(
 ) -> Iterator[Finding]:
     shown = ".".join(map(str, path))
     if not value.startswith("/"):
-        message = f"{shown} '{value}' is no absolute path" + (
-            f", and no alias of {section}" if section else ""
-        )
+        is_not = f"neither an absolute path nor an alias in {section}" if section else "not an absolute path"
+        message = f"{shown} '{value}' is {is_not}"
         hint = did_you_mean(value, aliases) or _no_alias(section, context)
         yield Finding(rule="SP213", path=path, message=message, help=hint)
     elif found := _UNFIT.search(value):
-        message = f"{shown} cannot contain {found.group()!r}: it is mounted, and mounts have no quoting"
-        yield Finding(rule="SP213", path=path, message=message)
+        message = f"{shown} cannot contain {found.group()!r}"
+        yield Finding(rule="SP213", path=path, message=message, help="use a path without ',' and ':'")
 
 
 def _image(value: str, path: Path, context: Context) -> Iterator[Finding]:
     shown = ".".join(map(str, path))
     if found := CONTROL.search(value):
-        yield Finding(rule="SP214", path=path, message=f"{shown} cannot contain {found.group()!r}")
+        message = f"{shown} cannot contain {found.group()!r}"
+        yield Finding(rule="SP214", path=path, message=message, help="remove the character")
         return
     if value.startswith("/") or not plugin.runtime(context.runtime).maps_paths or _VARIABLE.match(value):
         return
     relative = value.startswith(".") or value.endswith((".sqsh", ".sif"))
     if found := _UNFIT_IMAGE.search(value):
-        yield Finding(rule="SP214", path=path, message=f"{shown} cannot contain {found.group()!r}")
+        message = f"{shown} cannot contain {found.group()!r}"
+        yield Finding(rule="SP214", path=path, message=message, help="remove the character")
     elif relative or not re.search(r"[:/#@]", value):
-        message = f"{shown} '{value}' is no absolute path, no image with a tag, and no alias of containers"
+        message = f"{shown} '{value}' is not an absolute path, an image with a tag, or an alias in containers"
         hint = did_you_mean(value, context.containers) or _no_alias("containers", context)
         yield Finding(rule="SP214", path=path, message=message, help=hint)
 
@@ -113,5 +120,5 @@ def _no_alias(section: str, context: Context) -> str:
     if not section:
         return "write an absolute path"
     if not context.has_profile:
-        return "no cluster profile was found: give one with --cluster, or write what the alias stands for"
-    return f"add it to {section} in the cluster profile, or write what it stands for"
+        return f"no cluster profile found: select one with --cluster, or write {_LITERALS[section]}"
+    return f"add it under `{section}:` in the cluster profile, or write {_LITERALS[section]}"

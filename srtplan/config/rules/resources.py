@@ -6,49 +6,50 @@ from collections.abc import Iterator, Sequence
 
 from srtplan.config.layouts.draft import Counts
 from srtplan.config.layouts.resources import node_count
-from srtplan.diagnostics import Finding
+from srtplan.diagnostics import Finding, count_of
 
 LARGEST = 10_000
-"""No allocation has more nodes, workers or GPUs of a worker; a larger number is a slip, and would take long to plan."""
+"""Maximum of nodes, workers, and GPUs per worker. A larger number is a typing error, and would take long to plan."""
 
 
 LARGEST_NODE = 1_000
-"""GPUs of a node, likewise."""
+"""Maximum of GPUs per node."""
 
 
 def check(counts: Sequence[Counts], gpus_per_node: int) -> Iterator[Finding]:
-    """Faults of the counts themselves; whether workers fit onto nodes is the plan's question."""
-    impossible = [f for c in counts for f in _impossible(c)]
-    yield from impossible
+    """Yield the problems of the counts themselves. Whether the workers fit onto the nodes is checked by the plan."""
+    out_of_range = [f for c in counts for f in _out_of_range(c)]
+    yield from out_of_range
     if not 0 < gpus_per_node <= LARGEST_NODE:
-        wanted = "positive" if gpus_per_node <= 0 else f"at most {LARGEST_NODE}"
-        message = f"gpus_per_node must be {wanted}, not {gpus_per_node}"
+        limit = "at least 1" if gpus_per_node <= 0 else f"at most {LARGEST_NODE}"
+        message = f"gpus_per_node must be {limit}, not {gpus_per_node}"
         yield Finding(rule="SP220", path=("resources", "gpus_per_node"), message=message)
-    elif not impossible:
+    elif not out_of_range:
         yield from _modes(counts)
         shared = any(o.workers and _shares(o, counts) for o in counts)
         for c in counts:
             yield from _per_worker(c, gpus_per_node, shared=shared)
 
 
-def _impossible(c: Counts) -> Iterator[Finding]:
+def _out_of_range(c: Counts) -> Iterator[Finding]:
     for value, path in ((c.nodes, c.nodes_at), (c.workers, c.workers_at), (c.gpus, c.gpus_at)):
         if value is not None and value > LARGEST:
-            yield Finding(rule="SP220", path=path, message=f"{path[-1]} is above {LARGEST}: {value}")
+            message = f"{path[-1]} must be at most {LARGEST}, not {value}"
+            yield Finding(rule="SP220", path=path, message=message)
     for value, path in ((c.nodes, c.nodes_at), (c.workers, c.workers_at)):
         if value is not None and value < 0:
-            yield Finding(rule="SP220", path=path, message=f"{path[-1]} cannot be negative: {value}")
+            yield Finding(rule="SP220", path=path, message=f"{path[-1]} must be 0 or more, not {value}")
     if c.gpus is not None and c.gpus <= 0:
         yield Finding(
             rule="SP220",
             path=c.gpus_at,
-            message=f"{c.gpus_at[-1]} must be positive, not {c.gpus}",
-            help="leave it out to share the nodes evenly",
+            message=f"{c.gpus_at[-1]} must be at least 1, not {c.gpus}",
+            help=f"remove `{c.gpus_at[-1]}` to divide the GPUs of the nodes evenly",
         )
 
 
 def _modes(counts: Sequence[Counts]) -> Iterator[Finding]:
-    """Prefill and decode, or aggregated: exactly one of both, complete."""
+    """Yield a problem unless there are either prefill and decode workers, or aggregated workers."""
     present = {c.mode: c for c in counts if c.present}
     agg = present.get("agg")
     if agg and len(present) > 1:
@@ -56,15 +57,20 @@ def _modes(counts: Sequence[Counts]) -> Iterator[Finding]:
             rule="SP221",
             path=agg.workers_at if agg.workers else agg.nodes_at,
             on_key=True,
-            message="aggregated workers beside prefill or decode workers",
-            help="use prefill and decode, or agg alone",
+            message="aggregated workers cannot be combined with prefill or decode workers",
+            help="remove the aggregated workers, or the prefill and decode workers",
         )
         return
     if not any(c.workers for c in counts):
         anchor = next(iter(present.values()), None)
         path = anchor.nodes_at if anchor else ("resources",)
-        message = "there are no workers: give prefill and decode workers, or aggregated workers"
-        yield Finding(rule="SP222", path=path, on_key=True, message=message)
+        yield Finding(
+            rule="SP222",
+            path=path,
+            on_key=True,
+            message="the recipe has no workers",
+            help=_worker_keys(counts),
+        )
         return
     if not agg:
         yield from _one_sided(counts)
@@ -72,29 +78,43 @@ def _modes(counts: Sequence[Counts]) -> Iterator[Finding]:
         yield from _without_nodes(c, counts)
 
 
+def _worker_keys(counts: Sequence[Counts]) -> str:
+    """Return the help that names the keys to set, as the recipe's layout spells them."""
+    keys = {c.mode: f"`{'.'.join(map(str, c.workers_at))}`" for c in counts}
+    pair = " and ".join(keys[mode] for mode in ("prefill", "decode") if mode in keys)
+    return "set " + ", or ".join(key for key in (pair, keys.get("agg")) if key) if keys else ""
+
+
 def _one_sided(counts: Sequence[Counts]) -> Iterator[Finding]:
     working = [c for c in counts if c.workers]
     if len(working) == 1:
         (here,) = working
         other = "decode" if here.mode == "prefill" else "prefill"
+        key = ".".join(str(step).replace(here.mode, other) for step in here.workers_at)
         yield Finding(
             rule="SP222",
             path=here.workers_at,
             on_key=True,
-            message=f"there are {here.mode} workers but no {other} workers",
-            help=f"add {other} workers, or make these aggregated (agg) workers",
+            message=f"the recipe has {here.mode} workers but no {other} workers",
+            help=f"set `{key}`, or use aggregated (agg) workers instead",
         )
 
 
 def _without_nodes(c: Counts, counts: Sequence[Counts]) -> Iterator[Finding]:
-    """Workers without nodes. Nodes without workers are one side of a pair, and reported as that."""
+    """Yield a problem for workers without nodes. Nodes without workers are reported as a missing role."""
     if c.workers and not node_count(c) and not _shares(c, counts):
         yield Finding(
             rule="SP223",
             path=c.workers_at,
-            message=f"{c.workers} {c.mode} workers, but no {c.mode} nodes",
-            help=f"set {c.nodes_at[-1]}" + ("; 0 shares the prefill nodes" if c.mode == "decode" else ""),
+            message=f"{count_of(c.workers, f'{c.mode} worker')}, but no {c.mode} nodes",
+            help=f"set `{'.'.join(map(str, c.nodes_at))}`{_sharing(c)}",
         )
+
+
+def _sharing(c: Counts) -> str:
+    """Return the end of a help: how decode shares the prefill nodes, as the recipe's layout spells it."""
+    value = "colocate" if c.nodes_at[0] == "roles" else "0"
+    return f"; {value} shares the prefill nodes" if c.mode == "decode" else ""
 
 
 def _shares(c: Counts, counts: Sequence[Counts]) -> bool:
@@ -102,7 +122,7 @@ def _shares(c: Counts, counts: Sequence[Counts]) -> bool:
 
 
 def _per_worker(c: Counts, gpus_per_node: int, *, shared: bool) -> Iterator[Finding]:
-    """An even share of the nodes; where decode workers stand on the prefill nodes, what is left is theirs."""
+    """Yield problems of an even share. GPUs left on shared prefill nodes belong to the decode workers."""
     if c.gpus is not None or not c.workers or not (nodes := node_count(c)):
         return
     total = nodes * gpus_per_node
@@ -111,14 +131,15 @@ def _per_worker(c: Counts, gpus_per_node: int, *, shared: bool) -> Iterator[Find
         yield Finding(
             rule="SP224",
             path=c.workers_at,
-            message=f"{c.workers} {c.mode} workers, but only {total} GPUs on {nodes} nodes",
-            help="fewer workers, or more nodes",
+            message=f"{count_of(c.workers, f'{c.mode} worker')}, but only {count_of(total, 'GPU')} "
+            f"on {count_of(nodes, 'node')}",
+            help=f"set `{c.workers_at[-1]}` to at most {total}, or use more nodes",
         )
     elif left and not shared:
         yield Finding(
             rule="SP225",
             path=c.workers_at,
             severity="warning",
-            message=f"{left} of {total} GPUs stay unused: {c.workers} {c.mode} workers get {share} each",
-            help=f"say so with {c.gpus_at[-1]}: {share}, or choose a number of workers that divides {total}",
+            message=f"{left} of {total} GPUs unused: {count_of(c.workers, f'{c.mode} worker')} with {share} each",
+            help=f"choose a number of workers that divides {total}, or set `{c.gpus_at[-1]}: {share}` to accept this",
         )

@@ -1,13 +1,13 @@
-"""Strict structuring: nodes of the tree become attrs classes, and nothing is converted on the way.
+"""Strict structuring: nodes of the tree become attrs classes, without conversion of values.
 
-cattrs reads ``"8"`` as 8 and 2.9 as 2 when asked for an int; here each is an error. An int is fine for a float; a
-number is text only where a sweep filled it into a string::
+cattrs reads ``"8"`` as 8 and 2.9 as 2 for an int field; here both are errors. An int is accepted for a float. A number is
+accepted as a string only where a sweep filled it into one::
 
     converter(explains=True).structure(<Scalar 8>, int)      ->  8
     converter(explains=True).structure(<Scalar "8">, int)    ->  Mismatch("an integer", <Scalar "8">)
 
-Types understood: ``None``, bool, int, float, str, ``Literal``, ``tuple[T, ...]``, ``dict[str, T]``, ``Pairs`` (a mapping of
-texts), ``Map`` and ``Data`` (anything), attrs classes, and unions of these. A field named by
+Supported types: ``None``, bool, int, float, str, ``Literal``, ``tuple[T, ...]``, ``dict[str, T]``, ``Pairs`` (a mapping of
+strings), ``Map`` and ``Data`` (anything), attrs classes, and unions of these. A field named by
 ``metadata={"key": "..."}`` has another name in YAML.
 """
 
@@ -33,16 +33,16 @@ _NAMES: dict[Any, str] = {
     int: "an integer",
     float: "a number",
     bool: "true or false",
-    str: "text",
+    str: "a string",
     type(None): "null",
     Map: "a mapping",
     Mapping: "a mapping",
-    Pairs: "a mapping of texts",
+    Pairs: "a mapping of strings",
 }
 
 
-class Mismatch(Exception):  # noqa: N818 -- it is a value on its way to a Finding, not an error of the program
-    """A node is not what its field wants."""
+class Mismatch(Exception):  # noqa: N818 -- becomes a Finding; not an error of the program
+    """A node does not have the type of its field."""
 
     def __init__(self, wanted: str, node: Node, *, choices: tuple[str, ...] = ()) -> None:
         super().__init__(wanted)
@@ -53,10 +53,10 @@ class Mismatch(Exception):  # noqa: N818 -- it is a value on its way to a Findin
 
 @cache
 def converter(*, explains: bool) -> Converter:
-    """One of the two converters; its generated functions are kept.
+    """Return one of the two converters, with its generated functions cached.
 
-    The one that ``explains`` finds all faults, each with its path. The other stops at the first: its functions are made in
-    half the time, and most sections have no fault.
+    The converter that ``explains`` finds all problems, each with its path. The other one stops at the first. Its functions
+    are generated in half the time, and most sections are valid.
     """
     c = Converter(forbid_extra_keys=True, detailed_validation=explains)
     for kind in (int, float, bool, type(None)):
@@ -65,16 +65,18 @@ def converter(*, explains: bool) -> Converter:
     c.register_structure_hook_func(lambda t: t == Pairs, _pairs_hook(c))
     c.register_structure_hook_func(_is_data, lambda n, _: data(n))
     c.register_structure_hook_factory(attrs.has, lambda t: _class_hook(c, t))
-    c.register_structure_hook_factory(_is(Literal), _literal_hook)
-    c.register_structure_hook_factory(_is(dict), lambda t: _mapping_hook(c, t))
-    c.register_structure_hook_factory(lambda t: _is(tuple)(t) and t != Pairs, lambda t: _tuple_hook(c, t))
+    c.register_structure_hook_factory(_has_origin(Literal), _literal_hook)
+    c.register_structure_hook_factory(_has_origin(dict), lambda t: _mapping_hook(c, t))
+    c.register_structure_hook_factory(
+        lambda t: _has_origin(tuple)(t) and t != Pairs, lambda t: _tuple_hook(c, t)
+    )
     c.register_structure_hook_factory(_is_union, lambda t: _union_hook(c, t))
     c.register_structure_hook_func(lambda t: t in (Map, Mapping), _map)
     return c
 
 
 def describe(kind: Any) -> str:  # noqa: ANN401, PLR0911 -- a type, or a typing form; one answer each
-    """What a type is called in a message and in the reference: ``a list of integers``."""
+    """Return the name of a type for messages and the reference: ``a list of integers``."""
     if kind in _NAMES:
         return _NAMES[kind]
     if _is_data(kind):
@@ -87,28 +89,28 @@ def describe(kind: Any) -> str:  # noqa: ANN401, PLR0911 -- a type, or a typing 
     if get_origin(kind) is dict:
         return "a mapping of " + _plural(args[1])
     if _is_union(kind):
-        members = sorted(args, key=_is(tuple))  # the list last: its items may be a union, too
+        members = sorted(args, key=_has_origin(tuple))  # the list last: its items may be a union, too
         return " or ".join(describe(a) for a in members if a is not type(None))
     return "a mapping"
 
 
-def shown(node: Node) -> str:
-    """What a node is called in a message: ``text '8'``."""
+def describe_node(node: Node) -> str:
+    """Return a node for messages: ``the string '8'``."""
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Sequence):
         return "a list"
     if node.value is None:
-        return "nothing (null)"
+        return "null"
     text = show(node.value).replace("\n", " ")
     text = text if len(text) <= 40 else text[:37] + "..."  # noqa: PLR2004
     if isinstance(node.value, str):
-        return f"text '{text}'"
-    return text if isinstance(node.value, bool) else f"number {text}"
+        return f"the string '{text}'"
+    return text if isinstance(node.value, bool) else f"the number {text}"
 
 
 def key_of(field: attrs.Attribute[Any]) -> str:
-    """The name of a field in YAML."""
+    """Return the name of a field in YAML."""
     return str(field.metadata.get("key", field.name))
 
 
@@ -122,7 +124,7 @@ def _plural(kind: Any) -> str:  # noqa: ANN401
     return f"{word}s{space}{rest}"
 
 
-def _is(origin: Any) -> Callable[[Any], bool]:  # noqa: ANN401
+def _has_origin(origin: Any) -> Callable[[Any], bool]:  # noqa: ANN401
     return lambda t: get_origin(t) is origin
 
 
@@ -131,7 +133,7 @@ def _is_union(kind: Any) -> bool:  # noqa: ANN401
 
 
 def _is_data(kind: Any) -> bool:  # noqa: ANN401
-    """``Data``, also with its reference to itself resolved once, which makes it another type to Python."""
+    """Tell whether a type is ``Data``. Resolving its reference to itself makes it a different type to Python."""
     return {Map, str, bool} <= set(get_args(kind))
 
 
@@ -153,11 +155,11 @@ def _text(node: Node, _: Any) -> str:  # noqa: ANN401
             return node.value
         if node.text is not None:
             return node.text
-    raise Mismatch("text", node)
+    raise Mismatch("a string", node)
 
 
 def _map(node: Node, kind: Any) -> Any:  # noqa: ANN401
-    """A mapping, frozen; or as it is, where a ``Mapping`` of the tree is wanted."""
+    """Return a mapping as frozen data, or unchanged if the field is a ``Mapping`` of the tree."""
     if not isinstance(node, Mapping):
         raise Mismatch("a mapping", node)
     return node if kind is Mapping else data(node)
@@ -209,7 +211,7 @@ def _tuple_hook(c: Converter, kind: Any) -> Hook:  # noqa: ANN401
 
 
 def _each(c: Converter, items: Any, wanted: Any) -> list[Any]:  # noqa: ANN401
-    """Structure all of a collection; all failures together, each with a note of its key or index."""
+    """Structure every item of a collection. Raises all failures together, each with a note of its key or index."""
     hook = c.get_structure_hook(wanted)
     good: list[Any] = []
     bad: list[Exception] = []
@@ -252,7 +254,7 @@ def _union_hook(c: Converter, kind: Any) -> Hook:  # noqa: ANN401
 
 
 def _fits(node: Node, member: Any) -> bool:  # noqa: ANN401
-    """The member of a union that a node is meant for, by its shape; inside it errors are errors."""
+    """Tell by its shape whether a node belongs to a member of a union. Errors inside it are then reported for that type."""
     if isinstance(node, Mapping):
         return bool(member is Map or member == Pairs or get_origin(member) is dict or attrs.has(member))
     if isinstance(node, Sequence):

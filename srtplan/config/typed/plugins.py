@@ -1,8 +1,7 @@
-"""The parts of a section that belong to a plugin: its type, and the rest of its keys as the plugin's own options.
+"""The parts of a section that belong to a plugin: its type, and all other keys as options of the plugin.
 
-In: a section (``backend``, ``frontend``, ``benchmark``) and the class of its common fields. Out: the common fields, the
-plugin's options, or findings: an unknown type, an unknown key, a key that another type would read (a warning: it has no
-effect here).
+In: a section (``backend``, ``frontend``, ``benchmark``) and the class of its common fields. Out: the common fields and the
+plugin's options, or findings: an unknown type, an unknown key, or a key that only another type reads (a warning).
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ from srtplan.config.yaml.tree import Mapping, Scalar
 from srtplan.diagnostics import Finding, Path
 
 T = TypeVar("T")
-DEAD: dict[tuple[plugin.Kind, str], str] = {
-    (
-        "benchmark",
-        "export_node_metrics",
-    ): "srtplan exports none; clients find them at AIPERF_SERVER_METRICS_URLS",
-    ("benchmark", "sweep"): "srtctl reads it and does nothing with it; use the top-level `sweep`",
-    ("engine", "gpu_type"): "srtctl reads it and does nothing with it; use resources.gpu_type",
+NO_EFFECT: dict[tuple[plugin.Kind, str], tuple[str, str]] = {
+    ("benchmark", "export_node_metrics"): (
+        "srtplan does not export node metrics",
+        "remove it; the environment variable AIPERF_SERVER_METRICS_URLS gives clients the metrics URLs",
+    ),
+    ("benchmark", "sweep"): ("srtctl ignores it, too", "use `sweep:` at the top level"),
+    ("engine", "gpu_type"): ("srtctl ignores it, too", "use `resources.gpu_type`"),
 }
-"""Keys that srtctl accepts without any effect."""
+"""Keys without effect that srtctl accepts: the reason and the help."""
 
 
 @frozen(eq=False, repr=False)
 class Split:
-    """Keys of a section that the plugin reads, and those that the common class reads."""
+    """The keys of a section that the common class reads, and those that the plugin reads."""
 
     common: Mapping
     own: Mapping
 
 
 def split(section: Mapping, common: type) -> Split:
-    """Divide a section between its common class and the plugin."""
+    """Split a section between its common class and the plugin."""
     names = _keys(common)
     return Split(
         Mapping(section.spot, {k: e for k, e in section.entries.items() if k in names}),
@@ -49,7 +48,7 @@ def split(section: Mapping, common: type) -> Split:
 
 
 def check_type(kind: plugin.Kind, name: str, path: Path, findings: list[Finding]) -> bool:
-    """The type exists, or a finding with those that do."""
+    """Tell whether a type exists; if not, add a finding with the known types."""
     try:
         plugin.get(kind, name)
     except plugin.PluginError as error:
@@ -69,41 +68,49 @@ def check_type(kind: plugin.Kind, name: str, path: Path, findings: list[Finding]
 
 
 def options(
-    kind: plugin.Kind, name: str, section: Mapping, path: Path, findings: list[Finding]
+    kind: plugin.Kind,
+    name: str,
+    section: Mapping,
+    path: Path,
+    findings: list[Finding],
+    *,
+    common: type | None = None,
 ) -> object | None:
-    """The plugin's own options; None if there are findings."""
+    """Return the options of the plugin; None if a value is invalid. Keys of ``common`` are suggested for unknown ones."""
     cls: type = plugin.get(kind, name).options
     known = _keys(cls)
-    strange = [k for k in section if k not in known]
-    findings.extend(_strange(kind, name, (*path, key), known) for key in strange)
-    return structure(section.without(*strange) if strange else section, cls, path, findings)
+    unread = [k for k in section if k not in known]
+    suggested = known | _keys(common) if common else known
+    findings.extend(_unread_key(kind, name, (*path, key), suggested) for key in unread)
+    return structure(section.without(*unread) if unread else section, cls, path, findings)
 
 
 def type_of(section: Mapping, default: str) -> str:
-    """The type that a section names; the default where it names none, or something that is no text."""
+    """Return the type of a section; the default if the type is missing or not a string."""
     node = section.get("type")
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else default
 
 
-def _strange(kind: plugin.Kind, name: str, path: Path, known: frozenset[str]) -> Finding:
-    """A key that this type does not read."""
+def _unread_key(kind: plugin.Kind, name: str, path: Path, known: frozenset[str]) -> Finding:
+    """Return the finding for a key that this type does not read."""
     key = str(path[-1])
-    if (kind, key) in DEAD:
-        message = f"'{key}' has no effect: {DEAD[kind, key]}"
-        return Finding(rule="SP132", path=path, on_key=True, severity="warning", message=message)
+    if (kind, key) in NO_EFFECT:
+        why, hint = NO_EFFECT[kind, key]
+        message = f"'{key}' has no effect: {why}"
+        return Finding(rule="SP132", path=path, on_key=True, severity="warning", message=message, help=hint)
     others = _readers(kind, name, key)
     if kind == "engine" and key.endswith("_config") and key.removesuffix("_config") in plugin.names("engine"):
         message = f"'{key}' is for another engine; backend.type is {name}"
         return Finding(rule="SP110", path=path, on_key=True, message=message, help=f"use {name}_config")
     if others:
         message = f"'{key}' has no effect on {kind} type {name}"
-        hint = f"it belongs to {', '.join(others)}"
+        hint = f"remove it; it is an option of {', '.join(others)}"
         return Finding(rule="SP115", path=path, on_key=True, severity="warning", message=message, help=hint)
     return unknown_key(path, known, where=f"{kind} type {name}")
 
 
 def _readers(kind: plugin.Kind, name: str, key: str) -> list[str]:
-    """Other types that read a key: of our own, and only where there are none of other distributions (20 ms)."""
+    """Return other types that read a key. Plugins of other distributions are loaded only if needed (20 ms)."""
     own = (plugin.get(kind, n) for n in plugin.own_names(kind))
     if others := [p.name for p in own if p.name != name and _reads(p, key)]:
         return others
@@ -117,5 +124,5 @@ def _reads(other: plugin.Plugin[object], key: str) -> bool:
 
 @cache
 def _keys(cls: type) -> frozenset[str]:
-    """What a class reads, as it is spelled in YAML."""
+    """Return the keys that a class reads, as spelled in YAML."""
     return frozenset(key_of(f) for f in attrs.fields(cls))

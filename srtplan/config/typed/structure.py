@@ -1,4 +1,4 @@
-"""Tree to attrs class, with every fault as a ``Finding`` at its path.
+"""From the tree to an attrs class, with every problem as a ``Finding`` at its path.
 
 In: a mapping of the tree and a class. Out: an instance, or None and findings::
 
@@ -18,18 +18,21 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
-from srtplan.config.typed.hooks import Mismatch, converter, describe, key_of, shown
+from srtplan.config.typed.hooks import Mismatch, converter, describe, describe_node, key_of
 from srtplan.config.yaml.tree import Mapping, Node, Scalar, remove
 from srtplan.diagnostics import Finding, Path
 
 AT = "srtslurm.yaml"
-"""First step of a path that leads into the profile instead of the recipe."""
+"""First step of a path into the profile instead of the recipe."""
 
 T = TypeVar("T")
 
 
 def structure(node: Node, kind: type[T], path: Path, findings: list[Finding]) -> T | None:
-    """An instance of ``kind``; or None. All faults are added to ``findings``; unknown keys alone do not prevent it."""
+    """Return an instance of ``kind``, or None if a value is invalid; add all problems to ``findings``.
+
+    Unknown keys are reported, but do not prevent the instance.
+    """
     try:
         return converter(explains=False).structure(node, kind)
     except (BaseValidationError, ForbiddenExtraKeysError, KeyError, Mismatch):
@@ -47,8 +50,8 @@ def structure(node: Node, kind: type[T], path: Path, findings: list[Finding]) ->
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the closest known word, or all of a few; empty if there are none."""
-    from difflib import get_close_matches  # noqa: PLC0415 -- only a faulty recipe needs it
+    """Return a hint with the closest known word, or with all known words if they are few, or ""."""
+    from difflib import get_close_matches  # noqa: PLC0415 -- only an invalid recipe needs it
 
     known = sorted(known)
     lowered = {k.lower().replace("-", "_"): k for k in known}
@@ -62,15 +65,15 @@ MAX_LISTED = 24
 
 
 def unknown_key(path: Path, known: Iterable[str], *, where: str = "") -> Finding:
-    """A key that nobody reads."""
+    """Return the finding for an unknown key."""
     name = str(path[-1])
-    here = where or (".".join(map(str, path[:-1])) or "a recipe")
+    here = where or (".".join(map(str, path[:-1])) or "the recipe")
     return Finding(
         rule="SP110",
         path=path,
         on_key=True,
         message=f"unknown key '{name}' in {here}",
-        help=did_you_mean(name, known),
+        help=did_you_mean(name, known) or "remove it",
     )
 
 
@@ -83,9 +86,10 @@ def _findings(error: BaseException, kind: Any, path: Path) -> Iterator[Finding]:
         known = [key_of(f) for f in attrs.fields(error.cl)]
         yield from (unknown_key((*path, k), known) for k in sorted(error.extra_fields))
     elif isinstance(error, KeyError):
-        section = ".".join(map(str, path[:-1])) or "the recipe"
-        message = f"missing key '{path[-1]}' in {section} ({describe(kind)})"
-        yield Finding(rule="SP111", path=path, message=message)
+        section = ".".join(map(str, path[:-1]))
+        message = f"missing key '{path[-1]}' in {section or 'the recipe'} ({describe(kind)})"
+        hint = f"add `{path[-1]}:`" + (f" under `{section}:`" if section else " at the top level")
+        yield Finding(rule="SP111", path=path, message=message, help=hint)
     elif isinstance(error, Mismatch):
         yield _mismatch(error, path)
     else:
@@ -93,7 +97,7 @@ def _findings(error: BaseException, kind: Any, path: Path) -> Iterator[Finding]:
 
 
 def _step(error: BaseException, kind: Any) -> tuple[str | int | None, Any]:  # noqa: ANN401
-    """The key or index that a failure belongs to, from cattrs' note; and the type wanted there."""
+    """Return the key or index of a failure, from the note of cattrs, and the type of the field."""
     for note in reversed(getattr(error, "__notes__", ())):
         if isinstance(note, AttributeValidationNote):
             return key_of(getattr(attrs.fields(kind), note.name)), note.type
@@ -104,7 +108,7 @@ def _step(error: BaseException, kind: Any) -> tuple[str | int | None, Any]:  # n
 
 def _mismatch(error: Mismatch, path: Path) -> Finding:
     value = error.node.value if isinstance(error.node, Scalar) else None
-    message = f"{_shown(path)} must be {error.wanted}, not {shown(error.node)}"
+    message = f"{_dotted(path)} must be {error.wanted}, not {describe_node(error.node)}"
     if error.choices:
         hint = did_you_mean(str(value), error.choices) if isinstance(value, str) else ""
         return Finding(
@@ -114,21 +118,28 @@ def _mismatch(error: Mismatch, path: Path) -> Finding:
 
 
 def _hint(error: Mismatch, path: Path) -> str:
+    """Return what to write instead of a scalar of the wrong type."""
     node = error.node
     if not isinstance(node, Scalar):
         return ""
+    if isinstance(node.value, str):
+        return _hint_for_string(error.wanted, node.value)
     if node.value is None:
-        return "remove the key to get the default" if path else ""
-    if "text" in error.wanted and not isinstance(node.value, str):
+        return "remove the key to use the default, or write a value" if path else ""
+    if "string" in error.wanted and not isinstance(node.value, str):
         source = (
             node.spot.origin.lines[node.spot.line - 1] if node.spot.origin.is_file and node.spot.line else ""
         )
         written = source[node.spot.column - 1 :][: node.spot.width] or str(node.value)
         return f'quote it: "{written}"'
-    if isinstance(node.value, str) and _looks_like_number(node.value):
-        return f"remove the quotes: {node.value}"
-    if error.wanted == "true or false" and str(node.value).lower() in ("yes", "on", "no", "off", "1", "0"):
-        return "write true or false; in YAML 1.2 yes, no, on and off are text"
+    return "write true or false" if error.wanted == "true or false" else ""
+
+
+def _hint_for_string(wanted: str, value: str) -> str:
+    if _looks_like_number(value) or (wanted == "true or false" and value in ("true", "false")):
+        return f"remove the quotes: {value}"
+    if wanted == "true or false":
+        return "write true or false; in YAML 1.2, yes, no, on and off are strings"
     return ""
 
 
@@ -136,12 +147,12 @@ def _looks_like_number(text: str) -> bool:
     return text.strip().lstrip("+-").isdecimal()
 
 
-def _shown(path: Path) -> str:
+def _dotted(path: Path) -> str:
     path = path[1:] if path and path[0] == AT else path
     text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
-    return text.removeprefix(".") or "a recipe"
+    return text.removeprefix(".") or "the recipe"
 
 
 def section(node: Node | None) -> Mapping | None:
-    """The node if it is a mapping."""
+    """Return the node if it is a mapping."""
     return node if isinstance(node, Mapping) else None

@@ -1,9 +1,9 @@
-"""The profile's defaults below a recipe, node by node, so that each value keeps its place.
+"""Merging the profile's defaults into a recipe, node by node, so that each value keeps its position.
 
-In: the recipe's tree and the profile's. Out: one tree. A default applies where the recipe has no key or a null; aliases
-of models and images are replaced by what they stand for::
+In: the trees of the recipe and the profile. Out: one tree. A default applies if the key is missing or null in the recipe.
+Aliases of models and images are replaced by their values::
 
-    slurm: {}  +  default_account: x (srtslurm.yaml:2)   ->  slurm: {account: x}, standing in srtslurm.yaml:2
+    slurm: {}  +  default_account: x (srtslurm.yaml:2)   ->  slurm: {account: x}, positioned in srtslurm.yaml:2
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ALIASES: tuple[tuple[str, Path], ...] = (
 
 
 def merge(below: Mapping, above: Mapping, *, null_deletes: bool = False) -> Mapping:
-    """Mappings key by key; lists and scalars of the upper layer replace. Order: the lower layer's, then new keys."""
+    """Merge mappings key by key; lists and scalars of the upper layer replace. Keys of the lower layer come first."""
     entries = dict(below.entries)
     for key, entry in above.entries.items():
         old = entries.get(key)
@@ -52,7 +52,7 @@ def merge(below: Mapping, above: Mapping, *, null_deletes: bool = False) -> Mapp
 
 
 def put(tree: Mapping, path: Path, entry: Entry) -> Mapping:
-    """A copy with a value at a path; mappings on the way are made where they are missing or null."""
+    """Return a copy with a value at a path; missing or null mappings on the path are created."""
     key, rest = str(path[0]), path[1:]
     if not rest:
         return tree.with_entry(key, entry)
@@ -64,10 +64,10 @@ def put(tree: Mapping, path: Path, entry: Entry) -> Mapping:
 
 
 def apply(tree: Mapping, profile: Mapping) -> Mapping:
-    """The recipe over the profile's defaults, aliases resolved."""
+    """Return the recipe over the profile's defaults, with aliases resolved."""
     for key, path in DEFAULTS:
         entry = profile.entries.get(key)
-        if entry and is_null(at(tree, path)) and _says_something(entry.value):
+        if entry and is_null(at(tree, path)) and _is_set(entry.value):
             tree = put(tree, path, entry)
     tree = _directives(tree, profile.get("default_sbatch_directives"))
     health = profile.entries.get("default_health_check")
@@ -78,7 +78,7 @@ def apply(tree: Mapping, profile: Mapping) -> Mapping:
     return tree
 
 
-def _says_something(node: Node) -> bool:
+def _is_set(node: Node) -> bool:
     return not is_null(node) and not (isinstance(node, Scalar) and node.value == "")
 
 
@@ -94,7 +94,7 @@ def _directives(tree: Mapping, defaults: Node | None) -> Mapping:
 
 
 def _alias(tree: Mapping, path: Path, aliases: Node | None) -> Mapping:
-    """The value of an alias in place of its name; it keeps the place of the profile's line."""
+    """Replace an alias by its value, which keeps its position in the profile."""
     node = at(tree, path)
     if not isinstance(aliases, Mapping) or not isinstance(node, Scalar) or not isinstance(node.value, str):
         return tree

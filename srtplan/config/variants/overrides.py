@@ -1,4 +1,4 @@
-"""One file, several jobs: ``base`` with ``override_*`` and ``zip_override_*``, and ``sweep``.
+"""Variants of a file: ``base`` with ``override_*`` and ``zip_override_*``, and ``sweep``.
 
 In: the root of a file, a selector, the changes of ``--set``. Out: variants, each with its merged tree::
 
@@ -6,8 +6,8 @@ In: the root of a file, a selector, the changes of ``--set``. Out: variants, eac
     override_small: {...}               ->  "small", named b_small
     zip_override_tp: {a: [1, 2]}        ->  "tp_0" with a: 1, named b_tp_0, and "tp_1" with a: 2
 
-Mappings are merged, lists and scalars replaced, null removes a key. In a ``zip_override`` each list is one value per
-variant; a list of one value, or a scalar, is the same for all. ``--set`` is applied to each variant, after merging.
+Mappings are merged, lists and scalars are replaced, and null removes a key. In a ``zip_override`` each list has one value
+per variant; a list of one value, or a scalar, applies to all. ``--set`` changes each variant after merging.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ ZIP = "zip_override_"
 BASE = "base"
 TOP = (BASE, "schema")
 MAX_JOBS = 1000
-"""Variants of one file. More are a slip, and would take minutes to plan."""
+"""Maximum of jobs in one file. More would take minutes to plan and are most likely a mistake."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=,@-]{0,99}")
 _INDEXED = re.compile(r"(.+)\[([0-9]+)\]")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Variant:
-    """One job before layering. ``key`` is the section of the file it came from."""
+    """One job before layering. ``key`` is its section of the file."""
 
     name: str | None
     tree: Mapping
@@ -48,17 +48,17 @@ class Variant:
 
 
 def choose(root: Mapping, selector: str | None, changes: Sequence[Change]) -> tuple[Variant, ...]:
-    """The variants that a selector means, in the order of the file; raises InputError."""
+    """Return the selected variants in the order of the file. Raises InputError."""
     final = _final(root, changes)
     chosen = tuple(v for v in final if v.key != BASE) if selector is None else _select(final, selector)
     if not chosen:
-        raise _nothing(root, final, selector)
+        raise _nothing_selected(root, final, selector)
     _unique(root, final)
     return chosen
 
 
 def _final(root: Mapping, changes: Sequence[Change]) -> list[Variant]:
-    """All variants, the base among them, sweeps expanded."""
+    """Return all variants, including the base, with sweeps expanded."""
     found = _overrides(root) if is_override_file(root) else iter((Variant(name=None, tree=root),))
     final: list[Variant] = []
     jobs = 0
@@ -66,13 +66,14 @@ def _final(root: Mapping, changes: Sequence[Change]) -> list[Variant]:
         final.append(variant)
         jobs += variant.key != BASE
         if jobs > MAX_JOBS:
-            message = f"the file has more than {MAX_JOBS} jobs, variants and their sweeps together"
-            raise fatal(root.spot.problem("SP124", message))
+            message = f"the file has more than {MAX_JOBS} jobs"
+            hint = "use fewer variants or sweep values, or split the file"
+            raise fatal(root.spot.problem("SP124", message, hint=hint))
     return final
 
 
 def is_override_file(root: Mapping) -> bool:
-    """The file has variants, or a base for them."""
+    """Tell whether a file has variants, or a base for them."""
     return any(k == BASE or k.startswith((OVERRIDE, ZIP)) for k in root)
 
 
@@ -93,32 +94,33 @@ def _overrides(root: Mapping) -> Iterator[Variant]:
 
 
 def _shape(root: Mapping) -> Iterator[Problem]:
-    """Only base, overrides and schema, all mappings, and a base among them."""
+    """Yield problems unless the file has a base, overrides and at most ``schema``, each of them a mapping."""
     if BASE not in root:
         key = next(k for k in root if k.startswith((OVERRIDE, ZIP)))
-        yield root.entries[key].key.problem("SP122", f"'{key}' without a 'base' to override")
+        message = f"'{key}' requires a 'base' section"
+        yield root.entries[key].key.problem("SP122", message, hint="put the common part under `base:`")
     for key, entry in root.entries.items():
         if key in (OVERRIDE, ZIP):
-            yield entry.key.problem("SP122", f"'{key}' lacks a name", hint=f"for example {key}small")
+            yield entry.key.problem("SP122", f"'{key}' has no variant name", hint=f"write {key}NAME")
         elif key.startswith((OVERRIDE, ZIP)) and not _NAME.fullmatch(_suffix(key)):
-            message = f"{_suffix(key)!r} cannot be the name of a variant: it is also the name of a folder"
-            hint = "up to 100 letters, digits and . _ + = , @ -, not starting with a sign"
+            message = f"{_suffix(key)!r} is not a valid variant name"
+            hint = "use up to 100 letters, digits and . _ + = , @ -; start with a letter, digit or _"
             yield entry.key.problem("SP127", message, hint=hint)
         elif key != BASE and not key.startswith((OVERRIDE, ZIP)) and key not in TOP:
-            hint = did_you_mean(key, ("base", "override_", "zip_override_")) or "put it below 'base'"
-            message = f"'{key}' stands beside 'base'; a file with variants has nothing else there"
+            hint = did_you_mean(key, ("base", "override_", "zip_override_")) or "move it under `base:`"
+            message = f"'{key}' is not allowed next to 'base'"
             yield entry.key.problem("SP122", message, hint=hint)
         elif key != "schema" and not isinstance(entry.value, Mapping):
             yield entry.value.spot.problem("SP122", f"'{key}' must be a mapping")
 
 
 def _suffix(key: str) -> str:
-    """What comes after ``override_`` or ``zip_override_``."""
+    """Return the part of a key after ``override_`` or ``zip_override_``."""
     return key.removeprefix(ZIP) if key.startswith(ZIP) else key.removeprefix(OVERRIDE)
 
 
 def _named(base: Mapping, over: Mapping, suffix: str) -> Mapping:
-    """Base and override, with a name of its own if the override gives none."""
+    """Merge base and override, and append the suffix to the name unless the override sets one."""
     merged = merge(base, over, null_deletes=True)
     name = base.get("name")
     if t.is_null(over.get("name")) and isinstance(name, Scalar) and isinstance(name.value, str):
@@ -153,18 +155,19 @@ def _lists(node: Node, path: str = "") -> Iterator[tuple[str, t.Sequence]]:
 def _lengths(lists: list[tuple[str, t.Sequence]], count: int) -> Iterator[Problem]:
     if count > MAX_JOBS:
         node = next(node for _, node in lists if len(node.items) == count)
-        yield node.spot.problem("SP123", f"{count} values make {count} variants; at most {MAX_JOBS} are made")
+        message = f"{count} values make {count} variants; the limit is {MAX_JOBS}"
+        yield node.spot.problem("SP123", message, hint="use a shorter list, or split the file")
         return
     longest = next((path for path, node in lists if len(node.items) == count), "")
     for path, node in lists:
         if len(node.items) not in (1, count):
             message = f"'{path}' has {len(node.items)} values, but '{longest}' has {count}"
-            hint = "give one value per variant, or a single one; write a list value as a list of lists"
+            hint = f"write {count} values, or 1 for all variants; write a value that is a list as a list of lists"
             yield node.spot.problem("SP123", message, hint=hint)
 
 
 def _pick(node: Node, n: int) -> Node:
-    """Variant ``n``: of each list its n-th value, or its only one."""
+    """Return variant ``n``: of each list the n-th value, or the only one."""
     if isinstance(node, t.Sequence):
         return node.items[n if len(node.items) > 1 else 0]
     if isinstance(node, Mapping):
@@ -173,10 +176,10 @@ def _pick(node: Node, n: int) -> Node:
 
 
 def _expand(variant: Variant, changes: Sequence[Change]) -> Iterator[Variant]:
-    """The variant with ``--set`` applied; several if it has a sweep."""
+    """Yield the variant with ``--set`` applied, or its combinations if it has a sweep."""
     tree, refused = set_option.apply(variant.tree, changes)
     if variant.key:
-        refused = (*refused, *_addressed(changes))
+        refused = (*refused, *_set_on_section(changes))
     variant = evolve(variant, tree=tree, problems=(*variant.problems, *refused))
     if "sweep" not in tree:
         yield variant
@@ -186,17 +189,18 @@ def _expand(variant: Variant, changes: Sequence[Change]) -> Iterator[Variant]:
         yield evolve(variant, name=prefix + name, tree=swept, problems=(*variant.problems, *problems))
 
 
-def _addressed(changes: Sequence[Change]) -> Iterator[Problem]:
-    """Settings that name a section of the file, though they are applied to each variant."""
+def _set_on_section(changes: Sequence[Change]) -> Iterator[Problem]:
+    """Yield a problem for each ``--set`` path that starts with a section of the file."""
     for change in changes:
         first = str(change.path[0])
         if first == BASE or first.startswith((OVERRIDE, ZIP)):
-            hint = f"leave out '{first}.', and choose variants by a selector"
-            yield change.spot.problem("SP120", "--set is applied to every variant, after merging", hint=hint)
+            message = f"--set cannot change '{first}': it applies to every selected variant"
+            hint = f"remove '{first}.' from the path; select variants with FILE:VARIANT"
+            yield change.spot.problem("SP120", message, hint=hint)
 
 
 def _select(found: list[Variant], selector: str) -> tuple[Variant, ...]:
-    """By key, key and index, name, or a pattern over keys and names (which never means the base)."""
+    """Select by key, key and index, name, or a pattern over keys and names. A pattern never matches the base."""
     exact = tuple(v for v in found if selector in (v.key, v.name))
     if exact:
         return exact
@@ -213,18 +217,19 @@ def _select(found: list[Variant], selector: str) -> tuple[Variant, ...]:
     )
 
 
-def _nothing(root: Mapping, found: list[Variant], selector: str | None) -> InputError:
+def _nothing_selected(root: Mapping, found: list[Variant], selector: str | None) -> InputError:
     keys = list(dict.fromkeys(v.key for v in found if v.key))
     if selector is None:
-        hint = f"add an override_<name>, or compile {root.spot.origin.name}:base"
+        hint = f"add a section override_NAME, or compile {root.spot.origin.name}:base"
         place = root.entries[BASE].key
         return fatal(place.problem("SP121", "the file has a base but no variants", hint=hint))
     if not keys and len(found) == 1:
-        return fatal(root.spot.problem("SP121", f"':{selector}' selects a variant, but the file has none"))
+        message = f"':{selector}' selects a variant, but the file has no variants"
+        return fatal(root.spot.problem("SP121", message, hint=f"remove ':{selector}'"))
     names = keys or [v.name or "" for v in found]
     hint = did_you_mean(selector, names)
     if not hint.startswith("known"):
-        hint += f"; there are {', '.join(names)}" if hint else f"there are {', '.join(names)}"
+        hint += f"; known: {', '.join(names)}" if hint else f"known: {', '.join(names)}"
     return fatal(root.spot.problem("SP121", f"no variant matches ':{selector}'", hint=hint))
 
 
@@ -232,5 +237,5 @@ def _unique(root: Mapping, found: list[Variant]) -> None:
     seen: dict[str, Variant] = {}
     for v in found:
         if v.name and seen.setdefault(v.name, v) is not v and seen[v.name].key != v.key:
-            message = f"'{v.key}' and '{seen[v.name].key}' both make a variant '{v.name}'"
+            message = f"'{v.key}' and '{seen[v.name].key}' both define variant '{v.name}'"
             raise fatal(root.entries[v.key].key.problem("SP125", message, hint="rename one of them"))

@@ -1,7 +1,7 @@
-"""``--set key.path=value``: the topmost layer, one value at a time.
+"""``--set key.path=value``: changes to a recipe, above all other layers.
 
-In: the words after ``--set``. Out: changes, and trees with them applied. The value is YAML (``8`` is a number, ``"8"``
-is text); a key with a dot is quoted, an item of a list has its index::
+In: the arguments of ``--set``. Out: changes, and trees with them applied. The value is YAML (``8`` is a number, ``"8"`` is
+a string). A key with a dot is quoted, and an item of a list is selected by its index::
 
     benchmark.isl=4096      benchmark.concurrencies[0]=8      environment."a.b"='"1"'
 """
@@ -15,7 +15,7 @@ from attrs import frozen
 
 from srtplan.config.yaml.parse import parse
 from srtplan.config.yaml.tree import Entry, Mapping, Node, Origin, Scalar, Sequence, Spot, is_null
-from srtplan.diagnostics import InputError, Path, Problem, Report
+from srtplan.diagnostics import InputError, Path, Problem, Report, count_of
 
 _STEP = re.compile(
     r"""\.?(?:"(?P<d>[^"]*)"|'(?P<s>[^']*)'|(?P<plain>[^.\[\]"'=]+))|\[(?P<index>[0-9]{1,6})\]"""
@@ -24,7 +24,7 @@ _STEP = re.compile(
 
 @frozen(eq=False, repr=False)
 class Change:
-    """A value at a path; ``spot`` names the ``--set`` it came from."""
+    """A value at a path; ``spot`` names the ``--set`` argument."""
 
     path: Path
     node: Node
@@ -36,13 +36,13 @@ class _Refused(Exception):  # noqa: N818 -- becomes a Problem one level up
 
 
 def parse_all(arguments: Seq[str]) -> tuple[Change, ...]:
-    """All changes, in order; raises InputError with the problems of all."""
+    """Return all changes in order. Raises InputError with all problems."""
     changes: list[Change] = []
     problems: list[Problem] = []
     for argument in arguments:
         try:
             changes.append(_parse(argument))
-        except InputError as error:  # noqa: PERF203 -- the problems of all are wanted
+        except InputError as error:  # noqa: PERF203 -- all problems are collected
             problems.extend(error.report)
     if problems:
         raise InputError(Report(tuple(problems)))
@@ -50,14 +50,14 @@ def parse_all(arguments: Seq[str]) -> tuple[Change, ...]:
 
 
 def apply(tree: Mapping, changes: Seq[Change]) -> tuple[Mapping, tuple[Problem, ...]]:
-    """The tree with all changes that have a place in it, and problems for the others."""
+    """Return the tree with all changes that fit, and problems for the others."""
     problems = []
     for change in changes:
         try:
             changed = _put(tree, change.path, change, ())
             assert isinstance(changed, Mapping)  # noqa: S101 -- a path starts with a key
             tree = changed
-        except _Refused as error:  # noqa: PERF203 -- the problems of all are wanted
+        except _Refused as error:  # noqa: PERF203 -- all problems are collected
             problems.append(change.spot.problem("SP120", str(error)))
     return tree, tuple(problems)
 
@@ -80,23 +80,23 @@ def _parse(argument: str) -> Change:
     return Change(tuple(path), Scalar(Spot(origin), None) if node is None else node, Spot(origin))
 
 
-def _put(node: Node | None, path: Path, change: Change, done: Path) -> Node:
+def _put(node: Node | None, path: Path, change: Change, parents: Path) -> Node:
     if not path:
         return change.node
     step, rest = path[0], path[1:]
-    here = ".".join(map(str, done))
+    here = ".".join(map(str, parents))
     if isinstance(step, int):
         if not isinstance(node, Sequence):
             raise _Refused(f"'{here}' is not a list")
         if step >= len(node.items):
-            raise _Refused(f"'{here}' has {len(node.items)} items, so [{step}] is past its end")
+            raise _Refused(f"'{here}' has {count_of(len(node.items), 'item')}; index {step} is out of range")
         items = list(node.items)
-        items[step] = _put(items[step], rest, change, (*done, step))
+        items[step] = _put(items[step], rest, change, (*parents, step))
         return Sequence(node.spot, tuple(items))
     if is_null(node):
         node = Mapping(change.spot, {})
     if not isinstance(node, Mapping):
-        raise _Refused(f"'{here}' is not a mapping, so it has no '{step}'")
+        raise _Refused(f"'{here}' is not a mapping; it cannot have a key '{step}'")
     old = node.entries.get(step)
-    value = _put(old.value if old else None, rest, change, (*done, step))
+    value = _put(old.value if old else None, rest, change, (*parents, step))
     return node.with_entry(step, Entry(old.key if old and rest else change.spot, value))

@@ -1,7 +1,7 @@
-"""``sweep``: one job per combination of parameter values, the first parameter changing slowest.
+"""``sweep``: one job per combination of parameter values; the first parameter changes slowest.
 
-In: a tree with a top-level ``sweep``. Out: per combination its number, a tree without ``sweep``, and problems. A
-placeholder that is the whole string takes the value with its type; inside a longer string it becomes text::
+In: a tree with a top-level ``sweep``. Out: for each combination its number, a tree without ``sweep``, and problems. A
+placeholder that is the whole string becomes the value with its type; inside a longer string it becomes text::
 
     name: s                                    name: s_tp8
     sweep: {tp: [8, 16]}                  ->   args: {tp-size: 8, note: tp=8}     and the same with 16
@@ -26,9 +26,9 @@ Expanded = tuple[str, Mapping, tuple[Problem, ...]]
 
 
 def expand(tree: Mapping) -> Iterator[Expanded]:
-    """All combinations; a faulty sweep gives the tree as it is, once, with the problems."""
+    """Yield all combinations; for an invalid sweep, the unchanged tree once, with the problems."""
     section, plain = tree["sweep"], tree.without("sweep")
-    problems = tuple(_faults(section))
+    problems = tuple(_invalid(section))
     if problems or not isinstance(section, Mapping):
         yield "0", plain, problems
         return
@@ -39,32 +39,35 @@ def expand(tree: Mapping) -> Iterator[Expanded]:
         if isinstance(entry.value, Sequence)
     ]
     trees = [_fill_all(plain, dict(values), used) for values in product(*choices)]
-    said = (*_unused(section, used), *_repeated(section))
+    warnings = (*_unused(section, used), *_repeated(section))
     for n, filled in enumerate(trees):
-        yield str(n), filled, said
+        yield str(n), filled, warnings
 
 
-def _faults(section: Node) -> Iterator[Problem]:
+def _invalid(section: Node) -> Iterator[Problem]:
     if not isinstance(section, Mapping) or not section.entries:
-        yield section.spot.problem("SP124", "'sweep' must be a mapping of parameters to lists of values")
+        message = "'sweep' must be a mapping of parameters to lists of values"
+        yield section.spot.problem("SP124", message, hint="for example `sweep: {tp: [4, 8]}`")
         return
     total = 1
     for key, entry in section.entries.items():
         if not isinstance(entry.value, Sequence) or not entry.value.items:
-            yield entry.value.spot.problem("SP124", f"sweep parameter '{key}' must be a list of values")
+            message = f"sweep parameter '{key}' must be a list of values"
+            hint = f"write a list of one or more values, such as `{key}: [1, 2]`"
+            yield entry.value.spot.problem("SP124", message, hint=hint)
         else:
             total *= len(entry.value.items)
     if total > MAX_JOBS:
-        yield section.spot.problem(
-            "SP124", f"the sweep has {total} combinations; at most {MAX_JOBS} are made"
-        )
+        message = f"the sweep has {total} combinations; the limit is {MAX_JOBS}"
+        yield section.spot.problem("SP124", message, hint="use fewer values, or several recipes")
 
 
 def _unused(section: Mapping, used: set[str]) -> Iterator[Problem]:
     for key, entry in section.entries.items():
         if key not in used:
-            message = f"sweep parameter '{key}' is used nowhere: no value contains {{{key}}}"
-            yield entry.key.problem("SP126", message, severity="warning")
+            message = f"sweep parameter '{key}' is unused: no value contains {{{key}}}"
+            hint = f'write "{{{key}}}" as the value of a key, or remove the parameter'
+            yield entry.key.problem("SP126", message, hint=hint, severity="warning")
 
 
 def _repeated(section: Mapping) -> Iterator[Problem]:
@@ -73,13 +76,13 @@ def _repeated(section: Mapping) -> Iterator[Problem]:
         for item in entry.value.items if isinstance(entry.value, Sequence) else ():
             text = _text(item)
             if text in seen:
-                message = f"sweep parameter '{key}' has {text} twice: jobs of the same name that do the same"
-                yield item.spot.problem("SP128", message, severity="warning")
+                message = f"sweep parameter '{key}' repeats the value {text}: two jobs are identical"
+                yield item.spot.problem("SP128", message, hint="remove one of them", severity="warning")
             seen.add(text)
 
 
 def _fill_all(tree: Mapping, values: dict[str, Node], used: set[str]) -> Mapping:
-    """The filled tree, with the name of the combination."""
+    """Return the filled tree, with the combination appended to its name."""
     filled = _fill(tree, values, used)
     assert isinstance(filled, Mapping)  # noqa: S101 -- a mapping stays one
     name = tree.get("name")
@@ -110,15 +113,15 @@ def _fill_text(node: Scalar, values: dict[str, Node], used: set[str]) -> Node:
         if isinstance(value, Scalar) and not isinstance(value.value, str):
             return Scalar(value.spot, value.value, text=show(value.value))
         return value
-    return Scalar(node.spot, _PLACEHOLDER.sub(lambda m: _inside(m, values), text))
+    return Scalar(node.spot, _PLACEHOLDER.sub(lambda m: _replacement(m, values), text))
 
 
-def _inside(match: re.Match[str], values: dict[str, Node]) -> str:
+def _replacement(match: re.Match[str], values: dict[str, Node]) -> str:
     return _text(values[match[1]]) if match[1] in values else match[0]
 
 
 def _text(node: Node) -> str:
-    """A value inside a longer text; a list becomes its items with commas."""
+    """Return a value as text; the items of a list are joined with commas."""
     if isinstance(node, Scalar):
         return show(node.value)
     if isinstance(node, Sequence):
@@ -127,5 +130,5 @@ def _text(node: Node) -> str:
 
 
 def _name_part(node: Node) -> str:
-    """A value in a name, as srtctl writes it: true is ``True``."""
+    """Return a value for a job name, as srtctl writes it: true is ``True``."""
     return str(node.value) if isinstance(node, Scalar) else _text(node)

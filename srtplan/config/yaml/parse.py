@@ -1,9 +1,9 @@
-"""Text to tree: strict YAML 1.2 through libyaml's parser, with the place of every key and value.
+"""From text to a tree: strict YAML 1.2 with libyaml's parser, with the position of every key and value.
 
-In: an ``Origin``. Out: its root node, or None for an empty text. Refused, each with its place: duplicate keys, tags,
-several documents, recursive aliases, aliases that blow the document up, nesting deeper than 60 levels. Merge keys
-(``<<: *defaults``) are YAML 1.1 but stand in recipes written for PyYAML, so they are honoured: keys of the mapping
-itself win::
+In: an ``Origin``. Out: its root node, or None for an empty text. Errors, each with its position: duplicate keys, tags,
+several documents, recursive aliases, aliases that expand to a huge document, nesting deeper than 60 levels. Merge keys
+(``<<: *defaults``) are YAML 1.1, but recipes written for PyYAML use them, so they are supported. Keys of the mapping
+itself take precedence::
 
     a: &x {k: 1}
     b: {<<: *x, l: 2}     ->  {"a": {"k": 1}, "b": {"l": 2, "k": 1}}
@@ -33,7 +33,7 @@ MAX_NODES = 100_000
 MAX_PROBLEMS = 100
 MERGE = "<<"
 READABLE = "SP104"
-"""The rule of problems that leave no doubt about the rest of the document."""
+"""The rule of problems that leave the rest of the document readable."""
 
 
 class _Mark(Protocol):
@@ -46,7 +46,7 @@ class _Parser(Protocol):
 
 
 def parse(origin: Origin) -> Node | None:
-    """The tree of a text; raises InputError with all problems that can be found in one pass."""
+    """Return the tree of a text. Raises InputError with all problems that one pass can find."""
     root, problems = compose(origin)
     if problems:
         raise InputError(Report(problems))
@@ -54,9 +54,9 @@ def parse(origin: Origin) -> Node | None:
 
 
 def compose(origin: Origin) -> tuple[Node | None, tuple[Problem, ...]]:
-    """The tree of a text, and keys that stand twice in it: the first value is kept, so that the rest can be checked.
+    """Return the tree of a text, and its duplicate keys. The first value of a key is kept, so the rest can be checked.
 
-    Raises InputError where there is no tree.
+    Raises InputError if there is no tree.
     """
     composer = _Composer(origin)
     return composer.run(), tuple(composer.problems)
@@ -64,7 +64,7 @@ def compose(origin: Origin) -> tuple[Node | None, tuple[Problem, ...]]:
 
 @define(eq=False, repr=False)
 class _Frame:
-    """An open collection. ``key`` is a key that waits for its value."""
+    """An open collection. ``key`` is the key whose value comes next."""
 
     spot: Spot
     is_mapping: bool
@@ -115,7 +115,7 @@ class _Composer:
             raise fatal(*self.problems, *error.report) from None
         except yaml.MarkedYAMLError as error:
             raise fatal(*self.problems, _syntax(self.origin, error)) from None
-        except yaml.YAMLError as error:  # pragma: no cover -- source.py has refused such characters
+        except yaml.YAMLError as error:  # pragma: no cover -- source.py rejects such characters first
             raise fatal(*self.problems, Spot(self.origin).problem("SP103", str(error))) from None
         if any(p.rule != READABLE for p in self.problems):
             raise fatal(*self.problems)
@@ -124,18 +124,19 @@ class _Composer:
     def document(self, event: yaml.DocumentStartEvent) -> None:
         self.documents += 1
         if self.documents > 1:
-            hint = "keep one recipe per file; variants are written as override_<name>"
+            hint = "write one recipe per file, and variants as override_NAME"
             raise fatal(self.spot(event).problem("SP105", "a second document starts here", hint=hint))
         if event.version and tuple(event.version) != (1, 2):
             version = ".".join(map(str, event.version))
-            self.report(event, "SP105", f"YAML {version} is asked for, but recipes are read as YAML 1.2")
+            message = f"recipes are YAML 1.2, not YAML {version}"
+            self.report(event, "SP105", message, hint="remove the line with %YAML")
 
     def scalar(self, event: yaml.ScalarEvent) -> None:
         if event.tag is not None:
             self.tag(event)
         spot, text = self.spot(event), event.value
         if "\0" in text:
-            self.report(event, "SP102", "a NUL character: no argument, variable or path can hold one")
+            self.report(event, "SP102", "NUL characters are not allowed", hint="remove the character")
         frame = self.frames[-1] if self.frames else None
         if frame and frame.is_mapping and frame.key is None:
             self.name(event, spot, text, frame)
@@ -149,20 +150,21 @@ class _Composer:
         self.add(node, 0)
 
     def name(self, event: yaml.ScalarEvent, spot: Spot, text: str, frame: _Frame) -> None:
-        """A key. The same key twice is reported once per repetition."""
+        """Start an entry with a key. Each repetition of a key is reported."""
         frame.merge_next = text == MERGE and bool(event.implicit[0])
         frame.key = (text, spot)
         if event.anchor:
-            self.report(event, "SP105", "an anchor on a key is not supported", hint="put it on the value")
+            hint = "move the anchor to the value"
+            self.report(event, "SP105", "an anchor on a key is not supported", hint=hint)
         if not text:
-            self.report(event, "SP105", "empty key")
+            self.report(event, "SP105", "empty key", hint="write a name before ':'")
         elif text in frame.entries:
             first = frame.entries[text].key
             self.found(
                 spot.problem(
                     "SP104",
-                    f"duplicate key '{text}', first given in line {first.line}, column {first.column}",
-                    hint="remove one of them; YAML readers silently take the last",
+                    f"duplicate key '{text}', first defined in line {first.line}, column {first.column}",
+                    hint="remove one of them",
                 )
             )
 
@@ -171,12 +173,14 @@ class _Composer:
         if anchor is None:
             inside = any(f.anchor == event.anchor for f in self.frames)
             message = f"alias '*{event.anchor}' " + ("contains itself" if inside else "is not defined")
-            raise fatal(self.spot(event).problem("SP106" if inside else "SP103", message))
+            hint = "write the value without the alias" if inside else f"define it with &{event.anchor} first"
+            raise fatal(self.spot(event).problem("SP106" if inside else "SP103", message, hint=hint))
         self.nodes += anchor.nodes
         self.limits(event, anchor.height)
         frame = self.frames[-1] if self.frames else None
         if frame and frame.is_mapping and frame.key is None:
-            self.report(event, "SP105", "an alias as a key is not supported")
+            hint = "write the key itself"
+            self.report(event, "SP105", "an alias as a key is not supported", hint=hint)
             frame.key = (f"*{event.anchor}", self.spot(event))
             return
         self.add(anchor.node, anchor.height)
@@ -185,8 +189,8 @@ class _Composer:
         self.tag(event)
         frame = self.frames[-1] if self.frames else None
         if frame and frame.is_mapping and frame.key is None:
-            hint = "quote it if it is meant as text, such as '{x}'"
-            raise fatal(self.spot(event).problem("SP105", "a key must be a single word", hint=hint))
+            hint = "if it is meant as text, quote it, such as '{x}'"
+            raise fatal(self.spot(event).problem("SP105", "a list or mapping cannot be a key", hint=hint))
         self.nodes += 1
         is_mapping = type(event) is yaml.MappingStartEvent
         self.frames.append(_Frame(self.start(event), is_mapping, event.anchor, self.nodes))
@@ -205,7 +209,7 @@ class _Composer:
         self.add(node, frame.height)
 
     def add(self, node: Node, height: int) -> None:
-        """The finished node goes to the collection that is open, or is the root."""
+        """Add a complete node to the open collection, or make it the root."""
         if not self.frames:
             self.root = node
             return
@@ -227,33 +231,38 @@ class _Composer:
                     for key, entry in part.entries.items():
                         into.entries.setdefault(key, entry)
                 else:
-                    message = "'<<' takes a mapping, or a list of mappings"
-                    self.found(part.spot.problem("SP105", message, hint='quote it ("<<") as a key'))
+                    message = "'<<' must be a mapping or a list of mappings"
+                    hint = 'to use it as an ordinary key, quote it: "<<"'
+                    self.found(part.spot.problem("SP105", message, hint=hint))
 
     def limits(self, event: yaml.Event, height: int) -> None:
         if len(self.frames) + height > MAX_DEPTH:
             raise fatal(self.spot(event).problem("SP106", TOO_DEEP))
         if self.nodes > MAX_NODES:
-            raise fatal(
-                self.spot(event).problem("SP106", f"more than {MAX_NODES} values, aliases written out")
-            )
+            message = f"more than {MAX_NODES} values after expanding aliases"
+            raise fatal(self.spot(event).problem("SP106", message))
 
     def tag(self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         if event.tag is not None:
             shown = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.report(event, "SP105", f"tag '{shown}' is not supported", hint='quote numbers as text: "8"')
+            self.report(
+                event,
+                "SP105",
+                f"tag '{shown}' is not supported",
+                hint='remove the tag; quote a number to make it a string: "8"',
+            )
 
     def report(self, event: yaml.Event, rule: str, message: str, *, hint: str = "") -> None:
         self.found(self.spot(event).problem(rule, message, hint=hint))
 
     def found(self, problem: Problem) -> None:
-        """Another problem; reading ends when there are too many to be of use."""
+        """Add a problem; stop reading when there are too many to be useful."""
         if len(self.problems) >= MAX_PROBLEMS:
             raise fatal(problem)
         self.problems.append(problem)
 
     def spot(self, event: Any) -> Spot:  # noqa: ANN401 -- an event; typeshed does not say that it has marks
-        """Where a scalar stands, as wide as it is when it stands on one line."""
+        """Return the position of a scalar, with its width if it is on one line."""
         start, end = event.start_mark, event.end_mark
         column = start.column
         width = end.column - column if end.line == start.line else 1
@@ -265,7 +274,7 @@ class _Composer:
 
 
 def _parser(text: str) -> _Parser:
-    """The parser of libyaml, or PyYAML's own where PyYAML was built without libyaml: slower, same events."""
+    """Return the parser of libyaml, or PyYAML's own if it was built without libyaml: slower, with the same events."""
     return cast("_Parser", yaml.SafeLoader(text) if CParser is None else CParser(text))
 
 
@@ -273,9 +282,10 @@ _HELP = {
     "cannot start any token": "indent with spaces; quote text that starts with @, %, ` or a tab",
     "mapping values are not allowed": "quote text that contains ': ', or check the indentation",
     "expected <block end>": "check the indentation: keys of one mapping start in the same column",
-    "expected ':'": "a key needs a ':' and a space after it",
-    "expected ',' or": "a list in [ ] or mapping in { } is not closed, or a comma is missing",
-    "found unexpected end of stream": "a quote is not closed",
+    "did not find expected key": "check the indentation: keys of one mapping start in the same column",
+    "expected ':'": "write ':' and a space after the key",
+    "expected ',' or": "close the list with ] or the mapping with }, or add the missing comma",
+    "found unexpected end of stream": "close the quote",
     "expected alphabetic": "quote text that starts with * or &",
 }
 
@@ -285,9 +295,7 @@ def _syntax(origin: Origin, error: yaml.MarkedYAMLError) -> Problem:
     if "quoted scalar" in (error.context or "") and "end of stream" in (error.problem or ""):
         mark = error.context_mark
     message = error.problem or str(error)
-    if (
-        "maximum nesting depth" in message
-    ):  # newer versions of libyaml look ahead, and have a limit of their own
+    if "maximum nesting depth" in message:  # newer versions of libyaml look ahead and have their own limit
         return (Spot(origin, mark.line + 1, mark.column + 1) if mark else Spot(origin)).problem(
             "SP106", TOO_DEEP
         )

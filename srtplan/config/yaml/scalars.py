@@ -1,6 +1,6 @@
-"""What a plain (unquoted) YAML scalar means, by the core schema of YAML 1.2.
+"""The values of plain (unquoted) YAML scalars in the core schema of YAML 1.2.
 
-``8`` is 8, ``0o17`` is 15, ``1e-5`` is a float, ``yes``, ``on`` and ``4:00:00`` are text::
+``8`` is 8, ``0o17`` is 15, ``1e-5`` is a float; ``yes``, ``on`` and ``4:00:00`` are strings::
 
     resolve("0x1F")   ->  31
     resolve("04:00")  ->  "04:00"
@@ -30,11 +30,11 @@ _NUMBER = re.compile(
 _BASES = {1: 10, 2: 8, 3: 16}
 """Bases of the groups above; without a group it is a float."""
 MAX_DIGITS = 400
-"""Longer numbers stay text: Python refuses to read very long ones, and no option has them."""
+"""Longer numbers stay strings: Python refuses to convert very long ones, and no option has them."""
 
 
 def resolve(text: str) -> Scalar:
-    """The value of a plain scalar."""
+    """Return the value of a plain scalar."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if text[0] not in _FIRST or len(text) > MAX_DIGITS:
@@ -47,7 +47,7 @@ def resolve(text: str) -> Scalar:
 
 
 def show(value: Scalar) -> str:
-    """A value as YAML would write it on one line, for messages and for text that a sweep fills in."""
+    """Return a value as one line of YAML, for messages and for text that a sweep fills in."""
     if value is None:
         return "null"
     if isinstance(value, bool):

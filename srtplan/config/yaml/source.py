@@ -1,9 +1,9 @@
-"""Bytes to text: one file of YAML, read once and checked for what no YAML parser should see.
+"""From bytes to text: one YAML file, read once and checked before parsing.
 
-In: a path and the name that the user gave it. Out: its ``Origin`` and sha256; or an ``InputError`` that says which
-byte is wrong::
+In: a path and the name that the user gave it. Out: its ``Origin`` and sha256; or an ``InputError`` with the position of
+the invalid byte::
 
-    recipe.yaml:3:8: error[SP102]: not UTF-8 text: byte 0xff
+    recipe.yaml:3:8: error[SP102]: invalid UTF-8: byte 0xff
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from srtplan.diagnostics import InputError, Problem, Report
 
 STDIN = "-"
 MAX_BYTES = 1 << 18
-"""The longest public recipe has 24 kB; one of this size is answered within two seconds, whatever it holds."""
+"""The longest public recipe has 24 kB. A file of this size is checked within two seconds, whatever its content."""
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufeff\ufffe\uffff]")
 
 
 @frozen(eq=False, repr=False)
 class Text:
-    """A file that was read."""
+    """The text of a file."""
 
     origin: Origin
     sha256: str
 
 
 def read(path: Path, name: str) -> Text:
-    """The text of a file, without a byte order mark; raises InputError."""
+    """Return the text of a file without its byte order mark. Raises InputError."""
     raw = _bytes(path, name)
     if len(raw) > MAX_BYTES:
         raise fatal(_too_large(raw, name))
@@ -46,14 +46,14 @@ def read(path: Path, name: str) -> Text:
 
 
 def fatal(*problems: Problem) -> InputError:
-    """The exception for problems after which nothing else can be checked."""
+    """Return the exception for problems that prevent any further check."""
     return InputError(Report(problems))
 
 
 def _too_large(raw: bytes, name: str) -> Problem:
-    """At the line on which the limit is passed."""
+    """Return the problem at the line that exceeds the limit."""
     line = raw.count(b"\n", 0, MAX_BYTES) + 1
-    message = f"larger than {MAX_BYTES >> 10} KiB: this is no recipe"
+    message = f"the file is larger than {MAX_BYTES >> 10} KiB"
     return Problem(file=name, line=line, column=1, severity="error", rule="SP101", message=message)
 
 
@@ -65,8 +65,8 @@ def _bytes(path: Path, name: str) -> bytes:
         if stat.S_ISDIR(mode):
             raise fatal(_problem(name, "is a directory, not a recipe", rule="SP101"))
         if not stat.S_ISREG(mode):  # reading a pipe or a device may never end
-            hint = f"give {STDIN} for standard input"
-            raise fatal(_problem(name, "is no regular file", rule="SP101", hint=hint))
+            hint = f"write {STDIN} to read standard input"
+            raise fatal(_problem(name, "is not a regular file", rule="SP101", hint=hint))
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -84,7 +84,7 @@ def _decode(raw: bytes, name: str) -> str:
         where = _at(Origin(name, before + "\N{REPLACEMENT CHARACTER}"), len(before))
         hint = "save the file as UTF-8" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
         raise fatal(
-            where.problem("SP102", f"not UTF-8 text: byte 0x{raw[error.start]:02x}", hint=hint)
+            where.problem("SP102", f"invalid UTF-8: byte 0x{raw[error.start]:02x}", hint=hint)
         ) from None
 
 

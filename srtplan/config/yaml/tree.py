@@ -1,12 +1,11 @@
-"""The document as a tree that knows where every key and value was written.
+"""The document as a tree with the position of every key and value.
 
-In: what ``parse`` composes from a file or from the value of a ``--set``. Out: ``Mapping``, ``Sequence`` and ``Scalar``
-nodes, each with its ``Spot``. Layers are merged node by node, so after all merging a value still says where it came
-from::
+In: the events that ``parse`` reads from a file or from the value of a ``--set``. Out: ``Mapping``, ``Sequence`` and
+``Scalar`` nodes, each with its ``Spot``. Layers are merged node by node, so a merged value still has its position::
 
     tree.at(("resources", "decode_nodes")).spot   ->  recipe.yaml, line 12, column 17, 1 wide
 
-Nodes are never changed after they were made; merging makes new ones.
+Nodes are immutable; merging creates new ones.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from srtplan.ir.data import Scalar as Value
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 MAX_SHOWN = 300
-"""Characters of a source line that a problem shows."""
+"""Maximum length of the source line that a problem shows."""
 
 
 class Origin:
-    """A text that values come from: a file, or one ``--set``. ``name`` is how the user called it."""
+    """The source of values: a file, or one ``--set``. ``name`` is the name that the user gave it."""
 
     def __init__(self, name: str, text: str, *, is_file: bool = True) -> None:
         self.name = name
@@ -38,18 +37,18 @@ class Origin:
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
-        """The text by lines, as libyaml counts them."""
+        """The lines of the text, as libyaml counts them."""
         return tuple(_BREAK.split(self.text))
 
     def line(self, number: int, column: int = 1) -> str:
-        """Line ``number``, from 1, safe for a terminal; empty if there is none, or the column is far out."""
+        """Return line ``number``, from 1, safe for a terminal; "" if there is none or ``column`` is too large."""
         if not self.is_file or not 0 < number <= len(self.lines) or column > MAX_SHOWN:
             return ""
         return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", self.lines[number - 1][:MAX_SHOWN])
 
 
 class Spot(NamedTuple):
-    """A place in an origin. Lines and columns count from 1; line 0 is the origin as a whole."""
+    """A position in an origin. Lines and columns count from 1; line 0 is the origin as a whole."""
 
     origin: Origin
     line: int = 0
@@ -57,7 +56,7 @@ class Spot(NamedTuple):
     width: int = 1
 
     def problem(self, rule: str, message: str, *, hint: str = "", severity: Severity = "error") -> Problem:
-        """A problem at this place."""
+        """Return a problem at this position."""
         shown = self.origin.is_file
         return Problem(
             file=self.origin.name,
@@ -77,7 +76,7 @@ class Spot(NamedTuple):
 
 @define(eq=False, repr=False)
 class Scalar:
-    """A single value. ``text`` is its form where text is wanted, set only where a sweep filled it in."""
+    """A single value. ``text`` is its form as a string, set only for a value that a sweep filled in."""
 
     spot: Spot
     value: Value
@@ -93,7 +92,7 @@ class Sequence:
 
 
 class Entry(NamedTuple):
-    """One key of a mapping: where the key stands, and its value."""
+    """One entry of a mapping: the position of the key, and the value."""
 
     key: Spot
     value: Node
@@ -101,7 +100,7 @@ class Entry(NamedTuple):
 
 @define(eq=False, repr=False)
 class Mapping:
-    """A mapping; keys are text, in the order of the document."""
+    """A mapping; its keys are strings, in the order of the document."""
 
     spot: Spot
     entries: dict[str, Entry]
@@ -116,20 +115,20 @@ class Mapping:
         return iter(self.entries)
 
     def keys(self) -> KeysView[str]:
-        """The keys, as cattrs asks for them."""
+        """Return the keys; cattrs calls this."""
         return self.entries.keys()
 
     def get(self, key: str) -> Node | None:
-        """The value of a key, or None."""
+        """Return the value of a key, or None."""
         entry = self.entries.get(key)
         return entry.value if entry else None
 
     def with_entry(self, key: str, entry: Entry) -> Mapping:
-        """A copy in which one key is new or replaced."""
+        """Return a copy with one key added or replaced."""
         return Mapping(self.spot, {**self.entries, key: entry})
 
     def without(self, *keys: str) -> Mapping:
-        """A copy that lacks some keys."""
+        """Return a copy without some keys."""
         return Mapping(self.spot, {k: e for k, e in self.entries.items() if k not in keys})
 
 
@@ -137,12 +136,12 @@ Node = Scalar | Sequence | Mapping
 
 
 def is_null(node: Node | None) -> bool:
-    """The key is absent, or has no value."""
+    """Tell whether a key is missing or has no value."""
     return node is None or (isinstance(node, Scalar) and node.value is None)
 
 
 def child(node: Node, step: str | int) -> Node | None:
-    """The value below a key or index, if there is one."""
+    """Return the value of a key or index, or None."""
     if isinstance(node, Mapping):
         return node.get(str(step))
     if isinstance(node, Sequence) and isinstance(step, int) and 0 <= step < len(node.items):
@@ -151,7 +150,7 @@ def child(node: Node, step: str | int) -> Node | None:
 
 
 def at(root: Node, path: Path) -> Node | None:
-    """The value at a path, if there is one."""
+    """Return the value at a path, or None."""
     node: Node | None = root
     for step in path:
         node = child(node, step) if node is not None else None
@@ -159,7 +158,10 @@ def at(root: Node, path: Path) -> Node | None:
 
 
 def spot(root: Node, path: Path, *, on_key: bool = False) -> Spot:
-    """Where the value at a path stands, or its key; where there is none, the nearest key above it, or the first of all."""
+    """Return the position of the value at a path, or of its key.
+
+    For a missing value, return the nearest key above it, or the first key of all.
+    """
     node, here, key = root, root.spot, root.spot
     for step in path:
         below = child(node, step)
@@ -171,7 +173,7 @@ def spot(root: Node, path: Path, *, on_key: bool = False) -> Spot:
 
 
 def data(node: Node) -> Data:
-    """The plain, frozen value of a node."""
+    """Return the plain, frozen value of a node."""
     if isinstance(node, Scalar):
         return node.value
     if isinstance(node, Sequence):
@@ -180,7 +182,7 @@ def data(node: Node) -> Data:
 
 
 def remove(node: Node, path: Path) -> Node:
-    """A copy without the key at the end of a path."""
+    """Return a copy without the key at the end of a path."""
     step, rest = path[0], path[1:]
     below = child(node, step)
     if isinstance(node, Mapping):

@@ -1,7 +1,8 @@
 """The environment of a step, in layers; later layers override earlier ones.
 
-Layers of a worker: what engine and frontend declare, traces, the command, the role, the recipe's ``environment``, GPUs. In values of the recipe ``{node}`` becomes the host name of the step's node, and ``{node_id}`` its index among the
-worker nodes; other braces are literal.
+Layers of a worker: what engine and frontend declare, traces, the command, the role, the recipe's ``environment``,
+GPUs. In values of the recipe ``{node}`` becomes the host name of the step's node, and ``{node_id}`` its index among
+the worker nodes; other braces are literal.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ REMAP_ROOT = EnvVar(name="ENROOT_REMAP_ROOT", value=Lit("yes"), launch=True)
 Layers = tuple[tuple[EnvVar, ...], ...]
 
 
-def layered(*layers: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
+def merge_layers(*layers: tuple[EnvVar, ...]) -> tuple[EnvVar, ...]:
     """Merge layers: the last value of a name wins. Sorted by name, so that the order of YAML keys has no effect."""
     merged = {v.name: v for layer in layers for v in layer}
     return tuple([merged[name] for name in sorted(merged)])

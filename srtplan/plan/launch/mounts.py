@@ -36,8 +36,8 @@ def job_mounts(recipe: Recipe, head: int = 0) -> tuple[Mount, ...]:
         mounts.append(Mount(source=configs, target=Lit("/configs"), origin="srtctl_root"))
     mounts += [
         Mount(
-            source=filled(m.source, recipe, head),
-            target=filled(m.target, recipe, head),
+            source=fill_placeholders(m.source, recipe, head),
+            target=fill_placeholders(m.target, recipe, head),
             origin=m.origin,
             flags=m.flags,
         )
@@ -46,7 +46,7 @@ def job_mounts(recipe: Recipe, head: int = 0) -> tuple[Mount, ...]:
     return tuple({notation(m.target): m for m in mounts}.values())
 
 
-def filled(text: str, recipe: Recipe, head: int = 0) -> Word:
+def fill_placeholders(text: str, recipe: Recipe, head: int = 0) -> Word:
     """The source or target of a mount with its placeholders replaced; other braces were rejected earlier."""
     if "{" not in text:
         return word(text)

@@ -160,6 +160,6 @@ def _called(job: JobContext, workers: Iterable[WorkerContext]) -> list[Called]:
     for ctx in workers:
         body = profile_of(ctx).start
         if body is not None:
-            url = word("http://", ip(ctx.process.node), ":", job.answers_at(ctx.process))
+            url = word("http://", ip(ctx.process.node), ":", job.control_port(ctx.process))
             found.setdefault((ctx.role.mode, body), []).append(url)
     return [Called(mode, body, tuple(urls)) for (mode, body), urls in found.items()]

@@ -41,7 +41,7 @@ def directives(recipe: Recipe, engine: Engine[object], nodes: Nodes) -> tuple[st
     return tuple(d for block in out for d in block)
 
 
-def exported(directives: Iterable[str]) -> tuple[str, ...]:
+def exported_variables(directives: Iterable[str]) -> tuple[str, ...]:
     """The words of ``--export``: ``ALL``, ``NONE``, or names of variables without their values."""
     value = _value(directives, "--export")
     names = tuple(w.partition("=")[0].strip() for w in value.split(","))

@@ -21,7 +21,7 @@ REAL = StandIn(behavior="real")
 FETCH_ENV = ("HF_", "HUGGING_FACE_")
 
 
-def staged(recipe: Recipe) -> str | None:
+def copy_path(recipe: Recipe) -> str | None:
     """The directory of the copy on every worker node, below ``stage_dir``; None if the model is not copied."""
     if recipe.model.stage_dir is None or recipe.model.hub_id is not None:
         return None
@@ -30,7 +30,7 @@ def staged(recipe: Recipe) -> str | None:
 
 def mounts(recipe: Recipe) -> tuple[Mount, ...]:
     """A mount of the parent of ``stage_dir``, so that a container can create it; never of the root directory."""
-    if staged(recipe) is None:
+    if copy_path(recipe) is None:
         return ()
     stage = PurePosixPath(recipe.model.stage_dir or "/")
     above = stage if str(stage.parent) == "/" else stage.parent
@@ -48,7 +48,7 @@ def command(job: JobContext) -> tuple[str, Command, tuple[int, ...]] | None:
     """Name, command and nodes of the step; None if the workers load the model from its original place."""
     recipe = job.recipe
     nodes = tuple(sorted({n for e in job.topology.endpoints for n in e.nodes}))
-    if (target := staged(recipe)) is not None:
+    if (target := copy_path(recipe)) is not None:
         argv = words("bash", word(BUNDLE_DIR, "/lib/stage_model.sh"), job.model, target)
         keep_going = (
             SrunOption(name="kill-on-bad-exit", value=Lit("0")),
@@ -69,7 +69,7 @@ def command(job: JobContext) -> tuple[str, Command, tuple[int, ...]] | None:
     return None
 
 
-def inside(recipe: Recipe) -> str:
+def model_path(recipe: Recipe) -> str:
     """The model as every step sees it: a hub id or a directory."""
     maps = plugin.runtime(recipe.site.runtime).maps_paths
     return recipe.model.hub_id or ("/model" if maps else recipe.model.path)

@@ -239,7 +239,7 @@ def _step(  # noqa: PLR0913 -- the properties in which steps differ
         srun=srun.options(name, nodes, ntasks, component, command.srun, srun_options, entry),
         container=container,
         mounts=mounts,
-        env=environment.layered(*(env or (command.env,)), remapped),
+        env=environment.merge_layers(*(env or (command.env,)), remapped),
         preamble=(*_site_preamble(recipe), *first, *command.preamble),
         tier=tier,
         note=command.note,

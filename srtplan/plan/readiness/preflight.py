@@ -7,14 +7,14 @@ from srtplan.ir.plan import PreflightCheck
 from srtplan.ir.recipe import Recipe
 from srtplan.ir.shell import Lit, notation
 from srtplan.plan.launch import staging
-from srtplan.plan.launch.mounts import filled, host_path, is_mounted
+from srtplan.plan.launch.mounts import fill_placeholders, host_path, is_mounted
 from srtplan.plan.launch.steps import Launches
 from srtplan.plugin import JobContext
 
 CONFIGS, WHEELS = "/configs", "/srtctl-wheels"
 
 
-def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
+def checks(job: JobContext, launches: Launches) -> tuple[PreflightCheck, ...]:
     """The checks: paths first, then ports in start order, then GPUs."""
     recipe, nodes = job.recipe, job.topology.nodes
     every = tuple(range(nodes.total))
@@ -26,16 +26,16 @@ def checks(job: JobContext, made: Launches) -> tuple[PreflightCheck, ...]:
         for m in staging.mounts(recipe)
     ]
     out += _setup_script(recipe, every)
-    out += _inputs(job, made)
+    out += _inputs(job, launches)
     if plugin.runtime(recipe.site.runtime).maps_paths:
-        out += _images(job, made)
+        out += _images(job, launches)
         out += [
             PreflightCheck(kind="path", subject=source.text, nodes=every, why=m.origin)
             for m in recipe.mounts
-            if isinstance(source := filled(m.source, recipe), Lit)
+            if isinstance(source := fill_placeholders(m.source, recipe), Lit)
         ]
     out += [
-        PreflightCheck(kind="port", subject=str(p), nodes=(n,), why=step) for n, p, step in made.listening
+        PreflightCheck(kind="port", subject=str(p), nodes=(n,), why=step) for n, p, step in launches.listening
     ]
     if recipe.site.gpus_per_node_directive:
         per_node = str(recipe.resources.gpus_per_node)
@@ -56,12 +56,12 @@ def _setup_script(recipe: Recipe, nodes: tuple[int, ...]) -> list[PreflightCheck
     return [PreflightCheck(kind="any", subject=":".join(places), nodes=nodes, why="setup_script")]
 
 
-def _inputs(job: JobContext, made: Launches) -> list[PreflightCheck]:
+def _inputs(job: JobContext, launches: Launches) -> list[PreflightCheck]:
     """The checks of the benchmark's input files, on the node of the client."""
     maps = plugin.runtime(job.recipe.site.runtime).maps_paths
     at = (job.topology.nodes.bench,)
     out = []
-    for item in made.benchmark.inputs:
+    for item in launches.benchmark.inputs:
         is_url = "://" in item.path
         path = item.path if is_url or not maps else host_path(job.recipe, item.path)
         if path:
@@ -69,10 +69,10 @@ def _inputs(job: JobContext, made: Launches) -> list[PreflightCheck]:
     return out
 
 
-def _images(job: JobContext, made: Launches) -> list[PreflightCheck]:
+def _images(job: JobContext, launches: Launches) -> list[PreflightCheck]:
     """The checks of images that are files, on the nodes of the steps that use them."""
     where: dict[str, set[int]] = {}
-    for step in made.steps:
+    for step in launches.steps:
         if step.container and step.container.image.startswith("/"):
             where.setdefault(step.container.image, set()).update(step.nodes)
     model = job.recipe.model.container

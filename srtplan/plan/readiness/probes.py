@@ -73,7 +73,7 @@ def _workers(job: JobContext) -> Iterable[Probe]:
 def _worker(job: JobContext, leader: Process, *, gate: str) -> Probe:
     engine = plugin.engine(job.recipe.engine.type)
     peers = Counter((p.mode, p.endpoint) for p in job.topology.processes)
-    step, port = worker_step(engine, leader, peers[leader.mode, leader.endpoint]), job.answers_at(leader)
+    step, port = worker_step(engine, leader, peers[leader.mode, leader.endpoint]), job.control_port(leader)
     return Probe(step=step, type="http", node=leader.node, port=port, gate=gate, path=engine.health_path)
 
 

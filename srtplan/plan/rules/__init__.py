@@ -1,4 +1,4 @@
-"""Rules on a whole recipe: what several sections, the plugins or the placement decide together.
+"""Rules that need several sections of a recipe, the plugins or the placement.
 
 In: a Recipe. Out: findings. Rules on one section are in ``config/rules``. Every rule has an id with a page in
 ``docs/reference/errors.md``.

@@ -1,4 +1,4 @@
-"""Files that only the image can provide, so that no node can be asked for them (SP216)."""
+"""Files that only the image can provide, so that the preflight cannot check them (SP216)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from srtplan.plan.readiness.preflight import CONFIGS, WHEELS
 
 
 def check(recipe: Recipe) -> Iterable[Finding]:
-    """What the steps read in folders that only the image can bring, so that no node can be asked for it (SP216)."""
+    """Warn about files that must be in the image because nothing is mounted at their folders (SP216)."""
     if not plugin.runtime(recipe.site.runtime).maps_paths:
         return
     wanted: list[tuple[Path, str, tuple[str, ...]]] = []
@@ -27,6 +27,6 @@ def check(recipe: Recipe) -> Iterable[Finding]:
                 rule="SP216",
                 path=path,
                 severity="warning",
-                message=f"'{value}' is looked for in the image: nothing is mounted at {' or '.join(places)}",
-                help="set srtctl_root in the profile, or mount a folder at /configs",
+                message=f"'{value}' must be in the image: nothing is mounted at {' or '.join(places)}",
+                help="set `srtctl_root:` in the cluster profile, or mount a folder at /configs",
             )

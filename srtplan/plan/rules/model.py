@@ -1,4 +1,4 @@
-"""The model: copies that cannot be made, and a hub model without a shared cache (SP417, SP418)."""
+"""Rules on the model: invalid staging, and a Hugging Face model without a shared cache (SP417, SP418)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from srtplan.plan.launch.staging import hub_variables
 
 
 def check(recipe: Recipe) -> Iterable[Finding]:
-    """A copy of something that is no directory, or to the root of the file system; a hub model without a cache."""
+    """Yield problems of `stage_dir`, and a warning for a Hugging Face model without a shared cache."""
     path, model = ("model", "stage_dir"), recipe.model
     if model.stage_dir is not None and model.hub_id is not None:
-        message = "a model of the hub cannot be staged: it is in the cache that HF_HOME names"
+        message = "'stage_dir' cannot be used with a Hugging Face model, which is read from HF_HOME"
         yield Finding(
             rule="SP417",
             path=path,
             message=message,
-            help="remove stage_dir, or set HF_HOME to a local folder",
+            help="remove `stage_dir`, or set `model.path` to a directory",
         )
     elif model.stage_dir is not None and not model.stage_dir.strip("/"):
         yield Finding(
-            rule="SP417", path=path, message="the root of the file system is no place for a copy of the model"
+            rule="SP417",
+            path=path,
+            message="'stage_dir' cannot be the root directory",
+            help="write a folder on the nodes' local disk, such as /scratch/models",
         )
     if model.hub_id is not None and not hub_variables(recipe):
         yield Finding(
             rule="SP418",
             path=("model", "path"),
             severity="warning",
-            message="no HF_HOME is set: every worker downloads the model into its own container",
-            help="set HF_HOME in the environment, to a folder that is mounted",
+            message="HF_HOME is not set: every worker downloads the model into its own container",
+            help="add `HF_HOME: /path` under `environment:`, where /path is mounted",
         )

@@ -1,16 +1,16 @@
-"""Engine, frontend and benchmark: pairs that do not fit, parallelism against GPUs, and each plugin's own rules."""
+"""Rules on plugins: incompatible pairs, parallelism against GPUs, and the rules of each plugin."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from srtplan import plugin
-from srtplan.diagnostics import Finding, Path
+from srtplan.diagnostics import Finding, Path, count_of
 from srtplan.ir.recipe import Recipe, Role
 
 
 def engine(recipe: Recipe) -> Iterable[Finding]:
-    """The engine's own rules, and SP402, SP403: parallelism against the GPUs of a worker, where its sizes are valid."""
+    """Yield problems of the engine's own rules, and of parallelism against the GPUs of a worker (SP402, SP403)."""
     found = tuple(plugin.engine(recipe.engine.type).check(recipe))
     yield from found
     invalid = {f.path[:-1] for f in found if f.rule == "SP511"}
@@ -20,27 +20,28 @@ def engine(recipe: Recipe) -> Iterable[Finding]:
 
 
 def frontend(recipe: Recipe) -> Iterable[Finding]:
-    """The frontend's own rules."""
+    """Yield problems of the frontend's own rules."""
     return plugin.frontend(recipe.frontend.type).check(recipe)
 
 
 def benchmark(recipe: Recipe) -> Iterable[Finding]:
-    """The benchmark's own rules."""
+    """Yield problems of the benchmark's own rules."""
     return plugin.benchmark(recipe.benchmark.type).check(recipe)
 
 
 def result_gate(recipe: Recipe) -> Iterable[Finding]:
-    """SP702: retries, and the share of requests that may fail."""
+    """Yield problems of the retries, and of the share of requests that may fail (SP702)."""
     bench = recipe.benchmark
     if bench.retries < 0:
-        yield Finding(rule="SP702", path=(*bench.at, "retries"), message="retries must be 0 or more")
+        message = f"retries must be 0 or more, not {bench.retries}"
+        yield Finding(rule="SP702", path=(*bench.at, "retries"), message=message)
     if not 0 <= bench.max_failed_share <= 1:
-        message = "max_failed_share must be a share, from 0 to 1"
+        message = f"max_failed_share must be from 0 to 1, not {bench.max_failed_share:g}"
         yield Finding(rule="SP702", path=(*bench.at, "max_failed_share"), message=message)
 
 
 def pair(recipe: Recipe) -> Iterable[Finding]:
-    """SP401: an engine whose workers the frontend cannot reach."""
+    """Yield a problem if the frontend cannot reach the workers of the engine (SP401)."""
     engine, frontend = plugin.engine(recipe.engine.type), plugin.frontend(recipe.frontend.type)
     if plugin.interface(recipe) is None:
         others = (f for f in plugin.installed("frontend") if isinstance(f, plugin.Frontend))
@@ -48,8 +49,8 @@ def pair(recipe: Recipe) -> Iterable[Finding]:
         yield Finding(
             rule="SP401",
             path=(*recipe.frontend.at, "type"),
-            message=f"the {frontend.name} frontend cannot reach {engine.name} workers; the job would never be healthy",
-            help=f"{engine.name} works with frontend.type {' or '.join(fits)}",
+            message=f"the {frontend.name} frontend cannot reach {engine.name} workers",
+            help=f"set `frontend.type` to {' or '.join(fits)}",
         )
 
 
@@ -75,16 +76,17 @@ def _service(name: str, needed_by: str, path: Path) -> Iterable[Finding]:
 
 
 def _parallelism(recipe: Recipe, role: Role) -> Iterable[Finding]:
-    asked = plugin.engine(recipe.engine.type).gpus_asked(recipe, role)
-    if asked is None or asked[0] == role.gpus:
+    needed = plugin.engine(recipe.engine.type).gpus_used(recipe, role)
+    if needed is None or needed[0] == role.gpus:
         return
-    gpus, how = asked
+    gpus, how = needed
     more = gpus > role.gpus
+    key = f"roles.{role.mode}.gpus" if role.at[:1] == ("roles",) else f"resources.gpus_per_{role.mode}"
     yield Finding(
         rule="SP402" if more else "SP403",
         path=role.args_at if role.args else role.extra_args_at,
         on_key=True,
         severity="error" if more else "warning",
-        message=f"each {role.mode} worker has {role.gpus} GPUs, but its options use {gpus} ({how})",
-        help=f"change the options, or give each worker {gpus} GPUs (gpus_per_{role.mode})",
+        message=f"each {role.mode} worker has {count_of(role.gpus, 'GPU')}, but its options use {gpus} ({how})",
+        help=f"change the options, or set `{key}` to {gpus}",
     )

@@ -1,4 +1,4 @@
-"""Ports that the recipe sets itself and that `--port-offset` does not move (SP419)."""
+"""Ports that the recipe sets, which `--port-offset` does not move (SP419)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from srtplan.plan.topology.port_offset import PORT
 
 
 def unmoved(recipe: Recipe, offset: int) -> Iterable[Finding]:
-    """Ports that the recipe says itself: another job on these nodes would have the same, so the user shall know."""
-    for path, name, value in _said(recipe) if offset else ():
+    """Warn about ports that the recipe sets: another job of the recipe on these nodes would use the same ones."""
+    for path, name, value in _port_options(recipe) if offset else ():
         yield Finding(
             rule="SP419",
             path=path,
             severity="warning",
-            message=f"--port-offset {offset} does not move '{name}: {value}', which the recipe says itself",
-            help="leave it out to have the plan choose and move it",
+            message=f"--port-offset {offset} does not change '{name}: {value}', which the recipe sets",
+            help="remove it; srtplan then chooses the port",
         )
 
 
-def _said(recipe: Recipe) -> Iterator[tuple[Path, str, int]]:
-    """Options of workers and frontend that are named as ports and have a number."""
+def _port_options(recipe: Recipe) -> Iterator[tuple[Path, str, int]]:
+    """Yield the options of workers and frontend that are ports by their name and have a number."""
     sections = [(role.args_at, role.args) for role in recipe.resources.roles]
     sections.append(((*recipe.frontend.at, "args"), recipe.frontend.args))
     for at, args in sections:

@@ -1,7 +1,7 @@
-"""The table of rules on whole recipes, and the order in which they run.
+"""The table of rules on whole recipes, in the order in which they run.
 
-In: a Recipe, and the names of sections that could not be read. Out: findings; a rule that needs one of those sections is
-skipped. Rules on single sections are in ``config/rules``; a plugin's own rules are its ``check``.
+In: a Recipe, and the names of its invalid sections. Out: findings. A rule that reads an invalid section is skipped. Rules
+on single sections are in ``config/rules``; the rules of a plugin are its ``check``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from srtplan.plan.rules import image_content, model, mounts, placement, plugins,
 Rule = Callable[[Recipe], Iterable[Finding]]
 BENCHMARK_SECTIONS = frozenset(("benchmark", "engine", "resources"))
 SECTION_ONLY = ("SP701", "SP702")
-"""Rules of a benchmark that need no section but its own."""
+"""Rules of a benchmark that read only its own section."""
 RULES: tuple[tuple[frozenset[str], Rule], ...] = (
     (frozenset(("engine", "frontend")), plugins.pair),
     (frozenset(("engine", "frontend", "resources", "infra")), plugins.services),
@@ -36,9 +36,9 @@ RULES: tuple[tuple[frozenset[str], Rule], ...] = (
 """Each rule with the sections that it reads."""
 
 
-def check(recipe: Recipe, faulty: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
-    """Findings of every rule that reads no ``faulty`` section."""
-    found = [f for sections, rule in RULES if not faulty & sections for f in rule(recipe)]
-    if faulty & BENCHMARK_SECTIONS and "benchmark" not in faulty:
+def check(recipe: Recipe, invalid: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
+    """Return the findings of every rule that reads no ``invalid`` section."""
+    found = [f for sections, rule in RULES if not invalid & sections for f in rule(recipe)]
+    if invalid & BENCHMARK_SECTIONS and "benchmark" not in invalid:
         found += (f for f in plugins.benchmark(recipe) if f.rule in SECTION_ONLY)
     return tuple(found)

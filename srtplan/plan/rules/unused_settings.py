@@ -1,11 +1,11 @@
-"""Fields that a recipe sets and that change nothing in its job: a warning each (SP115), so that none is silently ignored.
+"""Warnings for fields that a recipe sets without effect on its job (SP115), so that no field is silently ignored.
 
-In: a recipe, or what was planned for it. Out: findings at the fields. A value that says what happens anyway (``install:
-false`` where nothing is installed) is no reason for one::
+In: a recipe, or its placement. Out: findings at the fields. A value that agrees with what happens anyway (``install:
+false`` if nothing is installed) is not reported::
 
     frontend: {type: vllm, env: {A: "1"}}   ->  SP115 at frontend.env: there is no frontend process
 
-What an engine's own options have no effect on, the engine says itself.
+Unused options of an engine are reported by the engine.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ NSYS = ("nsys", "nsys-time")
 
 
 def check(recipe: Recipe) -> Iterable[Finding]:
-    """What can be said before anything is placed."""
+    """Yield warnings that do not depend on the placement."""
     if not plugin.frontend(recipe.frontend.type).processes(recipe):
         yield from _without_frontend(recipe)
     yield from _dynamo(recipe)
     yield from _benchmark(recipe)
     yield from _profiling(recipe)
     if recipe.infra.nats_max_payload_mb is not None and "nats" not in services(recipe):
-        yield no_effect(("infra", "nats_max_payload_mb"), "the job runs no NATS")
+        yield no_effect(("infra", "nats_max_payload_mb"), "the job does not run NATS")
     if recipe.observability.otel_endpoint is not None and not recipe.observability.otel:
         yield no_effect(
             ("observability", "otel_endpoint"),
-            "no spans are sent",
-            help="set observability.enable_otel: true",
+            "'enable_otel' is not set",
+            help="add `enable_otel: true` under `observability:`, or remove it",
         )
     watched = recipe.observability.enabled or recipe.observability.otel
     if watched and not plugin.engine(recipe.engine.type).speaks_dynamo:
@@ -58,22 +58,23 @@ def check(recipe: Recipe) -> Iterable[Finding]:
         yield no_effect(("observability",), why)
     small = [r for r in recipe.resources.roles if r.gpus < recipe.resources.gpus_per_node]
     if recipe.resources.spread_workers and not small:
-        yield no_effect(("resources", "spread_workers"), "every worker has whole nodes")
+        yield no_effect(("resources", "spread_workers"), "every worker uses whole nodes")
 
 
 def placed(recipe: Recipe, nodes: Nodes, where: FrontendLayout) -> Iterable[Finding]:
-    """What depends on the nodes of the job."""
+    """Yield warnings that depend on the nodes of the job."""
     frontend, bench = recipe.frontend, recipe.benchmark
     if where.nginx is None:
         for name, key in NGINX.items():
             if _is_set(frontend, ir.Frontend, name):
-                yield no_effect((*frontend.at, key), "there is one server, and no nginx before it")
+                yield no_effect((*frontend.at, key), "the job does not run nginx")
     elif (
         _is_set(frontend, ir.Frontend, "nginx_session_affinity_header")
         and not frontend.nginx_session_affinity
     ):
         path = (*frontend.at, "nginx_session_affinity_header")
-        yield no_effect(path, "requests are not sent by session", help="set nginx_session_affinity: true")
+        hint = "add `nginx_session_affinity: true`, or remove it"
+        yield no_effect(path, "'nginx_session_affinity' is not set", help=hint)
     if where.frontends and frontend.placement != "head" and recipe.resources.role("decode") is None:
         yield no_effect((*frontend.at, "orchestrator_placement"), "there are no decode workers")
     if (
@@ -81,11 +82,11 @@ def placed(recipe: Recipe, nodes: Nodes, where: FrontendLayout) -> Iterable[Find
         and plugin.benchmark(bench.type).sends_requests
         and nodes.bench == nodes.head
     ):
-        yield no_effect((*bench.at, "client_placement"), "the client is on that node anyway")
+        yield no_effect((*bench.at, "client_placement"), "the client runs on that node anyway")
 
 
 def _is_set(part: object, kind: type, name: str) -> bool:
-    """The field has another value than its default."""
+    """Tell whether a field differs from its default."""
     return bool(getattr(part, name) != _defaults(kind)[name])
 
 
@@ -95,18 +96,18 @@ def _defaults(kind: type) -> dict[str, object]:
 
 
 def _without_frontend(recipe: Recipe) -> Iterable[Finding]:
-    """A worker has the public port itself, so nothing reads what a frontend process would."""
-    frontend, why = recipe.frontend, "the worker serves by itself, there is no frontend process"
+    """Yield problems of frontend settings if a worker serves the public port and there is no frontend process."""
+    frontend, why = recipe.frontend, "the worker serves requests itself; there is no frontend process"
     if frontend.args:
         yield Finding(
             rule="SP603",
             path=(*frontend.at, "args"),
             on_key=True,
-            message="there is no frontend process that could take these args",
-            help="put them among the options of the workers",
+            message="'args' cannot be used: there is no frontend process",
+            help="move them to the options of the workers",
         )
     if frontend.env:
-        yield no_effect((*frontend.at, "env"), why, help="put it into the environment of the workers")
+        yield no_effect((*frontend.at, "env"), why, help="move it to the environment of the workers")
     if frontend.placement != "head":
         yield no_effect((*frontend.at, "orchestrator_placement"), why)
     for option in attrs.fields(cast("type[attrs.AttrsInstance]", type(frontend.options))):
@@ -118,13 +119,13 @@ def _dynamo(recipe: Recipe) -> Iterable[Finding]:
     dynamo, frontend = recipe.dynamo, plugin.frontend(recipe.frontend.type)
     why = "" if dynamo.install else "dynamo.install is false"
     if not frontend.installs_dynamo:
-        why = f"behind the {frontend.name} frontend nothing of Dynamo runs"
+        why = f"the {frontend.name} frontend does not use Dynamo"
     for name in SOURCES if why else ():
         if _is_set(dynamo, ir.Dynamo, name) and getattr(dynamo, name) is not None:
             yield no_effect(("dynamo", name), why)
     for name in PLANES:
         if name not in frontend.reads and _is_set(dynamo, ir.Dynamo, name):
-            yield no_effect(("dynamo", name), f"the {frontend.name} frontend reaches its workers by HTTP")
+            yield no_effect(("dynamo", name), f"the {frontend.name} frontend uses HTTP to reach its workers")
 
 
 def _benchmark(recipe: Recipe) -> Iterable[Finding]:
@@ -135,7 +136,7 @@ def _benchmark(recipe: Recipe) -> Iterable[Finding]:
                 yield no_effect((*bench.at, name), f"benchmark.type {bench.type} starts no client")
     dedicated = (recipe.infra.dedicated_node, recipe.frontend.dedicated_node, bench.client_dedicated_node)
     if not bench.colocate_with_frontend and sum(dedicated) < 2:  # noqa: PLR2004 -- a pair
-        why = "fewer than two roles have a node of their own"
+        why = "fewer than two roles have a dedicated node"
         yield no_effect((*bench.at, "colocate_with_frontend"), why)
 
 

@@ -123,7 +123,8 @@ def _steps(plan: Plan) -> list[tuple[str, ...]]:
 
 def _command(step: Step) -> str:
     if step.runs:
-        return f"{len(step.runs)} runs: " + " ".join(r.name for r in step.runs)
+        runs = "1 run" if len(step.runs) == 1 else f"{len(step.runs)} runs"
+        return f"{runs}: " + " ".join(r.name for r in step.runs)
     return " ".join(notation(w) for w in step.argv[:3])
 
 
@@ -150,7 +151,7 @@ def _timing(gate: Gate) -> str:
 
 def _probe(p: Probe) -> tuple[str, ...]:
     by_type = {"tcp": "accepts connections", "nats": "server of this job", "etcd": "server of this job"}
-    expects = " ".join(f"{k}={v}" for k, v in p.expect) or by_type.get(p.type, "200")
+    expects = " ".join(f"{k}={v}" for k, v in p.expect) or by_type.get(p.type, "status 200")
     return (p.gate, p.step, f"{p.type} node {p.node} port {p.port} {p.path}".rstrip(), expects)
 
 

@@ -1,13 +1,13 @@
-"""Placement: which nodes and GPUs every worker gets.
+"""Allocation of nodes and GPUs to workers.
 
-In: for each mode how many workers of how many GPUs, GPUs per node, and the nodes for workers. Out: endpoints::
+In: the number of workers and their GPUs for each mode, GPUs per node, and the nodes for workers. Out: endpoints::
 
     allocate([Group("prefill", 2, 8), Group("decode", 4, 4)], gpus_per_node=8, nodes=(0, 1, 2, 3))
     -> prefill_0 on node 0, prefill_1 on node 1, decode_0 on node 2 [0-3], decode_1 on node 2 [4-7], ...
 
-A worker of at least a node's GPUs takes whole consecutive nodes; smaller ones share nodes in order. Prefill and
-decode do not share a node while another one is left. The order of modes is prefill, decode, agg, so a later role
-moves nothing before it.
+A worker with at least a node's GPUs gets whole consecutive nodes; smaller workers share nodes in order. Prefill and decode
+share a node only if no other node is left. Modes are placed in the order prefill, decode, agg, so adding workers to a
+later mode does not move earlier ones.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
+from srtplan.diagnostics import count_of
 from srtplan.ir.recipe import Mode
 from srtplan.ir.topology import Endpoint
 
 
 @frozen(eq=False, repr=False)
 class Group:
-    """``count`` workers of one mode, ``gpus`` each."""
+    """``count`` workers of one mode with ``gpus`` each."""
 
     mode: Mode
     count: int
@@ -30,7 +31,7 @@ class Group:
 
 
 class AllocationError(Exception):
-    """The workers do not fit; ``mode`` is the role whose worker found no place, None if two of them collide."""
+    """The workers do not fit onto the nodes; ``mode`` is the role of the worker that could not be placed."""
 
     def __init__(self, message: str, mode: Mode | None = None, hint: str = "") -> None:
         super().__init__(message)
@@ -46,12 +47,12 @@ def allocate(
     spread: bool = False,
     share: bool = False,
 ) -> tuple[Endpoint, ...]:
-    """Place every worker.
+    """Place every worker and return the endpoints.
 
-    ``share`` lets prefill and decode share nodes freely; a worker of whole nodes begins on a fresh one then.
-    ``spread`` puts one partial worker on a node.
+    With ``share``, prefill and decode share nodes freely, and a worker of whole nodes starts on an unused node. With
+    ``spread``, each worker smaller than a node gets a node of its own.
 
-    Raises AllocationError if a worker has no GPUs, is not whole nodes, finds no node, or two workers collide.
+    Raises AllocationError if a worker has no GPUs, does not fill whole nodes, does not fit, or overlaps another worker.
     """
     cursor = _Cursor(gpus_per_node, nodes, spread=spread, packs=share)
     placed: list[Endpoint] = []
@@ -74,14 +75,14 @@ def _check_size(group: Group, gpus_per_node: int) -> None:
     if group.gpus > gpus_per_node and group.gpus % gpus_per_node:
         whole = -(-group.gpus // gpus_per_node) * gpus_per_node
         raise AllocationError(
-            f"a {group.mode} worker of {group.gpus} GPUs is not whole nodes of {gpus_per_node}",
+            f"a {group.mode} worker with {group.gpus} GPUs does not fill whole nodes of {gpus_per_node}",
             group.mode,
-            f"use {whole} GPUs, or {whole - gpus_per_node}: a worker over several nodes has all their GPUs",
+            f"use {whole} or {whole - gpus_per_node} GPUs per worker",
         )
 
 
 class _Cursor:
-    """The next free place: node ``i`` of the list, GPU ``offset`` on it."""
+    """The next free GPU: ``offset`` on node ``i`` of the list."""
 
     def __init__(self, gpus_per_node: int, nodes: Sequence[int], *, spread: bool, packs: bool) -> None:
         self.per_node, self.nodes, self.spread, self.packs = gpus_per_node, nodes, spread, packs
@@ -112,9 +113,10 @@ class _Cursor:
         where = tuple(self.nodes[self.i : self.i + span])
         if len(where) < span:
             raise AllocationError(
-                f"{group.mode}_{index} ({group.gpus} GPUs) finds no place: all {len(self.nodes)} worker nodes are taken",
+                f"no room for {group.mode}_{index} ({count_of(group.gpus, 'GPU')}) on "
+                f"{count_of(len(self.nodes), 'worker node')}",
                 group.mode,
-                f"{group.count} {group.mode} workers of {group.gpus} GPUs do not fit; use fewer, or more nodes",
+                f"use fewer than {count_of(group.count, f'{group.mode} worker')}, fewer GPUs per worker, or more nodes",
             )
         return where
 
@@ -129,5 +131,5 @@ def _no_overlap(placed: Iterable[Endpoint]) -> None:
                     raise AllocationError(
                         f"{other.name} and {endpoint.name} would both use GPU {gpu} of node {node}",
                         endpoint.mode,
-                        "add a node, or make the workers fit beside each other",
+                        "add a node, or use fewer GPUs per worker",
                     )

@@ -1,8 +1,7 @@
-"""How many frontends, where, and whether nginx stands before them.
+"""The number of frontends, their nodes, and whether nginx distributes requests to them.
 
-One worker node, or ``enable_multiple_frontends: false``: one frontend at the public port of the head node.
-Otherwise nginx has
-the public port and the frontends stand on the first worker nodes other than the head, one each.
+With one worker node, or ``enable_multiple_frontends: false``, one frontend serves the public port of the head node.
+Otherwise nginx serves the public port, and one frontend runs on each of the first worker nodes other than the head.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from srtplan.ir.topology import Endpoint, Nodes
 
 @frozen(kw_only=True, eq=False, repr=False)
 class FrontendLayout:
-    """``nginx`` is its node or None; ``frontends`` are (node, port)."""
+    """``nginx`` is the node of nginx or None; ``frontends`` are pairs of node and port."""
 
     nginx: int | None
     frontends: tuple[tuple[int, int], ...]
@@ -25,7 +24,7 @@ class FrontendLayout:
 
 
 def layout(recipe: Recipe, nodes: Nodes, endpoints: tuple[Endpoint, ...]) -> FrontendLayout:
-    """The layout for a recipe on its nodes."""
+    """Return the layout for a recipe on its nodes."""
     ports = recipe.site.ports
     if not plugin.frontend(recipe.frontend.type).processes(recipe):
         first = endpoints[0].nodes[0]

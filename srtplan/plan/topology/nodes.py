@@ -1,10 +1,9 @@
-"""Roles of the nodes: how many the job asks for, and which of them hold infrastructure, frontends, client and workers.
+"""Roles of the nodes: how many the job requests, and which hold infrastructure, frontends, client and workers.
 
-Dedicated nodes (NATS and etcd, frontend, client) come on top of the workers' nodes. With
-``colocate_with_frontend`` they share one:
-the last node if the client is among them, else the first; without it infra and frontend take the first nodes and
-the client the last. A heterogeneous job has two components: the first nodes and those of prefill, those of decode
-and the last one.
+Dedicated nodes (NATS and etcd, frontend, client) are added to the nodes of the workers. With ``colocate_with_frontend``
+they share one node: the last one if the client is among them, else the first. Otherwise infra and frontend get the first
+nodes and the client the last. A heterogeneous job has two components: the first nodes with those of prefill, and those of
+decode with the last node.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from srtplan.ir.topology import Nodes
 
 
 def assign(recipe: Recipe, workers: int) -> Nodes:
-    """The roles for a job with ``workers`` worker nodes."""
+    """Return the node roles of a job with ``workers`` worker nodes."""
     infra = recipe.infra.dedicated_node
     frontend = recipe.frontend.dedicated_node
     client = recipe.benchmark.client_dedicated_node
@@ -28,7 +27,7 @@ def assign(recipe: Recipe, workers: int) -> Nodes:
 
 
 def is_heterogeneous(recipe: Recipe) -> bool:
-    """Prefill and decode get a Slurm component each."""
+    """Tell whether prefill and decode are separate Slurm components."""
     resources = recipe.resources
     return resources.het_jobs and resources.disaggregated and all(r.nodes for r in resources.roles)
 
@@ -65,6 +64,6 @@ def _shared(workers: int, *, infra: bool, frontend: bool, client: bool) -> Nodes
     )
 
 
-def wanted(recipe: Recipe) -> int:
-    """Worker nodes that the recipe asks for."""
+def worker_nodes(recipe: Recipe) -> int:
+    """Return the number of worker nodes that the recipe requests."""
     return sum(r.nodes for r in recipe.resources.roles)

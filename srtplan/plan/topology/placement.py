@@ -1,8 +1,8 @@
-"""Where the workers of a recipe stand: nodes by role, endpoints by node and GPU, and what is odd about that.
+"""Placement of the workers of a recipe: nodes by role, and endpoints by node and GPU.
 
-In: a Recipe. Out: ``Nodes`` and endpoints (AllocationError where they do not fit); findings on reserved nodes that nothing
-uses and on wishes that contradict each other. Prefill and decode of a heterogeneous job are placed apart, each in its
-own component; an engine that lets them share nodes gets no more nodes than its workers fill.
+In: a Recipe. Out: ``Nodes`` and endpoints, or AllocationError if they do not fit. Prefill and decode of a heterogeneous job
+are placed separately, each in its component. If the engine lets them share nodes, the job has only as many nodes as the
+workers fill.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from srtplan.plan.topology import nodes
 from srtplan.plan.topology.allocate import Group, allocate
 
 LARGEST = 20_000
-"""Nodes that a job can have: the most that a recipe can say for two roles."""
+"""Maximum number of nodes of a job: the sum of the limits of two roles."""
 Placed = tuple[Nodes, tuple[Endpoint, ...]]
 
 
 def place(recipe: Recipe) -> Placed:
-    """Nodes and endpoints of the job; raises AllocationError."""
+    """Return nodes and endpoints of the job. Raises AllocationError."""
     shares = _shares(recipe)
     if shares:
         enough = min(sum(r.workers * r.gpus for r in recipe.resources.roles), LARGEST)
         unlimited = _endpoints(recipe, range(enough), share=True)
         roles = nodes.assign(recipe, len({n for e in unlimited for n in e.nodes}))
     else:
-        roles = nodes.assign(recipe, nodes.wanted(recipe))
+        roles = nodes.assign(recipe, nodes.worker_nodes(recipe))
     if roles.components:
         return roles, _apart(recipe, roles)
     return roles, _endpoints(recipe, roles.workers, share=shares)
@@ -52,7 +52,7 @@ def _endpoints(recipe: Recipe, on: Iterable[int], *, share: bool) -> tuple[Endpo
 
 
 def _apart(recipe: Recipe, roles: Nodes) -> tuple[Endpoint, ...]:
-    """Each mode on the worker nodes of its own component."""
+    """Place each mode on the worker nodes of its component."""
     resources = recipe.resources
     placed: list[Endpoint] = []
     for number, role in enumerate(resources.roles):

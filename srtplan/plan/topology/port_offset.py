@@ -1,7 +1,7 @@
-"""What a user may change at compile time without touching recipe or profile: ``--port-offset``.
+"""``--port-offset``: shift all ports of a job at compile time.
 
-In: a recipe and an offset. Out: the same recipe with every first port moved. Two jobs that share nodes are
-compiled with different offsets; nothing else of them meets, for all their names carry the job id.
+In: a recipe and an offset. Out: the same recipe with every first port shifted. Two jobs that share nodes are compiled with
+different offsets. Nothing else of them can conflict, because all other names contain the job id.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FIXED = ("http_stride", "vllm_stride", "ephemeral_floor")
 
 
 def shift_ports(recipe: Recipe, offset: int) -> Recipe:
-    """The recipe with ``offset`` added to every port. Raises PlanError if one leaves the range that the nodes leave free."""
+    """Return the recipe with ``offset`` added to every port. Raises PlanError if a port leaves the usable range."""
     if not offset:
         return recipe
     table: dict[str, int] = asdict(recipe.site.ports)
@@ -25,8 +25,10 @@ def shift_ports(recipe: Recipe, offset: int) -> Recipe:
     bad = [name for name, port in moved.items() if not 0 < port < floor]
     if bad:
         name = bad[0]
-        message = f"with --port-offset {offset} the port of {name} is {moved[name]}, not in 1 to {floor - 1}"
-        help_text = "choose another offset, or other ports in the profile"
+        message = (
+            f"--port-offset {offset} shifts port {name} to {moved[name]}, which is not in 1 to {floor - 1}"
+        )
+        help_text = "use another offset, or set other ports under `ports:` in the cluster profile"
         found = Finding(rule="SP302", path=("resources",), on_key=True, message=message, help=help_text)
         raise PlanError([found])
     ports = evolve(recipe.site.ports, **moved)

@@ -1,8 +1,8 @@
-"""Ports: each process gets its own, no host:port twice.
+"""Allocation of ports: no host has the same port twice.
 
-Every kind counts up from its base in the profile's ``ports:``. A kind's range ends where the next kind begins; past
-its end a counter starts again at its base, and a port that is taken on that node is passed over. So a 1,000-node job
-stays within the table, and two kinds never meet on a host.
+Every kind counts up from its base in the profile's ``ports:``. The range of a kind ends at the base of the next one. At
+its end a counter wraps to its base, and ports in use on the node are skipped. So a 1,000-node job stays within the table,
+and the ranges of two kinds never overlap.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class PortsExhaustedError(Exception):
     """A kind has no free port left on a node."""
 
     def __init__(self, kind: str, node: int) -> None:
-        super().__init__(f"no port of kind '{kind}' is left on node {node}")
+        super().__init__(f"no free port of kind '{kind}' on node {node}")
         self.kind = kind
 
 
 @frozen(eq=False, repr=False)
 class Allocator:
-    """Hands out ports; ``used`` is what every node has already, ``ends`` where the range that begins at a port ends."""
+    """Allocates ports. ``used`` holds the ports in use on each node, ``ends`` the end of the range that starts at a port."""
 
     table: Ports
     used: dict[int, set[int]]
@@ -40,7 +40,7 @@ class Allocator:
 
     @classmethod
     def over(cls, table: Ports, reserved: Iterable[tuple[int, int]] = ()) -> Allocator:
-        """An allocator that keeps clear of ``reserved`` (node, port) pairs."""
+        """Return an allocator that avoids the ``reserved`` (node, port) pairs."""
         used: dict[int, set[int]] = defaultdict(set)
         for node, port in reserved:
             used[node].add(port)
@@ -57,9 +57,9 @@ class Allocator:
         base: int | None = None,
         beside: tuple[int, ...] = (),
     ) -> int:
-        """The next port of a kind: counted over the whole job or per node.
+        """Allocate the next port of a kind, counted over the whole job or per node.
 
-        ``block`` consecutive ones are reserved, and those that lie as far above it as ``beside`` says.
+        Reserves ``block`` consecutive ports, and the ports at the distances ``beside`` above the first.
         """
         first: int = base if base is not None else getattr(self.table, kind)
         if first + max((block, *(distance + 1 for distance in beside))) > PORTS:
@@ -72,14 +72,14 @@ class Allocator:
         for _ in range(size):
             port = first + self.counters[key] % size * stride
             self.counters[key] += -(-block // stride)
-            wanted = (*range(port, port + block), *(port + distance for distance in beside))
-            if used.isdisjoint(wanted):
-                used.update(wanted)
+            needed = (*range(port, port + block), *(port + distance for distance in beside))
+            if used.isdisjoint(needed):
+                used.update(needed)
                 return port
         raise PortsExhaustedError(kind, node)
 
 
 def _end(table: Ports, first: int) -> int:
-    """Where the range that begins at ``first`` ends: the next base above it, or the ephemeral range."""
+    """Return the end of the range that starts at ``first``: the next base above it, or the ephemeral range."""
     above: list[int] = [base for kind in BASES if (base := getattr(table, kind)) > first]
     return min([*above, max(table.ephemeral_floor, first + 1)])

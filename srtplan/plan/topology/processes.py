@@ -1,7 +1,7 @@
-"""Endpoints to processes: one per node of a worker (or per GPU, where the engine asks), each with its own ports.
+"""From endpoints to processes: one per node of a worker (or per GPU, if the engine requires it), with its ports.
 
-Rank 0 is the leader. Ports are counted in the order of the processes, so a worker added at the end changes none before it.
-Which ports a worker has is the engine's to say.
+Rank 0 is the leader. Ports are allocated in the order of the processes, so adding a worker at the end changes no port of
+an earlier one.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from srtplan.plugin import Engine, Port
 def expand(
     recipe: Recipe, engine: Engine[object], endpoints: tuple[Endpoint, ...], ports: Allocator
 ) -> tuple[Process, ...]:
-    """All processes of all endpoints, in order."""
+    """Return all processes of all endpoints, in order."""
     out: list[Process] = []
     for endpoint in endpoints:
         role = recipe.resources.role(endpoint.mode)
         assert role is not None  # noqa: S101 -- endpoints are made from the roles
-        out += _of(recipe, engine, role, endpoint, ports)
+        out += _worker_processes(recipe, engine, role, endpoint, ports)
     return tuple(out)
 
 
-def _of(
+def _worker_processes(
     recipe: Recipe, engine: Engine[object], role: Role, endpoint: Endpoint, ports: Allocator
 ) -> list[Process]:
     shape, declared = engine.shape(recipe, role), engine.ports(recipe, role)

@@ -1,7 +1,7 @@
-"""Waves of workers: how many of each node start together, each wave ready before the next one.
+"""Waves of workers: groups that start together; each wave must be ready before the next one starts.
 
-In: a job whose engine limits that (several large models that load on one node at once can exhaust its memory). Out:
-the wave of every worker, counted from 0.
+In: a job whose engine limits how many workers of a node start together (several large models that load on one node at the
+same time can exhaust its memory). Out: the wave of every worker, counted from 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Waves = dict[str, int]
 
 
 def waves(job: JobContext) -> Waves:
-    """The wave of every worker by name: workers of a node are counted in their order."""
+    """Return the wave of every worker by name. Workers of a node are counted in their order."""
     at_once = plugin.engine(job.recipe.engine.type).starts_at_once(job.recipe)
     seen: Counter[int] = Counter()
     out: Waves = {}
