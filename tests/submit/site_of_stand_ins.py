@@ -44,6 +44,7 @@ class Site:
         self.base, self.bin, self.calls = folder / "runs", folder / "bin", folder / "calls"
         self.bin.mkdir()
         self.began = {job.number for job in cluster.state.jobs()}
+        self.started: list[subprocess.Popen[str]] = []
 
     def recipe(self, text: str = HELD, name: str = "recipe.yaml") -> Path:
         """Write a recipe, and return its path."""
@@ -76,7 +77,7 @@ class Site:
     def start(self, *argv: str | Path) -> subprocess.Popen[str]:
         """Start ``srtplan apply -o BASE ...`` without waiting for its end."""
         words = [*CLI, "apply", "-o", str(self.base), *map(str, argv)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             words,
             cwd=self.folder,
             env=self.cluster.environment | self.environment(),
@@ -85,6 +86,8 @@ class Site:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
 
     @property
     def jobs(self) -> dict[str, str]:
@@ -137,7 +140,11 @@ class Site:
         return sorted(re.sub(r"\.submit-\d+-\d+", "STAGING", p) for p in paths if "bundle/" not in p)
 
     def close(self) -> None:
-        """Cancel the jobs that the test has left."""
+        """End the processes and cancel the jobs that the test has left."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
         for number, state in self.jobs.items():
             if state in ("PENDING", "RUNNING", "COMPLETING"):
                 self.cluster.run(["scancel", number])
