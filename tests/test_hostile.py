@@ -87,7 +87,7 @@ def run(bundle: Path, folder: Path) -> Recording:
 
 
 def reads_all_data(bundle: Path) -> None:
-    """Start job.sh without Slurm: it reads all its data before it stops, and leaves its run directory beside the bundle."""
+    """Start job.sh without Slurm: it reads all its data before it stops, and leaves its run directory next to the bundle."""
     env = {"PATH": os.environ["PATH"], "HOME": str(bundle.parent)}
     done = subprocess.run(
         ["bash", bundle / "job.sh"], cwd=bundle.parent, env=env, capture_output=True, text=True, check=False, timeout=60

@@ -49,7 +49,7 @@ RETIRED = (
     Phrase(r"\bwhoever\b", "'the user', 'any process that'"),
     Phrase(r"\bwork(?:s|ed|ing)? (?:it |them )?out\b", "'compute'"),
     Phrase(r"\b(?:stands?|stood|standing) twice\b", "'is duplicated', 'appears twice'"),
-    Phrase(rf"\b(?:is|are) no (?:{NOUNS})s?\b", "'is not a ...'"),
+    Phrase(rf"(?<!there\x20)\b(?:is|are) no (?:{NOUNS})s?\b", "'is not a ...'"),
     Phrase(r"\b(?:that|which) (?:is|are) (?-i:none)\b", "'that is not a ...'"),
     Phrase(r"\bfurther words\b", "'additional arguments'"),
     Phrase(r"[,;] for (?:he|it|she|they|there|we|nobody|nothing)\b", "'because'"),
@@ -67,7 +67,7 @@ RETIRED = (
     Phrase(r"\bwished\b", "'wanted', 'requested'"),
     Phrase(r"\basked for\b", "'requested'"),
     Phrase(r"\b(?:recipe|profile|role|section)(?: \w+)? says\b", "'sets', 'has'"),
-    Phrase(r"(?<![.*`])\bbeside\b(?![=:`),])", "'next to', 'in addition to'"),
+    Phrase(r"\bbeside\b", "'next to', 'in addition to'"),
     Phrase(r"\blikewise\b", "'also', 'the same'"),
     Phrase(r"\bthings?\b", "its name"),
 )

@@ -39,44 +39,52 @@ _FILE = re.compile(r"~?/.*[^/]")
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ClusterFile:
-    """The cluster profile, ``srtslurm.yaml``: defaults for every recipe, and facts about the site."""
+    """The cluster profile ``srtslurm.yaml``: defaults of every recipe, and settings of the site."""
 
-    cluster: str | None = may(None, "name of the cluster, for people")
-    default_account: str | None = may(None, "`slurm.account` of recipes that have none")
-    default_partition: str | None = may(None, "`slurm.partition` of recipes that have none")
-    default_time_limit: str | None = may(None, "`slurm.time_limit` of recipes that have none")
-    default_gpu_type: str | None = may(None, "`resources.gpu_type` of recipes that have none")
-    default_sbatch_directives: Pairs | None = may(None, "`sbatch_directives`, key by key; the recipe's win")
-    default_health_check: dict[str, int] | None = may(None, "`health_check` of recipes that have none at all")
-    default_mounts: Pairs | None = may(None, "mounts of every job, host path to container path")
+    cluster: str | None = may(None, "name of the cluster; for display only")
+    default_account: str | None = may(None, "default of `slurm.account`")
+    default_partition: str | None = may(None, "default of `slurm.partition`")
+    default_time_limit: str | None = may(None, "default of `slurm.time_limit`")
+    default_gpu_type: str | None = may(None, "default of `resources.gpu_type`")
+    default_sbatch_directives: Pairs | None = may(
+        None, "defaults of `sbatch_directives`, merged key by key; the recipe overrides them"
+    )
+    default_health_check: dict[str, int] | None = may(
+        None, "default of `health_check`, for recipes without this section"
+    )
+    default_mounts: Pairs | None = may(
+        None, "mounts of every job as a mapping of host path to container path"
+    )
     default_bash_preamble: str | None = may(None, "shell text that every step runs first")
     default_host_setup: Data = may(
-        None, "not done: a warning; srtplan runs nothing on the nodes outside of its steps"
+        None, "ignored with a warning: srtplan runs nothing on the nodes outside the job's steps"
     )
-    env_from: tuple[str, ...] | None = may(None, "`env_from` of recipes that have none")
-    gpus_per_node: int | None = may(None, "`resources.gpus_per_node` of recipes that do not say it")
+    env_from: tuple[str, ...] | None = may(None, "default of `env_from`")
+    gpus_per_node: int | None = may(None, "default of `resources.gpus_per_node`")
     model_paths: Pairs | None = may(None, "aliases for `model.path`")
-    containers: Pairs | None = may(None, "aliases for every image")
+    containers: Pairs | None = may(None, "aliases for container images")
     use_gpus_per_node_directive: bool = may(default=True, doc="emit `--gpus-per-node`")
     use_segment_sbatch_directive: bool = may(default=True, doc="emit `--segment`")
     use_exclusive_sbatch_directive: bool = may(default=False, doc="emit `--exclusive`")
-    use_het_jobs: bool = may(default=False, doc="`resources.het_jobs` of recipes that do not say it")
-    nginx_raise_ulimit: bool = may(
-        default=False, doc="`frontend.nginx_raise_ulimit` of recipes that do not say it"
+    use_het_jobs: bool = may(default=False, doc="default of `resources.het_jobs`")
+    nginx_raise_ulimit: bool = may(default=False, doc="default of `frontend.nginx_raise_ulimit`")
+    network_interface: str | None = may(
+        None, "network interface whose address the nodes use to reach each other"
     )
-    network_interface: str | None = may(None, "interface whose address the nodes reach each other by")
     srtctl_root: str | None = may(None, "folder whose `configs/` is mounted at `/configs`")
-    output_dir: str | None = may(None, "where runs are written; else `outputs` in the submit directory")
+    output_dir: str | None = may(
+        None, "base directory of runs; defaults to `outputs` in the submit directory"
+    )
     secrets_file: str | None = may(
         None,
-        "file of `NAME=value` lines, mode 600, for variables of `env_from` that the job's environment lacks; "
-        "`~/` is the home of who submits; else `~/.srtplan-secrets`",
+        "file with `NAME=value` lines and mode 600, for variables of `env_from` that are not in the job's environment; "
+        "`~/` is the submitter's home; defaults to `~/.srtplan-secrets`",
     )
-    runtime: str = may("pyxis", "how steps enter their image: pyxis, none")
+    runtime: str = may("pyxis", "container runtime: `pyxis`, or `none` to run without containers")
     ports: Ports = may(Ports(), "first port of every kind")
-    cloud: Map | None = may(None, "no effect, as in srtctl")
-    reporting: Map | None = may(None, "`reporting` of recipes that have none")
-    telemetry: Map | None = may(None, "no effect: srtplan collects no metrics")
+    cloud: Map | None = may(None, "no effect (srtctl ignores it, too)")
+    reporting: Map | None = may(None, "default of `reporting`")
+    telemetry: Map | None = may(None, "no effect; srtplan does not collect metrics")
 
 
 @frozen(kw_only=True, eq=False, repr=False)

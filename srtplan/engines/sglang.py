@@ -57,8 +57,8 @@ PP = ("pipeline-parallel-size", "pp-size", "pp")
 DP = ("data-parallel-size", "dp-size", "dp")
 ATTENTION = "enable-dp-attention"
 ATTENTION_DP = ("attention-data-parallel-size", "attn-dp-size")
-BESIDE_HTTP = (5, 13, *range(233, 240))
-BESIDE_DIST_INIT = (*range(1, 7), 13)
+HTTP_OFFSETS = (5, 13, *range(233, 240))
+DIST_INIT_OFFSETS = (*range(1, 7), 13)
 """Ports of data-parallel attention: offsets from a worker's HTTP port, or from dist-init-addr if it has one.
 
 PortArgs of sglang/srt/server_args.py and the handshake of data_parallel_controller.py: 5 and 233 to 238 (1 to 5) in 0.5.5,
@@ -114,8 +114,8 @@ class SGLang(
             bootstrap=flags.number(flags.lookup(role.args, BOOTSTRAP)),
             kv_events=dp if role.kv_events is not None else 1,
             kvbm=_stores.uses_kvbm(recipe, role),
-            beside_http=BESIDE_HTTP if dp > 1 else (),
-            beside_dist_init=BESIDE_DIST_INIT if dp > 1 else (),
+            http_offsets=HTTP_OFFSETS if dp > 1 else (),
+            dist_init_offsets=DIST_INIT_OFFSETS if dp > 1 else (),
             more=(Port(kind="nccl", count="job"),),
         )
 
@@ -214,7 +214,7 @@ def _beside(ctx: WorkerContext) -> Iterable[int]:
     """Return the ports that the first process opens, or checks for being free, in addition to its planned ports."""
     if not ctx.process.leader:
         return ()
-    kind, distances = ("dist_init", BESIDE_DIST_INIT) if len(ctx.peers) > 1 else ("http", BESIDE_HTTP)
+    kind, distances = ("dist_init", DIST_INIT_OFFSETS) if len(ctx.peers) > 1 else ("http", HTTP_OFFSETS)
     return (ctx.process.port(kind) + distance for distance in distances)
 
 

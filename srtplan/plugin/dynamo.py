@@ -38,25 +38,25 @@ def dynamo_ports(
     kv_events: int = 1,
     nixl_block: int = 0,
     kvbm: bool = False,
-    beside_http: tuple[int, ...] = (),
-    beside_dist_init: tuple[int, ...] = (),
+    http_offsets: tuple[int, ...] = (),
+    dist_init_offsets: tuple[int, ...] = (),
     more: tuple[Port, ...] = (),
 ) -> tuple[Port, ...]:
     """Return the ports of a Dynamo worker, including the engine's own ports in ``more``.
 
     ``bootstrap`` is the port number that the recipe sets. Each process gets ``kv_events`` ports for KV events. The processes
     of a worker share ``nixl_block`` NIXL ports; 0 means one port per process. ``kvbm`` adds two ports per process for the
-    block manager. ``beside_http`` and ``beside_dist_init`` are offsets of ports that the engine opens on its own: above the
+    block manager. ``http_offsets`` and ``dist_init_offsets`` are for ports that the engine opens on its own: above the
     HTTP port of a single-node worker, or above ``dist_init`` of a multi-node worker.
     """
     on_one_node = recipe.resources.nodes_per_worker(role) == 1
     ports = [
-        Port(kind="http", stride=recipe.site.ports.http_stride, beside=beside_http if on_one_node else ()),
+        Port(kind="http", stride=recipe.site.ports.http_stride, offsets=http_offsets if on_one_node else ()),
         Port(kind="kv_events", count="job", block=kv_events),
     ]
     out = [Port(kind="bootstrap", scope="worker", fixed=bootstrap)] if role.mode == "prefill" else []
     if not on_one_node:
-        out.append(Port(kind="dist_init", scope="worker", beside=beside_dist_init))
+        out.append(Port(kind="dist_init", scope="worker", offsets=dist_init_offsets))
     out += [port for port in more if port.scope == "worker"]
     if nixl_block:
         out.append(Port(kind="nixl", scope="worker", count="job", block=nixl_block))

@@ -34,7 +34,7 @@ class Port:
     """The distance between the ports of two workers."""
     block: int = 1
     """The number of consecutive ports to reserve."""
-    beside: tuple[int, ...] = ()
+    offsets: tuple[int, ...] = ()
     """Offsets of additional ports, above this one, that the engine opens on its own."""
 
     def __attrs_post_init__(self) -> None:

@@ -51,7 +51,7 @@ def rehearse(
     ``faults`` as in ``faults.py``. ``work`` is where the run's folders go (``work/<job id>/``), by default a
     temporary folder, which is removed after a success unless ``keep``; with ``keep`` the state of the stand-ins stays
     too. ``timeout`` is a time limit: after so many seconds job.sh gets the warning that its ``#SBATCH --signal``
-    asks for, and when the time it asked for is over, too, TERM. ``settings`` are those of the stand-in cluster
+    asks for, and at the end of its requested time, TERM. ``settings`` are those of the stand-in cluster
     (``kill_wait``, ``first_job``). Raises RehearsalError, or FaultError for a fault.
     """
     run = _Rehearsal(bundle.absolute(), faults, stdout or sys.stdout)
@@ -245,7 +245,9 @@ def _read_plan(bundle: Path) -> dict[str, Any]:
         )
     for name in ("job.sh", "plan.json"):
         if not (bundle / name).is_file():
-            raise RehearsalError(f"{bundle} is no bundle: it has no {name} (srtplan compile makes one)")
+            raise RehearsalError(
+                f"{bundle} is not a bundle: {name} is missing; create one with srtplan compile"
+            )
     return _read_json(bundle / "plan.json")
 
 

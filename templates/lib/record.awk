@@ -5,7 +5,7 @@
 # one line.
 #
 # read_report() is the reader of the client: a file of lib/readers, or of files/readers, where a plugin brings its own. It sets
-# M[FIGURE] and SCORES[NAME], calls reject() for what is no result, and sets is_evaluation where only scores count.
+# M[FIGURE] and SCORES[NAME], calls reject() for an unusable report, and sets is_evaluation where only scores count.
 #
 # A number of the client is copied as it is written; units are in the names; what is not known is null.
 #
@@ -78,7 +78,7 @@ function format_number(value,    text) {
   return text ~ /[0-9]/ ? text : ""
 }
 
-# Why the run is no result; "" if it is one. SGLang's client counts as output what it has asked for, where the server
+# Why the run has no usable result; "" if it has one. SGLang's client counts the requested output where the server
 # says nothing, but it also counts the tokens of the text that came.
 function find_defect(    total, bound, text) {
   if (is_evaluation) return ""

@@ -21,5 +21,5 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def small() -> str:
-    """The text of a small recipe without faults."""
+    """The text of a small valid recipe."""
     return SMALL

@@ -84,7 +84,7 @@ srun_options: {cpu-bind: none}
 sbatch_directives: {mem: "0", exclusive: ""}
 setup_script: fix.sh
 """
-"""A recipe that says something in every section."""
+"""A recipe with a value in every section."""
 
 RICH2 = """\
 schema: 2

@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python tests/config/reference.py > docs/reference/recipe.md
 
-A field of a plugin is described by ``metadata={"doc": ...}`` where it has one, else by the docstring of its class.
+A field of a plugin is described by its ``metadata={"doc": ...}`` or by the docstring of its class.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ zip_override_scale:               # one job per item: r1_scale_0 and r1_scale_1
 
 ```yaml
 name: r1
-sweep:                            # every combination, the first parameter slowest: r1_tp4_mem0.8, r1_tp4_mem0.9, ...
+sweep:                            # every combination; the first parameter changes slowest: r1_tp4_mem0.8, r1_tp4_mem0.9, ...
   tp: [4, 8]
   mem: [0.8, 0.9]
 backend:
@@ -147,7 +147,7 @@ A sweep may also be part of `base` or of an override; it then multiplies that va
 
 
 def render() -> str:
-    """The whole page."""
+    """Return the page."""
     return "\n".join(_page()).rstrip() + "\n"
 
 
@@ -165,7 +165,7 @@ def _page() -> Iterator[str]:
     yield "The first that exists of `--cluster FILE`, `$SRTSLURM_CONFIG`, and `srtslurm.yaml` in the current directory or up to two levels above. A profile\nthat is found in this search and not named must belong to you or root, as must its directory, and no other user may write to either (SP306).\n"
     yield from _class(ClusterFile)
     yield "### `ports`\n"
-    yield "The first port of every kind.\n"
+    yield "The first port of each kind.\n"
     yield from _rows(Ports, PORTS)
     yield "## `schema: 2`\n"
     yield "The layout of srtctl 2.x. It shares all sections that are not listed here.\n"

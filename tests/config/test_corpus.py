@@ -16,11 +16,11 @@ pytestmark = pytest.mark.corpus
 
 GSM8K = "qwen3.5/fp8/disagg/mooncake/stp_prefix_off/1p1d-dep4tp4-staging-gsm8k-bench.yaml"
 REFUSED = {GSM8K: "unknown benchmark type 'gsm8k-bench'"}
-"""Recipes that srtctl cannot run either, and what is said about them."""
+"""Recipes that srtctl cannot run either, and the reported problem of each."""
 PARTIAL = ("gb200-fp8/8k1k/low-latency.yaml", "base")
 """A base without decode workers: srtctl's preflight refuses it as well, though it can be rendered there."""
 NOT_DONE = {"identity": 7, "observability.build_dashboard": 1, "observability.tachometer": 1}
-"""What srtctl does with programs of its own, and in how many recipes of the corpus it is asked for."""
+"""Features for which srtctl has its own programs, and the number of recipes in the corpus that use each."""
 
 
 def loaded(name: str, folder: Path) -> tuple[tuple[Job, ...], list[Problem]]:

@@ -3,7 +3,7 @@
     agg_nods: 2 # SP110: unknown key 'agg_nods'
 
 A comment ``# file SP107: ...`` stands for a problem of the file as a whole. Files named ``profile-*`` are cluster
-profiles, loaded under a recipe without faults.
+profiles, loaded with a valid recipe.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def outcome(folder: Folder, text: str) -> list[Problem]:
 
 
 def test_all_problems_at_once_in_source_order(folder: Folder) -> None:
-    """Faults of different kinds in different sections come together, sorted by line."""
+    """Problems of different kinds in different sections are reported together, sorted by line."""
     found = folder.problems(
         "name: a/b\nmodel: {path: r1, precision: 8, container: /i}\n"
         "resources: {gpu_type: x, agg_workers: 0, het: 1}\nbackend: {type: mocker, block_size: x}\n"

@@ -108,7 +108,7 @@ def test_an_empty_default_is_none(folder: Folder) -> None:
 
 
 def test_no_profile_is_needed(folder: Folder, small: str) -> None:
-    """A recipe that says everything loads alone; account and partition stay open."""
+    """A recipe with every value loads without a profile; account and partition stay open."""
     recipe = folder.job(small).recipe
     assert (recipe.slurm.account, recipe.slurm.partition, recipe.slurm.time_limit) == (None, None, "01:00:00")
     assert recipe.site.runtime == "pyxis"

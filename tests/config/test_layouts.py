@@ -12,7 +12,7 @@ from srtplan.ir.recipe import MountRequest, Recipe, Window
 
 
 def test_every_section_of_v1_arrives(folder: Folder) -> None:
-    """Each value of a recipe that says something everywhere is found in the Recipe."""
+    """Each value of a recipe with all sections reaches the Recipe."""
     recipe = folder.job(RICH).recipe
     assert attrs.astuple(recipe.model) == ("/models/r1", "nvcr.io/nvidia/sglang:1.0", "fp8", "/raid/models")
     assert attrs.astuple(recipe.slurm) == ("acct", "part", "02:00:00")
@@ -106,7 +106,7 @@ def comparable(recipe: Recipe) -> dict[str, object]:
 
 
 def test_both_layouts_become_one_recipe(folder: Folder) -> None:
-    """The same job in v1 and in ``schema: 2`` differs only in where things stand."""
+    """The same job in v1 and in ``schema: 2`` differs only in the place of its keys."""
     assert comparable(folder.job(RICH2).recipe) == comparable(folder.job(RICH).recipe)
 
 
@@ -121,7 +121,7 @@ def test_both_layouts_become_one_recipe(folder: Folder) -> None:
     ],
 )
 def test_keys_of_v1_in_schema_2_are_told_their_new_name(folder: Folder, key: str, name: str) -> None:
-    """Who writes a key of v1 by habit is told what it is called in schema 2."""
+    """A v1 key in a schema 2 recipe is reported with its name in schema 2."""
     (problem,) = folder.problems(RICH2, f"{key}=x")
     assert problem.rule == "SP110"
     assert problem.help.startswith(f"in schema 2, write {name}")
@@ -160,7 +160,7 @@ def test_decode_shares_the_prefill_nodes(folder: Folder) -> None:
     ],
 )
 def test_later_stages_need_not_know_the_layout(folder: Folder, path: tuple[str, ...], line: int) -> None:
-    """A finding at a v1 path is shown where schema 2 says the same thing."""
+    """A finding at a v1 path is shown at the corresponding key of schema 2."""
     problem = folder.job(RICH2).locate(Finding(rule="SP499", message="x", path=path))
     assert problem.line == line, problem.render()
 

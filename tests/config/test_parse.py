@@ -181,7 +181,7 @@ def test_files_that_are_no_recipes(raw: bytes, rule: str, line: int, column: int
 
 
 def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:
-    """Both are said in words, at the name that the user gave."""
+    """Both are reported under the name that the user gave."""
     os.mkfifo(tmp_path / "pipe.yaml")
     cases = (
         (".", "directory"),

@@ -54,7 +54,7 @@ def counts(
     ],
 )
 def test_sizes(given_counts: list[Counts], per_node: int, result: dict[str, object]) -> None:
-    """Nodes are shared evenly, rounded down, unless the recipe says how many GPUs a worker has."""
+    """Nodes are shared evenly, rounded down, unless the recipe sets the GPUs per worker."""
     assert sizes(given_counts, per_node) == result
 
 

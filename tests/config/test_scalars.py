@@ -62,7 +62,7 @@ def test_not_a_number_is_a_float() -> None:
 
 
 def test_very_long_numbers_stay_text() -> None:
-    """A number of thousands of digits is no option; Python would refuse to convert it."""
+    """A number of thousands of digits is rejected; Python would refuse to convert it."""
     assert resolve("1" * 5000) == "1" * 5000
 
 

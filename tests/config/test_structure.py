@@ -1,4 +1,4 @@
-"""Strict structuring: which node fits which type, and how it is said when it does not."""
+"""Strict structuring: which node fits which type, and the message if it does not."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_a_selector_that_means_nothing(folder: Folder, selector: str, part: str)
 
 
 def test_a_selector_on_a_file_without_variants(folder: Folder) -> None:
-    """Nothing to select is said in so many words, at the start of the recipe."""
+    """A recipe without variants is reported at its first line."""
     (problem,) = folder.problems(SMALL, selector=":a")
     assert problem.line == 1
     assert "the file has no variants" in problem.message
@@ -210,7 +210,7 @@ def test_set_changes_a_sweep(folder: Folder) -> None:
 
 
 def test_variants_of_schema_2(folder: Folder) -> None:
-    """``schema`` stands beside ``base`` and holds for every variant."""
+    """``schema`` next to ``base`` applies to every variant."""
     text = (
         "schema: 2\n"
         "base:\n"

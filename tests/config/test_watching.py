@@ -1,4 +1,4 @@
-"""reporting, observability, telemetry, identity: what becomes of them, and what is said about the rest."""
+"""reporting, observability, telemetry, identity: what they become, and the warnings for the rest."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_fault_of_the_profiles_endpoint_is_shown_there(folder: Folder) -> None
 
 
 def test_observability_becomes_two_switches(folder: Folder) -> None:
-    """Spans in the logs and spans by OTLP are asked for independently."""
+    """Spans in the logs and spans by OTLP are enabled independently."""
     text = SMALL + "observability: {enable_otel: true, otel_endpoint: 'http://otel:4317'}\n"
     expected = Observability(enabled=False, otel=True, otel_endpoint="http://otel:4317")
     job = folder.job(text)
@@ -46,7 +46,7 @@ def test_observability_becomes_two_switches(folder: Folder) -> None:
 
 
 def test_what_is_switched_off_is_not_warned_about(folder: Folder) -> None:
-    """Who says that nothing shall be scraped, built or sampled reads no warning."""
+    """A recipe that disables scraping, builds and sampling causes no warning."""
     off = "observability: {enabled: true, scrape_metrics: false, build_dashboard: false, tachometer: {enabled: false}}"
     job = folder.job(f"{SMALL}{off}\ntelemetry: {{enabled: false, required: true}}\nreporting: null\n")
     assert job.recipe.observability.enabled
@@ -54,7 +54,7 @@ def test_what_is_switched_off_is_not_warned_about(folder: Folder) -> None:
 
 
 def test_every_part_that_is_not_done_has_its_own_warning(folder: Folder) -> None:
-    """Scraping, dashboard and tachometer are three things."""
+    """Scraping, dashboard and tachometer are three features."""
     job = folder.job(SMALL + "observability: {enabled: true, tachometer: {enabled: true}}\n")
     assert [p.rule for p in job.warnings] == ["SP133"] * 3
     for part in ("scrape_metrics", "build_dashboard", "observability.tachometer"):

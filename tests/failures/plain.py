@@ -6,7 +6,7 @@
         outcome = trial.wait()
     assert trial.told("decode_0")
 
-Each step says when it was told to end. What holds the job in a stage is no fault: one start a second, a port that nobody opens, a
+Each step prints when it receives TERM. What holds the job in a stage is not a failure: one start a second, a port that nobody opens, a
 health check that is never met, a benchmark that lasts.
 """
 

@@ -78,7 +78,7 @@ def fill(folder: Path) -> None:
 
 @pytest.mark.row("preflight", "the log directory is read-only")
 def test_a_log_directory_that_is_read_only(small_disk: Path, raise_cluster: Callable[..., Cluster]) -> None:
-    """Nothing can be told there: the log of Slurm's own has class and cause, and nothing was started."""
+    """Nothing can be written there: the log of Slurm's own has class and cause, and nothing was started."""
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     cluster = raise_cluster()
     leftovers = Leftovers(cluster)

@@ -1,4 +1,4 @@
-"""Sections of recipes made at random: what an engine, a frontend and a benchmark may be told, mostly sensible."""
+"""Sections of recipes made at random: options of an engine, a frontend and a benchmark, mostly valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No field is silently ignored: set to another value, each changes the plan, or something is said about it.
+"""No field is silently ignored: set to another value, each changes the plan, or a warning names it.
 
 Every field of the sections and every option of engines and frontends is tried with every pair of engine and frontend.
 """
@@ -134,7 +134,7 @@ ELSEWHERE = {"name", "model.path", "model.container", "resources.gpus_per_node",
 """Fields whose effect is the subject of many other tests."""
 
 FOR_PEOPLE = {"model.precision", "resources.gpu_type"}
-"""Free text, which is told to status services and read by people."""
+"""Free text, sent to status services and read by people."""
 
 ALSO_SO = {
     "frontend.enable_multiple_frontends": "one server there is anyway",
@@ -142,7 +142,7 @@ ALSO_SO = {
     "dynamo.install": "nothing is installed anyway",
     "vllm.set_cuda_visible_devices": "`vllm serve` knows no other way",
     "vllm.allow_prefill_decode_colocation": "what is allowed need not be possible",
-    "vllm.allow_prefill_decode_colocation_across_nodes": "likewise",
+    "vllm.allow_prefill_decode_colocation_across_nodes": "the same reason",
     "trtllm.sequential_node_start": "one worker per node starts first anyway",
 }
 """Fields whose value may say what happens without them, so that there is nothing to say."""
@@ -211,7 +211,7 @@ def options_of(section: str, name: str) -> set[str]:
 
 
 def outcome(data: Recipe) -> tuple[object, ...]:
-    """The plan, but for the recipe's checksum, and everything that is said."""
+    """The plan, but for the recipe's checksum, and all findings."""
     try:
         made = planned(data)
     except InputError as error:
@@ -221,7 +221,7 @@ def outcome(data: Recipe) -> tuple[object, ...]:
 
 
 def silent(data: Recipe, names: list[str]) -> set[str]:
-    """Fields that change nothing, and nothing is said."""
+    """Fields that change nothing and cause no warning."""
     before = outcome(data)
     assert before[0] is not None, before
     tried = {name: changed(data, name) for name in names}

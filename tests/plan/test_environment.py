@@ -67,7 +67,7 @@ def test_the_file_of_secrets(
 
 
 @pytest.mark.parametrize(
-    "path", ["secrets", "", "~", "~somebody/keys", "~/", "/etc/", "/a\nb", "$NONE_SUCH/keys"]
+    "path", ["secrets", "", "~", "~other/keys", "~/", "/etc/", "/a\nb", "$NONE_SUCH/keys"]
 )
 def test_an_invalid_path_is_rejected(path: str) -> None:
     """With its own rule, or that of a variable that is not set; not with both."""

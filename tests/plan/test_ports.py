@@ -31,9 +31,9 @@ def test_no_host_port_twice(wanted: list[tuple[str, int, bool, int, tuple[int, .
     reserved = [(n, 8000) for n in range(41)] + [(0, 4222), (0, 2379)]
     ports = Allocator.over(Ports(), reserved)
     seen = set(reserved)
-    for kind, node, job_wide, block, beside in wanted:
-        first = ports.take(kind, node, job_wide=job_wide, block=block, beside=beside)
-        for port in {*range(first, first + block), *(first + distance for distance in beside)}:
+    for kind, node, job_wide, block, offsets in wanted:
+        first = ports.take(kind, node, job_wide=job_wide, block=block, offsets=offsets)
+        for port in {*range(first, first + block), *(first + distance for distance in offsets)}:
             assert (node, port) not in seen
             seen.add((node, port))
 
@@ -71,7 +71,7 @@ ATTENTION = {"tp-size": 2, "dp-size": 2, "enable-dp-attention": True}
 
 
 def derived(plan: Plan, modes: set[str]) -> Iterator[tuple[int, int, str]]:
-    """(node, port, owner) of what SGLang 0.5.5 or 0.5.23 opens beside the plan; ``modes`` have two ranks of attention."""
+    """(node, port, owner) of what SGLang 0.5.5 or 0.5.23 opens in addition to the planned ports; ``modes`` have two ranks of attention."""
     for p in plan.processes:
         if p.mode not in modes:
             continue

@@ -126,7 +126,7 @@ def test_duplicate_flags() -> None:
     "options", [{"disaggregation-mode": "decode"}, {"is-decode-worker": True}, {"is-prefill-worker": False}]
 )
 def test_vllm_flags_against_the_mode(options: dict[str, object]) -> None:
-    """A prefill worker cannot be told to be something else; to be told what it is anyway is fine."""
+    """A flag cannot turn a prefill worker into another kind; a flag that repeats its kind is accepted."""
     fits = options == {"is-prefill-worker": False}
     backend = {"vllm_config": {"prefill": options}}
     assert rules(recipe("vllm", backend=backend)) == ([] if fits else ["SP503"])

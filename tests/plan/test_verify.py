@@ -28,7 +28,7 @@ def _process_port(made: Plan) -> Plan:
 
 def _listener(made: Plan) -> Plan:
     ports = [c for c in made.preflight if c.kind == "port"]
-    return evolve(made, preflight=(*made.preflight, evolve(ports[0], why="somebody else")))
+    return evolve(made, preflight=(*made.preflight, evolve(ports[0], why="another step")))
 
 
 def _foreign_port(made: Plan) -> Plan:
@@ -48,7 +48,7 @@ def _mount(made: Plan, source: str) -> Plan:
     return first(made, mounts=(Mount(source=Lit(source), target=Lit("/x"), origin="recipe"),))
 
 
-FAULTS: dict[str, Callable[[Plan], Plan]] = {
+VIOLATIONS: dict[str, Callable[[Plan], Plan]] = {
     r"step nats occurs 2 times": lambda p: evolve(p, steps=(p.steps[0], *p.steps)),
     r"invalid step name '../nats'": lambda p: first(p, name="../nats"),
     r"not ordered by stage": lambda p: evolve(p, steps=p.steps[::-1]),
@@ -96,12 +96,12 @@ FAULTS: dict[str, Callable[[Plan], Plan]] = {
 }
 
 
-@pytest.mark.parametrize("says", FAULTS)
+@pytest.mark.parametrize("says", VIOLATIONS)
 def test_a_violated_invariant_is_reported(says: str) -> None:
     """Each violated invariant is reported; a valid plan is not."""
     made = plan(recipe())
     assert verify(made) == ()
-    broken = verify(FAULTS[says](made))
+    broken = verify(VIOLATIONS[says](made))
     assert any(re.search(says, line) for line in broken), broken
 
 

@@ -65,7 +65,7 @@ def logs(work: Path, step: str) -> str:
 
 
 def serving(folder: Path, argv: str = "") -> Path:
-    """A bundle whose job serves until it is told to end."""
+    """A bundle whose job serves until it is stopped."""
     server = (
         "python3 -m sglang.launch_server --model-path /m --served-model-name m --host 0.0.0.0 --port 30000"
     )

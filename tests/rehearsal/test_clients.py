@@ -1,6 +1,6 @@
 """The simulated load clients: what they send, the files they leave, how they fail."""
 
-# ruff: noqa: S104 (engines are told to listen everywhere; here that is one node)
+# ruff: noqa: S104 (engines listen on all interfaces; here that is one node)
 
 from __future__ import annotations
 

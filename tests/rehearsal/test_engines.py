@@ -1,6 +1,6 @@
 """The simulated engines: their HTTP interfaces, where they listen, and how several ranks meet."""
 
-# ruff: noqa: S104 (engines are told to listen everywhere; here that is one node)
+# ruff: noqa: S104 (engines listen on all interfaces; here that is one node)
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_stream_ends_with_usage(programs: Programs) -> None:
 
 
 def test_a_decode_server_needs_the_bootstrap_port(programs: Programs) -> None:
-    """A wrong bootstrap port, which the router would be told, makes requests fail as it does on the cluster."""
+    """A wrong bootstrap port, which the router would receive, makes requests fail as it does on the cluster."""
     programs.start(
         *SGLANG,
         "--port",

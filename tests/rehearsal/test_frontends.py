@@ -1,6 +1,6 @@
 """The simulated Dynamo (etcd, NATS, workers, frontend), the SGLang router, and nginx."""
 
-# ruff: noqa: S104 (engines are told to listen everywhere; here that is one node)
+# ruff: noqa: S104 (engines listen on all interfaces; here that is one node)
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_the_router_lists_workers_once_they_answer(programs: Programs) -> None:
 
 
 def test_a_wrong_bootstrap_port_of_the_router_shows(programs: Programs) -> None:
-    """The router passes on the port that it was told; if the worker listens elsewhere, requests fail."""
+    """The router passes on the port in its arguments; if the worker listens elsewhere, requests fail."""
     router: tuple[str, ...] = ("python", "-m", "sglang_router.launch_router", "--pd-disaggregation")
     router += ("--prefill", f"http://{programs.address(0)}:30000", "31000")
     router += ("--decode", f"http://{programs.address(1)}:30000", "--host", "0.0.0.0", "--port", "8000")

@@ -135,7 +135,7 @@ def test_a_killed_keeper_leaves_nothing(tmp_path: Path, nothing: Nothing) -> Non
 
 
 def eventually_only(nothing: Nothing, pid: int) -> set[int]:
-    """Return what is left beside one process, after a moment."""
+    """Return what is left in addition to one process, after a moment."""
     end = time.monotonic() + patient(15)
     while (left := nothing.added() - {pid}) and time.monotonic() < end:
         time.sleep(0.05)
@@ -169,7 +169,7 @@ def test_steps_that_job_sh_forgets_are_named(tmp_path: Path) -> None:
 
 
 def test_a_time_limit_comes_with_a_warning(tmp_path: Path) -> None:
-    """`timeout` is when job.sh gets the signal of its #SBATCH --signal, with the time it asked for still to go."""
+    """`timeout` is when job.sh gets the signal of its #SBATCH --signal, with that time still left."""
     bundle = serving(tmp_path / "bundle")
     begin = time.monotonic()
     code, text = run(bundle, tmp_path / "work", timeout=3)
@@ -179,7 +179,7 @@ def test_a_time_limit_comes_with_a_warning(tmp_path: Path) -> None:
 
 def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     """A folder without job.sh or plan.json, and a fault of a step that does not exist, are errors with a remedy."""
-    with pytest.raises(RehearsalError, match=r"is no bundle: it has no job\.sh"):
+    with pytest.raises(RehearsalError, match=r"is not a bundle: job\.sh is missing"):
         rehearse(tmp_path, stdout=io.StringIO())
     bundle = serving(tmp_path / "bundle")
     with pytest.raises(FaultError, match="no step 'decode_7'; there are agg_0"):

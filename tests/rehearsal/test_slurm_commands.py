@@ -108,7 +108,7 @@ def test_an_output_that_cannot_be_opened(slurm: Cluster) -> None:
 
 
 def test_options_of_both_spellings(slurm: Cluster) -> None:
-    """`--key value`, `--key=value`, short ones, and flags with an optional value are told from the command."""
+    """`--key value`, `--key=value`, short ones, and flags with an optional value are distinguished from the command."""
     text = (
         "srun --overlap --nodes 1 --ntasks 1 --nodelist node1 --job-name x hostname\n"
         "srun --overlap -N1 -n 1 -w node1 -J x hostname\n"
@@ -169,7 +169,7 @@ def test_the_environment_of_a_step(slurm: Cluster) -> None:
 
 
 def test_a_smaller_step_than_asked_for(slurm: Cluster) -> None:
-    """More nodes than tasks, and more nodes named than asked for, are a warning and a smaller step."""
+    """More nodes than tasks, and more nodes named than requested, are a warning and a smaller step."""
     text = (
         "srun --overlap --nodes=2 --ntasks=1 hostname 2>&1 >/dev/null\n"
         "show srun --overlap --nodes=1 --ntasks=1 --nodelist=node0,node1 hostname\n"
@@ -280,7 +280,7 @@ def test_a_killed_srun_leaves_its_step(slurm: Cluster) -> None:
 
 
 def test_steps_are_listed_with_the_batch_step(slurm: Cluster) -> None:
-    """squeue --steps lists live steps and JOB.batch, which is no step that has to be stopped."""
+    """squeue --steps lists live steps and JOB.batch, which does not have to be stopped."""
     text = (
         "srun --overlap --nodes=1 --ntasks=1 true\n"
         "srun --overlap --nodes=1 --ntasks=1 --output=step.out --job-name=second bash -c 'echo up; sleep 3' &\n"

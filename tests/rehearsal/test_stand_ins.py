@@ -22,7 +22,7 @@ UNKNOWN = words("lmdeploy", "serve", "api_server", "/model")
 
 
 def rehearsed(made: Plan, folder: Path, *, settings: dict[str, str] | None = None) -> tuple[int, str]:
-    """Rehearse a Plan; its exit code and what was said."""
+    """Rehearse a Plan; its exit code and its output."""
     write(render(made, {"plan.json": to_json(made)}), folder / "bundle")
     out = io.StringIO()
     code = rehearse(folder / "bundle", work=folder / "work", stdout=out, settings=settings, timeout=60)

@@ -117,7 +117,7 @@ def test_no_element_of_an_array_is_passed_as_it_is(name: str, program: str) -> N
     ],
 )
 def test_the_look_at_calls_sees_what_it_should(call: str, *, is_bare: bool) -> None:
-    """An element alone is one; with a text or a number beside it, it is not."""
+    """An element alone counts; one that is joined with a text or a number does not."""
     assert (
         bool(
             bare_elements(

@@ -59,7 +59,7 @@ def test_the_library_under_another_bash(release: str, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can put another bash in the place of /bin/bash")
     if release not in others():
-        pytest.skip(f"the mirror has no bash of {release} (any more); tests/rig/bashes says more")
+        pytest.skip(f"the mirror does not have the bash of {release}; see tests/rig/bashes")
     other = others()[release]
     assert version(other) == VERSIONS[release]
     script = 'mount --bind "$1" "$(realpath /bin/bash)" && shift && exec "$@"'

@@ -22,7 +22,7 @@ AWKS = [a for a in ("awk", "mawk", "gawk", "original-awk") if shutil.which(a)] +
     ["busybox awk"] if shutil.which("busybox") else []
 )
 
-# awk has no NUL in busybox, and a lone surrogate is no text
+# awk has no NUL in busybox, and a lone surrogate is not valid text
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=12)
 NUMBERS = st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False)
 DOCUMENTS = st.recursive(

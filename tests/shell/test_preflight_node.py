@@ -57,7 +57,7 @@ def test_paths(node: Node) -> None:
         ("file", "/etc/passwd", "0,1,2", "image"),
         ("path", "/etc/passwd", "1", "mount"),
         ("dir", "/etc/passwd", "1", "model.path"),
-        ("file", "/no thing", "1", "image"),
+        ("file", "/no model", "1", "image"),
         ("path", str(node.folder / "link"), "1", "mount"),
         ("dir", "/nonexistent", "0,2", "another node's"),
     ]
@@ -65,7 +65,7 @@ def test_paths(node: Node) -> None:
     assert said == [
         ("address", "10.0.0.1"),
         ("fail", "model.path: /etc/passwd is not a readable directory"),
-        ("fail", "image: /no thing does not exist"),
+        ("fail", "image: /no model does not exist"),
         ("fail", f"mount: {node.folder}/link is a broken link"),
         ("ok", "3"),
     ]
@@ -75,9 +75,9 @@ def test_a_port_in_use_names_port_step_and_holder(node: Node, listener: socket.s
     """A port in use is reported with its step and the process that holds it."""
     port = str(listener.getsockname()[1])
     said = node.check(("port", port, "1", "frontend_0"))
-    fault = next(text for kind, text in said if kind == "fail")
-    assert fault.startswith(f"port {port} (frontend_0) is in use by ")
-    assert f"(pid {os.getpid()})" in fault
+    failure = next(text for kind, text in said if kind == "fail")
+    assert failure.startswith(f"port {port} (frontend_0) is in use by ")
+    assert f"(pid {os.getpid()})" in failure
 
 
 def test_another_address_of_this_machine_is_another_node(node: Node, listener: socket.socket) -> None:

@@ -232,7 +232,7 @@ def test_a_planted_model_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_the_copy_of_a_model_is_written_by_its_user_only(tmp_path: Path) -> None:
-    """Whatever the umask; and the lock does not empty the file that a link beside the copy leads to."""
+    """Whatever the umask; and the lock does not empty the file that a link next to the copy leads to."""
     target, precious = tmp_path / "disk" / "model", tmp_path / "precious"
     precious.write_text("mine")
     target.parent.mkdir()

@@ -168,6 +168,6 @@ def test_a_killed_job_leaves_no_sender() -> None:
         'JOB_ID=7 SCRATCH="$(mktemp -d)" REPORT_TO=(http://127.0.0.1:9)\n'
         'report::stage preflight; rm -r "${SCRATCH}"; echo "pid ${REPORT_PID[*]}"; kill -KILL $$'
     )
-    done = in_library(script, timeout=30)  # returns when nobody holds its output any more
+    done = in_library(script, timeout=30)  # returns when no process holds its output
     assert done.returncode == -9
     assert b"pid " in done.stdout

@@ -30,37 +30,37 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:\[\]-]+(/[A-Za-z0-9._~/%:+-]*)?")
 
 @frozen(kw_only=True, eq=False, repr=False)
 class StatusSection:
-    """Services that are told of every job: `POST URL/api/jobs`, then `PUT URL/api/jobs/<id>`."""
+    """Services that receive the state of every job: `POST URL/api/jobs`, then `PUT URL/api/jobs/<id>`."""
 
     endpoint: str | None = may(None, "URL of a status service")
-    endpoints: tuple[str, ...] = may((), "URLs of several")
+    endpoints: tuple[str, ...] = may((), "URLs of several status services")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ReportingSection:
-    """Who is told how the job goes; the profile's `reporting` is the default."""
+    """Services that receive the state of the job. Defaults to `reporting` of the profile."""
 
     status: StatusSection | None = may(None, "status services")
-    ai_analysis: Map | None = may(None, "not done: a warning")
-    s3: Map | None = may(None, "not done: a warning")
+    ai_analysis: Map | None = may(None, "ignored with a warning")
+    s3: Map | None = may(None, "ignored with a warning")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ObservabilitySection:
-    """Traces of Dynamo's own, and metrics of its engines."""
+    """Traces of Dynamo, and statistics of its engines."""
 
     enabled: bool = may(
         default=False,
-        doc="spans and request traces of workers and frontends in their logs, iteration statistics of TensorRT-LLM; "
-        "variables and options of the recipe win",
+        doc="write spans and request traces of workers and frontends to their logs, and enable iteration statistics of "
+        "TensorRT-LLM; variables and options of the recipe take precedence",
     )
-    enable_otel: bool = may(default=False, doc="workers and frontends send their spans by OTLP")
-    otel_endpoint: str | None = may(None, "where they send them; Dynamo's default if unset")
-    scrape_metrics: bool | None = may(None, "not done: a warning, unless false; else as `enabled`")
-    scrape_interval_seconds: float = may(1.0, "no effect without `scrape_metrics`")
-    scrape_output: str = may("raw_prometheus.jsonl", "no effect without `scrape_metrics`")
-    build_dashboard: bool | None = may(None, "not done: a warning, unless false; else as `enabled`")
-    tachometer: Map | None = may(None, "not done: a warning if its `enabled` is true")
+    enable_otel: bool = may(default=False, doc="export spans of workers and frontends over OTLP")
+    otel_endpoint: str | None = may(None, "OTLP endpoint; defaults to Dynamo's default")
+    scrape_metrics: bool | None = may(None, "ignored with a warning unless `false`; defaults to `enabled`")
+    scrape_interval_seconds: float = may(1.0, "ignored, as is `scrape_metrics`")
+    scrape_output: str = may("raw_prometheus.jsonl", "ignored, as is `scrape_metrics`")
+    build_dashboard: bool | None = may(None, "ignored with a warning unless `false`; defaults to `enabled`")
+    tachometer: Map | None = may(None, "ignored, with a warning if its `enabled` is `true`")
 
 
 def lower(parts: dict[str, Any], draft: Draft) -> None:

@@ -19,5 +19,5 @@ def with_ports(ctx: WorkerContext, engine: Engine[object], command: Command) -> 
     declared = engine.ports(ctx.job.recipe, ctx.role)
     mine = [port for port in declared if port.scope == "process" or process.leader]
     first = {p.kind: ctx.http_port if p.kind == "http" else process.port(p.kind) for p in mine}
-    opened = (first[p.kind] + distance for p in mine for distance in (*range(p.block), *p.beside))
+    opened = (first[p.kind] + distance for p in mine for distance in (*range(p.block), *p.offsets))
     return evolve(command, listens=tuple(opened))

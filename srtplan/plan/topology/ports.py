@@ -55,14 +55,14 @@ class Allocator:
         stride: int = 1,
         block: int = 1,
         base: int | None = None,
-        beside: tuple[int, ...] = (),
+        offsets: tuple[int, ...] = (),
     ) -> int:
         """Allocate the next port of a kind, counted over the whole job or per node.
 
-        Reserves ``block`` consecutive ports, and the ports at the distances ``beside`` above the first.
+        Reserves ``block`` consecutive ports, and the ports at the distances ``offsets`` above the first.
         """
         first: int = base if base is not None else getattr(self.table, kind)
-        if first + max((block, *(distance + 1 for distance in beside))) > PORTS:
+        if first + max((block, *(distance + 1 for distance in offsets))) > PORTS:
             raise PortsExhaustedError(kind, node)
         key = (kind, first, None if job_wide else node)
         if first not in self.ends:
@@ -72,7 +72,7 @@ class Allocator:
         for _ in range(size):
             port = first + self.counters[key] % size * stride
             self.counters[key] += -(-block // stride)
-            needed = (*range(port, port + block), *(port + distance for distance in beside))
+            needed = (*range(port, port + block), *(port + distance for distance in offsets))
             if used.isdisjoint(needed):
                 used.update(needed)
                 return port

@@ -60,5 +60,5 @@ def _take(port: Port, node: int, ports: Allocator, offset: int) -> int:
         stride=port.stride,
         block=port.block,
         base=base if port.fixed is None else port.fixed,
-        beside=port.beside,
+        offsets=port.offsets,
     )

@@ -2,7 +2,7 @@
 
 In: where to, how many requests, how long. Out: one ``Result`` per request, and statistics over them. A rehearsal
 sends at most MAX_REQUESTS and MAX_CONCURRENCY per run, says so, and lets each stand for several in the report, which
-thus has the size that was asked for: it proves that the ladder runs, not how fast.
+has the requested size: it proves that the ladder runs, not how fast.
 """
 
 import json

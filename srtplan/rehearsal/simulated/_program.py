@@ -147,7 +147,7 @@ class Program:
             self.pause(3600)
 
     def lose(self, message: str) -> None:
-        """End with 1 because a peer has gone, unless this program is told to end as well."""
+        """End with 1 because a peer is gone, unless this program receives TERM as well."""
         time.sleep(LOST_S)
         self.exit_with(1, message)
 

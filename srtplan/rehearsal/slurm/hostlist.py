@@ -1,7 +1,7 @@
 """Slurm's host lists: ``node[0-3,7]`` and back.
 
 In: text such as ``node[0-1,07],x``. Out: ``["node0", "node1", "node07", "x"]``. What Slurm 22.05 refuses is a
-ValueError: something after a bracket, a bracket that is not closed, a range that is none.
+ValueError: something after a bracket, a bracket that is not closed, an invalid range.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The keeper of one job: parent of its batch script, and of everything the job leaves behind.
 
 In: a job's folder with its nodes; ``keeper STATE NUMBER`` as a program of its own, whose standard input is open for as long
-as somebody wants the job. Out: ``state`` and ``exit`` in that folder, and no process of the job. It plays slurmd's part:
+as the job is needed. Out: ``state`` and ``exit`` in that folder, and no process of the job. It plays slurmd's part:
 TERM to steps and batch shell and KILL after KillWait on scancel or at the time limit, the signal of ``--signal=B:USR1@60``
 before that, and the end of all steps when the batch script has ended.
 """

@@ -47,7 +47,7 @@ def run(known: Known, argv: list[str], body: Callable[[dict[str, str], list[str]
 
 
 def parse(known: Known, argv: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Split argv into options and words; parsing ends at the first word that is no option, as in srun.
+    """Split argv into options and words; parsing ends at the first word that is not an option, as in srun.
 
     Raises UsageError for an unknown option or a missing value.
     """

@@ -32,7 +32,7 @@ def _list(state: State, given: dict[str, str]) -> int:
 
 
 def _chosen(state: State, wanted: list[str], *, is_strict: bool) -> list[Job]:
-    """Return the jobs that are not over, of those asked for. A number that was never given out is an error."""
+    """Return the requested jobs that have not ended. A number that was never assigned is an error."""
     found = [state.job(number) for number in wanted] if wanted else list(state.jobs())
     if None in found and is_strict:
         raise options.UsageError("slurm_load_jobs error: Invalid job id specified", 1)

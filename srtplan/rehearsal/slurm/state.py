@@ -119,7 +119,7 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing of the job runs any more."""
+        """Tell whether the job has no running process."""
         return self.state not in {"PENDING", "RUNNING", "COMPLETING"}
 
     def batch_pid(self) -> int | None:
