@@ -73,3 +73,25 @@ def test_files_named_in_a_page_exist(page: str) -> None:
 def test_the_readme_is_one_screen_and_links() -> None:
     """The page that a newcomer sees first stays short."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= 70
+
+
+def test_the_walk_names_functions_of_its_files() -> None:
+    """Each file between a recipe and its srun line still has the function or class that does the work."""
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    rows = re.findall(r"^\| `(srtplan/[\w/]+\.py)` \| `(\w+)`(?: and `(\w+)`)?", text, re.MULTILINE)
+    assert len(rows) == len(set(rows)) == 8
+    missing = [
+        f"{path}: {named}"
+        for path, *found in rows
+        for named in filter(None, found)
+        if not re.search(rf"^ *(?:def|class) {named}\b", (ROOT / path).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_library_functions_that_a_page_names_exist(page: Path) -> None:
+    """A function of the runtime library that is renamed takes its name in the pages with it."""
+    library = "\n".join(p.read_text() for p in (ROOT / "templates" / "lib").glob("*.sh"))
+    named = set(re.findall(r"`([a-z]+::[a-z]\w*)`", page.read_text())) - {"area::verb"}
+    assert [function for function in sorted(named) if f"\n{function}() {{" not in library] == []
