@@ -12,7 +12,7 @@ from srtplan import plugin
 
 ROOT = Path(__file__).parents[1]
 OTHER_NAMES = {
-    "asked == 'sglang'": "a frontend of srtctl 2.x that srtplan lacks",
+    "requested == 'sglang'": "a frontend of srtctl 2.x that srtplan lacks",
     "s in UNDERSCORED": "spelling of names",
     "p.type in ('none', 'nsys-time')": "a profiler",
     "recipe.profiling.type != 'none'": "a profiler",

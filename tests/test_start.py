@@ -55,7 +55,7 @@ def test_a_key_of_another_type_does_not_look_for_other_distributions(tmp_path: P
     )
     process = Process("check", recipe)
     assert process.code == 0, process.prose
-    assert "it belongs to sa-bench" in process.prose
+    assert "it is an option of sa-bench" in process.prose
     assert "importlib.metadata" not in process.modules
 
 

@@ -186,7 +186,7 @@ def test_without_profiling_nothing_is_added(lab: Lab) -> None:
             LADDER,
             "profiling: {type: nsys-time, delay_secs: 9, duration_secs: 0}",
             "SP713",
-            "records nothing",
+            "must be at least 1",
         ),
         ("sglang", LADDER, "profiling: {type: perf}", "SP113", "one of"),
     ],

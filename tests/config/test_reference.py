@@ -1,4 +1,4 @@
-"""``docs/recipe.md`` is what the classes say."""
+"""``docs/recipe.md`` matches the classes of the sections."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "recipe.md"
 
 
 def test_the_page_is_up_to_date() -> None:
-    """A changed field changes the page; ``SRTPLAN_GOLDEN=rewrite`` makes this test write it."""
+    """The page matches the classes; ``SRTPLAN_GOLDEN=rewrite`` writes it."""
     if os.environ.get("SRTPLAN_GOLDEN") == "rewrite":
         PAGE.write_text(reference.render())
     assert PAGE.read_text() == reference.render()
 
 
 def test_every_section_is_on_the_page() -> None:
-    """No class of the two layouts is left out."""
+    """The page has every class of both layouts."""
     listed = {kind for _, kind in (*reference.V1, *reference.V2)} | {
         v1_sections.Document,
         v2_sections.Document2,
@@ -37,12 +37,12 @@ def test_every_section_is_on_the_page() -> None:
 
 
 def test_every_port_is_described() -> None:
-    """The IR has no words for ports; the page does."""
+    """Every port has a description on the page."""
     assert set(reference.PORTS) == set(attrs.fields_dict(Ports))
 
 
 def test_every_field_of_a_section_is_described() -> None:
-    """A field without a meaning is no reference."""
+    """Every field of a section has a description."""
     for name, kind in (*reference.V1, *reference.V2):
         for field in attrs.fields(kind):
             assert field.metadata.get("doc"), f"{name}.{field.name}"
