@@ -1,7 +1,7 @@
-"""Recipes spoiled at random, as people, editors and disks spoil them.
+"""Random damage to recipes, as caused by people, editors and disks.
 
-In: the text of a real recipe and a random generator. Out: the bytes of another file and what was done to it. The same
-generator always gives the same.
+In: the text of a real recipe and a random generator. Out: the bytes of the damaged file and the kind of damage. The result
+depends only on the seed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ ODD: tuple[Any, ...] = (
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Paths of all values below the top."""
+    """Return the paths of all values below the top."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [p for k, v in items for p in ((*path, k), *_places(v, (*path, k)))]
 
 
 def _tree(change: Callable[[Any, Any, random.Random], None]) -> Mutation:
-    """A change of a few values: it gets the mapping or list and the key in it."""
+    """Return a mutation that changes a few values of the document."""
 
     def mutate(text: str, rng: random.Random) -> bytes:
         tree = yaml.safe_load(text)
@@ -72,7 +72,7 @@ def _typos(text: str, rng: random.Random) -> bytes:
     return "".join(letters).encode()
 
 
-def _twice(text: str, rng: random.Random) -> bytes:
+def _repeated_line(text: str, rng: random.Random) -> bytes:
     lines = text.splitlines()
     at = rng.randrange(len(lines))
     return "\n".join([*lines[: at + 1], *lines[at : at + rng.choice([1, 5])], *lines[at + 1 :]]).encode()
@@ -131,7 +131,7 @@ def _large(text: str, rng: random.Random) -> bytes:
 
 
 def _numbers(text: str, rng: random.Random) -> bytes:
-    """Every number of the resources is another one."""
+    """Replace every number of the resources."""
     tree = yaml.safe_load(text)
     for section in [tree.get("resources"), tree.get("base", {}).get("resources")]:
         for key, value in (section or {}).items():
@@ -146,7 +146,7 @@ KINDS: dict[str, Mutation] = {
     "a key too many": _tree(_extra),
     "cut off": _truncated,
     "typing errors": _typos,
-    "a line twice": _twice,
+    "a repeated line": _repeated_line,
     "wrong indentation": _indented,
     "binary": _binary,
     "a bomb": _bomb,
@@ -156,7 +156,7 @@ KINDS: dict[str, Mutation] = {
 
 
 def mutate(text: str, seed: int) -> tuple[str, bytes]:
-    """One mutation: its kind (they take turns) and the spoiled file."""
+    """Return the kind of one mutation (kinds take turns) and the damaged file."""
     kind = list(KINDS)[seed % len(KINDS)]
     try:
         return kind, KINDS[kind](text, random.Random(seed))

@@ -13,10 +13,7 @@ from srtplan import plugin
 ROOT = Path(__file__).parents[1]
 OTHER_NAMES = {
     "requested == 'sglang'": "a frontend of srtctl 2.x that srtplan lacks",
-    "'dynamo' in self.interfaces": "an interface",
-    "interface == 'dynamo'": "an interface",
-    "run.client not in CLIENTS": "the reader of a report",
-    "self.name in CLIENTS": "the reader of a report",
+    "s in UNDERSCORED": "spelling of names",
     "p.type in ('none', 'nsys-time')": "a profiler",
     "recipe.profiling.type != 'none'": "a profiler",
 }

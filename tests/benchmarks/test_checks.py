@@ -42,7 +42,7 @@ TRACE = "type: trace-replay, trace_file: /t.jsonl, concurrencies: [2]"
         ("type: router, prefix_ratios: [0.1, 1]", "SP702", "prefix_ratios"),
         ("type: router, prefix_ratios: often", "SP702", "prefix_ratios"),
         ("type: mooncake-router, ttft_threshold_ms: 0", "SP702", "ttft_threshold_ms"),
-        ("type: mooncake-router, trace_sha256: 12", "SP112", "must be a string"),
+        ("type: mooncake-router, trace_sha256: 12", "SP112", "a string"),
         ("type: mooncake-router, trace_sha256: 'zz'", "SP702", "hexadecimal"),
         ("type: mooncake-router, mooncake_workload: chat", "SP113", "conversation"),
         ("type: custom, command: x, result: ../r.json", "SP702", "inside the results"),

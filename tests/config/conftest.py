@@ -1,4 +1,4 @@
-"""Fixtures of the front end's tests: a folder for recipes, and a small recipe."""
+"""Fixtures for tests of ``config``: a folder for recipes, and a small recipe."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def small() -> str:
-    """The text of a small valid recipe."""
+    """The text of a small, valid recipe."""
     return SMALL

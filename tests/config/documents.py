@@ -1,4 +1,4 @@
-"""A folder with a recipe and perhaps a profile, and what loading them gives; and the smallest recipe.
+"""A folder with a recipe and an optional profile, the result of loading them, and sample recipes.
 
 folder.job(SMALL, "resources.agg_workers=2", profile="default_account: x").recipe
 """
@@ -84,7 +84,7 @@ srun_options: {cpu-bind: none}
 sbatch_directives: {mem: "0", exclusive: ""}
 setup_script: fix.sh
 """
-"""A recipe with a value in every section."""
+"""A recipe with every section."""
 
 RICH2 = """\
 schema: 2
@@ -151,38 +151,38 @@ srun_options: {cpu-bind: none}
 sbatch_directives: {mem: "0", exclusive: ""}
 setup_script: fix.sh
 """
-"""The same in the layout of srtctl 2.x."""
+"""The same recipe in the layout of srtctl 2.x."""
 
 
 class Folder:
-    """A folder with a recipe and perhaps a profile, and what loading them gives."""
+    """A folder with a recipe and an optional profile."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def write(self, text: str, name: str = "recipe.yaml") -> Path:
-        """A file of the folder."""
+        """Write a file of the folder."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, newline="")
         return path
 
     def load(self, text: str, *sets: str, selector: str = "", profile: str = "", **environ: str) -> Loaded:
-        """The jobs of a text, under a profile if one is given."""
+        """Return the jobs of a text, with a profile if one is given."""
         self.write(text)
         if profile:
             self.write(profile, "srtslurm.yaml")
         return load(f"recipe.yaml{selector}", sets=sets, cwd=self.path, environ=environ)
 
     def job(self, text: str, *sets: str, selector: str = "", profile: str = "", **environ: str) -> Job:
-        """The only job."""
+        """Return the only job of a text."""
         (only,) = self.load(text, *sets, selector=selector, profile=profile, **environ).jobs
         return only
 
     def problems(
         self, text: str, *sets: str, selector: str = "", profile: str = "", **environ: str
     ) -> list[Problem]:
-        """The problems of a text that cannot be loaded."""
+        """Return the problems of a text that cannot be loaded."""
         with pytest.raises(InputError) as caught:
             self.load(text, *sets, selector=selector, profile=profile, **environ)
         return list(caught.value.report)

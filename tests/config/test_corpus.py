@@ -1,4 +1,4 @@
-"""All public recipes load, under the names and with the GPUs that srtctl gives them."""
+"""All public recipes load, with the same names and GPUs as in srtctl."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ pytestmark = pytest.mark.corpus
 
 GSM8K = "qwen3.5/fp8/disagg/mooncake/stp_prefix_off/1p1d-dep4tp4-staging-gsm8k-bench.yaml"
 REFUSED = {GSM8K: "unknown benchmark type 'gsm8k-bench'"}
-"""Recipes that srtctl cannot run either, and the reported problem of each."""
+"""Recipes that srtctl cannot run either, and their errors."""
 PARTIAL = ("gb200-fp8/8k1k/low-latency.yaml", "base")
-"""A base without decode workers: srtctl's preflight refuses it as well, though it can be rendered there."""
-NOT_DONE = {"identity": 7, "observability.build_dashboard": 1, "observability.tachometer": 1}
-"""Features for which srtctl has its own programs, and the number of recipes in the corpus that use each."""
+"""A base without decode workers. srtctl can render it, but its preflight refuses it."""
+IGNORED = {"identity": 7, "observability.build_dashboard": 1, "observability.tachometer": 1}
+"""Parts that only srtctl supports, and the number of recipes that set them."""
 
 
 def loaded(name: str, folder: Path) -> tuple[tuple[Job, ...], list[Problem]]:
-    """Jobs and problems of a recipe of the corpus."""
+    """Return jobs and problems of a recipe of the corpus."""
     try:
         result = load(name, cwd=folder, environ=ENVIRON)
     except InputError as error:
@@ -34,33 +34,33 @@ def loaded(name: str, folder: Path) -> tuple[tuple[Job, ...], list[Problem]]:
 
 @pytest.fixture(scope="module")
 def everything() -> dict[str, tuple[tuple[Job, ...], list[Problem]]]:
-    """All recipes of the corpus."""
+    """The jobs and problems of every recipe of the corpus."""
     folder = corpus()
     return {name: loaded(name, folder) for name in recipes()}
 
 
 def test_every_recipe_loads(everything: dict[str, tuple[tuple[Job, ...], list[Problem]]]) -> None:
-    """Nothing is refused but what srtctl refuses, too."""
+    """srtplan refuses only the recipes that srtctl refuses, too."""
     assert len(everything) > 300
     refused = {n: "; ".join(p.message for p in ps) for n, (jobs, ps) in everything.items() if not jobs}
     assert refused == REFUSED
 
 
 def test_warnings_are_few_and_known(everything: dict[str, tuple[tuple[Job, ...], list[Problem]]]) -> None:
-    """Real recipes are not buried in warnings: unused GPUs, fields of other benchmarks, what is not done."""
+    """Real recipes have few warnings: unused GPUs, keys of other benchmarks, and parts that only srtctl supports."""
     found = Counter(p.rule for _, ps in everything.values() for p in ps if p.severity == "warning")
-    assert found == {"SP133": sum(NOT_DONE.values()), "SP115": 4}
+    assert found == {"SP133": sum(IGNORED.values()), "SP115": 4}
 
 
 def facts() -> list[Path]:
-    """Files of recorded facts, one per job."""
+    """Return the files of recorded facts, one per job."""
     return sorted(oracle().glob("*@*.json")) + sorted(oracle().glob("*.yaml.json"))
 
 
-def test_names_variants_and_gpus_are_srtctl_s(
+def test_names_variants_and_gpus_match_srtctl(
     everything: dict[str, tuple[tuple[Job, ...], list[Problem]]],
 ) -> None:
-    """Each recorded job exists under its variant and its name, and its workers have as many GPUs."""
+    """Each recorded job has the same variant and name, and its workers have as many GPUs."""
     folder, compared = corpus(), 0
     for path in facts():
         fact = json.loads(path.read_text())

@@ -1,9 +1,9 @@
-"""Golden errors: each file of ``golden/errors`` says in its comments what is reported, and on which line.
+"""Golden errors: the comments of each file in ``golden/errors`` are the expected problems of their lines.
 
     agg_nods: 2 # SP110: unknown key 'agg_nods'
 
-A comment ``# file SP107: ...`` stands for a problem of the file as a whole. Files named ``profile-*`` are cluster
-profiles, loaded with a valid recipe.
+A comment ``# file SP107: ...`` expects a problem of the file as a whole. Files named ``profile-*`` are cluster profiles
+for a valid recipe.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ backend: {type: mocker}
 
 
 def expected(text: str) -> list[tuple[int, str, str]]:
-    """Line (0 for the file), rule and a part of the message, in the order of the file."""
+    """Return line (0 for the file), rule and a part of the message of each expected problem, in the order of the file."""
     return [
         (0 if whole else number, rule, part.strip())
         for number, line in enumerate(text.splitlines(), 1)
@@ -38,7 +38,7 @@ def expected(text: str) -> list[tuple[int, str, str]]:
 
 
 def reported(case: str, tmp_path: Path) -> list[Problem]:
-    """All problems of a case, warnings included, until the plan is made."""
+    """Return all problems of a case, including warnings, up to the plan."""
     argument, cluster = f"{case}.yaml", None
     if case.startswith("profile-"):
         (tmp_path / "good.yaml").write_text(GOOD)
@@ -51,8 +51,8 @@ def reported(case: str, tmp_path: Path) -> list[Problem]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_case_reports_what_its_comments_say_and_nothing_else(case: str, tmp_path: Path) -> None:
-    """Rule and line of every problem are those of the comments, and each message holds the comment's text."""
+def test_a_case_reports_exactly_the_problems_of_its_comments(case: str, tmp_path: Path) -> None:
+    """Every problem has the rule and line of a comment, and its message contains the text of the comment."""
     wanted = expected((ERRORS / f"{case}.yaml").read_text())
     problems = reported(case, tmp_path)
     shown = "\n\n".join(p.render() for p in problems)
@@ -65,7 +65,7 @@ def test_a_case_reports_what_its_comments_say_and_nothing_else(case: str, tmp_pa
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_problem_points_into_its_line(case: str, tmp_path: Path) -> None:
-    """Line and column lie inside the text, and the source line is the one that is shown."""
+    """Line and column are inside the text, and the source line is shown."""
     lines = (ERRORS / f"{case}.yaml").read_text().split("\n")
     for p in reported(case, tmp_path):
         assert p.file == f"{case}.yaml"
@@ -74,7 +74,7 @@ def test_a_problem_points_into_its_line(case: str, tmp_path: Path) -> None:
             assert 1 <= p.column <= len(p.source) + 1
 
 
-def test_every_case_expects_something() -> None:
-    """A case without a comment would prove nothing."""
+def test_every_case_expects_a_problem() -> None:
+    """A case without a comment would test nothing."""
     assert CASES
     assert [c for c in CASES if not expected((ERRORS / f"{c}.yaml").read_text())] == []

@@ -1,4 +1,4 @@
-"""``docs/reference/errors.md`` has a section for every rule id, and the golden cases show every rule."""
+"""``docs/reference/errors.md`` has a section for every rule id, and every rule has a golden case."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ WITHOUT_CASE = {
 
 
 def rules(folder: str) -> set[str]:
-    """Rule ids in the source below a folder."""
+    """Return the rule ids in the source below a folder."""
     return {r for p in (ROOT / folder).rglob("*.py") for r in RULE.findall(p.read_text())}
 
 
-def test_every_rule_has_its_section() -> None:
-    """A user can look up each id that the code uses: add a section to docs/reference/errors.md for a new one."""
+def test_every_rule_has_a_section() -> None:
+    """Every id in the code has a section in docs/reference/errors.md."""
     assert rules("srtplan") - set(SECTIONS) == set()
 
 
-def test_every_section_has_its_rule() -> None:
-    """The page describes nothing that srtplan no longer says."""
+def test_every_section_has_a_rule() -> None:
+    """The page has no section of a removed rule."""
     assert set(SECTIONS) - rules("srtplan") == set()
 
 
 def test_sections_say_what_why_and_how() -> None:
-    """Each section has a bold first sentence, the reason, and the remedy."""
+    """Each section starts with a bold sentence and has a reason and a fix."""
     for rule, text in SECTIONS.items():
         assert text.lstrip().startswith("**"), rule
         assert "*Why:*" in text, rule
@@ -46,13 +46,13 @@ def test_sections_say_what_why_and_how() -> None:
 
 
 def test_sections_are_sorted() -> None:
-    """Ids stand in their order, each once."""
+    """The ids are unique and sorted."""
     found = re.findall(r"^### (SP\d{3})$", PAGE, re.MULTILINE)
     assert found == sorted(set(found))
 
 
 def test_every_rule_has_a_golden_case() -> None:
-    """Each rule, of the plan and of plugins, too, is shown in ``golden/errors``, but for those that no file can show."""
+    """Every rule has a case in ``golden/errors``, except for those that no file can show."""
     shown = {
         r
         for p in (ROOT / "golden" / "errors").glob("*.yaml")

@@ -1,4 +1,4 @@
-"""Profile below recipe below ``--set``: what wins, and where each value says it came from."""
+"""Precedence of profile, recipe and ``--set``, and the position of each value."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ backend: {type: mocker}
 
 
 def mapping(text: str) -> Mapping:
-    """A text as a mapping."""
+    """Parse a text to a mapping."""
     node = parse(Origin("f", text))
     assert isinstance(node, Mapping)
     return node
 
 
-def test_the_profile_fills_in_what_the_recipe_leaves_out(folder: Folder) -> None:
-    """Account, partition, time, GPUs, directives, health check, mounts: all from the profile."""
+def test_the_profile_sets_defaults(folder: Folder) -> None:
+    """Account, partition, time limit, GPUs, directives, health check and mounts come from the profile."""
     recipe = folder.job(RECIPE, profile=PROFILE, DATA="/lustre").recipe
     assert recipe.slurm.account == "acct"
     assert recipe.slurm.partition == "part"
@@ -61,8 +61,8 @@ def test_the_profile_fills_in_what_the_recipe_leaves_out(folder: Folder) -> None
     assert [(m.source, m.target, m.origin) for m in recipe.mounts] == [("/lustre/cache", "/cache", "profile")]
 
 
-def test_the_site_is_the_profile_s(folder: Folder) -> None:
-    """What is no default of a recipe becomes the Site."""
+def test_the_site_comes_from_the_profile(folder: Folder) -> None:
+    """Settings that are not defaults of a recipe become the Site."""
     site = folder.job(RECIPE, profile=PROFILE, DATA="/lustre").recipe.site
     assert (site.cluster, site.network_interface, site.runtime) == ("c", "eth1", "none")
     assert (site.output_dir, site.bash_preamble) == ("/lustre/runs", "ulimit -n 65536")
@@ -70,8 +70,8 @@ def test_the_site_is_the_profile_s(folder: Folder) -> None:
     assert (site.ports.http, site.ports.http_stride, site.ports.nats) == (6100, 32, 4222)
 
 
-def test_aliases_become_what_they_stand_for(folder: Folder) -> None:
-    """Model, image and nginx image; the value stands in the profile then."""
+def test_aliases_are_replaced_by_their_values(folder: Folder) -> None:
+    """Aliases of model, image and nginx image are replaced; the position of the value is in the profile."""
     job = folder.job(RECIPE, profile=PROFILE, DATA="/lustre")
     assert job.recipe.model.path == "/models/r1"
     assert job.recipe.model.container == "/images/sgl.sqsh"
@@ -80,8 +80,8 @@ def test_aliases_become_what_they_stand_for(folder: Folder) -> None:
     assert str(spot(job.tree, ("model", "path"), on_key=True)) == "recipe.yaml:2"
 
 
-def test_the_recipe_wins(folder: Folder) -> None:
-    """A value of the recipe hides the profile's; directives are merged key by key."""
+def test_the_recipe_overrides_the_profile(folder: Folder) -> None:
+    """A value of the recipe overrides the profile; directives are merged key by key."""
     text = (
         RECIPE + "slurm: {account: mine}\nsbatch_directives: {mem: 5G}\nhealth_check: {interval_seconds: 1}\n"
     )
@@ -91,16 +91,16 @@ def test_the_recipe_wins(folder: Folder) -> None:
     assert (recipe.health_check.max_attempts, recipe.health_check.interval_seconds) == (180, 1)
 
 
-def test_a_null_does_not_block_a_default(folder: Folder) -> None:
-    """``account: null`` asks for the default, as an absent key does."""
+def test_a_null_value_means_the_default(folder: Folder) -> None:
+    """``account: null`` means the default, the same as a missing key."""
     text = RECIPE + "slurm: {account: null}\nsbatch_directives:\n"
     recipe = folder.job(text, profile=PROFILE, DATA="/lustre").recipe
     assert recipe.slurm.account == "acct"
     assert recipe.sbatch_directives[0] == ("mem", "0")
 
 
-def test_an_empty_default_is_none(folder: Folder) -> None:
-    """``default_account: ""`` leaves the choice to Slurm."""
+def test_an_empty_default_is_ignored(folder: Folder) -> None:
+    """``default_account: ""`` means Slurm's default."""
     text = RECIPE.replace("agg_nodes", "gpu_type: x, agg_nodes").replace("r1", "/m").replace("sgl", "/i")
     text = text.replace("nginx}", "/n}")
     recipe = folder.job(text, profile='default_account: ""\n').recipe
@@ -108,20 +108,20 @@ def test_an_empty_default_is_none(folder: Folder) -> None:
 
 
 def test_no_profile_is_needed(folder: Folder, small: str) -> None:
-    """A recipe with every value loads without a profile; account and partition stay open."""
+    """A complete recipe loads without a profile; account and partition are unset."""
     recipe = folder.job(small).recipe
     assert (recipe.slurm.account, recipe.slurm.partition, recipe.slurm.time_limit) == (None, None, "01:00:00")
     assert recipe.site.runtime == "pyxis"
 
 
 @pytest.mark.parametrize("text", ["00:90:00", "0-100", "2:75:61", "90", "UNLIMITED"])
-def test_a_time_limit_is_what_slurm_reads(folder: Folder, small: str, text: str) -> None:
-    """Slurm takes more than 59 minutes or seconds, and more than 23 hours of a day."""
+def test_time_limits_of_slurm_are_accepted(folder: Folder, small: str, text: str) -> None:
+    """Slurm accepts more than 59 minutes or seconds, and more than 23 hours of a day."""
     assert folder.job(f"{small}slurm: {{time_limit: '{text}'}}\n").recipe.slurm.time_limit == text
 
 
-def test_a_fault_of_a_default_stands_in_the_profile(folder: Folder) -> None:
-    """The line to change is the profile's, and a mistyped alias is named with the nearest one."""
+def test_a_problem_of_a_default_is_in_the_profile(folder: Folder) -> None:
+    """The reported line is in the profile, and the help for an unknown alias names the nearest one."""
     found = folder.problems(RECIPE, profile=PROFILE.replace("04:00:00", "soon"), DATA="/x")
     assert [(p.file, p.line, p.rule) for p in found] == [("srtslurm.yaml", 4, "SP208")]
     found = folder.problems(RECIPE.replace("path: r1", "path: r2"), profile=PROFILE, DATA="/x")
@@ -129,20 +129,20 @@ def test_a_fault_of_a_default_stands_in_the_profile(folder: Folder) -> None:
     assert "r1" in found[0].help
 
 
-def test_a_broken_profile_is_an_error_beside_the_recipe_s_own(folder: Folder, small: str) -> None:
-    """Both files are reported at once."""
+def test_problems_of_profile_and_recipe_are_reported_together(folder: Folder, small: str) -> None:
+    """Both files are reported in one run."""
     found = folder.problems(small + "helth: 1\n", profile="clutser: x\n")
     assert [(p.file, p.rule) for p in found] == [("recipe.yaml", "SP110"), ("srtslurm.yaml", "SP110")]
 
 
-def test_a_profile_of_syntax_errors_is_one_too(folder: Folder, small: str) -> None:
-    """YAML that cannot be read, or is a list, is an error and not a profile."""
+def test_a_profile_with_syntax_errors_is_an_error(folder: Folder, small: str) -> None:
+    """YAML that cannot be parsed, or is a list, is an error."""
     assert [p.rule for p in folder.problems(small, profile="a: [\n")] == ["SP103"]
     assert [p.rule for p in folder.problems(small, profile="- a\n")] == ["SP107"]
 
 
-def test_an_empty_profile_says_nothing(folder: Folder, small: str) -> None:
-    """A profile of comments only is fine."""
+def test_an_empty_profile_is_valid(folder: Folder, small: str) -> None:
+    """A profile with only comments is valid."""
     assert folder.job(small, profile="# nothing yet\n").recipe.slurm.account is None
 
 
@@ -161,5 +161,5 @@ MERGES = [
 
 @pytest.mark.parametrize(("below", "above", "merged"), MERGES)
 def test_merging_of_overrides(below: str, above: str, merged: dict[str, object]) -> None:
-    """Mappings by key, everything else replaced, null deletes."""
+    """Mappings are merged by key, everything else is replaced, and null deletes."""
     assert data(merge(mapping(below), mapping(above), null_deletes=True)) == freeze(merged)

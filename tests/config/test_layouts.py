@@ -1,4 +1,4 @@
-"""What a document becomes: every field of the Recipe, from both layouts."""
+"""Lowering of both layouts: every field of the Recipe."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from srtplan.ir.data import EMPTY, freeze, thaw
 from srtplan.ir.recipe import MountRequest, Recipe, Window
 
 
-def test_every_section_of_v1_arrives(folder: Folder) -> None:
-    """Each value of a recipe with all sections reaches the Recipe."""
+def test_every_section_of_v1_is_lowered(folder: Folder) -> None:
+    """Every value of a recipe with all sections is in the Recipe."""
     recipe = folder.job(RICH).recipe
     assert attrs.astuple(recipe.model) == ("/models/r1", "nvcr.io/nvidia/sglang:1.0", "fp8", "/raid/models")
     assert attrs.astuple(recipe.slurm) == ("acct", "part", "02:00:00")
@@ -39,7 +39,7 @@ def test_every_section_of_v1_arrives(folder: Folder) -> None:
 
 
 def test_mounts_of_v1(folder: Folder) -> None:
-    """``extra_mount`` comes first, each with the path of its line."""
+    """``extra_mount`` comes first, and each mount has the path of its line."""
     assert folder.job(RICH).recipe.mounts == (
         MountRequest(source="/data", target="/data", flags="ro", origin="recipe", at=("extra_mount", 0)),
         MountRequest(source="/cache", target="/cache", origin="recipe", at=("container_mounts", "/cache")),
@@ -47,7 +47,7 @@ def test_mounts_of_v1(folder: Folder) -> None:
 
 
 def test_roles_of_v1(folder: Folder) -> None:
-    """Counts from ``resources``, options and environment from ``backend``."""
+    """Counts come from ``resources``, options and environment from ``backend``."""
     prefill, decode = folder.job(RICH).recipe.resources.roles
     assert (prefill.mode, prefill.nodes, prefill.workers, prefill.gpus) == ("prefill", 1, 2, 2)
     assert (decode.mode, decode.nodes, decode.workers, decode.gpus) == ("decode", 2, 1, 8)
@@ -62,7 +62,7 @@ def test_roles_of_v1(folder: Folder) -> None:
 
 
 def test_frontend_and_benchmark_of_v1(folder: Folder) -> None:
-    """Common fields are in the Recipe, the others in the plugin's own options."""
+    """Common fields are in the Recipe, all other keys in the options of the plugin."""
     recipe = folder.job(RICH).recipe
     assert (recipe.frontend.type, recipe.frontend.multiple, recipe.frontend.additional) == ("dynamo", True, 2)
     assert (recipe.frontend.dedicated_node, recipe.frontend.nginx_session_affinity) == (True, True)
@@ -76,7 +76,7 @@ def test_frontend_and_benchmark_of_v1(folder: Folder) -> None:
 
 
 def test_defaults(folder: Folder) -> None:
-    """What a small recipe leaves out has srtctl's defaults."""
+    """Missing sections have srtctl's defaults."""
     recipe = folder.job(SMALL.replace("backend: {type: mocker}\n", "")).recipe
     assert (recipe.engine.type, recipe.frontend.type, recipe.benchmark.type) == ("sglang", "dynamo", "manual")
     assert (recipe.dynamo.version, recipe.dynamo.request_plane) == ("0.8.0", "tcp")
@@ -86,7 +86,7 @@ def test_defaults(folder: Folder) -> None:
 
 
 def test_kv_events_for_all_means_prefill_and_decode(folder: Folder) -> None:
-    """``kv_events_config: true`` says nothing about aggregated workers."""
+    """``kv_events_config: true`` does not apply to aggregated workers."""
     events = [r.kv_events for r in folder.job(RICH, "backend.kv_events_config=true").recipe.resources.roles]
     assert events == [EMPTY, EMPTY]
     small = folder.job(SMALL.replace("mocker", "sglang"), "backend.kv_events_config=true")
@@ -94,7 +94,7 @@ def test_kv_events_for_all_means_prefill_and_decode(folder: Folder) -> None:
 
 
 def comparable(recipe: Recipe) -> dict[str, object]:
-    """A recipe without the places of its document."""
+    """Return a recipe without the paths of its document."""
     plain = attrs.asdict(recipe)
     del plain["source"]
     for part in ("engine", "frontend", "benchmark"):
@@ -105,8 +105,8 @@ def comparable(recipe: Recipe) -> dict[str, object]:
     return plain
 
 
-def test_both_layouts_become_one_recipe(folder: Folder) -> None:
-    """The same job in v1 and in ``schema: 2`` differs only in the place of its keys."""
+def test_both_layouts_give_the_same_recipe(folder: Folder) -> None:
+    """The same job in v1 and in ``schema: 2`` differs only in the paths."""
     assert comparable(folder.job(RICH2).recipe) == comparable(folder.job(RICH).recipe)
 
 
@@ -120,15 +120,15 @@ def test_both_layouts_become_one_recipe(folder: Folder) -> None:
         ("dynamo.version", "dynamo.source.pypi"),
     ],
 )
-def test_keys_of_v1_in_schema_2_are_told_their_new_name(folder: Folder, key: str, name: str) -> None:
-    """A v1 key in a schema 2 recipe is reported with its name in schema 2."""
+def test_a_v1_key_in_schema_2_gets_its_new_name_as_help(folder: Folder, key: str, name: str) -> None:
+    """The help for an unknown key that v1 has names the key of schema 2."""
     (problem,) = folder.problems(RICH2, f"{key}=x")
     assert problem.rule == "SP110"
     assert problem.help.startswith(f"in schema 2, write {name}")
 
 
-def test_schema_2_has_more_for_roles(folder: Folder) -> None:
-    """Srun options, an image and being dispensable are a role's own."""
+def test_roles_of_schema_2_have_more_keys(folder: Folder) -> None:
+    """Only schema 2 sets srun options, an image and ``critical`` by role."""
     text = RICH2.replace(
         "    gpus: 8\n",
         "    gpus: 8\n    container: alias\n    critical: false\n    srun_options: {mem: '0'}\n",
@@ -138,7 +138,7 @@ def test_schema_2_has_more_for_roles(folder: Folder) -> None:
 
 
 def test_decode_shares_the_prefill_nodes(folder: Folder) -> None:
-    """``colocate`` is v1's ``decode_nodes: 0``."""
+    """``colocate`` is the same as ``decode_nodes: 0`` in v1."""
     text = RICH2.replace(
         "nodes: 2\n    workers: 1\n    gpus: 8", "nodes: colocate\n    workers: 1\n    gpus: 2"
     )
@@ -159,14 +159,14 @@ def test_decode_shares_the_prefill_nodes(folder: Folder) -> None:
         (("benchmark", "isl"), 42),
     ],
 )
-def test_later_stages_need_not_know_the_layout(folder: Folder, path: tuple[str, ...], line: int) -> None:
+def test_v1_paths_have_positions_in_schema_2(folder: Folder, path: tuple[str, ...], line: int) -> None:
     """A finding at a v1 path is shown at the corresponding key of schema 2."""
     problem = folder.job(RICH2).locate(Finding(rule="SP499", message="x", path=path))
     assert problem.line == line, problem.render()
 
 
 def test_a_finding_in_the_profile(folder: Folder) -> None:
-    """A path that starts with the profile's name leads into it."""
+    """A path that starts with the name of the profile leads into it."""
     job = folder.job(SMALL, profile="cluster: x\nports:\n  http: 6000\n")
     problem = job.locate(Finding(rule="SP499", message="x", path=("srtslurm.yaml", "ports", "http")))
     assert (problem.file, problem.line, problem.column) == ("srtslurm.yaml", 3, 9)
@@ -179,7 +179,7 @@ def test_a_finding_in_the_profile(folder: Folder) -> None:
 
 
 def test_warnings_do_not_prevent_a_job(folder: Folder) -> None:
-    """A job carries its warnings, in source order."""
+    """A job has its warnings in source order."""
     job = folder.job(SMALL + "enable_config_dump: true\noutput: {}\n")
     assert [(p.rule, p.severity, p.line) for p in job.warnings] == [
         ("SP132", "warning", 5),
@@ -187,15 +187,15 @@ def test_warnings_do_not_prevent_a_job(folder: Folder) -> None:
     ]
 
 
-def test_variables_in_paths(folder: Folder) -> None:
-    """``$VAR``, ``${VAR}`` and ``~`` are replaced while compiling."""
+def test_variables_in_paths_are_expanded(folder: Folder) -> None:
+    """``$VAR``, ``${VAR}`` and ``~`` are expanded at compile time."""
     text = SMALL.replace("/models/m", "'$MODELS/${NAME}'").replace("/images/i.sqsh", "~/i.sqsh")
     recipe = folder.job(text, MODELS="/lustre/models", NAME="r1", HOME="/home/me").recipe
     assert (recipe.model.path, recipe.model.container) == ("/lustre/models/r1", "/home/me/i.sqsh")
 
 
-def test_the_source_is_as_the_user_gave_it(folder: Folder) -> None:
-    """A relative path stays; an absolute one becomes relative to the current directory."""
+def test_the_path_of_the_source_is_relative(folder: Folder) -> None:
+    """A relative path is unchanged; an absolute path becomes relative to the current directory."""
     from srtplan.config import load  # noqa: PLC0415 -- only here
 
     path = folder.write(SMALL, "sub/r.yaml")

@@ -1,4 +1,4 @@
-"""YAML with positions: what is read, where it stands, what is refused, and how fast."""
+"""YAML with positions: values, positions, errors, and speed."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ SOON_S = 20.0
 
 
 def tree(text: str) -> Node:
-    """The root of a text."""
+    """Return the root of a text."""
     node = parse(Origin("f.yaml", text))
     assert node is not None
     return node
 
 
-def fault(text: str) -> str:
-    """The rule of the first problem, and where it is."""
+def first_problem(text: str) -> str:
+    """Return the rule and position of the first problem."""
     with pytest.raises(InputError) as caught:
         parse(Origin("f.yaml", text))
     first = next(iter(caught.value.report))
     return f"{first.rule} {first.line}:{first.column}"
 
 
-def test_values_and_keys_know_their_place() -> None:
-    """Line, column and width of a value, of its key, and of an item."""
+def test_values_and_keys_have_positions() -> None:
+    """A value, its key, and an item have line, column and width."""
     root = tree("model:\n  path: /models/r1\n  list: [1, 'two']\n")
     assert spot(root, ("model", "path"))[1:] == (2, 9, 10)
     assert spot(root, ("model", "path"), on_key=True)[1:] == (2, 3, 4)
@@ -49,7 +49,7 @@ def test_values_and_keys_know_their_place() -> None:
 
 
 def test_a_missing_key_is_at_the_nearest_section() -> None:
-    """A path that leads nowhere stands at the key of what is above it; from the top, at the first key."""
+    """The position of a missing path is the nearest key above it, or the first key of the document."""
     root = tree("model:\n  path: x\n")
     assert spot(root, ("model", "container"))[1:3] == (1, 1)
     assert spot(root, ("model", "path", "deeper"))[1:3] == (2, 3)
@@ -57,30 +57,30 @@ def test_a_missing_key_is_at_the_nearest_section() -> None:
     assert spot(root, ())[1:3] == (1, 1)
 
 
-def test_keys_are_text() -> None:
-    """A key is taken as it is written, whatever a value of that form would be."""
+def test_keys_are_strings() -> None:
+    """A key is never converted, whatever its form."""
     root = tree("8: a\ntrue: b\n1e3: c\n'x y': d\n~: e\n")
     assert isinstance(root, Mapping)
     assert list(root) == ["8", "true", "1e3", "x y", "~"]
 
 
 def test_aliases_give_the_anchored_value() -> None:
-    """An alias stands for the value of its anchor, wherever that is used."""
+    """An alias has the value of its anchor."""
     assert data(tree("a: &x {k: [1]}\nb: *x\nc: [*x, *x]")) == freeze(
         {"a": {"k": [1]}, "b": {"k": [1]}, "c": [{"k": [1]}, {"k": [1]}]}
     )
 
 
-def test_merge_keys_fill_in_what_is_missing() -> None:
-    """``<<`` takes a mapping or several; the mapping's own keys win, then the first merged."""
+def test_merge_keys_set_defaults() -> None:
+    """``<<`` accepts one mapping or several; the mapping's own keys take precedence, then the first merged mapping."""
     text = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz: {<<: [*x, *y], a: 0}\nq: {'<<': *x}\n"
     root = tree(text)
     assert data(at(root, ("z",)) or root) == freeze({"a": 0, "b": 1, "c": 2})
     assert data(at(root, ("q",)) or root) == freeze({"<<": {"a": 1, "b": 1}})
 
 
-def test_a_merged_value_stands_where_it_was_written() -> None:
-    """The place of a value that came through ``<<`` is the anchored mapping."""
+def test_a_merged_value_keeps_its_position() -> None:
+    """A value merged through ``<<`` has the position in the anchored mapping."""
     root = tree("x: &x {a: 1}\nz:\n  <<: *x\n")
     assert spot(root, ("z", "a")).line == 1
 
@@ -105,13 +105,13 @@ def test_a_merged_value_stands_where_it_was_written() -> None:
         ("a: [1", "SP103 1:6"),
     ],
 )
-def test_what_is_refused_and_where(text: str, wanted: str) -> None:
-    """Each construct that recipes do not have is refused at its place."""
-    assert fault(text) == wanted
+def test_unsupported_yaml_has_a_position(text: str, wanted: str) -> None:
+    """Each unsupported construct is reported at its position."""
+    assert first_problem(text) == wanted
 
 
 def test_all_duplicates_are_reported_at_once() -> None:
-    """One problem per repetition, each with the place of the first."""
+    """Each repetition is a problem that names the position of the first."""
     with pytest.raises(InputError) as caught:
         parse(Origin("f", "a: 1\nb: 1\na: 2\nb: 2\na: 3\n"))
     found = [(p.line, p.message) for p in caught.value.report]
@@ -146,10 +146,10 @@ CHAIN = "a0: &a0 " + "[" * 50 + "]" * 50 + "\n" + "a1: &a1 " + "[" * 50 + "*a0" 
          "tabs", "repeated"],
 )  # fmt: skip
 def test_hostile_texts_are_refused_quickly(text: str, rule: str) -> None:
-    """No text below the size limit takes long, and none ends in anything but a problem."""
+    """No text within the size limit takes two seconds, and each one ends in a problem."""
     start = time.process_time()
-    assert fault(text).startswith(rule)
-    assert time.process_time() - start < SOON_S
+    assert first_problem(text).startswith(rule)
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_hostile_texts_are_refused_quickly(text: str, rule: str) -> None:
         (b"[1]\n", "SP107", 1, 1),
     ],
 )
-def test_files_that_are_no_recipes(raw: bytes, rule: str, line: int, column: int, tmp_path: Path) -> None:
-    """Binary, other encodings, 10 MB, empty: one problem with its place, soon."""
+def test_files_that_are_not_recipes(raw: bytes, rule: str, line: int, column: int, tmp_path: Path) -> None:
+    """Binary files, other encodings, 10 MB and empty files give one problem each, in less than two seconds."""
     (tmp_path / "f.yaml").write_bytes(raw)
     start = time.process_time()
     with pytest.raises(InputError) as caught:
@@ -180,8 +180,8 @@ def test_files_that_are_no_recipes(raw: bytes, rule: str, line: int, column: int
     assert problem.render().isprintable() or "\n" in problem.render()
 
 
-def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:
-    """Both are reported under the name that the user gave."""
+def test_unreadable_files_are_reported_by_name(tmp_path: Path) -> None:
+    """A directory, a missing file and a pipe are reported under the name that the user gave."""
     os.mkfifo(tmp_path / "pipe.yaml")
     cases = (
         (".", "directory"),
@@ -197,8 +197,8 @@ def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:
         assert part in problem.message
 
 
-def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
-    """A file saved by an editor that writes a mark is read like any other."""
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    """A file with a byte order mark is read like any other."""
     (tmp_path / "f.yaml").write_bytes(b"\xef\xbb\xbfname: x\n")
     node = parse(read(tmp_path / "f.yaml", "f.yaml").origin)
     assert isinstance(node, Mapping)
@@ -208,7 +208,7 @@ def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_line_ends_do_not_matter(newline: str) -> None:
-    """Places are the same whatever ends the lines."""
+    """Positions do not depend on the line endings."""
     origin = Origin("f", newline.join(["a: 1", "b:", "  - x", "  - x: 1", "    x: 2"]))
     with pytest.raises(InputError) as caught:
         parse(origin)
@@ -219,7 +219,7 @@ def test_line_ends_do_not_matter(newline: str) -> None:
 @settings(max_examples=examples(300), deadline=None)
 @given(st.text(alphabet=" \n-:[]{},#&*!|>'\"%@`?ab1\t~<", max_size=60))
 def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
-    """Parsing ends in a tree, in nothing, or in problems whose places exist."""
+    """Parsing gives a tree, nothing, or problems with valid positions."""
     try:
         parse(Origin("f", text))
     except InputError as error:
@@ -231,12 +231,12 @@ def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
 @settings(max_examples=examples(200), deadline=None)
 @given(st.text(alphabet=" \n-:[]{},#'\"ab1~", max_size=40))
 def test_pure_python_and_libyaml_agree(text: str) -> None:
-    """The fallback reads the same tree, and refuses what libyaml refuses."""
-    assert outcome(text, pure=True) == outcome(text, pure=False)
+    """The fallback parser reads the same tree and rejects the same texts."""
+    assert parse_result(text, pure=True) == parse_result(text, pure=False)
 
 
-def outcome(text: str, *, pure: bool) -> object:
-    """The data of a text, or the fact that it is refused."""
+def parse_result(text: str, *, pure: bool) -> object:
+    """Return the data of a text, or InputError if it is rejected."""
     compiled = module.CParser
     module.CParser = None if pure else compiled  # type: ignore[misc,assignment]
     try:
@@ -249,7 +249,7 @@ def outcome(text: str, *, pure: bool) -> object:
 
 
 def test_libyaml_is_in_use() -> None:
-    """The tests above compare two parsers, not one with itself."""
+    """The tests above compare two different parsers."""
     assert module.CParser is not None
     assert yaml.__with_libyaml__
     assert "yaml._yaml" in sys.modules

@@ -1,4 +1,4 @@
-"""Which cluster profile is used."""
+"""The search for the cluster profile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from srtplan.diagnostics import InputError
 
 
 @pytest.mark.parametrize("place", ["srtslurm.yaml", "../srtslurm.yaml", "../../srtslurm.yaml"])
-def test_it_is_found_here_or_above(folder: Folder, place: str) -> None:
-    """The current directory, then the two above."""
+def test_the_profile_is_found_here_or_above(folder: Folder, place: str) -> None:
+    """The search covers the current directory and the two above it."""
     here = folder.path / "a" / "b"
     folder.write(SMALL, "a/b/recipe.yaml")
     (here / place).resolve().write_text("default_account: found\n")
@@ -21,8 +21,8 @@ def test_it_is_found_here_or_above(folder: Folder, place: str) -> None:
     assert job.recipe.slurm.account == "found"
 
 
-def test_the_nearest_wins(folder: Folder) -> None:
-    """The search ends with the first that exists."""
+def test_the_nearest_profile_is_used(folder: Folder) -> None:
+    """The search ends at the first profile."""
     folder.write("default_account: far\n", "srtslurm.yaml")
     folder.write("default_account: near\n", "a/srtslurm.yaml")
     folder.write(SMALL, "a/recipe.yaml")
@@ -30,8 +30,8 @@ def test_the_nearest_wins(folder: Folder) -> None:
     assert job.recipe.slurm.account == "near"
 
 
-def test_cluster_beats_the_environment_beats_the_search(folder: Folder) -> None:
-    """``--cluster``, then ``$SRTSLURM_CONFIG``, then the file."""
+def test_cluster_overrides_the_environment_overrides_the_search(folder: Folder) -> None:
+    """``--cluster`` comes first, then ``$SRTSLURM_CONFIG``, then the search."""
     for name in ("srtslurm", "by-env", "by-option"):
         folder.write(f"default_account: {name}\n", f"{name}.yaml")
     folder.write(SMALL)
@@ -50,7 +50,7 @@ def test_cluster_beats_the_environment_beats_the_search(folder: Folder) -> None:
     ("environ", "cluster"), [({"SRTSLURM_CONFIG": "gone.yaml"}, None), ({}, Path("gone.yaml"))]
 )
 def test_a_named_profile_must_exist(folder: Folder, environ: dict[str, str], cluster: Path | None) -> None:
-    """There is no silent fallback to another one, or to none."""
+    """A missing named profile is an error; there is no fallback."""
     folder.write("default_account: x\n", "srtslurm.yaml")
     folder.write(SMALL)
     with pytest.raises(InputError) as caught:
@@ -59,7 +59,7 @@ def test_a_named_profile_must_exist(folder: Folder, environ: dict[str, str], clu
 
 
 def test_recipes_below_a_folder(folder: Folder) -> None:
-    """All YAML files, sorted, without profiles and hidden folders."""
+    """All YAML files are found, sorted, except profiles and files in hidden folders."""
     for name in ("b.yaml", "a.yml", "c/d.yaml", "c/srtslurm.yaml", ".git/x.yaml", "note.txt"):
         folder.write("", name)
     found = [str(p.relative_to(folder.path)) for p in recipes_below(folder.path)]
@@ -67,7 +67,7 @@ def test_recipes_below_a_folder(folder: Folder) -> None:
 
 
 def test_a_profile_that_changes_is_read_again(folder: Folder) -> None:
-    """One process that checks many recipes parses a profile once, but never takes an old text for a new one."""
+    """The cached profile is not used after the file has changed."""
     folder.write(SMALL)
     accounts = []
     for name in ("before", "before", "after"):

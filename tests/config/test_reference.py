@@ -1,4 +1,4 @@
-"""``docs/reference/recipe.md`` is generated from the classes of the sections."""
+"""``docs/reference/recipe.md`` matches the classes of the sections."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "recipe.md"
 
 
 def test_the_page_is_up_to_date() -> None:
-    """A changed field changes the page; ``SRTPLAN_GOLDEN=rewrite`` makes this test write it."""
+    """The page matches the classes; ``SRTPLAN_GOLDEN=rewrite`` writes it."""
     if os.environ.get("SRTPLAN_GOLDEN") == "rewrite":
         PAGE.write_text(reference.render())
     assert PAGE.read_text() == reference.render()
 
 
 def test_every_section_is_on_the_page() -> None:
-    """Every class of the two layouts is on the page."""
+    """The page has every class of both layouts."""
     listed = {kind for _, kind in (*reference.V1, *reference.V2)} | {
         v1_sections.Document,
         v2_sections.Document2,
@@ -37,7 +37,7 @@ def test_every_section_is_on_the_page() -> None:
 
 
 def test_every_port_is_described() -> None:
-    """The table of ports describes each field of the IR."""
+    """Every port has a description on the page."""
     assert set(reference.PORTS) == set(attrs.fields_dict(Ports))
 
 

@@ -15,7 +15,7 @@ from srtplan.ir.recipe import Mode
 def counts(
     mode: Mode, nodes: int | None = None, workers: int | None = None, gpus: int | None = None
 ) -> Counts:
-    """The counts of a mode as a v1 document gives them."""
+    """Return the counts of a mode as a v1 document sets them."""
     return Counts(
         mode=mode,
         nodes=nodes,
@@ -54,7 +54,7 @@ def counts(
     ],
 )
 def test_sizes(given_counts: list[Counts], per_node: int, result: dict[str, object]) -> None:
-    """Nodes are shared evenly, rounded down, unless the recipe sets the GPUs per worker."""
+    """Nodes are divided evenly, rounded down, unless the recipe sets the GPUs per worker."""
     assert sizes(given_counts, per_node) == result
 
 
@@ -81,7 +81,7 @@ def test_sizes(given_counts: list[Counts], per_node: int, result: dict[str, obje
     ],
 )
 def test_rules(given_counts: list[Counts], rules: list[str]) -> None:
-    """Each contradiction of the counts has its rule; zeros count as absent."""
+    """Each contradiction of the counts has its rule; zero is the same as a missing count."""
     assert [f.rule for f in check(given_counts, 8)] == rules
 
 
@@ -90,7 +90,7 @@ SMALL = st.none() | st.integers(-1, 9)
 
 @given(st.tuples(*(st.builds(counts, st.just(m), SMALL, SMALL, SMALL) for m in ("prefill", "decode", "agg"))))
 def test_accepted_counts_have_workers_with_gpus(all_counts: tuple[Counts, ...]) -> None:
-    """Whatever passes the rules has one mode or a pair, and no worker without a GPU or a node."""
+    """Valid counts have one mode or a pair, and every worker has a GPU and a node."""
     errors = [f for f in check(all_counts, 8) if f.severity == "error"]
     result = sizes(all_counts, 8) if not errors else {}
     assert errors or set(result) in ({"prefill", "decode"}, {"agg"})

@@ -36,8 +36,8 @@ TEXTS = (
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_what_only_yaml_1_1_converts_is_text(text: str) -> None:
-    """Booleans by other names, base 60, dates, underscores and binary numbers are text."""
+def test_values_of_yaml_1_1_are_strings(text: str) -> None:
+    """Booleans by other names, base 60, dates, underscores and binary numbers are strings."""
     assert resolve(text) == text
 
 
@@ -50,37 +50,37 @@ def test_what_only_yaml_1_1_converts_is_text(text: str) -> None:
     ],
 )  # fmt: skip
 def test_constants_and_numbers(text: str, value: object) -> None:
-    """Each form of the schema has its value and its type."""
+    """Each form of the schema has its value and type."""
     found = resolve(text)
     assert found == value
     assert type(found) is type(value)
 
 
 def test_not_a_number_is_a_float() -> None:
-    """``.nan`` is the one float that differs from itself."""
+    """``.nan`` is a float."""
     assert math.isnan(float(str(resolve(".nan"))))
 
 
-def test_very_long_numbers_stay_text() -> None:
-    """A number of thousands of digits is rejected; Python would refuse to convert it."""
+def test_very_long_numbers_are_strings() -> None:
+    """Python refuses to convert numbers of thousands of digits."""
     assert resolve("1" * 5000) == "1" * 5000
 
 
 @given(st.text())
 def test_every_text_has_a_value(text: str) -> None:
-    """No text makes the resolver fail, and what stays text is unchanged."""
+    """The resolver never fails, and does not change strings."""
     value = resolve(text)
     assert not isinstance(value, str) or value == text
 
 
 @given(st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.floats(allow_nan=False))
-def test_what_is_shown_is_read_back(value: float | None) -> None:
-    """``show`` writes a scalar so that ``resolve`` gives it back."""
+def test_show_and_resolve_are_inverse(value: float | None) -> None:
+    """``resolve`` returns the scalar that ``show`` wrote."""
     assert resolve(show(value).replace("inf", ".inf")) == value
 
 
 def nested(text: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
-    """Data as YAML and JSON have it, with texts of a kind."""
+    """Return a strategy for data of YAML and JSON with strings of a kind."""
     scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     return st.recursive(
         scalars | text,
@@ -96,7 +96,7 @@ PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126)).filter(lambd
 
 
 def read(text: str) -> object:
-    """The data of a document."""
+    """Return the data of a document."""
     node = parse(Origin("x", text))
     assert node is not None
     return data(node)
@@ -104,11 +104,11 @@ def read(text: str) -> object:
 
 @given(nested(PRINTABLE))
 def test_json_is_read_as_json(value: object) -> None:
-    """YAML 1.2 contains JSON: what Python writes as JSON is read as the same data."""
+    """YAML 1.2 contains JSON: output of Python's JSON writer is read as the same data."""
     assert read(json.dumps(value, ensure_ascii=False)) == freeze(value)
 
 
 @given(nested(PLAIN))
-def test_what_pyyaml_writes_is_read_alike(value: object) -> None:
-    """Block style and plain texts, where YAML 1.1 and 1.2 agree about them."""
+def test_pyyaml_output_is_read_as_the_same_data(value: object) -> None:
+    """Block style and plain strings give the same data where YAML 1.1 and 1.2 agree."""
     assert read(yaml.safe_dump(value, allow_unicode=True, sort_keys=False)) == freeze(value)

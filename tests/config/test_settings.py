@@ -1,4 +1,4 @@
-"""``--set``: paths, types, and what cannot be set."""
+"""``--set``: paths, types, and errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from srtplan.ir.data import Data, freeze
 
 
 def changed(text: str, *arguments: str) -> Data:
-    """The data of a text after some ``--set``."""
+    """Return the data of a text after several ``--set``."""
     tree = parse(Origin("f", text))
     assert isinstance(tree, Mapping)
     after, problems = module.apply(tree, module.parse_all(arguments))
@@ -41,20 +41,20 @@ def changed(text: str, *arguments: str) -> Data:
     ],
 )
 def test_a_value_at_a_path(argument: str, result: dict[str, object]) -> None:
-    """Dots, indices and quotes lead to the place; the value is YAML."""
+    """Dots, indices and quotes select the value; the new value is YAML."""
     assert changed("a:\nb: [1, {c: 2}]\n", argument) == freeze(result)
 
 
-def test_the_last_one_wins() -> None:
-    """Several changes are applied in the order of the command line."""
+def test_later_settings_override_earlier_ones() -> None:
+    """Settings are applied in the order of the command line."""
     assert changed("a: 1", "a=2", "b.c=1", "b.c=3") == freeze({"a": 2, "b": {"c": 3}})
 
 
 @pytest.mark.parametrize(
     "argument", ["a", "=1", ".a=1", "[0]=1", "a..b=1", "a.=1", "a[x]=1", "a[-1]=1", "", "a]=1", '"a=1']
 )
-def test_what_is_no_setting(argument: str) -> None:
-    """A setting without a path or a value is refused and named."""
+def test_invalid_settings_are_named(argument: str) -> None:
+    """A setting without a path or a value is an error that names it."""
     with pytest.raises(InputError) as caught:
         module.parse_all([argument])
     (problem,) = caught.value.report
@@ -74,23 +74,23 @@ def test_what_is_no_setting(argument: str) -> None:
         ("name=!!str x", "tag '!!str'"),
     ],
 )
-def test_faults_are_said_to_be_in_set(folder: Folder, argument: str, part: str) -> None:
-    """Whatever is wrong with a setting, the place is the setting, not a line of the file."""
+def test_problems_of_a_setting_name_the_setting(folder: Folder, argument: str, part: str) -> None:
+    """A problem of a value from ``--set`` is reported at the setting, not at a line of the file."""
     found = folder.problems(SMALL + "extra_mount: [/a:/b]\n", argument)
     assert [p.file for p in found] == [f"--set {argument}"]
     assert part in found[0].message
     assert found[0].source == ""
 
 
-def test_all_bad_settings_at_once() -> None:
-    """Two wrong settings are two problems."""
+def test_all_invalid_settings_are_reported() -> None:
+    """Two invalid settings give two problems."""
     with pytest.raises(InputError) as caught:
         module.parse_all(["a", "b"])
     assert len(list(caught.value.report)) == 2
 
 
-def test_a_setting_reaches_every_variant(folder: Folder) -> None:
-    """It is the topmost layer: above base and override."""
+def test_a_setting_changes_every_variant(folder: Folder) -> None:
+    """A setting overrides base and override."""
     base = "base:\n" + "".join(f"  {line}\n" for line in SMALL.splitlines())
     text = base + "override_a: {backend: {speedup_ratio: 2.0}}\noverride_b: {name: z}\n"
     jobs = folder.load(text, "backend.speedup_ratio=7").jobs
@@ -101,8 +101,10 @@ def test_a_setting_reaches_every_variant(folder: Folder) -> None:
     max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(workers=st.integers(1, 8), name=st.sampled_from(["a", "b-c", "yes"]), attempts=st.integers(1, 99))
-def test_setting_equals_editing(folder: Folder, workers: int, name: str, attempts: int) -> None:
-    """The same values, set or written into the file, give the same recipe but for the file's checksum."""
+def test_setting_a_value_equals_editing_the_file(
+    folder: Folder, workers: int, name: str, attempts: int
+) -> None:
+    """The same values, set or written to the file, give the same recipe except for the checksum."""
     settings_ = (f"resources.agg_workers={workers}", f"name={name}", f"health_check.max_attempts={attempts}")
     edited = SMALL.replace("agg_workers: 1", f"agg_workers: {workers}").replace("small", name, 1)
     edited += f"health_check: {{max_attempts: {attempts}}}\n"
@@ -112,5 +114,5 @@ def test_setting_equals_editing(folder: Folder, workers: int, name: str, attempt
 
 
 def without_source(recipe: object) -> str:
-    """A recipe as text, without the checksum of its file."""
+    """Return a recipe as text, without the checksum of its file."""
     return repr(recipe).split("sha256", 1)[0] + repr(recipe).split("variant", 1)[1]

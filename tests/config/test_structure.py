@@ -1,4 +1,4 @@
-"""Strict structuring: which node fits which type, and the message if it does not."""
+"""Strict structuring: valid and invalid values of each type, and their messages."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Outer:
     lambda_: int = field(default=0, metadata={"key": "lambda"})
 
 
-def made(text: str, kind: Any = Outer) -> tuple[Any, list[Finding]]:
-    """The instance of a text, and the findings."""
+def structured(text: str, kind: Any = Outer) -> tuple[Any, list[Finding]]:
+    """Return the instance of a text, and the findings."""
     node = parse(Origin("f", text))
     assert node is not None
     findings: list[Finding] = []
@@ -68,9 +68,9 @@ def made(text: str, kind: Any = Outer) -> tuple[Any, list[Finding]]:
         ("lambda: 5", "lambda_", 5),
     ],
 )
-def test_what_fits(text: str, name: str, value: object) -> None:
-    """Every kind of field takes what it is declared for, unchanged."""
-    instance, findings = made(text)
+def test_valid_values(text: str, name: str, value: object) -> None:
+    """Every kind of field accepts values of its type, unchanged."""
+    instance, findings = structured(text)
     assert findings == []
     assert getattr(instance, name) == value
     assert type(getattr(instance, name)) is type(value)
@@ -98,9 +98,9 @@ def test_what_fits(text: str, name: str, value: object) -> None:
         ("lambda: x", ("lambda",), "SP112", "top.lambda must be an integer"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit(text: str, path: tuple[str | int, ...], rule: str, part: str) -> None:
-    """The path is that of the value, and the message says what is wanted and what is there."""
-    _, findings = made(text)
+def test_invalid_values(text: str, path: tuple[str | int, ...], rule: str, part: str) -> None:
+    """The path is that of the value, and the message names the expected type and the value."""
+    _, findings = structured(text)
     assert (findings[0].path, findings[0].rule) == (("top", *path), rule)
     assert part in findings[0].message
 
@@ -118,22 +118,22 @@ def test_what_does_not_fit(text: str, path: tuple[str | int, ...], rule: str, pa
         ("by-name: {}", "did you mean 'by_name'?"),
     ],
 )
-def test_the_remedy(text: str, hint: str) -> None:
-    """The help is what to type."""
-    _, (finding,) = made(text)
+def test_the_help_names_what_to_write(text: str, hint: str) -> None:
+    """The help is the text to write."""
+    _, (finding,) = structured(text)
     assert finding.help == hint
 
 
-def test_unknown_keys_hide_nothing() -> None:
-    """An unknown key alone does not prevent the instance, so that other rules still see the section."""
-    instance, findings = made("{flag: true, inner: {port: 1, prot: 2}, x: 1}")
+def test_unknown_keys_do_not_prevent_the_instance() -> None:
+    """A section with unknown keys is still structured, so that later rules can check it."""
+    instance, findings = structured("{flag: true, inner: {port: 1, prot: 2}, x: 1}")
     assert instance == Outer(flag=True, inner=Inner(port=1))
     assert [f.path for f in findings] == [("top", "inner", "prot"), ("top", "x")]
 
 
-def test_all_faults_of_a_section_at_once() -> None:
-    """Nothing stops at the first."""
-    instance, findings = made("{inner: {ratio: x}, many: [1, {port: y}], env: {A: 1, B: 2}, z: 1}")
+def test_all_problems_of_a_section_are_reported() -> None:
+    """Structuring does not stop at the first problem."""
+    instance, findings = structured("{inner: {ratio: x}, many: [1, {port: y}], env: {A: 1, B: 2}, z: 1}")
     assert instance is None
     assert sorted(f.rule for f in findings) == ["SP110", "SP111", *["SP112"] * 5]
 
@@ -151,13 +151,13 @@ def test_all_faults_of_a_section_at_once() -> None:
         (Data, "anything"),
     ],
 )
-def test_types_in_words(kind: Any, words: str) -> None:
-    """Messages and the reference name types without Python."""
+def test_names_of_types(kind: Any, words: str) -> None:
+    """Messages and the reference name types without Python terms."""
     assert describe(kind) == words
 
 
-def test_where_a_value_came_from(folder: Folder) -> None:
-    """File and line, the profile's line, the setting, or default; what ``srtplan explain`` shows."""
+def test_origin_of_a_value(folder: Folder) -> None:
+    """The origin is a line of the recipe or profile, the setting, or ``default``."""
     job = folder.job(
         SMALL + "environment: {A: x}\n",
         "resources.agg_workers=2",

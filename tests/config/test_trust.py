@@ -1,4 +1,4 @@
-"""A profile that is found, not named, is used only if nobody else can have written it."""
+"""A profile that is found, not named, is used only if no other user could have written it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NAME = "srtslurm.yaml"
 
 @pytest.fixture
 def as_root() -> None:
-    """Skip where files cannot be given to another user; fail where nothing may be skipped."""
+    """Skip unless the test runs as root, who can change owners; fail in CI."""
     if os.geteuid() != 0:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("only root can make files of another user")
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Folder]:
-    """A folder that every user may enter, with a recipe and a profile of root's."""
+    """A folder that every user may enter, with a recipe and a profile that belong to root."""
     path = Path(tempfile.mkdtemp(prefix="srtplan-trust-"))
     path.chmod(0o755)
     folder = Folder(path)
@@ -43,7 +43,7 @@ def open_folder() -> Iterator[Folder]:
 
 @contextmanager
 def user(uid: int) -> Iterator[None]:
-    """Be another user for a while."""
+    """Act as another user."""
     os.seteuid(uid)
     try:
         yield
@@ -52,13 +52,13 @@ def user(uid: int) -> Iterator[None]:
 
 
 def account(folder: Folder, **named: Path) -> str | None:
-    """The account by the profile that is found two folders above the recipe."""
+    """Return the account from the profile that is found two folders above the recipe."""
     (job,) = load("recipe.yaml", cwd=folder.path / "a" / "b", environ={}, **named).jobs
     return job.recipe.slurm.account
 
 
 def refused(folder: Folder) -> Problem:
-    """The problem of a profile that is not used."""
+    """Return the problem of a profile that is not trusted."""
     with pytest.raises(InputError) as caught:
         account(folder)
     (problem,) = caught.value.report
@@ -66,8 +66,8 @@ def refused(folder: Folder) -> Problem:
 
 
 @pytest.mark.usefixtures("as_root")
-def test_a_planted_profile_is_an_error_that_says_what_to_write(open_folder: Folder) -> None:
-    """It is neither used nor left out in silence; named, it is used."""
+def test_a_planted_profile_is_an_error(open_folder: Folder) -> None:
+    """A profile of another user is neither used nor ignored; it is used if it is named."""
     os.chown(open_folder.path / NAME, NOBODY, NOBODY)
     problem = refused(open_folder)
     assert (problem.rule, problem.file, problem.severity) == ("SP306", f"../../{NAME}", "error")
@@ -82,7 +82,7 @@ def test_a_planted_profile_is_an_error_that_says_what_to_write(open_folder: Fold
 
 @pytest.mark.usefixtures("as_root")
 def test_a_refused_profile_does_not_hide_problems_of_the_recipe(open_folder: Folder) -> None:
-    """All problems at once, as with any other profile that cannot be read."""
+    """The problems of the recipe are reported together with the profile's."""
     os.chown(open_folder.path / NAME, NOBODY, NOBODY)
     open_folder.write(SMALL + "colour: red\n", "a/b/recipe.yaml")
     with pytest.raises(InputError) as caught:
@@ -91,16 +91,16 @@ def test_a_refused_profile_does_not_hide_problems_of_the_recipe(open_folder: Fol
 
 
 @pytest.mark.usefixtures("as_root")
-def test_a_farther_profile_does_not_take_the_place_of_a_refused_one(open_folder: Folder) -> None:
-    """The search ends with the first that is there."""
+def test_the_search_stops_at_an_untrusted_profile(open_folder: Folder) -> None:
+    """The search ends at the first profile, trusted or not."""
     near = open_folder.write("default_account: near\n", f"a/{NAME}")
     os.chown(near, NOBODY, NOBODY)
     assert refused(open_folder).file == f"../{NAME}"
 
 
 @pytest.mark.usefixtures("as_root")
-def test_every_user_may_use_roots_and_his_own(open_folder: Folder) -> None:
-    """A site's profile belongs to root; that of a third user is refused."""
+def test_profiles_of_root_and_of_the_user_are_trusted(open_folder: Folder) -> None:
+    """A profile of root or of the user is used; that of a third user is refused."""
     profile = open_folder.path / NAME
     with user(NOBODY):
         assert account(open_folder) == "found"
@@ -128,8 +128,8 @@ def test_every_user_may_use_roots_and_his_own(open_folder: Folder) -> None:
         (0o666, 0o1777, "the file is writable by everyone"),
     ],
 )
-def test_nobody_else_may_write(open_folder: Folder, file: int, directory: int, why: str) -> None:
-    """Neither to the file nor to its folder, unless that is sticky."""
+def test_a_writable_profile_is_refused(open_folder: Folder, file: int, directory: int, why: str) -> None:
+    """Neither the file nor its folder may be writable by other users, unless the folder is sticky."""
     (open_folder.path / NAME).chmod(file)
     open_folder.path.chmod(directory)
     assert bool(distrust(open_folder.path / NAME)) == bool(why)
@@ -139,8 +139,8 @@ def test_nobody_else_may_write(open_folder: Folder, file: int, directory: int, w
         assert account(open_folder) == "found"
 
 
-def test_a_link_is_as_good_as_what_it_leads_to(open_folder: Folder) -> None:
-    """The target, its folder and the folder of the link count."""
+def test_a_link_is_checked_with_its_target(open_folder: Folder) -> None:
+    """The target, its folder and the folder of the link are checked."""
     profile, link = open_folder.path / NAME, open_folder.path / "a" / NAME
     link.symlink_to(profile)
     assert account(open_folder) == "found"
@@ -153,7 +153,7 @@ def test_a_link_is_as_good_as_what_it_leads_to(open_folder: Folder) -> None:
 
 @pytest.mark.usefixtures("as_root")
 def test_a_link_of_another_user_is_not_followed(open_folder: Folder) -> None:
-    """In a sticky folder it could lead to a profile for another cluster."""
+    """In a sticky folder, such a link could lead to a profile for another cluster."""
     (open_folder.path / "a").chmod(0o1777)
     link = open_folder.path / "a" / NAME
     link.symlink_to(open_folder.path / NAME)

@@ -1,4 +1,4 @@
-"""Override files and sweeps: which jobs they make, under which names, from which selectors."""
+"""Override files and sweeps: their jobs, names and selectors."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ override_named: {name: other}
 
 
 def names(folder: Folder, selector: str = "", text: str = FILE) -> list[tuple[str | None, str]]:
-    """Variant and job name of each job."""
+    """Return variant and job name of each job."""
     return [(j.recipe.source.variant, j.recipe.name) for j in folder.load(text, selector=selector).jobs]
 
 
-def test_all_variants_but_the_base(folder: Folder) -> None:
-    """Without a selector every override is a job, in the order of the file."""
+def test_a_file_without_selector_means_all_variants(folder: Folder) -> None:
+    """Every override is a job, in the order of the file; the base is not."""
     assert names(folder) == [
         ("big", "small_big"), ("n_0", "small_n_0"), ("n_1", "small_n_1"), ("n_2", "small_n_2"), ("named", "other"),
     ]  # fmt: skip
@@ -49,7 +49,7 @@ def test_all_variants_but_the_base(folder: Folder) -> None:
     ],
 )
 def test_selectors(folder: Folder, selector: str, variants: list[str]) -> None:
-    """Keys, indices, names and patterns; a pattern never means the base."""
+    """Keys, indices, names and patterns select variants; a pattern never matches the base."""
     assert [v for v, _ in names(folder, selector)] == variants
 
 
@@ -61,22 +61,22 @@ def test_selectors(folder: Folder, selector: str, variants: list[str]) -> None:
         (":q*", "known: base, override_big"),
     ],
 )
-def test_a_selector_that_means_nothing(folder: Folder, selector: str, part: str) -> None:
-    """What exists is named."""
+def test_the_help_for_an_unknown_selector_names_variants(folder: Folder, selector: str, part: str) -> None:
+    """The help names the existing variants."""
     (problem,) = folder.problems(FILE, selector=selector)
     assert problem.rule == "SP121"
     assert part in problem.help
 
 
 def test_a_selector_on_a_file_without_variants(folder: Folder) -> None:
-    """A recipe without variants is reported at its first line."""
+    """The error is at the start of the recipe."""
     (problem,) = folder.problems(SMALL, selector=":a")
     assert problem.line == 1
     assert "the file has no variants" in problem.message
 
 
-def test_a_file_name_may_hold_a_colon(folder: Folder) -> None:
-    """A file that exists under the whole argument is meant as it stands."""
+def test_a_file_name_may_contain_a_colon(folder: Folder) -> None:
+    """An argument that names an existing file is not split."""
     folder.write(SMALL, "a:b.yaml")
     (folder.path / "recipe.yaml").unlink(missing_ok=True)
     from srtplan.config import load  # noqa: PLC0415 -- only here
@@ -86,7 +86,7 @@ def test_a_file_name_may_hold_a_colon(folder: Folder) -> None:
 
 
 def test_zip_picks_one_value_of_each_list(folder: Folder) -> None:
-    """Lists go in step, a single value is for all, a list of lists gives lists."""
+    """Lists advance together, a single value applies to all variants, and a list of lists gives lists."""
     text = BASE + (
         "zip_override_z:\n"
         "  extra_mount: [[/a:/a], [/b:/b, /c:/c]]\n"
@@ -102,13 +102,13 @@ def test_zip_picks_one_value_of_each_list(folder: Folder) -> None:
 
 
 def test_null_removes_a_key_of_the_base(folder: Folder) -> None:
-    """After ``health_check: null`` the default stands."""
+    """After ``health_check: null`` the default applies."""
     text = BASE + "  health_check: {max_attempts: 9}\noverride_a: {health_check: null}\n"
     assert folder.job(text).recipe.health_check.max_attempts == 180
 
 
-def test_values_of_a_variant_stand_where_they_were_written(folder: Folder) -> None:
-    """Each value of a merged recipe has its line: of the base, or of the override."""
+def test_values_of_a_variant_keep_their_positions(folder: Folder) -> None:
+    """Each value of a merged recipe has its line in the base or in the override."""
     job = folder.job(FILE, selector=":n_1")
     assert spot(job.tree, ("health_check", "max_attempts")).line == 8
     assert spot(job.tree, ("model", "path")).line == 3
@@ -129,12 +129,12 @@ SWEEP = SWEEP.replace("backend: {type: mocker}\n", "", 1)
 
 
 def sweep(folder: Folder, text: str = SWEEP) -> list[Recipe]:
-    """The recipes of a sweep."""
+    """Return the recipes of a sweep."""
     return [j.recipe for j in folder.load(text).jobs]
 
 
-def test_a_sweep_is_the_product_first_slowest(folder: Folder) -> None:
-    """Numbers as variants, names with every parameter; what cannot be in a name becomes a hyphen."""
+def test_a_sweep_makes_every_combination(folder: Folder) -> None:
+    """Variants are numbered, names have every parameter, and the first parameter changes slowest."""
     recipes = sweep(folder)
     assert [r.source.variant for r in recipes] == ["0", "1", "2", "3"]
     assert [r.name for r in recipes] == [
@@ -142,8 +142,8 @@ def test_a_sweep_is_the_product_first_slowest(folder: Folder) -> None:
     ]  # fmt: skip
 
 
-def test_a_swept_value_keeps_its_type_where_it_stands_alone(folder: Folder) -> None:
-    """A number in an engine's option is a number, in an environment variable text; inside a text it is filled in."""
+def test_a_swept_value_alone_keeps_its_type(folder: Folder) -> None:
+    """A number as a whole value stays a number; in an environment variable or inside a string it becomes text."""
     recipe = sweep(folder)[3]
     (role,) = recipe.resources.roles
     assert dict(role.args) == {"note": "r=2.5 {other}", "n": 2.5}
@@ -151,7 +151,7 @@ def test_a_swept_value_keeps_its_type_where_it_stands_alone(folder: Folder) -> N
 
 
 def test_a_swept_boolean_and_list(folder: Folder) -> None:
-    """A whole placeholder takes lists and booleans as they are; in a text a list has commas, true is true."""
+    """A whole placeholder keeps lists and booleans; inside a string a list has commas and true is ``true``."""
     text = SMALL.replace("backend: {type: mocker}\n", "") + (
         "sweep: {flag: [true], list: [[1, 2]]}\n"
         "backend: {type: mocker, enable_prefix_caching: '{flag}',\n"
@@ -163,7 +163,7 @@ def test_a_swept_boolean_and_list(folder: Folder) -> None:
 
 
 def test_a_sweep_inside_a_variant(folder: Folder) -> None:
-    """A sweep of the base, or of an override, multiplies that variant."""
+    """A sweep in the base or in an override expands that variant."""
     text = (
         BASE
         + "  sweep: {n: [1, 2]}\n  health_check: {max_attempts: '{n}'}\noverride_a: {}\noverride_b: {sweep: {n: [7]}}\n"
@@ -178,7 +178,7 @@ def test_a_sweep_inside_a_variant(folder: Folder) -> None:
 
 
 def test_a_sweep_of_too_many_jobs(folder: Folder) -> None:
-    """A product of thousands is a slip."""
+    """A sweep with more than a thousand combinations is refused."""
     numbers = list(range(40))
     text = SMALL + f"sweep: {{a: {numbers}, b: {numbers}}}\nenvironment: {{A: '{{a}}{{b}}'}}\n"
     (problem,) = folder.problems(text)
@@ -198,13 +198,13 @@ SQUARED = "sweep: {a: [" + ", ".join(map(str, range(600))) + "]}, environment: {
     ids=["zip", "variants and sweeps"],
 )
 def test_a_file_of_too_many_jobs(folder: Folder, text: str, rule: str, line: int, part: str) -> None:
-    """More than a thousand jobs are refused before they are made, whatever multiplies them."""
+    """More than a thousand jobs are refused before they are made."""
     (problem,) = folder.problems(BASE + text)
     assert (problem.rule, problem.line, part in problem.message) == (rule, line, True), problem
 
 
 def test_set_changes_a_sweep(folder: Folder) -> None:
-    """``--set`` comes before the expansion, as editing the file would."""
+    """``--set`` is applied before the expansion."""
     text = SMALL + "sweep: {a: [1, 2]}\nenvironment: {A: '{a}'}\n"
     assert [j.recipe.environment for j in folder.load(text, "sweep.a=[5]").jobs] == [(("A", "5"),)]
 
@@ -224,7 +224,7 @@ def test_variants_of_schema_2(folder: Folder) -> None:
     assert (recipe.name, recipe.resources.roles[0].workers) == ("small_two", 2)
 
 
-def test_set_does_not_address_the_base(folder: Folder) -> None:
-    """A setting is for every variant, so it does not start with ``base``."""
+def test_set_cannot_change_the_base_alone(folder: Folder) -> None:
+    """A path that starts with ``base`` is an error, because a setting applies to every variant."""
     found = {p.rule: p.help for p in folder.problems(FILE, "base.name=x")}
     assert found["SP120"] == "remove 'base.' from the path; select variants with FILE:VARIANT"

@@ -1,7 +1,7 @@
 """A recipe under construction: the sections that could be structured, and all findings.
 
 In: a structured document of either layout. Out: once there is no error, ``draft.recipe(source, site)``. Rules read a
-draft and skip fields that are None, so an invalid section does not hide the problems of the others.
+draft and skip fields that are None, so an invalid section does not hide problems of other sections.
 """
 
 from __future__ import annotations
@@ -136,4 +136,4 @@ _STANDINS: dict[str, Callable[[], object]] = {
     "srun_options": tuple,
     "sbatch_directives": tuple,
 }
-"""Stand-ins for invalid sections, so that plugins can check the others."""
+"""Stand-ins for invalid sections, so that plugins can check the valid ones."""

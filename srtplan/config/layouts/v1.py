@@ -109,7 +109,7 @@ def _backend(section: Mapping | None, draft: Draft) -> Roles | None:
 
 
 def _roles(common: doc.BackendSection, args: doc.EngineArgs, config: str) -> Roles:
-    """Return the fields of the roles that stand in `backend`, by mode."""
+    """Return the fields of the roles that `backend` sets, by mode."""
     roles: Roles = {
         "prefill": {
             "args": args.prefill or EMPTY,

@@ -50,7 +50,7 @@ def parse_all(arguments: Seq[str]) -> tuple[Change, ...]:
 
 
 def apply(tree: Mapping, changes: Seq[Change]) -> tuple[Mapping, tuple[Problem, ...]]:
-    """Return the tree with all changes that fit, and problems for the others."""
+    """Return the tree with all changes that fit, and problems for all other changes."""
     problems = []
     for change in changes:
         try:

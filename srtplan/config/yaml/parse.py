@@ -261,7 +261,7 @@ class _Composer:
             raise fatal(problem)
         self.problems.append(problem)
 
-    def spot(self, event: Any) -> Spot:  # noqa: ANN401 -- an event; typeshed does not say that it has marks
+    def spot(self, event: Any) -> Spot:  # noqa: ANN401 -- an event; its marks are missing in typeshed
         """Return the position of a scalar, with its width if it is on one line."""
         start, end = event.start_mark, event.end_mark
         column = start.column

@@ -1,4 +1,4 @@
-"""Spoiled recipes: problems with positions, soon, and nothing left behind; whatever was done to them."""
+"""Damaged recipes give problems with positions, quickly, and leave no files behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MEMORY = 1 << 30
 
 @contextmanager
 def _no_hang() -> Iterator[None]:
-    """A minute of CPU at most, so that a test that would hang fails."""
+    """Fail after ten seconds of CPU time."""
 
     def over(*_: object) -> None:
         raise TimeoutError("used a minute of CPU")
@@ -46,7 +46,7 @@ def _no_hang() -> Iterator[None]:
 
 
 def _compile_here(argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, float]:
-    """Exit code, stderr and seconds of CPU of a compile in this process."""
+    """Compile in this process; return exit code, stderr and seconds of CPU time."""
     began = time.process_time()
     with _no_hang(), pytest.raises(SystemExit) as end:
         main(argv)
@@ -55,7 +55,7 @@ def _compile_here(argv: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tu
 
 
 def _compile_there(argv: Sequence[str], folder: Path) -> tuple[int, str, float]:
-    """The same by a program of its own, which may take so much memory."""
+    """Compile in a subprocess with limited memory; return exit code, stderr and seconds of CPU time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         ["prlimit", f"--as={MEMORY}", sys.executable, "-c", "from srtplan.cli.main import main; main()", *argv],
@@ -66,7 +66,7 @@ def _compile_there(argv: Sequence[str], folder: Path) -> tuple[int, str, float]:
 
 
 def check(code: int, said: str, took: float, out: Path) -> None:
-    """What must hold for any file: an orderly answer in time; all of the bundles, or nothing."""
+    """Assert that any file gets a proper answer in time: all bundles, or none and positions."""
     assert code in (0, 1), said
     assert "Traceback" not in said
     assert "internal error" not in said
@@ -83,7 +83,7 @@ def check(code: int, said: str, took: float, out: Path) -> None:
 def spoil(
     sources: Sequence[Path], seeds: range, folder: Path, capsys: pytest.CaptureFixture[str], *extra: str
 ) -> Counter[str]:
-    """Compile a mutation for each seed, every fortieth by a program of its own; how many of each kind were refused."""
+    """Compile a mutation for each seed, every fortieth in a subprocess; return how many of each kind were refused."""
     refused: Counter[str] = Counter()
     wrong: list[str] = []
     for seed in seeds:
@@ -105,11 +105,10 @@ def spoil(
     return refused
 
 
-@pytest.mark.slow
-def test_spoiled_examples(
+def test_damaged_examples(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Our own examples, mutated: all kinds are refused at least once, and some mutations do no harm."""
+    """Every kind of mutation of the examples is refused at least once, and some mutations are harmless."""
     monkeypatch.chdir(tmp_path)
     refused = spoil(EXAMPLES, range(110), tmp_path, capsys)
     assert all(refused[kind] for kind in KINDS), refused
@@ -117,7 +116,7 @@ def test_spoiled_examples(
 
 
 @pytest.mark.corpus
-def test_spoiled_public_recipes(
+def test_damaged_public_recipes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two hundred mutations of real recipes, with the profile of their site."""

@@ -1,4 +1,4 @@
-"""No field is silently ignored: set to another value, each changes the plan, or a warning names it.
+"""No field is silently ignored: a value other than the default changes the plan or is reported.
 
 Every field of the sections and every option of engines and frontends is tried with every pair of engine and frontend.
 """
@@ -127,25 +127,25 @@ VALUES: dict[str, Any] = {
 }
 """A value for each field, other than its default."""
 
-ELSEWHERE = {"name", "model.path", "model.container", "resources.gpus_per_node", "backend.type", "frontend.type",
+TESTED_ELSEWHERE = {"name", "model.path", "model.container", "resources.gpus_per_node", "backend.type", "frontend.type",
              "benchmark.type", "profiling.type"} | {
     f"resources.{name}" for m in ("prefill", "decode", "agg") for name in (f"{m}_nodes", f"{m}_workers", f"gpus_per_{m}")
 }  # fmt: skip
-"""Fields whose effect is the subject of many other tests."""
+"""Fields that many other tests cover."""
 
-FOR_PEOPLE = {"model.precision", "resources.gpu_type"}
-"""Free text, sent to status services and read by people."""
+FREE_TEXT = {"model.precision", "resources.gpu_type"}
+"""Free text that is only displayed and sent to status services."""
 
-ALSO_SO = {
-    "frontend.enable_multiple_frontends": "one server there is anyway",
-    "frontend.num_additional_frontends": "there are no more nodes for frontends anyway",
+AGREE_WITH_DEFAULT = {
+    "frontend.enable_multiple_frontends": "the job has one frontend anyway",
+    "frontend.num_additional_frontends": "the job has no nodes for more frontends",
     "dynamo.install": "nothing is installed anyway",
-    "vllm.set_cuda_visible_devices": "`vllm serve` knows no other way",
-    "vllm.allow_prefill_decode_colocation": "what is allowed need not be possible",
-    "vllm.allow_prefill_decode_colocation_across_nodes": "the same reason",
-    "trtllm.sequential_node_start": "one worker per node starts first anyway",
+    "vllm.set_cuda_visible_devices": "`vllm serve` always sets it",
+    "vllm.allow_prefill_decode_colocation": "the workers fill whole nodes anyway",
+    "vllm.allow_prefill_decode_colocation_across_nodes": "the workers fill whole nodes anyway",
+    "trtllm.sequential_node_start": "a node has a single worker anyway",
 }
-"""Fields whose value may say what happens without them, so that there is nothing to say."""
+"""Fields whose value may agree with what happens without them, so that no warning is needed."""
 
 SECTIONS = {
     "model": v1_sections.ModelSection,
@@ -165,7 +165,7 @@ BENCH = {"type": "sa-bench", "isl": 8, "osl": 8, "concurrencies": [1]}
 
 
 def fields() -> Iterator[str]:
-    """Every field, as ``section.field``; options of plugins as ``plugin.option``."""
+    """Yield every field as ``section.field``, and options of plugins as ``plugin.option``."""
     for section, kind in SECTIONS.items():
         yield from (f"{section}.{f.name}" for f in attrs.fields(kind))
     yield from (f.name for f in attrs.fields(v1_sections.Document) if f.name not in SECTIONS)
@@ -175,13 +175,13 @@ def fields() -> Iterator[str]:
             yield from (f"{name}.{f.name}" for f in attrs.fields(options))
 
 
-def test_every_field_is_tried() -> None:
-    """A new field gets a value here, so that it cannot be forgotten."""
-    assert set(fields()) - ELSEWHERE - FOR_PEOPLE == set(VALUES)
+def test_every_field_has_a_test_value() -> None:
+    """A new field needs a value here."""
+    assert set(fields()) - TESTED_ELSEWHERE - FREE_TEXT == set(VALUES)
 
 
 def base(engine: str, frontend: str, *, disaggregated: bool) -> Recipe:
-    """A recipe of one pair, with an answer to everything that would be refused."""
+    """Return a valid recipe of a pair of engine and frontend."""
     data = recipe(engine, frontend={"type": frontend}, benchmark=BENCH)
     if frontend == "trtllm_serve":
         data["frontend"]["enable_multiple_frontends"] = False
@@ -191,7 +191,7 @@ def base(engine: str, frontend: str, *, disaggregated: bool) -> Recipe:
 
 
 def changed(data: Recipe, field: str) -> Recipe | None:
-    """The recipe with one field set; None if it belongs to a plugin that is not in the recipe."""
+    """Return the recipe with one field set; None if the field belongs to another plugin."""
     section, _, name = field.rpartition(".")
     where = {data["backend"]["type"]: "backend", data["frontend"]["type"]: "frontend"}
     if section and section not in SECTIONS:
@@ -205,13 +205,13 @@ def changed(data: Recipe, field: str) -> Recipe | None:
 
 
 def options_of(section: str, name: str) -> set[str]:
-    """Names of a plugin's own options."""
+    """Return the names of a plugin's options."""
     kind = plugin.engine(name) if section == "backend" else plugin.frontend(name)
     return {f.name for f in attrs.fields(kind.options)}  # type: ignore[arg-type]
 
 
-def outcome(data: Recipe) -> tuple[object, ...]:
-    """The plan, but for the recipe's checksum, and all findings."""
+def plan_and_problems(data: Recipe) -> tuple[object, ...]:
+    """Return the plan without the recipe's checksum, and all problems."""
     try:
         made = planned(data)
     except InputError as error:
@@ -220,23 +220,23 @@ def outcome(data: Recipe) -> tuple[object, ...]:
     return (plan, tuple((p.rule, p.message) for p in made.report))
 
 
-def silent(data: Recipe, names: list[str]) -> set[str]:
-    """Fields that change nothing and cause no warning."""
-    before = outcome(data)
+def silently_ignored(data: Recipe, names: list[str]) -> set[str]:
+    """Return the fields that change neither the plan nor the problems."""
+    before = plan_and_problems(data)
     assert before[0] is not None, before
     tried = {name: changed(data, name) for name in names}
-    return {name for name, other in tried.items() if other is not None and outcome(other) == before}
+    return {name for name, other in tried.items() if other is not None and plan_and_problems(other) == before}
 
 
 @pytest.mark.parametrize(("engine", "frontend", "disaggregated"), COMBINATIONS)
 def test_no_field_is_silently_ignored(engine: str, frontend: str, disaggregated: bool) -> None:  # noqa: FBT001
-    """With every engine and frontend each field changes the plan or is answered; those that agree are named above."""
-    found = silent(base(engine, frontend, disaggregated=disaggregated), list(VALUES))
-    assert found - set(ALSO_SO) == set()
+    """With every engine and frontend, each field changes the plan or is reported, except for those listed above."""
+    found = silently_ignored(base(engine, frontend, disaggregated=disaggregated), list(VALUES))
+    assert found - set(AGREE_WITH_DEFAULT) == set()
 
 
-def test_the_exceptions_are_exceptions() -> None:
-    """Each field that may say nothing changes something in some job."""
+def test_each_exception_has_an_effect_in_some_job() -> None:
+    """Each excepted field changes the plan of at least one job."""
     jobs = [base(e, f, disaggregated=d) for e, f, d in COMBINATIONS]
     packed = base("vllm", "dynamo", disaggregated=True)
     packed["resources"] |= {"gpus_per_prefill": 4, "gpus_per_decode": 4}
@@ -244,14 +244,16 @@ def test_the_exceptions_are_exceptions() -> None:
     many["resources"] |= {"prefill_workers": 2}
     wide = base("sglang", "dynamo", disaggregated=True)
     wide["resources"] |= {"decode_nodes": 2}
-    for name in ALSO_SO:
+    for name in AGREE_WITH_DEFAULT:
         tried = [(job, changed(job, name)) for job in (*jobs, packed, many, wide)]
-        assert any(other is not None and outcome(other) != outcome(job) for job, other in tried), name
+        assert any(
+            other is not None and plan_and_problems(other) != plan_and_problems(job) for job, other in tried
+        ), name
 
 
 @pytest.mark.parametrize("kind", ["none", "torch", "nsys", "nsys-time"])
 def test_no_field_of_profiling_is_silently_ignored(kind: str) -> None:
-    """Whatever the profiler, each field is read or answered."""
+    """With every profiler, each field is used or reported."""
     data = base("sglang", "dynamo", disaggregated=True)
     window = {"start_step": 1, "stop_step": 9}
     own: dict[str, Recipe] = {
@@ -262,17 +264,17 @@ def test_no_field_of_profiling_is_silently_ignored(kind: str) -> None:
     }
     data["profiling"] = {"type": kind} | own[kind]
     names = [n for n in VALUES if n.startswith("profiling.")]
-    assert silent(data, names) == set()
+    assert silently_ignored(data, names) == set()
 
 
 def test_no_common_field_is_silently_ignored_without_a_client() -> None:
-    """Where nothing runs against the workers, what is about the client is answered."""
+    """Without a client, fields of the client are reported."""
     data = base("sglang", "dynamo", disaggregated=True) | {"benchmark": {"type": "manual"}}
-    assert silent(data, [n for n in VALUES if n.startswith("benchmark.")]) == set()
+    assert silently_ignored(data, [n for n in VALUES if n.startswith("benchmark.")]) == set()
 
 
-def test_defaults_of_the_profile_are_no_problem_of_a_recipe() -> None:
-    """A site that raises nginx's limits says so for every recipe, also for those without nginx."""
+def test_unused_defaults_of_the_profile_are_not_reported() -> None:
+    """A default of the profile applies to every recipe, including those that cannot use it."""
     data = base("vllm", "vllm", disaggregated=False)
     assert list(planned(data, profile={"nginx_raise_ulimit": True}).report) == []
     data["frontend"]["nginx_raise_ulimit"] = True

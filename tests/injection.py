@@ -1,4 +1,4 @@
-"""Texts that would do harm if anything took them for code, and recipes with a text in every place that takes one."""
+"""Payloads that do harm if they are executed, and recipes with a string in every place that accepts one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 Document = dict[str, Any]
 Place = tuple[str | int, ...]
-"""Keys and indices from the top to a text; a last ``KEY`` means the key that the rest leads to."""
+"""Keys and indices from the top to a string. A last ``KEY`` means the key at the path before it."""
 KEY = "<key>"
 
 PAYLOADS = {
@@ -37,7 +37,7 @@ PAYLOADS = {
 
 
 def sglang() -> Document:
-    """SGLang behind Dynamo and nginx, with all that concerns the job as a whole."""
+    """Return SGLang behind Dynamo and nginx, with all settings of the job as a whole."""
     return {
         "name": "n",
         "slurm": {"account": "me", "partition": "p", "time_limit": "01:00:00"},
@@ -70,7 +70,7 @@ def sglang() -> Document:
 
 
 def vllm() -> Document:
-    """vLLM with a Mooncake store, a hub model, torch profiles, and a command as benchmark."""
+    """Return vLLM with a Mooncake store, a Hugging Face model, nsys profiles, and a command as benchmark."""
     return {
         "name": "n",
         "model": {"path": "hf:org/m", "container": "org/image:1", "precision": "bf16"},
@@ -93,7 +93,7 @@ def vllm() -> Document:
 
 
 def trtllm() -> Document:
-    """TensorRT-LLM behind its own orchestrator, evaluated."""
+    """Return TensorRT-LLM behind its own orchestrator, with an evaluation."""
     return {
         "name": "n",
         "model": {"path": "/models/m", "container": "/images/i.sqsh", "precision": "fp4"},
@@ -108,7 +108,7 @@ def trtllm() -> Document:
 
 
 def mocker() -> Document:
-    """The mocker, with a trace that aiperf replays."""
+    """Return the mocker, with a trace that aiperf replays."""
     return {
         "name": "n",
         "model": {"path": "hf:org/m", "container": "/i.sqsh", "precision": "fp8"},

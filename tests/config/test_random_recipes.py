@@ -1,4 +1,4 @@
-"""Laws that hold for any document: order of keys, mutations."""
+"""Properties of random recipes: shuffled keys, mutations, damaged text."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ODD = st.sampled_from(
 
 
 def shuffled(value: object, chance: random.Random, *, free: bool = False) -> object:
-    """The document with the keys of its sections in another order; keys of free mappings keep theirs."""
+    """Return the document with the keys of its sections shuffled; free mappings keep their order."""
     if isinstance(value, dict):
         pairs = list(value.items())
         if not free:
@@ -59,7 +59,7 @@ def shuffled(value: object, chance: random.Random, *, free: bool = False) -> obj
 )
 @given(st.sampled_from([SMALL, RICH, RICH2]), st.randoms(use_true_random=False))
 def test_the_order_of_keys_does_not_matter(folder: Folder, text: str, chance: random.Random) -> None:
-    """A document with its keys in any order is the same recipe, but for the file's checksum."""
+    """A document with its keys in any order gives the same recipe, except for the checksum of the file."""
     other = yaml.safe_dump(shuffled(yaml.safe_load(text), chance), sort_keys=False)
     one, two = folder.job(text).recipe, folder.job(other).recipe
     free = ("environment", "sbatch_directives")
@@ -70,7 +70,7 @@ def test_the_order_of_keys_does_not_matter(folder: Folder, text: str, chance: ra
 
 
 def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Paths of all values of a document."""
+    """Return the paths of all values of a document."""
     if isinstance(value, dict):
         inner = [p for k, v in value.items() for p in places(v, (*path, k))]
     elif isinstance(value, list):
@@ -80,8 +80,8 @@ def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
     return [*([path] if path else []), *inner]
 
 
-def mutated(value: object, path: tuple[str | int, ...], how: str, new: object) -> None:
-    """Change a document in place: replace a value, remove a key, rename it, add another."""
+def mutate(value: object, path: tuple[str | int, ...], how: str, new: object) -> None:
+    """Change a document in place: replace a value, remove a key, rename it, or add another."""
     for step in path[:-1]:
         value = value[step]  # type: ignore[index]
     key = path[-1]
@@ -97,18 +97,18 @@ def mutated(value: object, path: tuple[str | int, ...], how: str, new: object) -
 
 @QUIET
 @given(st.data(), st.sampled_from([RICH, RICH2]), st.integers(1, 3))
-def test_a_changed_recipe_is_a_recipe_or_has_places(
+def test_a_changed_recipe_is_valid_or_has_positions(
     folder: Folder, data: st.DataObject, text: str, times: int
 ) -> None:
-    """Whatever is changed, the result is a recipe or problems that point into the file; never a traceback."""
+    """Any change gives a valid recipe, or problems with positions in the file; never a traceback."""
     document = yaml.safe_load(text)
     for _ in range(times):
         path = data.draw(st.sampled_from(places(document)))
-        mutated(
+        mutate(
             document, path, data.draw(st.sampled_from(["replace", "remove", "rename", "add"])), data.draw(ODD)
         )
     written = yaml.safe_dump(document, allow_unicode=True)
-    problems = outcome(folder, written)
+    problems = errors_of(folder, written)
     event("refused" if problems else "accepted")
     for p in problems:
         assert p.file == "recipe.yaml"
@@ -118,19 +118,19 @@ def test_a_changed_recipe_is_a_recipe_or_has_places(
 
 @QUIET
 @given(st.data())
-def test_a_damaged_text_is_no_traceback(folder: Folder, data: st.DataObject) -> None:
-    """Characters cut out, put in, or exchanged give a recipe or problems."""
+def test_a_damaged_text_never_raises(folder: Folder, data: st.DataObject) -> None:
+    """Deleting, inserting and replacing characters gives a recipe or problems."""
     text = RICH
     for _ in range(data.draw(st.integers(1, 4))):
         n = data.draw(st.integers(0, len(text) - 1))
         new = data.draw(st.text(alphabet=" \n\t:-[]{}'\"#&*!|>%@,ab1", max_size=3))
         text = text[:n] + new + text[n + data.draw(st.integers(0, 3)) :]
-    problems = outcome(folder, text)
+    problems = errors_of(folder, text)
     event("refused" if problems else "accepted")
 
 
-def outcome(folder: Folder, text: str) -> list[Problem]:
-    """The errors of a text."""
+def errors_of(folder: Folder, text: str) -> list[Problem]:
+    """Return the errors of a text."""
     try:
         folder.load(text)
     except InputError as error:
@@ -138,7 +138,7 @@ def outcome(folder: Folder, text: str) -> list[Problem]:
     return []
 
 
-def test_all_problems_at_once_in_source_order(folder: Folder) -> None:
+def test_all_problems_are_reported_in_source_order(folder: Folder) -> None:
     """Problems of different kinds in different sections are reported together, sorted by line."""
     found = folder.problems(
         "name: a/b\nmodel: {path: r1, precision: 8, container: /i}\n"

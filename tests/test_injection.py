@@ -1,18 +1,19 @@
-"""Every text of a recipe and a profile, spoiled with shell, YAML, Jinja, awk, nginx, #SBATCH and paths: data, or refused."""
+"""Injection into every string of a recipe and a profile (shell, YAML, Jinja, awk, nginx, #SBATCH, paths) has no effect."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import hostile
+import injection
 import pytest
 import shellcheck
 import yaml
-from hostile import KEY, PAYLOADS, RECIPES, Document, Place, places, spoiled
+from injection import KEY, PAYLOADS, RECIPES, Document, Place, places, spoiled
 from recording import Recording, check_launch, check_task
 
 from srtplan import pipeline
@@ -21,7 +22,7 @@ from srtplan.diagnostics import InputError
 
 pytestmark = pytest.mark.slow
 BARE: Document = {"dynamo": {"install": False}, "setup_script": None, "profiling": {}}
-"""What is left out where launchers run: these need files of the site, or the network."""
+"""Sections to omit when launchers run, because they need files of the site or the network."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def compiled(
     document: Document, *, profile: Document | None = None, name: str = "r.yaml"
 ) -> pipeline.Planned | None:
-    """The only job of a document; None if it is refused, which must be with positions and rules."""
+    """Return the only job of a document; None if it is refused with positions and rules."""
     Path(name).write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
     if profile is not None:
         Path("site.yaml").write_text(
@@ -48,33 +49,33 @@ def compiled(
 
 
 def accepted(document: Document, payload: str, *, as_profile: bool = False) -> list[Place]:
-    """The places that take a payload; everywhere else it is refused with a position."""
+    """Return the places that accept a payload; all other places refuse it with a position."""
     found = []
     for place in places(document):
         made = spoiled(document, place, payload)
-        plan = compiled(unsaid(), profile=made) if as_profile else compiled(made)
+        plan = compiled(minimal_recipe(), profile=made) if as_profile else compiled(made)
         if plan is not None:
             found.append(place)
     return found
 
 
-def unsaid() -> Document:
-    """A recipe that leaves to the profile what it can."""
-    recipe = hostile.sglang()
+def minimal_recipe() -> Document:
+    """Return a recipe that leaves to the profile whatever it can."""
+    recipe = injection.sglang()
     for key in ("slurm", "env_from", "reporting", "sbatch_directives"):
         recipe.pop(key)
     return recipe
 
 
 def everywhere(document: Document, found: list[Place], payload: str) -> Document:
-    """The document with a payload at all of these places; keys last, since they change the way to their values."""
+    """Return the document with a payload at all of these places; keys last, because they change the path of their values."""
     for place in sorted(found, key=lambda p: (p[-1] == KEY, -len(p))):
         document = spoiled(document, place, payload)
     return document
 
 
 def run(bundle: Path, folder: Path) -> Recording:
-    """Run every launcher; what it starts gets what plan.json says. The shell is sound, and so are the directives."""
+    """Run every launcher and check that each command gets the values of plan.json, and that shell and directives are valid."""
     files = [p for p in bundle.rglob("*") if p.suffix == ".sh" or p.name == "stop"]
     assert shellcheck.syntax(files) == ""
     directives = [line for line in (bundle / "job.sh").read_text().splitlines() if line.startswith("#SBATCH")]
@@ -96,7 +97,7 @@ def reads_all_data(bundle: Path) -> None:
 
 
 def texts(value: Any) -> list[str]:
-    """Every text in a plan, keys among them."""
+    """Return every string of a plan, including keys."""
     if isinstance(value, str):
         return [value]
     inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
@@ -106,7 +107,7 @@ def texts(value: Any) -> list[str]:
 @pytest.mark.parametrize("kind", PAYLOADS)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_text_is_data_or_refused(recipe: str, kind: str, tmp_path: Path) -> None:
-    """Where a payload is taken, job.sh reads it as data, launchers run with it byte for byte; nothing of it is executed."""
+    """Launchers pass accepted payloads on byte for byte, and never execute them."""
     canary = tmp_path / "canary"
     payload = PAYLOADS[kind].replace("CANARY", str(canary))
     document = RECIPES[recipe]() | BARE
@@ -127,12 +128,12 @@ def test_a_text_is_data_or_refused(recipe: str, kind: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("kind", PAYLOADS)
 def test_a_text_of_the_profile(kind: str, tmp_path: Path) -> None:
-    """The same for a cluster profile, but for its preamble, which is shell by intention."""
+    """The same for a cluster profile, except for its preamble, which is shell text."""
     canary = tmp_path / "canary"
     payload = PAYLOADS[kind].replace("CANARY", str(canary))
-    profile = hostile.profile()
+    profile = injection.profile()
     found = accepted(profile, payload, as_profile=True)
-    planned = compiled(unsaid() | BARE, profile=everywhere(profile, found, payload))
+    planned = compiled(minimal_recipe() | BARE, profile=everywhere(profile, found, payload))
     assert planned is not None, found
     pipeline.write(pipeline.bundle(planned.plan), tmp_path / "out" / "b", tmp_path / "out")
     run(tmp_path / "out" / "b", tmp_path / "run")
@@ -142,11 +143,11 @@ def test_a_text_of_the_profile(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [k for k, v in PAYLOADS.items() if "/" not in v.replace("CANARY", "c")])
 def test_the_name_of_the_recipe(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A recipe's own file name is data, too: it stands in job.sh and names the folder of the bundle; no line breaks there."""
+    """The file name of a recipe is data, too: it is part of job.sh and names the folder of the bundle."""
     payload = PAYLOADS[kind].replace("CANARY", "canary")
     folder = tmp_path / "in"
     folder.mkdir()
-    document = hostile.mocker() | BARE
+    document = injection.mocker() | BARE
     for name in (f"a{payload}.yaml", "b.yaml"):
         (folder / name).write_text(yaml.safe_dump(document))
     with pytest.raises(SystemExit) as end:
@@ -167,9 +168,9 @@ def test_the_name_of_the_recipe(kind: str, tmp_path: Path, capsys: pytest.Captur
 
 @pytest.mark.parametrize("kind", PAYLOADS)
 def test_the_name_of_a_variant(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A variant's name is part of the job's and of a path: it is refused with a position, or stays below the output."""
+    """A variant name is refused with a position, or its bundle stays below the output folder."""
     payload = PAYLOADS[kind].replace("CANARY", str(tmp_path / "canary"))
-    document = {"base": hostile.mocker() | BARE, "override_ok": {}, f"override_{payload}": {"name": "x"}}
+    document = {"base": injection.mocker() | BARE, "override_ok": {}, f"override_{payload}": {"name": "x"}}
     Path("r.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
     with pytest.raises(SystemExit) as end:
         main(["compile", "r.yaml", "-o", "deep/out"])
@@ -179,3 +180,23 @@ def test_the_name_of_a_variant(kind: str, tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / "canary").exists()
     assert {p.name for p in tmp_path.iterdir()} <= {"deep", "r.yaml"}
     assert {p.name for p in tmp_path.glob("deep/*")} <= {"out"}
+
+
+def test_job_sh_does_not_execute_its_data(tmp_path: Path) -> None:
+    """job.sh, started without Slurm, reads all its data and executes none of it."""
+    canary = tmp_path / "canary"
+    document = injection.sglang() | BARE
+    for kind, text in PAYLOADS.items():
+        payload = text.replace("CANARY", str(canary))
+        made = everywhere(document, accepted(document, payload), payload)
+        planned = compiled(made)
+        assert planned is not None
+        bundle = tmp_path / "out" / kind
+        pipeline.write(pipeline.bundle(planned.plan), bundle, tmp_path / "out")
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        done = subprocess.run(
+            ["bash", bundle / "job.sh"], env=env, capture_output=True, text=True, check=False, timeout=30
+        )
+        assert done.returncode in (70, 72), done.stderr
+        assert not canary.exists(), kind
+        json.loads((bundle / "plan.json").read_text())
