@@ -13,7 +13,10 @@ from srtplan import plugin
 ROOT = Path(__file__).parents[1]
 OTHER_NAMES = {
     "requested == 'sglang'": "a frontend of srtctl 2.x that srtplan lacks",
-    "s in UNDERSCORED": "spelling of names",
+    "'dynamo' in self.interfaces": "an interface",
+    "interface == 'dynamo'": "an interface",
+    "run.client not in CLIENTS": "the reader of a report",
+    "self.name in CLIENTS": "the reader of a report",
     "p.type in ('none', 'nsys-time')": "a profiler",
     "recipe.profiling.type != 'none'": "a profiler",
 }
