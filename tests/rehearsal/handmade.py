@@ -165,7 +165,7 @@ def write_bundle(
     )
     (folder / "job.sh").write_text(job)
     plan = {
-        "format": "srtplan.plan/1", "name": "handmade", "served_model_name": "m", "engine": "sglang", "frontend": "sglang",
+        "format": "srtplan.plan/2", "name": "handmade", "served_model_name": "m", "engine": "sglang", "frontend": "sglang",
         "nodes": {"total": nodes}, "processes": [], "probes": [],
         "steps": [planned(step) for step in steps],
     }  # fmt: skip
