@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from srtplan.rehearsal import simulated
-from srtplan.rehearsal.simulated._start import WRAPPER
+from srtplan.rehearsal.simulation.start import WRAPPER
 
 BEHAVIORS = Path(simulated.__file__).parent
 SERVER, CLIENT, REAL = "server", "client", "real"
@@ -34,7 +34,7 @@ class StandIn:
 
     @property
     def line(self) -> str:
-        """The line for ``simulated/_start.py``."""
+        """The line for ``simulation/start.py``."""
         return " ".join([self.step, self.behavior, *self.begins])
 
 

@@ -17,10 +17,10 @@ def main(argv: list[str]) -> int:
     """Run the stand-in that argv names and return its exit code."""
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
     name, state, words = argv[0], argv[1], argv[2:]
-    module = f"slurm.{name}" if name in SLURM else "simulated._start"
-    module = "simulated._writing" if name == OWN else module
+    module = f"slurm.{name}" if name in SLURM else "simulation.start"
+    module = "simulation.writing" if name == OWN else module
     loaded = __import__(f"srtplan.rehearsal.{module}", fromlist=["main"])
-    code: int = loaded.main(name, state, words) if module.endswith("_start") else loaded.main(state, words)
+    code: int = loaded.main(name, state, words) if module.endswith(".start") else loaded.main(state, words)
     return code
 
 

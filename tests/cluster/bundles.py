@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 SIMULATED = """
 import os, pathlib, socket, sys
 sys.path.insert(0, {root!r})
-from srtplan.rehearsal.simulated._start import behave, wrap
+from srtplan.rehearsal.simulation.start import behave, wrap
 host = socket.gethostname()
 os.environ["SRT_NODE_ADDRESS"] = socket.gethostbyname(host)
 state = pathlib.Path("/opt/simulated")

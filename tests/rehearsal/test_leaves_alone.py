@@ -10,7 +10,7 @@ import pytest
 from programs import Programs
 
 from srtplan.rehearsal import run as rehearsal
-from srtplan.rehearsal.simulated import _writing
+from srtplan.rehearsal.simulation import writing as _writing
 from srtplan.rehearsal.slurm.state import State
 
 NOBODY = 65534

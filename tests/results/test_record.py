@@ -32,8 +32,8 @@ from srtplan.benchmarks import custom
 from srtplan.ir.shell import notation
 from srtplan.plugin import ReportReader
 from srtplan.plugin.readers import CLIENTS, FIGURES
-from srtplan.rehearsal.simulated._load import Result, Run
 from srtplan.rehearsal.simulated.aiperf import report as simulated_report
+from srtplan.rehearsal.simulation.load import Result, Run
 
 awks = pytest.mark.parametrize("awk", AWKS)
 NUMBER = (

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from srtplan.rehearsal.simulated import _clients
-from srtplan.rehearsal.simulated._completions import CHAT, COMPLETIONS
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import Json
-from srtplan.rehearsal.simulated._load import Load, Result, Run, deviation, drive, mean, percentile
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation import clients as _clients
+from srtplan.rehearsal.simulation.completions import CHAT, COMPLETIONS
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import Json
+from srtplan.rehearsal.simulation.load import Load, Result, Run, deviation, drive, mean, percentile
+from srtplan.rehearsal.simulation.program import Program
 
 COMMANDS = ("aiperf",)
 TIMES: dict[str, Callable[[Result], float]] = {

@@ -5,11 +5,11 @@ In: its argv. Out: requests really sent, and a line of JSON appended to ``--outp
 
 import json
 
-from srtplan.rehearsal.simulated import _clients
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import Json
-from srtplan.rehearsal.simulated._load import Load, drive
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation import clients as _clients
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import Json
+from srtplan.rehearsal.simulation.load import Load, drive
+from srtplan.rehearsal.simulation.program import Program
 
 COMMANDS = ("sglang.bench_serving",)
 

@@ -6,11 +6,11 @@ In: the client's argv. Out: requests really sent, and with ``--save-result`` a J
 import json
 from datetime import datetime, timezone
 
-from srtplan.rehearsal.simulated import _clients
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import Json
-from srtplan.rehearsal.simulated._load import Load, drive
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation import clients as _clients
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import Json
+from srtplan.rehearsal.simulation.load import Load, drive
+from srtplan.rehearsal.simulation.program import Program
 
 COMMANDS = ("vllm", "vllm.benchmarks.serve", "tensorrt_llm.serve.scripts.benchmark_serving")
 

@@ -8,11 +8,11 @@ import re
 from typing import Any
 
 from srtplan.rehearsal import describe
-from srtplan.rehearsal.simulated import _clients
-from srtplan.rehearsal.simulated._completions import CHAT
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._load import Load, drive
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation import clients as _clients
+from srtplan.rehearsal.simulation.completions import CHAT
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.load import Load, drive
+from srtplan.rehearsal.simulation.program import Program
 
 REPORT = "the rehearsal's generic client sent one request\n"
 

@@ -7,10 +7,10 @@ once all of them are healthy.
 import re
 from itertools import count
 
-from srtplan.rehearsal.simulated import _completions
-from srtplan.rehearsal.simulated._engine import HEALTH
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import (
+from srtplan.rehearsal.simulation import completions as _completions
+from srtplan.rehearsal.simulation.engine import HEALTH
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import (
     NOT_FOUND,
     OK,
     Request,
@@ -21,7 +21,7 @@ from srtplan.rehearsal.simulated._http import (
     pass_on,
     serve,
 )
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.program import Program
 
 INTERVAL_S = 0.3
 

@@ -7,10 +7,10 @@ In: ``--http-port``, ETCD_ENDPOINTS. Out: ``/health`` with the instances that ar
 import re
 from itertools import count
 
-from srtplan.rehearsal.simulated import _completions
-from srtplan.rehearsal.simulated._discovery import Discovery, Instance
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import (
+from srtplan.rehearsal.simulation import completions as _completions
+from srtplan.rehearsal.simulation.discovery import Discovery, Instance
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import (
     NOT_FOUND,
     UNAVAILABLE,
     Json,
@@ -19,8 +19,8 @@ from srtplan.rehearsal.simulated._http import (
     pass_on,
     serve,
 )
-from srtplan.rehearsal.simulated._naming import ANY
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.naming import ANY
+from srtplan.rehearsal.simulation.program import Program
 
 
 def main(program: Program, flags: Flags) -> int:

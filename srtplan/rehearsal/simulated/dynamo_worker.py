@@ -6,10 +6,10 @@ worker has, requests served at an address of its own, and the status server on D
 
 import json
 
-from srtplan.rehearsal.simulated._discovery import Discovery, Instance
-from srtplan.rehearsal.simulated._engine import Engine
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import (
+from srtplan.rehearsal.simulation.discovery import Discovery, Instance
+from srtplan.rehearsal.simulation.engine import Engine
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import (
     NOT_FOUND,
     OK,
     UNAVAILABLE,
@@ -19,9 +19,9 @@ from srtplan.rehearsal.simulated._http import (
     serve,
     split,
 )
-from srtplan.rehearsal.simulated._naming import ANY
-from srtplan.rehearsal.simulated._program import Program
-from srtplan.rehearsal.simulated._ranks import join, stay
+from srtplan.rehearsal.simulation.naming import ANY
+from srtplan.rehearsal.simulation.program import Program
+from srtplan.rehearsal.simulation.ranks import join, stay
 
 HEALTH_POLL_S = 0.2
 SIDE_PORTS = ("DYN_VLLM_KV_EVENT_PORT", "VLLM_NIXL_SIDE_CHANNEL_PORT")

@@ -3,9 +3,9 @@
 Workers and frontends only hold a connection (``_discovery.py``).
 """
 
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import NOT_FOUND, OK, Json, Request, Response, serve, split
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import NOT_FOUND, OK, Json, Request, Response, serve, split
+from srtplan.rehearsal.simulation.program import Program
 
 
 def main(program: Program, flags: Flags) -> int:

@@ -7,9 +7,9 @@ the real one (0.4.13) leaves it, in a folder named after the model.
 import json
 from datetime import datetime, timezone
 
-from srtplan.rehearsal.simulated import _clients
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation import clients as _clients
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.program import Program
 
 COMMANDS = ("lm_eval",)
 

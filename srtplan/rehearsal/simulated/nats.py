@@ -2,10 +2,10 @@
 
 import json
 
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import Connection, listen
-from srtplan.rehearsal.simulated._naming import ANY
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import Connection, listen
+from srtplan.rehearsal.simulation.naming import ANY
+from srtplan.rehearsal.simulation.program import Program
 
 
 def main(program: Program, flags: Flags) -> int:

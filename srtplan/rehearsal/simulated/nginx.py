@@ -10,9 +10,9 @@ import socket
 import threading
 from itertools import count
 
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import BLOCK, Connection, connect, listen, split
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import BLOCK, Connection, connect, listen, split
+from srtplan.rehearsal.simulation.program import Program
 
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 

@@ -4,11 +4,11 @@ A rank with ``--headless``, or above 0, serves nothing. TensorRT-LLM's server re
 takes requests for a model of any name, and listens on the loopback by default; vLLM's listens everywhere.
 """
 
-from srtplan.rehearsal.simulated._engine import Engine
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._naming import ANY
-from srtplan.rehearsal.simulated._program import Program
-from srtplan.rehearsal.simulated._ranks import join, stay
+from srtplan.rehearsal.simulation.engine import Engine
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.naming import ANY
+from srtplan.rehearsal.simulation.program import Program
+from srtplan.rehearsal.simulation.ranks import join, stay
 
 
 def main(program: Program, flags: Flags) -> int:

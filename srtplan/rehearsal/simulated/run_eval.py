@@ -5,10 +5,10 @@ The real one writes into /tmp, which is not the rehearsal's: the file goes below
 
 import json
 
-from srtplan.rehearsal.simulated import _clients
-from srtplan.rehearsal.simulated._completions import CHAT, COMPLETIONS
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation import clients as _clients
+from srtplan.rehearsal.simulation.completions import CHAT, COMPLETIONS
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.program import Program
 
 COMMANDS = ("sglang.test.run_eval",)
 

@@ -5,11 +5,11 @@ any GET, the served model's name, and plausible completions, after the time that
 """
 
 from srtplan.rehearsal import describe
-from srtplan.rehearsal.simulated import _completions
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import NOT_FOUND, Request, Response, health, serve
-from srtplan.rehearsal.simulated._naming import ANY
-from srtplan.rehearsal.simulated._program import LOAD_S, Program
+from srtplan.rehearsal.simulation import completions as _completions
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import NOT_FOUND, Request, Response, health, serve
+from srtplan.rehearsal.simulation.naming import ANY
+from srtplan.rehearsal.simulation.program import LOAD_S, Program
 
 
 def main(program: Program, _flags: Flags) -> int:

@@ -10,10 +10,10 @@ import uuid
 from dataclasses import dataclass, field
 from itertools import count
 
-from srtplan.rehearsal.simulated import _completions
-from srtplan.rehearsal.simulated._engine import HEALTH
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import (
+from srtplan.rehearsal.simulation import completions as _completions
+from srtplan.rehearsal.simulation.engine import HEALTH
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import (
     NOT_FOUND,
     OK,
     Json,
@@ -26,7 +26,7 @@ from srtplan.rehearsal.simulated._http import (
     split,
     unavailable,
 )
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.program import Program
 
 PROBE_S = 0.3
 TRIES = 3

@@ -1,10 +1,10 @@
 """Simulated ``python3 -m sglang.launch_server``: rank 0 serves, other ranks join it and stay."""
 
-from srtplan.rehearsal.simulated._engine import BOOTSTRAP, Engine
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import listen
-from srtplan.rehearsal.simulated._program import Program
-from srtplan.rehearsal.simulated._ranks import join, stay
+from srtplan.rehearsal.simulation.engine import BOOTSTRAP, Engine
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import listen
+from srtplan.rehearsal.simulation.program import Program
+from srtplan.rehearsal.simulation.ranks import join, stay
 
 
 def main(program: Program, flags: Flags) -> int:

@@ -5,7 +5,7 @@
     STATE/hosts                 one node a line: name, address, address of its own loopback
     STATE/settings              kill_wait=30, first_job=7, programs=real, containers=paths
     STATE/plan.json             the Plan whose programs are simulated
-    STATE/stand-ins/NAME        what stands in for a program, see simulated/_start.py
+    STATE/stand-ins/NAME        what stands in for a program, see simulation/start.py
     STATE/absent/configs/...    what stands for mounts that this machine does not have, by their target
     STATE/containers            namespaces, or paths where this machine allows none
     STATE/jobs/7/record         job_name=..., nodes=node[0-3], command=..., ...

@@ -2,7 +2,7 @@
 
 import os
 
-from srtplan.rehearsal.simulated._flags import Flags
+from srtplan.rehearsal.simulation.flags import Flags
 
 REPORT, AFTER = "SRT_REHEARSAL_NSYS", "SRT_REHEARSAL_NSYS_AFTER"
 """Where the report goes, without its suffix; how many seconds after the start, where a time is given."""

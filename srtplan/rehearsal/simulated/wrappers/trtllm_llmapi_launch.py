@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from srtplan.rehearsal import processes
-from srtplan.rehearsal.simulated._flags import Flags
+from srtplan.rehearsal.simulation.flags import Flags
 from srtplan.rehearsal.slurm.state import read, write
 
 POLL_S = 0.5

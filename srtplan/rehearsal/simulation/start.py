@@ -12,10 +12,11 @@ import signal
 import sys
 from pathlib import Path
 
-from srtplan.rehearsal.simulated._flags import Flags
+from srtplan.rehearsal.simulation.flags import Flags
 from srtplan.rehearsal.slurm.state import State, read
 
 WRAPPER = "wrapper"
+BEHAVIORS = "srtplan.rehearsal.simulated"
 
 
 def main(name: str, state: str, words: list[str]) -> int:
@@ -31,12 +32,12 @@ def main(name: str, state: str, words: list[str]) -> int:
 
 def behave(behavior: str, name: str, state: str, words: list[str]) -> int:
     """Be a program and return its exit code."""
-    from srtplan.rehearsal.simulated._program import SIGNALS, Program  # noqa: PLC0415 (wrappers must not pay for it)
+    from srtplan.rehearsal.simulation.program import SIGNALS, Program  # noqa: PLC0415 (wrappers must not pay for it)
 
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     program = Program(State(state), name)
     program.arm()
-    module = __import__(f"{__package__}.{behavior}", fromlist=["main"])
+    module = __import__(f"{BEHAVIORS}.{behavior}", fromlist=["main"])
     try:
         code: int = module.main(program, Flags(words))
     except OSError as error:  # as a server that cannot bind or reach a peer
@@ -53,8 +54,8 @@ def wrap(name: str, words: list[str], begins: list[str]) -> int:
     sys.stdout.write(f"{name} (simulated): {' '.join(command) or 'nothing to run'}\n")
     sys.stdout.flush()
     module = name.replace("-", "_")
-    if (Path(__file__).parent / "wrappers" / f"{module}.py").is_file():
-        __import__(f"{__package__}.wrappers.{module}", fromlist=["prepare"]).prepare(Flags(options))
+    if (Path(__file__).parents[1] / "simulated" / "wrappers" / f"{module}.py").is_file():
+        __import__(f"{BEHAVIORS}.wrappers.{module}", fromlist=["prepare"]).prepare(Flags(options))
     if not command:
         return 0
     try:

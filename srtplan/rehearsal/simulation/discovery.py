@@ -10,8 +10,8 @@ import os
 import time
 
 from srtplan.rehearsal import processes
-from srtplan.rehearsal.simulated._http import Json, connect, split, watch
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.http import Json, connect, split, watch
+from srtplan.rehearsal.simulation.program import Program
 from srtplan.rehearsal.slurm.state import read, write
 
 CONNECT_S = 10.0

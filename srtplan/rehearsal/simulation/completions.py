@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 
-from srtplan.rehearsal.simulated._http import NOT_FOUND, Json, Request, Response
+from srtplan.rehearsal.simulation.http import NOT_FOUND, Json, Request, Response
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 CHUNKS = 8

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from srtplan.rehearsal.simulated._naming import mounts
+from srtplan.rehearsal.simulation.naming import mounts
 from srtplan.rehearsal.slurm.state import State
 
 VIEW = "SRT_REHEARSAL_VIEW"

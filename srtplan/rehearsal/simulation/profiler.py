@@ -8,10 +8,10 @@ iterations ends with the first request.
 import gzip
 import json
 
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import Request, Response
-from srtplan.rehearsal.simulated._program import Program, after
 from srtplan.rehearsal.simulated.wrappers.nsys import AFTER, REPORT
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import Request, Response
+from srtplan.rehearsal.simulation.program import Program, after
 
 FOLDERS = ("SGLANG_TORCH_PROFILER_DIR", "VLLM_TORCH_PROFILER_DIR")
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from srtplan.rehearsal import faults
-from srtplan.rehearsal.simulated._naming import Naming
-from srtplan.rehearsal.simulated._writing import is_own
+from srtplan.rehearsal.simulation.naming import Naming
+from srtplan.rehearsal.simulation.writing import is_own
 from srtplan.rehearsal.slurm.state import State, read
 
 LOAD_S = 1.0

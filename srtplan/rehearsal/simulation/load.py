@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from srtplan.rehearsal.simulated._completions import CHAT
-from srtplan.rehearsal.simulated._http import FAILURES, OK, Json, send
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.completions import CHAT
+from srtplan.rehearsal.simulation.http import FAILURES, OK, Json, send
+from srtplan.rehearsal.simulation.program import Program
 
 MAX_REQUESTS = 48
 MAX_CONCURRENCY = 16

@@ -4,11 +4,11 @@ A client's module names the commands that shell text may call it by in ``COMMAND
 text are not in the Plan.
 """
 
-from srtplan.rehearsal.simulated._completions import CHAT, COMPLETIONS
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import Json, first_model
-from srtplan.rehearsal.simulated._load import Load, Run, deviation, drive, mean, percentile
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.completions import CHAT, COMPLETIONS
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import Json, first_model
+from srtplan.rehearsal.simulation.load import Load, Run, deviation, drive, mean, percentile
+from srtplan.rehearsal.simulation.program import Program
 
 EVALUATED = 4
 """How many questions an evaluation asks at most."""

@@ -7,9 +7,9 @@ If a rank is lost later, the others end with 1, as they do when a collective ope
 import threading
 from typing import NoReturn
 
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import Connection, connect, listen, split, watch
-from srtplan.rehearsal.simulated._program import LOAD_S, Program
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import Connection, connect, listen, split, watch
+from srtplan.rehearsal.simulation.program import LOAD_S, Program
 
 RETRY_S, POLL_S = 0.2, 0.05
 LOST = "RuntimeError: [torch.distributed] connection closed by peer: another rank of this worker has ended"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any, TypeAlias
 
-from srtplan.rehearsal.simulated._program import Program
+from srtplan.rehearsal.simulation.program import Program
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 Connection: TypeAlias = socketserver.StreamRequestHandler

@@ -5,9 +5,9 @@ In: requests. Out: completions, and what a router wants to know of a worker.
 
 from typing import NoReturn
 
-from srtplan.rehearsal.simulated import _completions
-from srtplan.rehearsal.simulated._flags import Flags
-from srtplan.rehearsal.simulated._http import (
+from srtplan.rehearsal.simulation import completions as _completions
+from srtplan.rehearsal.simulation.flags import Flags
+from srtplan.rehearsal.simulation.http import (
     NOT_FOUND,
     TRANSPORT,
     Json,
@@ -17,8 +17,8 @@ from srtplan.rehearsal.simulated._http import (
     health,
     serve,
 )
-from srtplan.rehearsal.simulated._profiler import Profiler
-from srtplan.rehearsal.simulated._program import LOAD_S, Program
+from srtplan.rehearsal.simulation.profiler import Profiler
+from srtplan.rehearsal.simulation.program import LOAD_S, Program
 
 LINES = (
     "engine arguments: {model}", "Load weight begin.", "Load weight end.", "KV Cache is allocated. #tokens: 1048576",
