@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from srtplan.ir.noun import Noun
 
-@frozen(kw_only=True)
-class BundleFile:
+
+@frozen(kw_only=True, eq=False, repr=False)
+class BundleFile(Noun):
     """One file; ``path`` is relative to the bundle, with ``/``."""
 
     path: str
@@ -14,8 +16,8 @@ class BundleFile:
     executable: bool = False
 
 
-@frozen(kw_only=True)
-class Bundle:
+@frozen(kw_only=True, eq=False, repr=False)
+class Bundle(Noun):
     """All files of a bundle, including MANIFEST.sha256, sorted by path."""
 
     name: str

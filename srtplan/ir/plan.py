@@ -13,6 +13,7 @@ from typing import Literal
 from attrs import frozen
 
 from srtplan.ir.data import Map, to_yaml
+from srtplan.ir.noun import Noun
 from srtplan.ir.recipe import SECRETS_FILE, Mode, Restart, Source
 from srtplan.ir.shell import Lit, Word, Words
 from srtplan.ir.topology import Endpoint, Nodes, Process
@@ -23,8 +24,8 @@ ProbeType = Literal["tcp", "nats", "etcd", "http", "dynamo_health", "sglang_work
 Verb = Literal["start", "await_ready", "await_end", "await_terminal", "serve"]
 
 
-@frozen(kw_only=True)
-class EnvVar:
+@frozen(kw_only=True, eq=False, repr=False)
+class EnvVar(Noun):
     """A variable of a step; ``launch`` sets it in the environment of srun, where the container runtime reads it."""
 
     name: str
@@ -32,8 +33,8 @@ class EnvVar:
     launch: bool = False
 
 
-@frozen(kw_only=True)
-class Mount:
+@frozen(kw_only=True, eq=False, repr=False)
+class Mount(Noun):
     """A mount; ``origin`` is what requested it: model, logs, bundle, run, configs, profile, recipe, ..."""
 
     source: Word
@@ -42,8 +43,8 @@ class Mount:
     flags: str = ""
 
 
-@frozen(kw_only=True)
-class Container:
+@frozen(kw_only=True, eq=False, repr=False)
+class Container(Noun):
     """An image and its container runtime; ``remap_root`` is for images that must run as root."""
 
     image: str
@@ -51,16 +52,16 @@ class Container:
     remap_root: bool = False
 
 
-@frozen(kw_only=True)
-class SrunOption:
+@frozen(kw_only=True, eq=False, repr=False)
+class SrunOption(Noun):
     """``--name=value``, or the bare flag when value is None."""
 
     name: str
     value: Word | None = None
 
 
-@frozen(kw_only=True)
-class StandIn:
+@frozen(kw_only=True, eq=False, repr=False)
+class StandIn(Noun):
     """What a rehearsal runs in place of a program, which needs no GPU, model or network.
 
     ``program`` is the command word that is replaced, or the Python module after ``-m``; empty for the first word of the
@@ -76,8 +77,8 @@ class StandIn:
     report: str | None = None
 
 
-@frozen(kw_only=True)
-class Run:
+@frozen(kw_only=True, eq=False, repr=False)
+class Run(Noun):
     """One command of a step that runs several in turn, such as the concurrencies of a benchmark.
 
     ``result`` must exist afterwards. ``client`` names its format, so that the library can check that it has tokens.
@@ -92,8 +93,8 @@ class Run:
     stand_in: StandIn = StandIn()
 
 
-@frozen(kw_only=True)
-class Step:
+@frozen(kw_only=True, eq=False, repr=False)
+class Step(Noun):
     """One launch. Either ``argv`` or ``runs`` is set; ``preamble`` are calls of library functions before the command.
 
     ``srun`` has every option of its srun, in order. ``container`` and ``mounts`` repeat some of these options in structured
@@ -129,8 +130,8 @@ class Step:
         return int(value.text) if isinstance(value, Lit) else 1
 
 
-@frozen(kw_only=True)
-class Gate:
+@frozen(kw_only=True, eq=False, repr=False)
+class Gate(Noun):
     """A wait: its probes run every ``interval_s`` seconds until all are ready, for at most ``timeout_s`` seconds.
 
     The gate ``serving`` has no probes of its own. While the job serves, the probes of ``health`` run at this interval, and
@@ -142,8 +143,8 @@ class Gate:
     timeout_s: int
 
 
-@frozen(kw_only=True)
-class Probe:
+@frozen(kw_only=True, eq=False, repr=False)
+class Probe(Noun):
     """A check that a step is ready, awaited at ``gate``. ``expect`` has the numbers of prefill and decode workers."""
 
     step: str
@@ -155,8 +156,8 @@ class Probe:
     expect: tuple[tuple[str, int], ...] = ()
 
 
-@frozen(kw_only=True)
-class Action:
+@frozen(kw_only=True, eq=False, repr=False)
+class Action(Noun):
     """One action of the job: start the steps of a stage (only ``steps``, if any are named), or wait.
 
     ``subject`` is a stage (``start``, ``await_end``), a gate (``await_ready``) or a step (``await_terminal``).
@@ -167,8 +168,8 @@ class Action:
     steps: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class PlanFile:
+@frozen(kw_only=True, eq=False, repr=False)
+class PlanFile(Noun):
     """An input file of the job: text, or options that become YAML. Text is a word, so that references stay typed.
 
     ``run_time`` files contain references; job.sh writes them to LOG_DIR once the addresses are known.
@@ -184,8 +185,8 @@ class PlanFile:
         return Lit(to_yaml(self.content)) if isinstance(self.content, Map) else self.content
 
 
-@frozen(kw_only=True)
-class PreflightCheck:
+@frozen(kw_only=True, eq=False, repr=False)
+class PreflightCheck(Noun):
     """A condition that every node in ``nodes`` must meet before anything starts.
 
     ``kind`` is dir, file, path (either), any (one of several files), url, port or gpus. ``subject`` is the path, the paths
@@ -198,8 +199,8 @@ class PreflightCheck:
     why: str
 
 
-@frozen(kw_only=True)
-class BenchmarkPlan:
+@frozen(kw_only=True, eq=False, repr=False)
+class BenchmarkPlan(Noun):
     """The type and resolved parameters of the benchmark, for display and comparison."""
 
     type: str
@@ -207,8 +208,8 @@ class BenchmarkPlan:
     parameters: tuple[tuple[str, str], ...] = ()
 
 
-@frozen(kw_only=True)
-class Plan:
+@frozen(kw_only=True, eq=False, repr=False)
+class Plan(Noun):
     """The plan of one job.
 
     ``export`` lists the submitter's variables that sbatch passes on: ``ALL``, ``NONE`` or names. Without ``ALL`` only

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from srtplan.diagnostics import Path
 from srtplan.ir.data import EMPTY, Map
+from srtplan.ir.noun import Noun
 
 Mode = Literal["prefill", "decode", "agg"]
 MODES: tuple[Mode, ...] = ("prefill", "decode", "agg")
@@ -22,8 +23,8 @@ SECRETS_FILE = "~/.srtplan-secrets"
 """In the home of the submitter. A file next to the recipes could be committed by accident."""
 
 
-@frozen(kw_only=True)
-class Source:
+@frozen(kw_only=True, eq=False, repr=False)
+class Source(Noun):
     """The origin of a recipe: path relative to the working directory, sha256 of its bytes, variant or None."""
 
     path: str
@@ -31,8 +32,8 @@ class Source:
     variant: str | None = None
 
 
-@frozen(kw_only=True)
-class Model:
+@frozen(kw_only=True, eq=False, repr=False)
+class Model(Noun):
     """``path`` is a directory on the cluster or ``hf:<org>/<name>``; ``container`` an image file or reference."""
 
     path: str
@@ -46,8 +47,8 @@ class Model:
         return self.path[3:] if self.path.startswith("hf:") else None
 
 
-@frozen(kw_only=True)
-class Restart:
+@frozen(kw_only=True, eq=False, repr=False)
+class Restart(Noun):
     """Restart policy of a worker: all its processes restart together, on the same nodes, at most ``max_restarts`` times.
 
     The first restart waits ``backoff_s`` seconds. The delay doubles with each restart, up to ``max_backoff_s``.
@@ -59,8 +60,8 @@ class Restart:
     max_backoff_s: int = 300
 
 
-@frozen(kw_only=True)
-class Role:
+@frozen(kw_only=True, eq=False, repr=False)
+class Role(Noun):
     """The workers of one mode. ``gpus`` is per worker. ``nodes`` is 0 if decode shares the prefill nodes."""
 
     mode: Mode
@@ -82,8 +83,8 @@ class Role:
     at: Path = ()
 
 
-@frozen(kw_only=True)
-class Resources:
+@frozen(kw_only=True, eq=False, repr=False)
+class Resources(Noun):
     """``gpu_type`` is free text. ``roles`` has prefill and decode, or agg; only roles with workers."""
 
     gpu_type: str
@@ -110,8 +111,8 @@ WARNING_S = 60
 """Seconds before its time limit at which Slurm signals a job to stop."""
 
 
-@frozen(kw_only=True)
-class Slurm:
+@frozen(kw_only=True, eq=False, repr=False)
+class Slurm(Noun):
     """Queue and time limit; ``None`` means the default of Slurm."""
 
     account: str | None = None
@@ -119,8 +120,8 @@ class Slurm:
     time_limit: str = "01:00:00"
 
 
-@frozen(kw_only=True)
-class MooncakeStore:
+@frozen(kw_only=True, eq=False, repr=False)
+class MooncakeStore(Noun):
     """A Mooncake store shared by the workers: image, environment and extra arguments of its master."""
 
     container: str | None = None
@@ -128,8 +129,8 @@ class MooncakeStore:
     master_extra_args: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class Engine:
+@frozen(kw_only=True, eq=False, repr=False)
+class Engine(Noun):
     """The engine; ``options`` is an instance of the plugin's options class."""
 
     type: str
@@ -137,8 +138,8 @@ class Engine:
     at: Path = ("backend",)
 
 
-@frozen(kw_only=True)
-class Frontend:
+@frozen(kw_only=True, eq=False, repr=False)
+class Frontend(Noun):
     """The common fields of a frontend; ``options`` is an instance of the plugin's options class."""
 
     type: str
@@ -157,8 +158,8 @@ class Frontend:
     at: Path = ("frontend",)
 
 
-@frozen(kw_only=True)
-class Dynamo:
+@frozen(kw_only=True, eq=False, repr=False)
+class Dynamo(Noun):
     """Installation of Dynamo in the container, and its planes. At most one of the sources is set."""
 
     install: bool = True
@@ -171,8 +172,8 @@ class Dynamo:
     event_plane: Literal["nats", "zmq"] | None = None
 
 
-@frozen(kw_only=True)
-class Benchmark:
+@frozen(kw_only=True, eq=False, repr=False)
+class Benchmark(Noun):
     """The common fields of a benchmark; ``options`` is an instance of the plugin's options class."""
 
     type: str
@@ -185,8 +186,8 @@ class Benchmark:
     at: Path = ("benchmark",)
 
 
-@frozen(kw_only=True)
-class HealthCheck:
+@frozen(kw_only=True, eq=False, repr=False)
+class HealthCheck(Noun):
     """Time limit for readiness: ``max_attempts * interval_seconds``."""
 
     max_attempts: int = 180
@@ -198,24 +199,24 @@ class HealthCheck:
         return self.max_attempts * self.interval_seconds
 
 
-@frozen(kw_only=True)
-class Infra:
+@frozen(kw_only=True, eq=False, repr=False)
+class Infra(Noun):
     """NATS and etcd."""
 
     dedicated_node: bool = False
     nats_max_payload_mb: int | None = None
 
 
-@frozen(kw_only=True)
-class Window:
+@frozen(kw_only=True, eq=False, repr=False)
+class Window(Noun):
     """The steps that a profiler records."""
 
     start_step: int | None = None
     stop_step: int | None = None
 
 
-@frozen(kw_only=True)
-class Profiling:
+@frozen(kw_only=True, eq=False, repr=False)
+class Profiling(Noun):
     """``type`` is none, torch, nsys or nsys-time; a window per mode."""
 
     type: str = "none"
@@ -227,15 +228,15 @@ class Profiling:
     at: Path = ("profiling",)
 
 
-@frozen(kw_only=True)
-class Reporting:
+@frozen(kw_only=True, eq=False, repr=False)
+class Reporting(Noun):
     """Base URLs of the status services that receive the state of the job."""
 
     endpoints: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class Observability:
+@frozen(kw_only=True, eq=False, repr=False)
+class Observability(Noun):
     """Traces of Dynamo. ``otel`` exports spans to ``otel_endpoint``, or to Dynamo's default endpoint."""
 
     enabled: bool = False
@@ -243,8 +244,8 @@ class Observability:
     otel_endpoint: str | None = None
 
 
-@frozen(kw_only=True)
-class MountRequest:
+@frozen(kw_only=True, eq=False, repr=False)
+class MountRequest(Noun):
     """A mount that the recipe or profile requests (``origin``), with its flags (``ro``)."""
 
     source: str
@@ -254,8 +255,8 @@ class MountRequest:
     at: Path = ()
 
 
-@frozen(kw_only=True)
-class Ports:
+@frozen(kw_only=True, eq=False, repr=False)
+class Ports(Noun):
     """The first port of every kind (see ``docs/reference/recipe.md``); strides are between two workers of a node."""
 
     http: int = 30000
@@ -281,8 +282,8 @@ class Ports:
     ephemeral_floor: int = 32768
 
 
-@frozen(kw_only=True)
-class Site:
+@frozen(kw_only=True, eq=False, repr=False)
+class Site(Noun):
     """Settings of the cluster profile other than defaults of the recipe."""
 
     cluster: str | None = None
@@ -300,8 +301,8 @@ class Site:
     """What ``--port-offset`` has added to ``ports``, and adds to first ports that a plugin declares itself."""
 
 
-@frozen(kw_only=True)
-class Recipe:
+@frozen(kw_only=True, eq=False, repr=False)
+class Recipe(Noun):
     """One job."""
 
     name: str

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from srtplan.ir.noun import Noun
 from srtplan.ir.recipe import Mode
 
 
-@frozen(kw_only=True)
-class Endpoint:
+@frozen(kw_only=True, eq=False, repr=False)
+class Endpoint(Noun):
     """A worker as the router sees it: one model replica, on one node or several whole nodes."""
 
     mode: Mode
@@ -26,8 +27,8 @@ class Endpoint:
         return f"{self.mode}_{self.index}"
 
 
-@frozen(kw_only=True)
-class Process:
+@frozen(kw_only=True, eq=False, repr=False)
+class Process(Noun):
     """The part of an endpoint on one node. Ports of a kind in ``shared`` are the worker's: its leader opens them."""
 
     mode: Mode
@@ -47,8 +48,8 @@ class Process:
         raise KeyError(kind)
 
 
-@frozen(kw_only=True)
-class Nodes:
+@frozen(kw_only=True, eq=False, repr=False)
+class Nodes(Noun):
     """Roles of the allocated nodes; ``workers`` are the nodes of the endpoints.
 
     ``components`` are the sizes of the components of a heterogeneous job, in the order of the nodes; empty for other jobs.
@@ -71,8 +72,8 @@ class Nodes:
         return 0
 
 
-@frozen(kw_only=True)
-class Topology:
+@frozen(kw_only=True, eq=False, repr=False)
+class Topology(Noun):
     """The placement of one job."""
 
     nodes: Nodes
