@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from srtplan.ir.noun import Noun
 
-
-@frozen(kw_only=True, eq=False, repr=False)
-class BundleFile(Noun):
+@frozen(kw_only=True)
+class BundleFile:
     """One file; ``path`` is relative to the bundle, with ``/``."""
 
     path: str
@@ -16,8 +14,8 @@ class BundleFile(Noun):
     executable: bool = False
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Bundle(Noun):
+@frozen(kw_only=True)
+class Bundle:
     """All files of a bundle, including MANIFEST.sha256, sorted by path."""
 
     name: str

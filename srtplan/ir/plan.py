@@ -12,8 +12,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from srtplan.ir.data import Map, to_yaml
-from srtplan.ir.noun import Noun
+from srtplan.ir.data import Map, Noun, to_yaml
 from srtplan.ir.recipe import SECRETS_FILE, Mode, Restart, Source
 from srtplan.ir.shell import Lit, Word, Words
 from srtplan.ir.topology import Endpoint, Nodes, Process

@@ -11,8 +11,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from srtplan.diagnostics import Path
-from srtplan.ir.data import EMPTY, Map
-from srtplan.ir.noun import Noun
+from srtplan.ir.data import EMPTY, Map, Noun
 
 Mode = Literal["prefill", "decode", "agg"]
 MODES: tuple[Mode, ...] = ("prefill", "decode", "agg")

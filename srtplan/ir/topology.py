@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from srtplan.ir.noun import Noun
+from srtplan.ir.data import Noun
 from srtplan.ir.recipe import Mode
 
 
