@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 from breakable import RECIPE, SMALL
 from bundles import Run
-from plans import benchmark, run
+from plans import benchmark, run, sequence
 from slurm_cluster.client import Cluster, eventually
 from slurm_cluster.leftovers import Leftovers
 from slurmjob import STOP_S, judge, log, start, stop, tells, until
@@ -65,10 +65,12 @@ def shared(folder: Path, *, offset: int = 0, late_s: int = 0, is_benchmark: bool
             own[name] = evolve(own[name], argv=(*words("bash", "-c", LATE, seconds), *own[name].argv))
         checks = ()
     load = (benchmark(run("b", "sleep", "3")),) if is_benchmark else ()
+    steps = (*own.values(), tells("prefill_0", "worker", 0), tells("decode_0", "worker", 1), *load)
     return evolve(
         plan,
         sbatch=("--job-name=shared", *ALONE),
-        steps=(*own.values(), tells("prefill_0", "worker", 0), tells("decode_0", "worker", 1), *load),
+        steps=steps,
+        sequence=sequence(steps),
         probes=tuple(probe for probe in plan.probes if probe.step in own),
         preflight=checks,
         stop_timeout_s=STOP_S,

@@ -82,7 +82,7 @@ def test_after_the_last_restart_the_end_counts(lab: Lab) -> None:
     code, done = lab.run(job(rank(0, dies)))
     assert (code, starts(done, "decode_0_r0")) == (74, 3)
     assert done.status["cause"] == "decode_0_r0 on node0 ended with 3"
-    code, done = lab.run(job(rank(0, dies, critical=False), until=logged("goes on without it")))
+    code, done = lab.run(job(rank(0, dies, critical=False), until=logged("continues without it")))
     assert (code, starts(done, "decode_0_r0")) == (0, 3)
     assert "decode_0_r0 ended with 3; the job continues without it" in done.log
 

@@ -32,6 +32,7 @@ from srtplan.ir.shell import notation
 from srtplan.ir.topology import Endpoint, Process
 
 FORMAT = "srtplan.plan/2"
+NGINX, HEALTH = "nginx", "health"
 _GENERIC = StandIn()
 
 
@@ -84,6 +85,7 @@ def to_data(plan: Plan) -> dict[str, object]:
         "sequence": [_action(a) for a in plan.sequence],
         "gates": [asdict(g) for g in plan.gates],
         "probes": [_probe(p) for p in plan.probes],
+        "health": _health(plan),
         "files": [_file(f) for f in plan.files],
         "benchmark": _benchmark(plan),
         "preflight": [_check(c) for c in plan.preflight],
@@ -118,6 +120,7 @@ def _step(s: Step) -> dict[str, object]:
     return {
         "name": s.name,
         "stage": s.stage,
+        "role": NGINX if s.name == NGINX else s.stage,
         "mode": s.mode,
         "endpoint": s.endpoint,
         "rank": s.rank,
@@ -171,6 +174,23 @@ def _run(r: Run) -> dict[str, object]:
         "client": r.client,
         "facts": dict(r.facts),
         **_stand_in(r.stand_in),
+    }
+
+
+def _health(plan: Plan) -> dict[str, object]:
+    """The health gate in one place: instances that must be ready, and its interval and timeout."""
+    gate = next((g for g in plan.gates if g.name == HEALTH), None)
+    asked = [p for p in plan.probes if p.gate == HEALTH]
+    counted = next((dict(p.expect) for p in asked if p.expect), None)
+    workers = [p for p in asked if p.step != NGINX]
+    prefill = sum(p.step.startswith("prefill_") for p in workers)
+    counts = counted or {"prefill": prefill, "decode": len(workers) - prefill}
+    return {
+        "url": notation(plan.url),
+        "prefill": counts["prefill"],
+        "decode": counts["decode"],
+        "interval_s": gate.interval_s if gate else None,
+        "timeout_s": gate.timeout_s if gate else None,
     }
 
 
